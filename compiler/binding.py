@@ -1,0 +1,84 @@
+"""Binding named sizes to integers: in types, attributes and whole graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .graph import Graph, Node, Type
+from .primitives.registry import lookup
+from .sizes import Size, evaluate, names
+
+Sizes = Mapping[str, int]
+
+
+def bind_type(type: Type, sizes: Sizes) -> Type:
+    """The type with every size an integer."""
+    return type.with_shape(evaluate(extent, sizes) for extent in type.shape)
+
+
+def bind_attrs(attrs: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """Attributes with every size in them an integer."""
+    return {key: _bind(value, sizes) for key, value in attrs.items()}
+
+
+def _bind(value: Any, sizes: Sizes) -> Any:
+    if isinstance(value, Size):
+        return evaluate(value, sizes)
+    if isinstance(value, tuple):
+        return tuple(_bind(item, sizes) for item in value)
+    return value
+
+
+def value_of(node: Node, sizes: Sizes) -> np.generic:
+    """The value of a scalar node that depends on sizes and constants alone."""
+    arrays = [value_of(item, sizes) for item in node.inputs]
+    rule = lookup(node.op).reference
+    assert rule is not None
+    array = rule(bind_type(node.type, sizes), bind_attrs(node.attrs, sizes), *arrays)
+    scalar: np.generic = np.asarray(array, dtype=node.dtype)[()]
+    return scalar
+
+
+def size_names(graph: Graph) -> set[str]:
+    """The named sizes that the types of a graph's inputs and nodes depend on."""
+    found: set[str] = set()
+    for node in (*graph.inputs, *graph.nodes()):
+        for extent in node.shape:
+            found |= names(extent)
+    return found
+
+
+class SizeRuleError(Exception):
+    """Named sizes were bound to values that the graph cannot take."""
+
+
+def check_sizes(graph: Graph, sizes: Sizes, training: bool) -> None:
+    """Raise SizeRuleError unless every node makes sense at these sizes.
+
+    A slice must lie inside its operand, no axis may have a negative size, and a step that trains
+    may not divide by an empty batch.
+    """
+    values = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+    for node in graph.nodes():
+        place = f" ({node.origin.where})" if node.origin.where else ""
+        for extent in node.shape:
+            if not isinstance(extent, int) and evaluate(extent, sizes) < 0:
+                raise SizeRuleError(f"size {extent} of {node.op}{place} is negative for {values}")
+        if node.op == "slice":
+            attrs = bind_attrs(node.attrs, sizes)
+            extents = bind_type(node.inputs[0].type, sizes).shape
+            bounds = zip(attrs["start"], attrs["stop"], extents, strict=True)
+            for axis, (start, stop, extent) in enumerate(bounds):
+                if not 0 <= start <= stop <= extent:  # type: ignore[operator]  # bound sizes
+                    raise SizeRuleError(
+                        f"slice{place} takes {start}:{stop} of axis {axis}, which has {extent} "
+                        f"elements for {values}"
+                    )
+        if training and node.op == "size" and evaluate(node.attrs["size"], sizes) == 0:
+            raise SizeRuleError(
+                f"the batch is empty: {node.attrs['size']} = 0 for {values}, and a mean{place} is "
+                "taken over it; give at least one sample"
+            )

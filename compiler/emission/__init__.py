@@ -1,0 +1,1 @@
+"""How each kind of group becomes kernel text and rows; `passes/emit.py` calls these."""

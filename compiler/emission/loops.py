@@ -1,0 +1,342 @@
+"""A loop group as a kernel: loops over the kept axes, and inside them one loop a phase.
+
+    for row in range(lo, hi):                 the kept axes, this call's share of them
+        a0 = ...                              accumulators of phase 0
+        for j in range(0, n1, 16):            the reduced axes, 16 lanes at a time
+            ...                               loads, expressions, accumulation
+        v7 = reduce_max(a0)                   values of the kept axes
+        for j in range(0, n1, 16):            phase 1: what needs the reductions of phase 0
+            ...
+
+The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
+each row handles 16 of its elements and the phases run down the reduced axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...runtime.program import LANES
+from ..builder import Builder
+from ..fusion import Group
+from ..graph import Node
+from ..primitives.elementwise import LANE_TYPES
+from ..primitives.registry import lookup
+from ..sizes import Dim, ceil_divide, product
+from ..template import Word
+from ..views import contiguous, mergeable, resolve
+from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
+from .writer import Writer, decode
+
+FLAT = 1024
+"""Elements that one index of the parallel axis covers where a domain is a single axis."""
+
+Emitted = tuple[str, tuple[Word, ...], Dim, tuple[int, ...], tuple[int, ...]]
+"""Source, words, extent, buffers read, buffers written."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of the nest: an extent, and the domain's axes that it merges."""
+
+    extent: Dim
+    last: int
+    reduced: bool
+
+
+def emit_loop(
+    group: Group, buffers: Mapping[Node, int], stores: Mapping[Node, Memory] | None = None
+) -> Emitted:
+    """The kernel of a loop group; `stores` says where members go if not in their own buffers."""
+    if stores is None:
+        stores = {
+            node: stored_at(node, group, buffers) for node in group.members if node in buffers
+        }
+    return _Loop(group, buffers, stores).emit()
+
+
+class _Loop:
+    def __init__(
+        self, group: Group, buffers: Mapping[Node, int], stores: Mapping[Node, Memory]
+    ) -> None:
+        self.group = group
+        self.writer = Writer()
+        operands = {node: inputs_of(node, group, buffers) for node in group.members}
+        flat = contiguous(group.domain)
+        random = any(node.op == "random_bits" for node in group.members)
+        linear = [item for items in operands.values() for item in items]
+        strides = [item.strides for item in linear if isinstance(item, (Memory, Index))]
+        strides += [target.strides for target in stores.values()] + ([flat] if random else [])
+        self.axes = _merge(group, strides)
+        self.operands = {node: [self.narrow(i) for i in items] for node, items in operands.items()}
+        self.stores = {node: self.narrow(target) for node, target in stores.items()}
+        self.flat = tuple(flat[axis.last] for axis in self.axes)
+        self.ready = _ready(group)
+
+    def narrow(self, item: Operand) -> Operand:
+        """An operand with strides over the merged axes."""
+        if isinstance(item, (Node, Known)):
+            return item
+        strides = tuple(item.strides[axis.last] for axis in self.axes)
+        if isinstance(item, Memory):
+            return Memory(item.buffer, item.offset, strides, item.dtype)
+        return Index(item.offset, strides, item.dtype)
+
+    def emit(self) -> Emitted:
+        writer = self.writer
+        kept = [axis for axis in self.axes if not axis.reduced]
+        reduced = [axis for axis in self.axes if axis.reduced]
+        names = {axis: writer.integer(axis.extent, "n") for axis in self.axes}
+        vector = self.axes[-1] if self.axes else None
+        indices: dict[Axis, str] = {}
+        scopes = {axis: "lane" if axis.reduced else "row" for axis in self.axes}
+        flat = vector is not None and not vector.reduced and len(self.axes) == 1
+        if vector is None:
+            extent: Dim = 1
+            writer.line("for row in range(lo, hi):")
+        elif flat:
+            scopes[vector] = "lane"
+            extent = ceil_divide(vector.extent, FLAT)
+            indices[vector] = "j"
+        else:
+            writer.line("for row in range(lo, hi):")
+            outer = [axis for axis in kept if axis is not vector]
+            extent = product(axis.extent for axis in outer)
+            writer.indent += 1
+            pairs: list[tuple[str, Dim]] = [(names[axis], axis.extent) for axis in outer]
+            if not vector.reduced and reduced:
+                blocks = ceil_divide(vector.extent, LANES)
+                extent = extent * blocks
+                pairs.append((writer.integer(blocks, "n"), blocks))
+                split = decode(writer, "row", pairs)
+                indices[vector] = "j"
+                writer.line(f"j = {split.pop()} * {LANES}")
+                writer.line(f"m = below({names[vector]} - j)")
+            else:
+                split = decode(writer, "row", pairs) if pairs else []
+                scopes[vector] = "lane"
+                indices[vector] = "j"
+            indices.update(zip(outer, split, strict=True))
+            writer.indent -= 1
+        for axis in reduced:
+            indices.setdefault(axis, writer.fresh("r"))
+        self.nest = Nest(
+            writer,
+            [indices[axis] for axis in self.axes],
+            [scopes[axis] for axis in self.axes],
+            len(self.axes) - 1 if self.axes else None,
+            "m",
+        )
+        self.nest.flat_strides = self.flat
+        if flat:
+            self.flat_phase(names[self.axes[0]])
+        else:
+            writer.indent += 1
+            if vector is None:
+                writer.line("m = below(1)")
+            self.phases(reduced, names, indices, vector)
+        source = writer.source()
+        return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
+
+    def flat_phase(self, extent: str) -> None:
+        """One axis alone, kept: no rows, each index of the parallel axis is a stretch of it."""
+        writer = self.writer
+        writer.line(f"end = hi * {FLAT}")
+        writer.line(f"if end > {extent}:")
+        writer.line(f"    end = {extent}")
+        writer.line(f"for j in range(lo * {FLAT}, end, {LANES}):")
+        writer.indent += 1
+        writer.line("m = below(end - j)")
+        self.lane_values(0)
+
+    def phases(
+        self,
+        reduced: Sequence[Axis],
+        names: Mapping[Axis, str],
+        indices: Mapping[Axis, str],
+        vector: Axis | None,
+    ) -> None:
+        last = max(self.ready.values(), default=0)
+        for phase in range(last + 1):
+            self.writer.mark_row()
+            self.row_values(phase)
+            starts = self.reductions(phase)
+            if not starts and not any(self.ready[n] == phase for n in self.full_stores()):
+                continue
+            looped = list(reduced)
+            if vector is not None and not vector.reduced and not reduced:
+                looped.append(vector)
+            accumulators = {node: self.start(node) for node in starts}
+            self.writer.mark_row()
+            depth = self.writer.indent
+            for axis in looped:
+                step = f"0, {names[axis]}, {LANES}" if axis is vector else names[axis]
+                index = "j" if axis is vector else indices[axis]
+                self.writer.line(f"for {index} in range({step}):")
+                self.writer.indent += 1
+                if axis is vector:
+                    self.writer.line(f"m = below({names[axis]} - j)")
+            self.lane_values(phase)
+            across = vector is not None and vector.reduced
+            for node, state in accumulators.items():
+                self.accumulate(node, state, across, indices)
+            self.writer.indent = depth
+            self.nest.forget("lane")
+            self.writer.mark_row()
+            for node, state in accumulators.items():
+                self.finish(node, state, across)
+
+    def full_stores(self) -> list[Node]:
+        return [node for node in self.stores if self.group.members[node] == "full"]
+
+    def reductions(self, phase: int) -> list[Node]:
+        return [
+            node
+            for node in self.group.members
+            if lookup(node.op).kind == "reduction" and self.ready[node] == phase + 1
+        ]
+
+    def row_values(self, phase: int) -> None:
+        """Kept members that this phase's loop may need, and their stores."""
+        for node, level in self.group.members.items():
+            if level != "kept" or self.ready[node] != phase or node in self.nest.values:
+                continue
+            self.nest.expression(node, self.operands[node])
+        for node, target in self.stores.items():
+            if self.group.members[node] == "kept" and self.ready[node] == phase:
+                assert isinstance(target, Memory)
+                self.nest.store(self.nest.values[node][0], target)
+
+    def lane_values(self, phase: int) -> None:
+        """The full members that a phase needs, and their stores."""
+        wanted = [node for node in self.full_stores() if self.ready[node] == phase]
+        roots: list[Operand] = [*wanted]
+        for node in self.reductions(phase):
+            roots += self.operands[node]
+        needed: set[Node] = set()
+        stack = [item for item in roots if isinstance(item, Node)]
+        while stack:
+            node = stack.pop()
+            if node in needed or self.group.members[node] == "kept":
+                continue
+            needed.add(node)
+            stack.extend(item for item in self.operands[node] if isinstance(item, Node))
+        for node in self.group.members:
+            if node in needed and node not in self.nest.values:
+                self.nest.expression(node, self.operands[node])
+            if node in wanted:
+                target = self.stores[node]
+                assert isinstance(target, Memory)
+                self.nest.store(self.nest.values[node][0], target)
+
+    def start(self, node: Node) -> tuple[str, ...]:
+        """Accumulators with the neutral value of a reduction."""
+        writer = self.writer
+        name = writer.fresh("a")
+        writer.line(f"{name} = {self.neutral(node)}")
+        if node.op not in ("argmax", "argmin"):
+            return (name,)
+        place = writer.fresh("a")
+        writer.line(f"{place} = i64(-1)")
+        return name, place
+
+    def neutral(self, node: Node) -> str:
+        """What a reduction of nothing gives, in all lanes."""
+        dtype = node.inputs[0].dtype
+        if node.op == "reduce_sum":
+            return f"{LANE_TYPES[dtype]}(0)"
+        least = node.op in ("reduce_min", "argmin")
+        if dtype.startswith("float"):
+            value = np.inf if least else -np.inf
+        else:
+            limits = np.iinfo(dtype)
+            value = limits.max if least else limits.min
+        return self.writer.scalar(Builder().constant(value, dtype))
+
+    def accumulate(
+        self, node: Node, state: tuple[str, ...], across: bool, indices: Mapping[Axis, str]
+    ) -> None:
+        """Take one more vector of values into the accumulators."""
+        writer = self.writer
+        value, _ = self.nest.value(self.operands[node][0])
+        name = state[0]
+        if node.op in ("argmax", "argmin"):
+            place = state[1]
+            axis = next(axis for axis in self.axes if axis.reduced)
+            index = f"i64({indices[axis]})" + (" + lane()" if across else "")
+            sign = ">" if node.op == "argmax" else "<"
+            better = writer.fresh("b")
+            first = f"({place} < i64(0))"
+            text = f"({value} {sign} {name}) | {first}"
+            if node.inputs[0].type.is_float:
+                text += f" | (({value} != {value}) & ({name} == {name}))"
+            writer.line(f"{better} = ({text})" + (" & m" if across else ""))
+            writer.line(f"{name} = select({better}, {value}, {name})")
+            writer.line(f"{place} = select({better}, {index}, {place})")
+            return
+        if across:
+            value = f"select(m, {value}, {self.neutral(node)})"
+        if node.op == "reduce_sum":
+            writer.line(f"{name} = {name} + {value}")
+        else:
+            function = "maximum" if node.op == "reduce_max" else "minimum"
+            writer.line(f"{name} = {function}({name}, {value})")
+
+    def finish(self, node: Node, state: tuple[str, ...], across: bool) -> None:
+        """The reduction's value, and its store."""
+        writer, name = self.writer, state[0]
+        if node.op in ("argmax", "argmin"):
+            text = self.best_index(node, state) if across else f"maximum({state[1]}, i64(0))"
+        elif across:
+            word = {"reduce_sum": "reduce_add"}.get(node.op, node.op)
+            text = f"{word}({name})"
+        else:
+            text = name
+        self.nest.define(node, "row", text)
+
+    def best_index(self, node: Node, state: tuple[str, ...]) -> str:
+        """The least index among the lanes that hold the best value."""
+        writer, (name, place) = self.writer, state
+        reduce = "reduce_max" if node.op == "argmax" else "reduce_min"
+        best, chosen = writer.fresh("b"), writer.fresh("b")
+        writer.line(f"{name} = select({place} < i64(0), {self.neutral(node)}, {name})")
+        writer.line(f"{best} = {reduce}({name})")
+        match = f"({name} == {best})"
+        if node.inputs[0].type.is_float:
+            match = f"({match} | (({name} != {name}) & ({best} != {best})))"
+        top = self.writer.scalar(Builder().constant(np.iinfo(np.int64).max, "int64"))
+        writer.line(
+            f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))"
+        )
+        return f"select({chosen} == {top}, i64(0), {chosen})"
+
+
+def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:
+    """The domain's axes, neighbours merged where every operand steps through both as one."""
+    axes: list[Axis] = []
+    for index, extent in enumerate(group.domain):
+        reduced = index in group.reduced
+        if axes and axes[-1].reduced == reduced:
+            outer = axes[-1]
+            if all(mergeable((outer.extent, s[outer.last]), (extent, s[index])) for s in strides):
+                axes[-1] = Axis(outer.extent * extent, index, reduced)
+                continue
+        axes.append(Axis(extent, index, reduced))
+    return axes
+
+
+def _ready(group: Group) -> dict[Node, int]:
+    """The phase before whose loop each member is known, counting the reductions it waits for."""
+    ready: dict[Node, int] = {}
+    for node in group.members:
+        before = [ready[base] for base in _members(node, group)]
+        after = 1 if lookup(node.op).kind == "reduction" else 0
+        ready[node] = max(before, default=0) + after
+    return ready
+
+
+def _members(node: Node, group: Group) -> list[Node]:
+    return [base for item in node.inputs if (base := resolve(item).base) in group.members]

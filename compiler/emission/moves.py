@@ -1,0 +1,179 @@
+"""Kernels of the primitives that move elements: concatenate, pad, cumsum, scatter_add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...runtime.program import LANES
+from ..builder import Builder
+from ..fusion import Group
+from ..graph import Node
+from ..primitives.elementwise import LANE_TYPES
+from ..sizes import Dim, ceil_divide, product
+from ..views import contiguous, resolve, squeeze
+from .loops import Emitted, emit_loop
+from .nest import Memory, Nest
+from .writer import Writer, decode
+
+
+def emit_copy(source: Node, buffers: Mapping[Node, int], target: Memory) -> Emitted:
+    """A kernel that copies a value, by any view, to a place in memory."""
+    copy = Builder(source.origin).copy(source)
+    group = Group("loop", squeeze(source.shape), members={copy: "full"})
+    return emit_loop(group, buffers, {copy: target})
+
+
+def emit_concatenate(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
+    """One copy for each part, into its stretch of the result."""
+    (node,) = group.members
+    axis, strides = node.attrs["axis"], contiguous(node.shape)
+    begin: Dim = 0
+    kernels = []
+    for item in node.inputs:
+        inner = tuple(s for s, n in zip(strides, item.shape, strict=True) if n != 1)
+        target = Memory(buffers[node], begin * strides[axis], inner, node.dtype)
+        kernels.append(emit_copy(item, buffers, target))
+        begin = begin + item.shape[axis]
+    return kernels
+
+
+def emit_pad(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
+    """Zeros everywhere, then the operand in its place."""
+    (node,) = group.members
+    item, strides = node.inputs[0], contiguous(node.shape)
+    offset: Dim = 0
+    for low, stride in zip(node.attrs["low"], strides, strict=True):
+        offset = offset + low * stride
+    steps = [step * stride for step, stride in zip(node.attrs["inner"], strides, strict=True)]
+    inner = tuple(s for s, n in zip(steps, item.shape, strict=True) if n != 1)
+    target = Memory(buffers[node], offset, inner, node.dtype)
+    return [emit_zeros(node, buffers), emit_copy(item, buffers, target)]
+
+
+def emit_zeros(node: Node, buffers: Mapping[Node, int]) -> Emitted:
+    """A kernel that fills a node's buffer with zeros."""
+    zeros = Builder(node.origin).fill(0, node.type)
+    strides = contiguous(squeeze(node.shape))
+    return emit_copy(zeros, buffers, Memory(buffers[node], 0, strides, node.dtype))
+
+
+class _Lanes:
+    """A kernel whose parallel axis covers the outer axes and blocks of one vector axis."""
+
+    def __init__(self, shape: Sequence[Dim], inner: Sequence[int], vector: int | None) -> None:
+        """`inner` axes are looped over inside; `vector` is one of the others, or None."""
+        self.writer = writer = Writer()
+        outer = [a for a in range(len(shape)) if a not in inner and a != vector]
+        names = [writer.integer(shape[axis], "n") for axis in outer]
+        pairs: list[tuple[str, Dim]] = list(zip(names, (shape[a] for a in outer), strict=True))
+        self.indices = ["0"] * len(shape)
+        if vector is not None:
+            blocks = ceil_divide(shape[vector], LANES)
+            pairs.append((writer.integer(blocks, "n"), blocks))
+            width = writer.integer(shape[vector], "n")
+        self.extent = product(extent for _, extent in pairs)
+        writer.line("for row in range(lo, hi):")
+        writer.indent += 1
+        split = decode(writer, "row", pairs) if pairs else []
+        if vector is not None:
+            writer.line(f"j = {split.pop()} * {LANES}")
+            writer.line(f"m = below({width} - j)")
+            self.indices[vector] = "j"
+        else:
+            writer.line("m = below(1)")
+        for axis, name in zip(outer, split, strict=True):
+            self.indices[axis] = name
+        for axis in inner:
+            self.indices[axis] = writer.fresh("r")
+        scopes = ["lane"] * len(shape)
+        self.nest = Nest(writer, self.indices, scopes, vector, "m")
+
+    def done(self) -> Emitted:
+        """Source, words, extent, reads and writes."""
+        writer = self.writer
+        reads, writes = tuple(writer.reads), tuple(writer.writes)
+        return writer.source(), tuple(writer.words), self.extent, reads, writes
+
+
+def emit_cumsum(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+    """Down the axis with a running sum, 16 neighbours of another axis at a time."""
+    (node,) = group.members
+    axis, rank = node.attrs["axis"], node.type.rank
+    view = resolve(node.inputs[0])
+    others = [a for a in range(rank) if a != axis]
+    work = _Lanes(node.shape, [axis], others[-1] if others else None)
+    writer, nest = work.writer, work.nest
+    source = Memory(buffers[view.base], view.offset, view.strides, node.dtype)
+    target = Memory(buffers[node], 0, contiguous(node.shape), node.dtype)
+    extent, index = writer.integer(node.shape[axis], "n"), work.indices[axis]
+    writer.line(f"a0 = {LANE_TYPES[node.dtype]}(0)")
+    if node.attrs["reverse"]:
+        writer.line(f"for back in range({extent}):")
+        writer.indent += 1
+        writer.line(f"{index} = {extent} - 1 - back")
+    else:
+        writer.line(f"for {index} in range({extent}):")
+        writer.indent += 1
+    value, _ = nest.load(source)
+    writer.line(f"a0 = a0 + {value}")
+    nest.store("a0", target)
+    return work.done()
+
+
+def emit_scatter_add(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
+    """Zeros, then every update added in the order of its index, 16 neighbours at a time.
+
+    The vector axis is the last axis behind the indexed ones; without one it is the last index
+    axis, whose updates may meet at one element and are added one after another.
+    """
+    (node,) = group.members
+    index, updates = node.inputs
+    first, count = node.attrs["axis"], index.type.rank
+    rank = updates.type.rank
+    chosen = list(range(first, first + count))
+    behind = rank > first + count
+    vector = rank - 1 if behind else (chosen[-1] if chosen else None)
+    inner = [axis for axis in chosen if axis != vector]
+    if behind or not chosen:
+        work = _Lanes(updates.shape, chosen, vector)
+    else:
+        work = _Lanes(updates.shape, chosen, None)
+        work.indices[chosen[-1]] = "j"
+        work.nest.indices, work.nest.vector = work.indices, chosen[-1]
+    writer, nest = work.writer, work.nest
+    names = {axis: writer.integer(updates.shape[axis], "n") for axis in chosen}
+    for axis in inner if not behind else chosen:
+        writer.line(f"for {work.indices[axis]} in range({names[axis]}):")
+        writer.indent += 1
+    if not behind and chosen:
+        writer.line(f"for j in range(0, {names[chosen[-1]]}, {LANES}):")
+        writer.indent += 1
+        writer.line(f"m = below({names[chosen[-1]]} - j)")
+    where, _ = nest.load(memory_operand_at(index, chosen, rank, buffers))
+    value, _ = nest.load(memory_operand_at(updates, list(range(rank)), rank, buffers))
+    out = contiguous(node.shape)
+    strides: list[Dim] = [0] * rank
+    for axis in range(rank):
+        if axis not in chosen:
+            strides[axis] = out[axis if axis < first else axis - count + 1]
+    pointer = writer.pointer(buffers[node], 0, node.dtype, writes=True)
+    extent = writer.integer(node.attrs["size"], "n")
+    apart = writer.integer(out[first], "s")
+    place = f"i64({nest.offset('out', tuple(strides))})"
+    if behind:
+        place += " + lane()"
+    writer.line(f"k = to_i64({where})")
+    writer.line(f"inside = (k >= i64(0)) & (k < i64({extent})) & m")
+    writer.line(f"scatter_add({pointer}, {place} + k * i64({apart}), {value}, inside)")
+    return [emit_zeros(node, buffers), work.done()]
+
+
+def memory_operand_at(
+    item: Node, axes: Sequence[int], rank: int, buffers: Mapping[Node, int]
+) -> Memory:
+    """An operand in memory whose axes, those of one element too, are `axes` of the domain."""
+    view = resolve(item)
+    strides: list[Dim] = [0] * rank
+    for axis, stride in zip(axes, view.strides, strict=True):
+        strides[axis] = stride
+    return Memory(buffers[view.base], view.offset, tuple(strides), view.base.dtype)

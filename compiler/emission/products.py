@@ -1,0 +1,246 @@
+"""A gemm group as a kernel: blocks of a batched matrix product, each followed by its epilogue.
+
+    for block in range(lo, hi):
+        gemm(routine, a, ..., tile, ...)      one block of rows x columns, into a tile in the cache
+        for i in ...:                         the epilogue: what else the group computes of it
+            for j in range(0, columns, 16):
+                v0 = load(tile, ...)
+
+The labels of the contraction are sorted into rows (of the first operand), columns (of the
+second), the summed axis and batch axes.  Neighbouring labels merge into one axis where every
+operand steps through them as one; those that do not become batch axes, along which the other
+operand has the stride 0.  Without an epilogue the product goes straight to its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...runtime.program import GEMM_BLOCK, Routine
+from ..fusion import Group
+from ..graph import Node
+from ..passes.materialise import merged_axis
+from ..primitives.contraction import summed_labels
+from ..primitives.elementwise import LANE_TYPES
+from ..sizes import Dim, ceil_divide, product
+from ..template import Place
+from ..views import mergeable, resolve
+from .loops import Emitted
+from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
+from .writer import Writer, decode
+
+ITEM = {"float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of the product: extent, strides in both operands, and the domain's axis."""
+
+    extent: Dim
+    left: Dim
+    right: Dim
+    place: int
+
+
+def emit_gemm(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+    """The kernel of a gemm group."""
+    return _Product(group, buffers).emit()
+
+
+class _Product:
+    def __init__(self, group: Group, buffers: Mapping[Node, int]) -> None:
+        self.group = group
+        self.buffers = buffers
+        self.writer = Writer()
+        self.node = next(node for node in group.members if node.op == "contract")
+        self.operands = {
+            node: inputs_of(node, group, buffers)
+            for node in group.members
+            if node is not self.node
+        }
+        self.stores = {n: stored_at(n, group, buffers) for n in group.members if n in buffers}
+        linear = [item for items in self.operands.values() for item in items]
+        self.strides = [item.strides for item in linear if isinstance(item, (Memory, Index))]
+        self.strides += [target.strides for target in self.stores.values()]
+        self.sort_labels()
+
+    def sort_labels(self) -> None:
+        node = self.node
+        a, b, out = node.attrs["a"], node.attrs["b"], node.attrs["out"]
+        left, right = (resolve(item) for item in node.inputs)
+        labels = [label for label, extent in zip(out, node.shape, strict=True) if extent != 1]
+        if labels and labels[-1] in a and labels[-1] not in b:
+            a, b, left, right = b, a, right, left
+        step_a = dict(zip(a, left.strides, strict=True))
+        step_b = dict(zip(b, right.strides, strict=True))
+        axes = [
+            _Axis(extent, step_a.get(label, 0), step_b.get(label, 0), place)
+            for place, (label, extent) in enumerate(
+                (label, extent)
+                for label, extent in zip(out, node.shape, strict=True)
+                if extent != 1
+            )
+        ]
+        in_a = [label in a for label in labels]
+        in_b = [label in b for label in labels]
+        rows = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if i and not j]
+        columns = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if j and not i]
+        self.batch = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if i and j]
+        self.rows = self.merge(rows)
+        self.columns = self.merge(columns)
+        self.batch.sort(key=lambda axis: axis.place)
+        order = tuple(summed_labels(node))
+        found = [merged_axis(left, a, order), merged_axis(right, b, order)]
+        if None in found:
+            order = tuple(label for label in node.attrs["b"] if label in order)
+            found = [merged_axis(left, a, order), merged_axis(right, b, order)]
+        assert found[0] is not None and found[1] is not None
+        (self.depth, self.depth_left), (_, self.depth_right) = found
+        self.left, self.right = left, right
+
+    def merge(self, axes: Sequence[_Axis]) -> _Axis | None:
+        """Axes as one, the last ones that merge; the others go to the batch."""
+        merged: _Axis | None = None
+        for axis in reversed(axes):
+            if merged is None:
+                merged = axis
+                continue
+            pairs = [(axis.left, merged.left), (axis.right, merged.right)]
+            pairs += [(s[axis.place], s[merged.place]) for s in self.strides]
+            if all(mergeable((axis.extent, o), (merged.extent, i)) for o, i in pairs):
+                extent = axis.extent * merged.extent
+                merged = _Axis(extent, merged.left, merged.right, merged.place)
+            else:
+                self.batch.append(axis)
+        return merged
+
+    def emit(self) -> Emitted:
+        writer, node = self.writer, self.node
+        block_rows, block_columns = GEMM_BLOCK[node.dtype]
+        one = _Axis(1, 0, 0, -1)
+        rows, columns = self.rows or one, self.columns or one
+        m = writer.integer(rows.extent, "m")
+        n = writer.integer(columns.extent, "n")
+        k = writer.integer(self.depth, "k")
+        routine = writer.integer(Routine(f"gemm_{LANE_TYPES[node.dtype]}"), "routine")
+        across, along = ceil_divide(columns.extent, block_columns), ceil_divide(rows.extent, block_rows)
+        blocks = [(writer.integer(a.extent, "n"), a.extent) for a in self.batch]
+        blocks += [(writer.integer(across, "n"), across), (writer.integer(along, "n"), along)]
+        a = self.operand(self.left.base, self.left.offset)
+        b = self.operand(self.right.base, self.right.offset)
+        steps = {
+            name: writer.integer(stride, "s")
+            for name, stride in (
+                ("a_row", rows.left),
+                ("a_depth", self.depth_left),
+                ("b_depth", self.depth_right),
+                ("b_column", columns.right),
+            )
+        }
+        size = ITEM[node.dtype]
+        writer.line("for block in range(lo, hi):")
+        writer.indent += 1
+        split = decode(writer, "block", blocks)
+        writer.line(f"top = {split[-1]} * {block_rows}")
+        writer.line(f"left = {split[-2]} * {block_columns}")
+        for name, extent, start, most in (
+            ("rows", m, "top", block_rows),
+            ("columns", n, "left", block_columns),
+        ):
+            writer.line(f"{name} = {extent} - {start}")
+            writer.line(f"if {name} > {most}:")
+            writer.line(f"    {name} = {most}")
+        from_a = [f"top * {steps['a_row']}"]
+        from_b = [f"left * {steps['b_column']}"]
+        for axis, index in zip(self.batch, split, strict=False):
+            if axis.left != 0:
+                from_a.append(f"{index} * {writer.integer(axis.left, 's')}")
+            if axis.right != 0:
+                from_b.append(f"{index} * {writer.integer(axis.right, 's')}")
+        call = (
+            f"gemm({routine}, {a} + ({' + '.join(from_a)}) * {size}, {steps['a_row']}, "
+            f"{steps['a_depth']}, {b} + ({' + '.join(from_b)}) * {size}, {steps['b_depth']}, "
+            f"{steps['b_column']}, "
+        )
+        indices = [*split[:-2], "i", "j"]
+        places = [axis.place for axis in self.batch] + [rows.place, columns.place]
+        target = self.stores.get(node)
+        narrow = None if target is None else self.narrow(target, places)
+        straight = isinstance(narrow, Memory) and narrow.strides[-1] in (0, 1)
+        if len(self.group.members) == 1 and straight and isinstance(narrow, Memory):
+            self.direct(call, narrow, split, size, k)
+        else:
+            self.epilogue(call, indices, places, k, block_rows, block_columns, size)
+        extent = product(extent for _, extent in blocks)
+        source = writer.source()
+        return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
+
+    def operand(self, base: Node, offset: Dim) -> str:
+        """The name of an operand's address."""
+        buffer = self.buffers[base]
+        self.writer.reads[buffer] = None
+        return self.writer.integer(Place(buffer, offset), "a")
+
+    def narrow(self, item: Operand, places: Sequence[int]) -> Operand:
+        """An operand with strides over batch, rows and columns."""
+        if isinstance(item, (Node, Known)):
+            return item
+        strides = tuple(0 if place < 0 else item.strides[place] for place in places)
+        if isinstance(item, Memory):
+            return Memory(item.buffer, item.offset, strides, item.dtype)
+        return Index(item.offset, strides, item.dtype)
+
+    def direct(
+        self,
+        call: str,
+        target: Memory,
+        split: Sequence[str],
+        size: int,
+        k: str,
+    ) -> None:
+        """The product alone, written where it belongs."""
+        writer = self.writer
+        row = target.strides[-2]
+        writer.writes[target.buffer] = None
+        out = writer.integer(Place(target.buffer, target.offset), "a")
+        apart = writer.integer(row, "s")
+        terms = [f"top * {apart}", "left"]
+        for index, stride in zip(split[:-2], target.strides[:-2], strict=True):
+            terms.append(f"{index} * {writer.integer(stride, 's')}")
+        writer.line(f"{call}{out} + ({' + '.join(terms)}) * {size}, {apart}, rows, columns, {k})")
+
+    def epilogue(
+        self,
+        call: str,
+        indices: Sequence[str],
+        places: Sequence[int],
+        k: str,
+        block_rows: int,
+        block_columns: int,
+        size: int,
+    ) -> None:
+        """The product into a tile, then what the group computes from it."""
+        writer = self.writer
+        writer.prologue.append(f"    t = tile({block_rows * block_columns * size})")
+        writer.prologue.append(f"    p_tile = {LANE_TYPES[self.node.dtype]}_at(t)")
+        writer.line(f"{call}t, {block_columns}, rows, columns, {k})")
+        batch = len(indices) - 2
+        nest = Nest(writer, indices, ["row"] * (batch + 1) + ["lane"], batch + 1, "m")
+        writer.line("for i in range(top, top + rows):")
+        writer.indent += 1
+        writer.mark_row()
+        writer.line("for j in range(left, left + columns, 16):")
+        writer.indent += 1
+        writer.line("m = below(left + columns - j)")
+        for node in self.group.members:
+            if node is self.node:
+                text = f"load(p_tile, (i - top) * {block_columns} + j - left, m)"
+                nest.define(node, "lane", text)
+            else:
+                operands = [self.narrow(item, places) for item in self.operands[node]]
+                nest.expression(node, operands)
+            if node in self.stores:
+                target = self.narrow(self.stores[node], places)
+                assert isinstance(target, Memory)
+                nest.store(nest.values[node][0], target)

@@ -1,0 +1,70 @@
+"""What `fuse` finds: groups of nodes that one kernel computes, and where each value stands.
+
+A group runs over a domain: a tuple of extents, each axis kept or reduced.  A member is "full"
+(one value for each point of the domain) or "kept" (one for each point of the kept axes, after
+the reductions).  Axes of one element do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .graph import Graph, Node
+from .sizes import Dim
+from .views import View, contiguous, resolve
+
+GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad"]
+Level = Literal["full", "kept"]
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes computed by one kernel, in an order in which each comes after its inputs."""
+
+    kind: GroupKind
+    domain: tuple[Dim, ...]
+    reduced: tuple[int, ...] = ()
+    members: dict[Node, Level] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The axes that are not reduced."""
+        return tuple(axis for axis in range(len(self.domain)) if axis not in self.reduced)
+
+    @property
+    def kept_shape(self) -> tuple[Dim, ...]:
+        """The extents of the kept axes."""
+        return tuple(self.domain[axis] for axis in self.kept)
+
+    def axes(self, level: Level) -> tuple[int, ...]:
+        """The axes that a value of this level varies along."""
+        return tuple(range(len(self.domain))) if level == "full" else self.kept
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A graph, its groups in an order in which they can run, and the members that are stored."""
+
+    graph: Graph
+    groups: tuple[Group, ...]
+    stored: frozenset[Node]
+
+
+def aligned(view: View, group: Group, level: Level) -> bool:
+    """Whether a full-size view of a member of `level` is, point for point, that member."""
+    plain = view.squeezed()
+    if plain.offset != 0 or plain.shape != group.domain:
+        return False
+    member_axes = group.axes(level)
+    inner = contiguous([group.domain[axis] for axis in member_axes])
+    wanted: list[Dim] = [0] * len(group.domain)
+    for axis, stride in zip(member_axes, inner, strict=True):
+        wanted[axis] = stride
+    return plain.strides == tuple(wanted)
+
+
+def views_of(nodes: Iterable[Node]) -> list[View]:
+    """The views that nodes are."""
+    return [resolve(node) for node in nodes]

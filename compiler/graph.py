@@ -1,0 +1,163 @@
+"""The intermediate representation: a typed DAG in single-assignment form, on one screen.
+
+    Type    dtype, shape                                  a shape's sizes may be named (`sizes.py`)
+    Origin  path, where, direction, forward               whose block, which line of the user's file
+    Node    op, inputs, attrs, type, origin               one value; `op` names a primitive
+    Graph   name, inputs, outputs, updates                what is given, wanted and written back
+
+Nodes are immutable and know their inputs only, so a pass builds new nodes and shares old ones.
+A node is equal to itself alone.  Nothing here knows what any primitive means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .sizes import Dim, product
+
+Direction = Literal["forward", "backward", "update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """The dtype (NumPy's name for it) and the shape of a value."""
+
+    dtype: str
+    shape: tuple[Dim, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def count(self) -> Dim:
+        """Number of elements."""
+        return product(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether a gradient can flow through values of this type."""
+        return self.dtype.startswith("float")
+
+    def with_shape(self, shape: Iterable[Dim]) -> Type:
+        """The same dtype with another shape."""
+        return Type(self.dtype, tuple(shape))
+
+    def with_dtype(self, dtype: str) -> Type:
+        """The same shape with another dtype."""
+        return Type(dtype, self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a node comes from: the block's path, the user's file:line, and which sweep made it."""
+
+    path: str = ""
+    where: str = ""
+    direction: Direction = "forward"
+    forward: Node | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One value: the primitive that makes it, what it is made from, and its type."""
+
+    op: str
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: Type
+    origin: Origin = Origin()
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """The shape of the value."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the value."""
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"<{self.op}: {self.type}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Inputs in order, named outputs, and updates: (state input, its next value)."""
+
+    name: str
+    inputs: tuple[Node, ...]
+    outputs: tuple[tuple[str, Node], ...]
+    updates: tuple[tuple[Node, Node], ...] = ()
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Every node whose value leaves the graph."""
+        return (*(node for _, node in self.outputs), *(value for _, value in self.updates))
+
+    def nodes(self) -> list[Node]:
+        """Every node that a root depends on, each after its inputs."""
+        return list(topological(self.roots))
+
+    def __str__(self) -> str:
+        return to_text(self)
+
+
+def topological(roots: Iterable[Node]) -> Iterator[Node]:
+    """Yield `roots` and all that they depend on once each, inputs first."""
+    done: set[Node] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in done:
+                continue
+            if ready:
+                done.add(node)
+                yield node
+                continue
+            stack.append((node, True))
+            stack.extend((item, False) for item in reversed(node.inputs) if item not in done)
+
+
+def to_text(graph: Graph) -> str:
+    """The graph as readable text, one node a line, numbered from the inputs down."""
+    names: dict[Node, str] = {}
+    lines = [f"graph {graph.name}"]
+    body = [*graph.inputs, *(n for n in graph.nodes() if n not in set(graph.inputs))]
+    for number, node in enumerate(body):
+        names[node] = f"%{number}"
+        lines.append("  " + line_text(node, names))
+    lines += [f"  output {name} = {names[node]}" for name, node in graph.outputs]
+    lines += [f"  update {names[state]} <- {names[value]}" for state, value in graph.updates]
+    return "\n".join(lines) + "\n"
+
+
+def line_text(node: Node, names: Mapping[Node, str]) -> str:
+    """One node as text: its number, type, operation, inputs, attributes and origin."""
+    words = [names.get(item, "%?") for item in node.inputs]
+    words += [f"{key}={_attr_text(value)}" for key, value in node.attrs.items()]
+    origin = " ".join(
+        word
+        for word in (node.origin.path, "" if node.origin.direction == "forward" else node.origin.direction)
+        if word
+    )
+    tail = f"    # {origin}" if origin else ""
+    return f"{names.get(node, '%?')}: {node.type} = {node.op}({', '.join(words)}){tail}"
+
+
+def _attr_text(value: object) -> str:
+    if isinstance(value, Graph):
+        return f"<{value.name}>"
+    if isinstance(value, tuple):
+        return "(" + ",".join(_attr_text(item) for item in value) + ")"
+    if hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != ():
+        return f"<{value.dtype} array {value.shape}>"
+    return str(value)

@@ -1,0 +1,249 @@
+"""fuse: nodes are gathered into groups, each of which becomes one kernel.
+
+    %4 = contract(%0, %1)                               gemm   [B,10]       %4 %5 %6
+    %5 = add(%4, broadcast(%2))                   ->    loop   [B,10*]      %7 %8 %9
+    %6 = maximum(%5, 0)                                 (an axis with * is reduced)
+    %7 = reduce_max(%6, axes=(1)) ; ...
+
+One walk, inputs first.  A node joins the latest group among those that make its inputs where it
+can be computed point by point: an elementwise node over the domain, or over the kept axes after
+a reduction; a reduction over the domain of a group that reduces the same axes or none yet; an
+elementwise node after a matrix product, as its epilogue.  Groups over the same domain that a
+node joins together become one.  A node never joins where that would make groups wait for each
+other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..fusion import Fusion, Group, Level, aligned
+from ..graph import Graph, Node, topological
+from ..primitives.registry import lookup
+from ..views import View, resolve, squeeze
+from .materialise import is_static
+
+MOST_MEMBERS = 64
+"""Members that a group may have: larger kernels take longer to build than they save."""
+
+ALONE = ("scatter_add", "cumsum", "concatenate", "pad")
+NEEDS_MEMORY = {"gather": (0, 1), "random_bits": (0,), "contract": (0, 1)}
+"""Inputs that are read from memory and never from the same group."""
+
+
+def fuse(graph: Graph) -> Fusion:
+    """The groups of a graph: Graph -> Fusion."""
+    work = _Fusing()
+    for node in topological(graph.roots):
+        if is_computed(node):
+            work.place(node)
+    groups = work.ordered()
+    stored = set(graph.roots)
+    for group in groups:
+        for node in group.members:
+            for index, item in enumerate(node.inputs):
+                base = resolve(item).base
+                if base not in group.members or index in NEEDS_MEMORY.get(node.op, ()):
+                    stored.add(base)
+    return Fusion(graph, groups, frozenset(n for n in stored if is_computed(n)))
+
+
+def is_computed(node: Node) -> bool:
+    """Whether a kernel computes this node: it is no view, no input and nothing known before."""
+    if node.op == "random_bits":
+        return True
+    return lookup(node.op).kind not in ("view", "source") and not is_static(node)
+
+
+class _Fusing:
+    """The groups so far, and for each the groups that must run before it, as a bit mask."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.before: list[int] = []
+        self.number: dict[Group, int] = {}
+        self.of: dict[Node, Group] = {}
+
+    def place(self, node: Node) -> None:
+        views = [resolve(item) for item in node.inputs]
+        sources = list(dict.fromkeys(self.of[v.base] for v in views if v.base in self.of))
+        kind = lookup(node.op).kind
+        if node.op == "contract":
+            self.start(Group("gemm", squeeze(node.shape)), node, sources)
+        elif node.op in ALONE:
+            self.start(Group(node.op, squeeze(node.shape)), node, sources)  # type: ignore[arg-type]
+        elif kind == "reduction":
+            self.place_reduction(node, views[0], sources)
+        else:
+            self.place_elementwise(node, views, sources)
+
+    def start(self, group: Group, node: Node, sources: list[Group]) -> None:
+        self.number[group] = len(self.groups)
+        self.groups.append(group)
+        self.before.append(0)
+        self.join(group, node, "full", sources)
+
+    def join(self, group: Group, node: Node, level: Level, sources: list[Group]) -> None:
+        group.members[node] = level
+        self.of[node] = group
+        for source in sources:
+            if source is not group:
+                self.follow(group, source)
+
+    def follow(self, group: Group, source: Group) -> None:
+        """Note that `group` runs after `source`, and so does all that runs after `group`."""
+        here, there = self.number[group], self.number[source]
+        more = self.before[there] | 1 << there
+        if self.before[here] | more == self.before[here]:
+            return
+        for index, mask in enumerate(self.before):
+            if index == here or mask >> here & 1:
+                self.before[index] = mask | more
+
+    def runs_before(self, first: Group, second: Group) -> bool:
+        return bool(self.before[self.number[second]] >> self.number[first] & 1)
+
+    def can_join(self, group: Group, sources: list[Group]) -> bool:
+        return len(group.members) < MOST_MEMBERS and not any(
+            self.runs_before(group, source) for source in sources if source is not group
+        )
+
+    def place_reduction(self, node: Node, view: View, sources: list[Group]) -> None:
+        domain = squeeze(view.shape)
+        real = [axis for axis, extent in enumerate(view.shape) if extent != 1]
+        reduced = tuple(real.index(axis) for axis in node.attrs["axes"] if axis in real)
+        group = self.of.get(view.base)
+        if (
+            group is not None
+            and group.kind == "loop"
+            and group.members[view.base] == "full"
+            and aligned(view, group, "full")
+            and group.reduced in ((), reduced)
+            and self.can_join(group, sources)
+        ):
+            group.reduced = reduced
+            self.join(group, node, "kept", sources)
+            return
+        self.start(Group("loop", domain, reduced), node, sources)
+        self.of[node].members[node] = "kept"
+
+    def place_elementwise(self, node: Node, views: list[View], sources: list[Group]) -> None:
+        shape = squeeze(node.shape)
+        # Without an aligned member among the inputs there is nothing to gain by joining.
+        for group in sorted(sources, key=lambda g: -self.number[g]):
+            level = self.level_in(group, node, views)
+            if level is None or not self.can_join(group, sources):
+                continue
+            self.join(group, node, level, sources)
+            if level == "full":
+                self.absorb(group, [g for g in sources if g is not group])
+            return
+        self.start(Group("loop", shape), node, sources)
+
+    def level_in(self, group: Group, node: Node, views: list[View]) -> Level | None:
+        """At which level a node can stand in a group, or None."""
+        if group.kind not in ("loop", "gemm"):
+            return None
+        shape = squeeze(node.shape)
+        levels: tuple[Level, ...] = ("full", "kept") if group.reduced else ("full",)
+        for level in levels:
+            if shape == (group.domain if level == "full" else group.kept_shape) and all(
+                self.fits(group, node, level, index, view) for index, view in enumerate(views)
+            ):
+                return level
+        return None
+
+    def fits(self, group: Group, node: Node, level: Level, index: int, view: View) -> bool:
+        if self.of.get(view.base) is not group:
+            return True
+        if index in NEEDS_MEMORY.get(node.op, ()):
+            return False
+        source = group.members[view.base]
+        if level == "full":
+            return aligned(view, group, source)
+        return source == "kept" and view.is_identity()
+
+    def absorb(self, group: Group, others: list[Group]) -> None:
+        """Take groups over the same domain into this one, where no third group stands between."""
+        for other in others:
+            pure = other.kind == "loop" and other.reduced in ((), group.reduced)
+            if (
+                pure
+                and (group.kind == "loop" or not other.reduced)
+                and other.domain == group.domain
+                and len(group.members) + len(other.members) <= MOST_MEMBERS
+                and self.consistent(group, other)
+                and not self.between(other, group)
+                and not self.between(group, other)
+            ):
+                self.merge(group, other)
+
+    def consistent(self, group: Group, other: Group) -> bool:
+        """Whether each member of two groups can read every other where it stands."""
+        union = Group(group.kind, group.domain, group.reduced, {**group.members, **other.members})
+        for node, level in union.members.items():
+            for index, item in enumerate(node.inputs):
+                view = resolve(item)
+                if view.base not in union.members:
+                    continue
+                crossing = (node in group.members) != (view.base in group.members)
+                if not crossing:
+                    continue
+                source = union.members[view.base]
+                if index in NEEDS_MEMORY.get(node.op, ()):
+                    return False
+                if lookup(node.op).kind == "reduction":
+                    return False
+                if level == "kept" and not (source == "kept" and view.is_identity()):
+                    return False
+                if level == "full" and not aligned(view, union, source):
+                    return False
+        return True
+
+    def between(self, first: Group, second: Group) -> bool:
+        """Whether some third group runs after `first` and before `second`."""
+        mask, bit = self.before[self.number[second]], self.number[first]
+        return any(
+            mask >> index & 1 and self.before[index] >> bit & 1
+            for index in range(len(self.groups))
+            if index != bit
+        )
+
+    def merge(self, group: Group, other: Group) -> None:
+        order = {node: place for place, node in enumerate(self.of)}
+        members = {**group.members, **other.members}
+        group.members = {node: members[node] for node in sorted(members, key=order.__getitem__)}
+        for node in other.members:
+            self.of[node] = group
+        here, there = self.number[group], self.number[other]
+        more = (self.before[there] | self.before[here]) & ~(1 << here) & ~(1 << there)
+        for index, mask in enumerate(self.before):
+            if index == here:
+                self.before[index] = more
+            elif mask >> there & 1 or mask >> here & 1:
+                self.before[index] = mask | more | 1 << here
+        other.members = {}
+
+    def ordered(self) -> tuple[Group, ...]:
+        """Groups that have members, each after those that it reads from."""
+        live = [group for group in self.groups if group.members]
+        return tuple(_topological(live, self.of))
+
+
+def _topological(groups: list[Group], of: dict[Node, Group]) -> Iterator[Group]:
+    needs = {
+        group: {
+            of[base]
+            for node in group.members
+            for base in (resolve(item).base for item in node.inputs)
+            if base in of and of[base] is not group
+        }
+        for group in groups
+    }
+    done: set[Group] = set()
+    waiting = list(groups)
+    while waiting:
+        ready = next(group for group in waiting if needs[group] <= done)
+        done.add(ready)
+        waiting.remove(ready)
+        yield ready

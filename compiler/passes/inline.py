@@ -1,0 +1,43 @@
+"""inline: every call of a block is replaced by the block's body.
+
+    %2 = call(%0, %1, body=<net>, output=0)        ->   %2 = contract(%0, %1, ...)   # net
+                                                        %3 = maximum(%2, ...)        # net
+
+Bodies nest, and a body's node gets its place below the caller's path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..graph import Graph, Node, topological
+
+
+def inline(graph: Graph) -> Graph:
+    """The same graph without `call`: Graph -> Graph."""
+    done: dict[Node, Node] = {}
+    expanded: dict[tuple[int, tuple[Node, ...]], dict[str, Node]] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        if node.op == "call":
+            body: Graph = node.attrs["body"]
+            key = (id(body), inputs)
+            if key not in expanded:
+                expanded[key] = _expand(body, inputs)
+            done[node] = expanded[key][node.attrs["output"]]
+        else:
+            done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
+    return replace(
+        graph,
+        outputs=tuple((name, done[node]) for name, node in graph.outputs),
+        updates=tuple((done[state], done[value]) for state, value in graph.updates),
+    )
+
+
+def _expand(body: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:
+    flat = inline(body)
+    done: dict[Node, Node] = dict(zip(body.inputs, inputs, strict=True))
+    for node in topological(flat.roots):
+        if node not in done:
+            done[node] = replace(node, inputs=tuple(done[item] for item in node.inputs))
+    return {name: done[node] for name, node in flat.outputs}

@@ -1,0 +1,121 @@
+"""materialise: a copy is put wherever a value must lie in memory and a view will not do.
+
+    %2 = reshape(transpose(%1))        ->   %2 = reshape(copy(transpose(%1)))
+    output y = %1 (an input)           ->   output y = copy(%1)
+
+After it every chain of views resolves to strides over one base, the operands of contractions and
+of moves lie in memory, and every output and update is computed by a node of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..builder import Builder
+from ..graph import Graph, Node, topological
+from ..primitives.contraction import summed_labels
+from ..primitives.registry import lookup
+from ..sizes import Dim
+from ..views import View, apply_view, mergeable, resolve
+
+IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum")
+"""Primitives whose operands must lie in memory."""
+
+
+def materialise(graph: Graph) -> Graph:
+    """The same graph with copies: Graph -> Graph."""
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        copier = Builder(node.origin)
+        if node.op == "reshape" and apply_view(resolve(inputs[0]), node) is None:
+            inputs = (copier.copy(inputs[0]),)
+        if node.op in IN_MEMORY:
+            inputs = tuple(item if _lies(item) else copier.copy(item) for item in inputs)
+        if node.op == "contract":
+            inputs = _one_summed_axis(copier, replace(node, inputs=inputs))
+        done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
+    taken: set[Node] = set()
+
+    def root(node: Node) -> Node:
+        node = done[node]
+        if node in taken or lookup(node.op).kind in ("view", "source"):
+            node = Builder(node.origin).copy(node)
+        taken.add(node)
+        return node
+
+    return replace(
+        graph,
+        outputs=tuple((name, root(node)) for name, node in graph.outputs),
+        updates=tuple((done[state], root(value)) for state, value in graph.updates),
+    )
+
+
+def is_static(node: Node) -> bool:
+    """Whether a scalar depends on sizes and constants alone, and so is known at binding."""
+    if node.shape != ():
+        return False
+    if node.op in ("constant", "size"):
+        return True
+    elementwise = lookup(node.op).kind == "elementwise"
+    return elementwise and bool(node.inputs) and all(is_static(item) for item in node.inputs)
+
+
+def _lies(node: Node) -> bool:
+    base = resolve(node).base
+    return not is_static(base) and base.op != "iota"
+
+
+def _one_summed_axis(b: Builder, n: Node) -> tuple[Node, ...]:
+    """Operands of a contraction whose summed axes read as one axis, in the same order in both."""
+    summed = summed_labels(n)
+    if len(summed) < 2:
+        return n.inputs
+    views = [resolve(item) for item in n.inputs]
+    labels = [n.attrs["a"], n.attrs["b"]]
+    orders = [tuple(label for label in text if label in summed) for text in labels]
+    for order in orders:
+        fits = [
+            merged_axis(view, text, order) is not None
+            for view, text in zip(views, labels, strict=True)
+        ]
+        if any(fits):
+            chosen = order
+            if all(fits):
+                break
+    else:
+        chosen = orders[0]
+        fits = [False, False]
+    fits = [
+        merged_axis(view, text, chosen) is not None
+        for view, text in zip(views, labels, strict=True)
+    ]
+    result = []
+    for item, text, fit in zip(n.inputs, labels, fits, strict=True):
+        if fit:
+            result.append(item)
+            continue
+        wanted = [label for label in text if label not in chosen] + list(chosen)
+        order = tuple(text.index(label) for label in wanted)
+        back = tuple(wanted.index(label) for label in text)
+        result.append(b.transpose(b.copy(b.transpose(item, axes=order)), axes=back))
+    return tuple(result)
+
+
+def merged_axis(
+    view: View, labels: tuple[int, ...], order: tuple[int, ...]
+) -> tuple[Dim, Dim] | None:
+    """Extent and stride of the axes called `order`, read as one axis; None if they do not merge.
+
+    No axes read as one of one element.
+    """
+    found = [(view.shape[labels.index(k)], view.strides[labels.index(k)]) for k in order]
+    pairs = [pair for pair in found if pair[0] != 1]
+    if not pairs:
+        return (1, 0)
+    if not all(mergeable(a, b) for a, b in zip(pairs, pairs[1:], strict=False)):
+        return None
+    extent: Dim = 1
+    for size, _ in pairs:
+        extent = extent * size
+    return extent, pairs[-1][1]

@@ -1,0 +1,39 @@
+"""set_precision: every float becomes float32, or float64, where a program asks for one.
+
+    %0: float32[B] = input(name=x)          ->      %0: float64[B] = input(name=x)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Graph, Node, Type, topological
+
+
+def set_precision(graph: Graph, dtype: str) -> Graph:
+    """The same graph with floats of `dtype` alone: Graph -> Graph."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, Type):
+            return value.with_dtype(dtype) if value.is_float else value
+        if isinstance(value, str) and value in ("float32", "float64"):
+            return dtype
+        if hasattr(value, "astype") and value.dtype.kind == "f":
+            return value.astype(dtype)
+        return value
+
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        done[node] = replace(
+            node,
+            inputs=tuple(done[item] for item in node.inputs),
+            attrs={k: v if k == "name" else of(v) for k, v in node.attrs.items()},
+            type=of(node.type),
+        )
+    return replace(
+        graph,
+        inputs=tuple(done[node] for node in graph.inputs),
+        outputs=tuple((name, done[node]) for name, node in graph.outputs),
+        updates=tuple((done[state], done[value]) for state, value in graph.updates),
+    )

@@ -1,0 +1,105 @@
+"""The recipe: which passes turn a graph into a program, and in which order.
+
+    frontend/lower     Diagram -> Graph, blocks as calls         (the frontend's own: it alone knows diagrams)
+    GRAPH_PASSES       Graph -> Graph
+    KERNEL_PASSES      Graph -> Fusion -> Schedule -> Template   (sizes still have names)
+    plan_memory        Template, sizes -> Program                (once for each set of sizes)
+
+The driver verifies the graph after each pass, times it, and hands what changed to an observer;
+the passes know nothing of that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .graph import Graph
+from .passes.differentiate import differentiate
+from .passes.emit import emit
+from .passes.fuse import fuse
+from .passes.inline import inline
+from .passes.materialise import materialise
+from .passes.plan_memory import plan_memory
+from .passes.schedule import schedule
+from .passes.set_precision import set_precision
+from .passes.simplify import simplify
+from .template import Template
+from .verify import verify
+
+GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
+    # name, pass, and the primitives that are gone after it
+    ("inline", inline, frozenset({"call"})),
+    ("differentiate", differentiate, frozenset({"call", "gradient"})),
+    ("simplify", simplify, frozenset({"call", "gradient"})),
+)
+
+KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("materialise", materialise),
+    ("fuse", fuse),
+    ("schedule", schedule),
+    ("emit", emit),
+)
+
+BINDING_PASSES = (("plan_memory", plan_memory),)
+
+Observer = Callable[[str, Any], None]
+
+
+@dataclass
+class Timings:
+    """Seconds that each pass took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
+        """The pass's result, its time noted."""
+        start = time.perf_counter()
+        result = function(*inputs)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        return result
+
+
+def prepare(
+    graph: Graph,
+    precision: str | None = None,
+    timings: Timings | None = None,
+    observe: Observer | None = None,
+) -> Graph:
+    """The graph of primitives alone: what every target starts from.
+
+    Args:
+        graph: as lowered from a diagram.
+        precision: "float32" or "float64" to turn every float into; None leaves each as it is.
+        timings: where to note how long each pass took.
+        observe: called with a pass's name and result where the pass changed something.
+    """
+    timings = timings or Timings()
+    verify(graph)
+    for name, function, banned in GRAPH_PASSES:
+        if name == "simplify" and precision is not None:
+            graph = timings.run("set_precision", set_precision, graph, precision)
+        before = graph
+        graph = timings.run(name, function, graph)
+        verify(graph, banned)
+        if observe is not None and graph is not before:
+            observe(name, graph)
+    return graph
+
+
+def compile_kernels(
+    graph: Graph, timings: Timings | None = None, observe: Observer | None = None
+) -> Template:
+    """The kernels and the table of a prepared graph, sizes still named."""
+    timings = timings or Timings()
+    value: Any = graph
+    for name, function in KERNEL_PASSES:
+        value = timings.run(name, function, value)
+        if isinstance(value, Graph):
+            verify(value)
+        if observe is not None:
+            observe(name, value)
+    template: Template = value
+    return template

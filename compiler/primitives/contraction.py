@@ -1,0 +1,72 @@
+"""The contraction of two operands: sums of products over shared labels, as in einsum.
+
+Each axis of the operands `a` and `b` and of the result `out` has an integer label.  A label in
+both operands but not in the result is summed over; one in all three is a batch axis.  Every
+label stands in at least two of the three, once in each; sums over a label of one operand alone
+are reductions, and the diagonal is a gather, done before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..graph import Node, Type
+from ..sizes import Dim, product
+from .record import Array, Attrs, Primitive, expect
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+
+def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
+    left, right = types
+    a, b, out = attrs["a"], attrs["b"], attrs["out"]
+    expect(left.dtype == right.dtype and left.is_float, f"expected two floats, got {left}, {right}")
+    expect(
+        len(a) == left.rank and len(b) == right.rank,
+        f"expected a label for each axis of {left} and {right}, got {a} and {b}",
+    )
+    extents: dict[int, Dim] = {}
+    for labels, shape in ((a, left.shape), (b, right.shape)):
+        expect(len(set(labels)) == len(labels), f"expected different labels, got {labels}")
+        for label, extent in zip(labels, shape, strict=True):
+            expect(
+                extents.setdefault(label, extent) == extent,
+                f"expected {extents[label]} elements to sum over, got {extent}",
+            )
+    for label in set(a) | set(b):
+        expect(
+            (label in a) + (label in b) + (label in out) >= 2,
+            f"label {label} stands in one operand alone",
+        )
+    return left.with_shape(extents[label] for label in out)
+
+
+def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
+    value = np.einsum(a, list(attrs["a"]), b, list(attrs["b"]), list(attrs["out"]), optimize=True)
+    return np.asarray(value, dtype=result.dtype)
+
+
+def _vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    left, right, out = n.attrs["a"], n.attrs["b"], n.attrs["out"]
+    return (
+        b.contract(g, n.inputs[1], a=out, b=right, out=left),
+        b.contract(n.inputs[0], g, a=left, b=out, out=right),
+    )
+
+
+def summed_labels(node: Node) -> tuple[int, ...]:
+    """The labels that a contraction sums over, in the order of its first operand."""
+    return tuple(label for label in node.attrs["a"] if label not in node.attrs["out"])
+
+
+def contraction_flops(node: Node) -> Dim:
+    """Multiplications and additions: two for each product."""
+    extents = dict(zip(node.attrs["a"], node.inputs[0].shape, strict=True))
+    return node.type.count * product(extents[label] for label in summed_labels(node)) * 2
+
+
+PRIMITIVES = (Primitive("contract", "contraction", _infer, _reference, _vjp),)

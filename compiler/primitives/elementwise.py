@@ -1,0 +1,294 @@
+"""Elementwise primitives: inputs of one shape; broadcasting is made explicit before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graph import Node, Type
+from .record import Array, Attrs, Infer, Primitive, Reference, Vjp, expect, expect_dtype
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+LANE_TYPES = {
+    "float32": "f32",
+    "float64": "f64",
+    "int32": "i32",
+    "int64": "i64",
+    "uint32": "u32",
+    "bool": "b1",
+}
+"""The name of each dtype in the engine's vocabulary."""
+
+
+def _same(types: Sequence[Type], allowed: str) -> Type:
+    first = types[0]
+    for other in types[1:]:
+        expect(
+            other == first,
+            f"expected operands of one type, got {' and '.join(map(str, types))}",
+        )
+    kinds = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
+    names = [kinds[letter] for letter in allowed]
+    expect_dtype(
+        first.dtype.startswith(tuple(names)),
+        f"expected a dtype of kind {' or '.join(names)}, got {first.dtype}",
+    )
+    return first
+
+
+def _arithmetic(allowed: str) -> Infer:
+    return lambda types, attrs: _same(types, allowed)
+
+
+def _comparison(types: Sequence[Type], attrs: Attrs) -> Type:
+    return _same(types, "fiub").with_dtype("bool")
+
+
+def _select(types: Sequence[Type], attrs: Attrs) -> Type:
+    mask, first, second = types
+    expect(mask.dtype == "bool", f"expected a bool condition, got {mask}")
+    expect(first == second, f"expected branches of one type, got {first} and {second}")
+    expect(mask.shape == first.shape, f"expected a condition of shape {first}, got {mask}")
+    return first
+
+
+def _cast(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(attrs["dtype"] in LANE_TYPES, f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}")
+    return types[0].with_dtype(attrs["dtype"])
+
+
+def _plain(function: Callable[..., Any]) -> Reference:
+    """A NumPy function as a reference rule: in the operands' own precision, warnings off."""
+
+    def rule(result: Type, attrs: Attrs, *arrays: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arrays), dtype=result.dtype)
+
+    return rule
+
+
+def _sigmoid(x: Array) -> Array:
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def _erf(x: Array) -> Array:
+    return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
+
+
+
+
+def _maximum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    return _extremum_vjp(b, n, g, "gt")
+
+
+def _minimum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    return _extremum_vjp(b, n, g, "lt")
+
+
+def _extremum_vjp(b: Builder, n: Node, g: Node, wins: str) -> tuple[Node | None, ...]:
+    """To the operand that wins; half to each at a tie, except that a constant wins its ties.
+
+    So relu(x) = maximum(x, 0) has the derivative 0 at 0, found from its own output.
+    """
+    x, y = n.inputs
+    zero = b.fill(0, g.type)
+    for this, other in ((x, y), (y, x)):
+        if is_fill(other):
+            mask = b.apply(wins, n, other)
+            kept = b.select(mask, g, zero)
+            return (kept, None) if this is x else (None, kept)
+    tie = b.select(b.eq(x, y), b.scale(g, 0.5), zero)
+    return (
+        b.select(b.apply(wins, x, y), g, tie),
+        b.select(b.apply(wins, y, x), g, tie),
+    )
+
+
+def is_fill(node: Node) -> bool:
+    """Whether every element of the node is one known scalar."""
+    while node.op == "broadcast":
+        node = node.inputs[0]
+    return node.op == "constant" and node.shape == ()
+
+
+def _pow_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    x, y = n.inputs
+    one, zero = b.fill(1, x.type), b.fill(0, x.type)
+    slope = b.mul(y, b.pow(x, b.sub(y, one)))
+    to_x = b.mul(g, b.zeros_where(b.eq(y, zero), slope))
+    if is_fill(y):
+        return to_x, None
+    log = b.log(b.select(b.gt(x, zero), x, one))
+    return to_x, b.mul(g, b.mul(n, log))
+
+
+def _unary(
+    name: str,
+    function: Callable[..., Any],
+    vjp: Callable[[Builder, Node, Node, Node], Node] | None,
+    emit: str,
+    flops: int = 1,
+    allowed: str = "f",
+) -> Primitive:
+    """One operand; `vjp` is (builder, x, output, cotangent) -> cotangent, one line each."""
+    rule: Vjp | None = None
+    if vjp is not None:
+        derivative = vjp
+
+        def rule(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+            return (derivative(b, n.inputs[0], n, g),)
+
+    return Primitive(name, "elementwise", _arithmetic(allowed), _plain(function), rule, emit, flops)
+
+
+def _compare(name: str, function: Callable[..., Any], emit: str) -> Primitive:
+    return Primitive(name, "elementwise", _comparison, _plain(function), None, emit, 1)
+
+
+def _binary(
+    name: str,
+    function: Callable[..., Any],
+    vjp: Vjp | None,
+    emit: str,
+    allowed: str = "fiu",
+    flops: int = 1,
+) -> Primitive:
+    return Primitive(name, "elementwise", _arithmetic(allowed), _plain(function), vjp, emit, flops)
+
+
+def _one_minus(b: Builder, x: Node) -> Node:
+    return b.sub(b.fill(1, x.type), x)
+
+
+_ERF_SLOPE = 2 / math.sqrt(math.pi)
+
+PRIMITIVES = (
+    _binary("add", np.add, lambda b, n, g: (g, g), "{0} + {1}"),
+    _binary("sub", np.subtract, lambda b, n, g: (g, b.neg(g)), "{0} - {1}"),
+    _binary(
+        "mul",
+        np.multiply,
+        lambda b, n, g: (b.mul(g, n.inputs[1]), b.mul(g, n.inputs[0])),
+        "{0} * {1}",
+    ),
+    _binary(
+        "div",
+        np.divide,
+        lambda b, n, g: (b.div(g, n.inputs[1]), b.neg(b.div(b.mul(g, n), n.inputs[1]))),
+        "{0} / {1}",
+        allowed="f",
+    ),
+    _binary("pow", np.power, _pow_vjp, "power({0}, {1})", allowed="f", flops=10),
+    _binary("maximum", np.maximum, _maximum_vjp, "maximum({0}, {1})"),
+    _binary("minimum", np.minimum, _minimum_vjp, "minimum({0}, {1})"),
+    _binary("and", np.logical_and, None, "{0} & {1}", allowed="b", flops=0),
+    _binary("or", np.logical_or, None, "{0} | {1}", allowed="b", flops=0),
+    _binary("xor", np.logical_xor, None, "{0} ^ {1}", allowed="b", flops=0),
+    _compare("eq", np.equal, "{0} == {1}"),
+    _compare("ne", np.not_equal, "{0} != {1}"),
+    _compare("lt", np.less, "{0} < {1}"),
+    _compare("le", np.less_equal, "{0} <= {1}"),
+    _compare("gt", np.greater, "{0} > {1}"),
+    _compare("ge", np.greater_equal, "{0} >= {1}"),
+    _unary("not", np.logical_not, None, "~{0}", 0, "b"),
+    _unary("neg", np.negative, lambda b, x, y, g: b.neg(g), "-{0}", 1, "fi"),
+    _unary("abs", np.abs, lambda b, x, y, g: b.mul(g, b.sign(x)), "absolute({0})", 1, "fi"),
+    _unary("sign", np.sign, None, "sign({0})", 1, "fi"),
+    _unary("floor", np.floor, None, "floor({0})"),
+    _unary("ceil", np.ceil, None, "ceil({0})"),
+    _unary("exp", np.exp, lambda b, x, y, g: b.mul(g, y), "exp({0})", 10),
+    _unary(
+        "expm1",
+        np.expm1,
+        lambda b, x, y, g: b.mul(g, b.add(y, b.fill(1, y.type))),
+        "expm1({0})",
+        10,
+    ),
+    _unary("log", np.log, lambda b, x, y, g: b.div(g, x), "log({0})", 10),
+    _unary(
+        "log1p",
+        np.log1p,
+        lambda b, x, y, g: b.div(g, b.add(x, b.fill(1, x.type))),
+        "log1p({0})",
+        10,
+    ),
+    _unary("sqrt", np.sqrt, lambda b, x, y, g: b.div(b.scale(g, 0.5), y), "sqrt({0})"),
+    _unary(
+        "rsqrt",
+        lambda x: 1 / np.sqrt(x),
+        lambda b, x, y, g: b.mul(b.scale(g, -0.5), b.div(y, x)),
+        "rsqrt({0})",
+        2,
+    ),
+    _unary("sin", np.sin, lambda b, x, y, g: b.mul(g, b.cos(x)), "sin({0})", 10),
+    _unary("cos", np.cos, lambda b, x, y, g: b.neg(b.mul(g, b.sin(x))), "cos({0})", 10),
+    _unary(
+        "tanh",
+        np.tanh,
+        lambda b, x, y, g: b.mul(g, _one_minus(b, b.mul(y, y))),
+        "tanh({0})",
+        10,
+    ),
+    _unary(
+        "sigmoid",
+        _sigmoid,
+        lambda b, x, y, g: b.mul(g, b.mul(y, _one_minus(b, y))),
+        "sigmoid({0})",
+        10,
+    ),
+    _unary(
+        "erf",
+        _erf,
+        lambda b, x, y, g: b.mul(g, b.scale(b.exp(b.neg(b.mul(x, x))), _ERF_SLOPE)),
+        "erf({0})",
+        10,
+    ),
+    Primitive(
+        "select",
+        "elementwise",
+        _select,
+        _plain(np.where),
+        lambda b, n, g: (
+            None,
+            b.select(n.inputs[0], g, b.fill(0, g.type)),
+            b.zeros_where(n.inputs[0], g),
+        ),
+        "select({0}, {1}, {2})",
+        1,
+    ),
+    Primitive(
+        "cast",
+        "elementwise",
+        _cast,
+        lambda result, attrs, x: _plain(lambda v: v.astype(result.dtype))(result, attrs, x),
+        lambda b, n, g: (
+            b.cast(g, dtype=n.inputs[0].dtype) if n.inputs[0].type.is_float else None,
+        ),
+        lambda n: f"to_{LANE_TYPES[n.dtype]}({{0}})",
+    ),
+    # The value itself; no gradient flows back through it.
+    Primitive(
+        "stop_gradient",
+        "elementwise",
+        lambda types, attrs: types[0],
+        lambda result, attrs, x: x,
+        None,
+        "{0}",
+    ),
+    # The value itself, which must lie in [low, high): checked before a step starts where the
+    # value is an observed variable, see `schedule`.
+    Primitive(
+        "in_range",
+        "elementwise",
+        lambda types, attrs: types[0],
+        lambda result, attrs, x: x,
+        None,
+        "{0}",
+    ),
+)

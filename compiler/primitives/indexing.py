@@ -1,0 +1,78 @@
+"""Gather and its transpose: elements chosen by an array of indices along one axis.
+
+An index outside [0, n) gathers NaN (0 for integers, False for bool) and scatters nowhere; negative
+indices do not wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..graph import Node, Type
+from .record import Array, Attrs, Primitive, expect
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+
+def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
+    x, index = types
+    axis = attrs["axis"]
+    expect(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
+    expect(0 <= axis < x.rank, f"expected an axis below {x.rank}, got {axis}")
+    return x.with_shape((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
+
+
+def _scatter_add(types: Sequence[Type], attrs: Attrs) -> Type:
+    index, updates = types
+    axis = attrs["axis"]
+    expect(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
+    expect(updates.dtype != "bool", "expected numbers to add, got bool")
+    chosen = updates.shape[axis : axis + index.rank]
+    expect(chosen == index.shape, f"expected updates for {index}, got {updates}")
+    rest = updates.shape[axis + index.rank :]
+    return updates.with_shape((*updates.shape[:axis], attrs["size"], *rest))
+
+
+def _reference_gather(result: Type, attrs: Attrs, x: Array, index: Array) -> Array:
+    axis, extent = attrs["axis"], x.shape[attrs["axis"]]
+    missing = np.nan if result.is_float else 0
+    if extent == 0:
+        return np.full(result.shape, missing, x.dtype)  # type: ignore[arg-type]  # bound sizes
+    value = np.take(x, np.clip(index, 0, extent - 1), axis)
+    outside = (index < 0) | (index >= extent)
+    outside = outside.reshape((1,) * axis + index.shape + (1,) * (x.ndim - axis - 1))
+    return np.where(outside, np.asarray(missing, x.dtype), value)
+
+
+def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Array) -> Array:
+    axis, extent = attrs["axis"], attrs["size"]
+    out = np.zeros(result.shape, updates.dtype)  # type: ignore[arg-type]  # sizes are bound here
+    inside = (index >= 0) & (index < extent)
+    before = (slice(None),) * axis
+    flat = updates.reshape(updates.shape[:axis] + (-1,) + updates.shape[axis + index.ndim :])
+    keep = inside.reshape(-1)
+    np.add.at(out, (*before, index.reshape(-1)[keep]), flat[(*before, keep)])
+    return out
+
+
+def _gather_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    axis, x = n.attrs["axis"], n.inputs[0]
+    return b.scatter_add(n.inputs[1], g, axis=axis, size=x.shape[axis]), None
+
+
+PRIMITIVES = (
+    Primitive("gather", "movement", _gather, _reference_gather, _gather_vjp),
+    # Zeros of `size` elements along `axis`, with every update added where its index says.
+    Primitive(
+        "scatter_add",
+        "movement",
+        _scatter_add,
+        _reference_scatter_add,
+        lambda b, n, g: (None, b.gather(g, n.inputs[0], axis=n.attrs["axis"])),
+        flops=1,
+    ),
+)

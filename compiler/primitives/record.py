@@ -1,0 +1,59 @@
+"""What a primitive is: one frozen record with all of its rules side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+from ..errors import DtypeRuleError, TypeRuleError
+from ..graph import Node, Type
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+Attrs = Mapping[str, Any]
+Array = npt.NDArray[Any]
+Kind = Literal[
+    "source", "elementwise", "view", "reduction", "contraction", "movement", "structured"
+]
+
+Infer = Callable[[Sequence[Type], Attrs], Type]
+Vjp = Callable[["Builder", Node, Node], "tuple[Node | None, ...]"]
+Reference = Callable[..., Array]
+Flops = Callable[[Node], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A primitive and its rules.
+
+    infer      input types and attributes -> result type; raises TypeRuleError
+    vjp        (builder, node, cotangent) -> a cotangent or None for each input; None if no
+               gradient ever flows through this primitive
+    reference  (result type, attributes, *arrays) -> array, in NumPy: the definition of its meaning
+    emit       for elementwise primitives, the expression in the engine's vocabulary: "{0} + {1}"
+    flops      floating-point operations for each element of the result (a contraction counts its own)
+    """
+
+    name: str
+    kind: Kind
+    infer: Infer
+    reference: Reference | None
+    vjp: Vjp | None = None
+    emit: str | Callable[[Node], str] | None = None
+    flops: int = 0
+
+
+def expect(condition: bool, message: str) -> None:
+    """Raise TypeRuleError with `message` unless `condition` holds."""
+    if not condition:
+        raise TypeRuleError(message)
+
+
+def expect_dtype(condition: bool, message: str) -> None:
+    """Raise DtypeRuleError with `message` unless `condition` holds."""
+    if not condition:
+        raise DtypeRuleError(message)

@@ -1,0 +1,125 @@
+"""Reductions over axes, which leave the shape, and the running sum, which keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graph import Node, Type
+from ..sizes import Dim
+from .record import Array, Attrs, Infer, Primitive, Reference, expect
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+
+def kept_axes(rank: int, axes: Sequence[int]) -> tuple[int, ...]:
+    """The axes that a reduction over `axes` leaves."""
+    return tuple(axis for axis in range(rank) if axis not in axes)
+
+
+def _reduced(types: Sequence[Type], attrs: Attrs) -> Type:
+    axes, rank = attrs["axes"], types[0].rank
+    expect(
+        list(axes) == sorted(set(axes)) and all(0 <= axis < rank for axis in axes),
+        f"expected rising axes below {rank}, got {axes}",
+    )
+    return types[0].with_shape(types[0].shape[axis] for axis in kept_axes(rank, axes))
+
+
+def _sum(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
+    return _reduced(types, attrs)
+
+
+def _extremum(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0].dtype != "bool", "expected numbers to compare, got bool: cast it first")
+    for axis in attrs["axes"]:
+        expect(types[0].shape[axis] != 0, f"expected elements along axis {axis}, got none")
+    return _reduced(types, attrs)
+
+
+def _index(types: Sequence[Type], attrs: Attrs) -> Type:
+    return _extremum(types, attrs).with_dtype("int64")
+
+
+def _cumsum(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
+    expect(0 <= attrs["axis"] < types[0].rank, f"expected an axis below {types[0].rank}")
+    return types[0]
+
+
+def _extremum_value(function: Callable[..., Any], least: bool) -> Reference:
+    def rule(result: Type, attrs: Attrs, x: Array) -> Array:
+        if np.issubdtype(x.dtype, np.floating):
+            start: Any = np.inf if least else -np.inf
+        else:
+            start = np.iinfo(x.dtype).max if least else np.iinfo(x.dtype).min
+        return np.asarray(function(x, axis=attrs["axes"], initial=start), dtype=x.dtype)
+
+    return rule
+
+
+def _extremum_index(function: Callable[..., Any]) -> Reference:
+    def rule(result: Type, attrs: Attrs, x: Array) -> Array:
+        (axis,) = attrs["axes"]
+        if x.shape[axis] == 0:
+            return np.zeros(result.shape, np.int64)  # type: ignore[arg-type]  # bound sizes
+        return np.asarray(function(x, axis=axis), dtype=np.int64)
+
+    return rule
+
+
+def _reference_cumsum(result: Type, attrs: Attrs, x: Array) -> Array:
+    axis = attrs["axis"]
+    if attrs["reverse"]:
+        return np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis)
+    return np.cumsum(x, axis, dtype=x.dtype)
+
+
+def _spread(b: Builder, n: Node, value: Node) -> Node:
+    """A value of the reduced shape, repeated over the operand's shape."""
+    x = n.inputs[0]
+    return b.broadcast(value, shape=x.shape, axes=kept_axes(x.type.rank, n.attrs["axes"]))
+
+
+def _extremum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """Shared evenly among the elements that reach the extremum."""
+    x, axes = n.inputs[0], n.attrs["axes"]
+    ones = b.cast(b.eq(x, _spread(b, n, n)), dtype=g.dtype)
+    shares = b.div(g, b.reduce_sum(ones, axes=axes))
+    return (b.mul(ones, _spread(b, n, shares)),)
+
+
+def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primitive:
+    return Primitive(name, "reduction", infer, reference, vjp, flops=1)
+
+
+def dims_reduced(node: Node) -> tuple[Dim, ...]:
+    """The extents that a reduction removes."""
+    return tuple(node.inputs[0].shape[axis] for axis in node.attrs["axes"])
+
+
+PRIMITIVES = (
+    _reduction(
+        "reduce_sum",
+        _sum,
+        lambda result, attrs, x: np.sum(x, attrs["axes"], dtype=x.dtype),
+        lambda b, n, g: (_spread(b, n, g),),
+    ),
+    _reduction("reduce_max", _extremum, _extremum_value(np.max, False), _extremum_vjp),
+    _reduction("reduce_min", _extremum, _extremum_value(np.min, True), _extremum_vjp),
+    # The index of the first greatest (least) element; over no elements, 0.
+    _reduction("argmax", _index, _extremum_index(np.argmax), None),
+    _reduction("argmin", _index, _extremum_index(np.argmin), None),
+    Primitive(
+        "cumsum",
+        "movement",
+        _cumsum,
+        _reference_cumsum,
+        lambda b, n, g: (b.cumsum(g, axis=n.attrs["axis"], reverse=not n.attrs["reverse"]),),
+        flops=1,
+    ),
+)

@@ -1,0 +1,21 @@
+"""The registry: every primitive by name, gathered from the files of this folder."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from . import contraction, elementwise, indexing, reduction, source, structure, structured
+from .record import Primitive
+
+PRIMITIVES: MappingProxyType[str, Primitive] = MappingProxyType(
+    {
+        primitive.name: primitive
+        for room in (source, elementwise, structure, reduction, contraction, indexing, structured)
+        for primitive in room.PRIMITIVES
+    }
+)
+
+
+def lookup(name: str) -> Primitive:
+    """The primitive called `name`; KeyError if there is none."""
+    return PRIMITIVES[name]

@@ -1,0 +1,64 @@
+"""Primitives that make a value from nothing but attributes: inputs, constants, indices, bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph import Type
+from .record import Array, Attrs, Primitive, expect
+
+RANDOM_BITS = 24
+"""Random bits in an element of `random_bits`: as many as a float32 holds exactly."""
+
+
+def _input(types: Sequence[Type], attrs: Attrs) -> Type:
+    result: Type = attrs["type"]
+    return result
+
+
+def _constant(types: Sequence[Type], attrs: Attrs) -> Type:
+    return Type(attrs["value"].dtype.name, attrs["value"].shape)
+
+
+def _size(types: Sequence[Type], attrs: Attrs) -> Type:
+    return Type(attrs["dtype"])
+
+
+def _iota(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(0 <= attrs["axis"] < len(attrs["shape"]), f"iota has no axis {attrs['axis']}")
+    return Type(attrs["dtype"], attrs["shape"])
+
+
+def _random_bits(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0] == Type("int64"), f"random bits expect an int64[] key, got {types[0]}")
+    return Type("uint32", attrs["shape"])
+
+
+def _reference_iota(result: Type, attrs: Attrs) -> Array:
+    shape = [1] * result.rank
+    shape[attrs["axis"]] = -1
+    line = np.arange(result.shape[attrs["axis"]], dtype=result.dtype).reshape(shape)
+    return np.broadcast_to(line, result.shape)  # type: ignore[arg-type]  # sizes are bound here
+
+
+def _reference_random_bits(result: Type, attrs: Attrs, key: Array) -> Array:
+
+    from .philox import philox
+
+    count = int(np.prod(result.shape, dtype=np.int64))
+    bits = philox(np.arange(count, dtype=np.int64), np.int64(key))
+    return (bits & np.uint32(2**RANDOM_BITS - 1)).reshape(result.shape)
+
+
+PRIMITIVES = (
+    Primitive("input", "source", _input, None),
+    Primitive("constant", "source", _constant, lambda result, attrs: attrs["value"]),
+    # The value of a size, such as the batch size in a mean.
+    Primitive("size", "source", _size, lambda r, attrs: np.asarray(attrs["size"], attrs["dtype"])),
+    # Each element's index along one axis.
+    Primitive("iota", "source", _iota, _reference_iota),
+    # Philox4x32-10 (Salmon et al. 2011) of each element's flat index under a key.
+    Primitive("random_bits", "source", _random_bits, _reference_random_bits),
+)

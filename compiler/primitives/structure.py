@@ -1,0 +1,203 @@
+"""Structural primitives: where elements lie, never what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..graph import Node, Type
+from ..sizes import Dim, floor_divide
+from .record import Array, Attrs, Primitive, expect
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+
+def _reshape(types: Sequence[Type], attrs: Attrs) -> Type:
+    result = types[0].with_shape(attrs["shape"])
+    expect(
+        result.count == types[0].count,
+        f"expected a shape of {types[0].count} elements, got {result} from {types[0]}",
+    )
+    return result
+
+
+def _transpose(types: Sequence[Type], attrs: Attrs) -> Type:
+    axes = attrs["axes"]
+    expect(
+        sorted(axes) == list(range(types[0].rank)),
+        f"expected a permutation of {types[0].rank} axes, got {axes}",
+    )
+    return types[0].with_shape(types[0].shape[axis] for axis in axes)
+
+
+def _broadcast(types: Sequence[Type], attrs: Attrs) -> Type:
+    shape, axes = attrs["shape"], attrs["axes"]
+    expect(
+        len(axes) == types[0].rank and list(axes) == sorted(set(axes)),
+        f"expected {types[0].rank} rising axes, got {axes}",
+    )
+    for axis, extent in zip(axes, types[0].shape, strict=True):
+        expect(shape[axis] == extent, f"expected {shape[axis]} elements on axis {axis}, got {extent}")
+    return types[0].with_shape(shape)
+
+
+def _slice(types: Sequence[Type], attrs: Attrs) -> Type:
+    for start, stop, step, extent in zip(
+        attrs["start"], attrs["stop"], attrs["step"], types[0].shape, strict=True
+    ):
+        numbers = all(isinstance(n, int) for n in (start, stop, extent))
+        expect(
+            step >= 1 and (not numbers or 0 <= start <= stop <= extent),
+            f"expected 0 <= start <= stop <= {extent}, got {start}:{stop}:{step}",
+        )
+    return types[0].with_shape(slice_extents(attrs))
+
+
+def slice_extents(attrs: Attrs) -> tuple[Dim, ...]:
+    """The extents that a slice keeps."""
+    return tuple(
+        floor_divide(stop - start + (step - 1), step)
+        for start, stop, step in zip(attrs["start"], attrs["stop"], attrs["step"], strict=True)
+    )
+
+
+def _pad(types: Sequence[Type], attrs: Attrs) -> Type:
+    shape = []
+    for extent, low, inner, result in zip(
+        types[0].shape, attrs["low"], attrs["inner"], attrs["shape"], strict=True
+    ):
+        least = low + inner * (extent - 1) + 1
+        if isinstance(least, int) and isinstance(result, int) and extent != 0:
+            expect(low >= 0 and least <= result, f"expected at least {least} elements, got {result}")
+        shape.append(result)
+    return types[0].with_shape(shape)
+
+
+def _concatenate(types: Sequence[Type], attrs: Attrs) -> Type:
+    axis, first = attrs["axis"], types[0]
+    total: Dim = 0
+    for item in types:
+        rest = item.shape[:axis] + item.shape[axis + 1 :]
+        expect(
+            item.dtype == first.dtype and rest == first.shape[:axis] + first.shape[axis + 1 :],
+            f"expected parts that differ along axis {axis} alone, got {first} and {item}",
+        )
+        total = total + item.shape[axis]
+    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+
+def _same(types: Sequence[Type], attrs: Attrs) -> Type:
+    return types[0]
+
+
+def _slices(attrs: Attrs) -> tuple[slice, ...]:
+    return tuple(map(slice, attrs["start"], attrs["stop"], attrs["step"]))
+
+
+def _reference_broadcast(result: Type, attrs: Attrs, x: Array) -> Array:
+    shape = [1] * result.rank
+    for axis, extent in zip(attrs["axes"], x.shape, strict=True):
+        shape[axis] = extent
+    return np.broadcast_to(x.reshape(shape), result.shape)  # type: ignore[arg-type]  # bound sizes
+
+
+def _reference_pad(result: Type, attrs: Attrs, x: Array) -> Array:
+    out = np.zeros(result.shape, x.dtype)  # type: ignore[arg-type]  # sizes are bound here
+    places = tuple(
+        slice(low, low + inner * (extent - 1) + 1 if extent else low, inner)
+        for low, inner, extent in zip(attrs["low"], attrs["inner"], x.shape, strict=True)
+    )
+    out[places] = x
+    return out
+
+
+def _broadcast_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    new = tuple(axis for axis in range(n.type.rank) if axis not in n.attrs["axes"])
+    return (b.reduce_sum(g, axes=new) if new else g,)
+
+
+def _transpose_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    axes = n.attrs["axes"]
+    return (b.transpose(g, axes=tuple(axes.index(axis) for axis in range(len(axes)))),)
+
+
+def _slice_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    start, step = n.attrs["start"], n.attrs["step"]
+    return (b.pad(g, low=start, inner=step, shape=n.inputs[0].shape),)
+
+
+def _pad_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    low, inner = n.attrs["low"], n.attrs["inner"]
+    extents = n.inputs[0].shape
+    stop = tuple(
+        start + step * (extent - 1) + 1 if extent != 0 else start
+        for start, step, extent in zip(low, inner, extents, strict=True)
+    )
+    return (b.slice(g, start=low, stop=stop, step=inner),)
+
+
+def _concatenate_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    axis, start, parts = n.attrs["axis"], [0] * g.type.rank, []
+    begin: Dim = 0
+    for item in n.inputs:
+        end = begin + item.shape[axis]
+        parts.append(
+            b.slice(
+                g,
+                start=(*start[:axis], begin, *start[axis + 1 :]),
+                stop=(*g.shape[:axis], end, *g.shape[axis + 1 :]),
+                step=(1,) * g.type.rank,
+            )
+        )
+        begin = end
+    return tuple(parts)
+
+
+PRIMITIVES = (
+    Primitive(
+        "reshape",
+        "view",
+        _reshape,
+        lambda result, attrs, x: x.reshape(result.shape),
+        lambda b, n, g: (b.reshape(g, shape=n.inputs[0].shape),),
+    ),
+    Primitive(
+        "transpose",
+        "view",
+        _transpose,
+        lambda result, attrs, x: x.transpose(attrs["axes"]),
+        _transpose_vjp,
+    ),
+    # Axis i of the operand becomes axis axes[i] of the result; the other axes are new.
+    Primitive("broadcast", "view", _broadcast, _reference_broadcast, _broadcast_vjp),
+    # start:stop:step on every axis, steps positive.
+    Primitive("slice", "view", _slice, lambda r, attrs, x: x[_slices(attrs)], _slice_vjp),
+    Primitive(
+        "flip",
+        "view",
+        _same,
+        lambda result, attrs, x: np.flip(x, attrs["axes"]),
+        lambda b, n, g: (b.flip(g, axes=n.attrs["axes"]),),
+    ),
+    # Zeros of `shape` with the operand at low, low + inner, low + 2 inner, ... on every axis.
+    Primitive("pad", "movement", _pad, _reference_pad, _pad_vjp),
+    Primitive(
+        "concatenate",
+        "movement",
+        _concatenate,
+        lambda result, attrs, *parts: np.concatenate(parts, attrs["axis"]),
+        _concatenate_vjp,
+    ),
+    # The value in memory of its own, row-major: made by `fuse` where a view will not do.
+    Primitive(
+        "copy",
+        "elementwise",
+        _same,
+        lambda result, attrs, x: x,
+        lambda b, n, g: (g,),
+        "{0}",
+    ),
+)

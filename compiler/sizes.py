@@ -1,0 +1,166 @@
+"""Sizes: integers that may depend on named sizes such as "B", kept as polynomials.
+
+A `Size` is a polynomial with integer coefficients over named sizes and floor divisions, in a
+normal form, so that equal sizes compare equal: `B * 10 == 10 * B`.  A size without names is
+always a plain `int`.  Nothing here knows what a size is the size of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Union
+
+Dim = Union[int, "Size"]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorDivision:
+    """The atom floor(numerator / denominator), where the division is not exact for all sizes."""
+
+    numerator: Size
+    denominator: int
+
+    def __str__(self) -> str:
+        return f"(({self.numerator})//{self.denominator})"
+
+
+Atom = str | FloorDivision
+Monomial = tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A polynomial: ((monomial, coefficient), ...) in a fixed order, without zero coefficients."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Dim) -> Dim:
+        return _collect([*self.terms, *_terms(other)])
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Dim:
+        return _collect((monomial, -factor) for monomial, factor in self.terms)
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Dim:
+        return -self + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        return _collect(
+            (_ordered(left + right), a * b)
+            for left, a in self.terms
+            for right, b in _terms(other)
+        )
+
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, factor in self.terms:
+            body = "*".join(map(str, monomial))
+            size = str(abs(factor)) if not body else body if abs(factor) == 1 else ""
+            size = size or f"{abs(factor)}*{body}"
+            text += ("-" if factor < 0 else "+" if text else "") + size
+        return text
+
+    __repr__ = __str__
+
+
+def named(name: str) -> Size:
+    """The size called `name`."""
+    return Size((((name,), 1),))
+
+
+def floor_divide(size: Dim, divisor: int) -> Dim:
+    """floor(size / divisor), exact for every value of the names; divisor > 0."""
+    if isinstance(size, int):
+        return size // divisor
+    if all(factor % divisor == 0 for _, factor in size.terms):
+        return _collect((monomial, factor // divisor) for monomial, factor in size.terms)
+    return Size((((FloorDivision(size, divisor),), 1),))
+
+
+def ceil_divide(size: Dim, divisor: int) -> Dim:
+    """ceil(size / divisor); divisor > 0."""
+    return floor_divide(size + (divisor - 1), divisor)
+
+
+def exact_divide(size: Dim, divisor: Dim) -> Dim | None:
+    """size / divisor as a polynomial where that is one for all values of the names, else None."""
+    if size == divisor:
+        return 1
+    pairs = _terms(divisor)
+    if len(pairs) != 1:
+        return None
+    below, by = pairs[0]
+    if by == 0:
+        return None
+    quotient = []
+    for monomial, factor in _terms(size):
+        rest = list(monomial)
+        for atom in below:
+            if atom not in rest:
+                return None
+            rest.remove(atom)
+        if factor % by:
+            return None
+        quotient.append((tuple(rest), factor // by))
+    return _collect(quotient)
+
+
+def product(sizes: Iterable[Dim]) -> Dim:
+    """The product of `sizes`; 1 for none."""
+    result: Dim = 1
+    for size in sizes:
+        result = result * size
+    return result
+
+
+def evaluate(size: Dim, values: Mapping[str, int]) -> int:
+    """The value of `size` where each name has its value; KeyError names one that has none."""
+    if isinstance(size, int):
+        return size
+    total = 0
+    for monomial, factor in size.terms:
+        for atom in monomial:
+            if isinstance(atom, str):
+                factor *= values[atom]
+            else:
+                factor *= evaluate(atom.numerator, values) // atom.denominator
+        total += factor
+    return total
+
+
+def names(size: Dim) -> set[str]:
+    """The names that `size` depends on."""
+    found: set[str] = set()
+    if isinstance(size, int):
+        return found
+    for monomial, _ in size.terms:
+        for atom in monomial:
+            found |= {atom} if isinstance(atom, str) else names(atom.numerator)
+    return found
+
+
+def _terms(size: Dim) -> tuple[tuple[Monomial, int], ...]:
+    return (((), size),) if isinstance(size, int) else size.terms
+
+
+def _ordered(monomial: Monomial) -> Monomial:
+    return tuple(sorted(monomial, key=str))
+
+
+def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dim:
+    total: dict[Monomial, int] = {}
+    for monomial, factor in terms:
+        total[monomial] = total.get(monomial, 0) + factor
+    left = [(monomial, factor) for monomial, factor in total.items() if factor]
+    if not left:
+        return 0
+    if len(left) == 1 and left[0][0] == ():
+        return left[0][1]
+    return Size(tuple(sorted(left, key=lambda term: (-len(term[0]), tuple(map(str, term[0]))))))

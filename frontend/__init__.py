@@ -1,0 +1,1 @@
+"""What the user writes: variables, blocks, costs, diagrams, training, pictures."""

@@ -1,0 +1,73 @@
+"""Gradients and Jacobians as variables of the same diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from ..compiler.builder import Builder
+from ..compiler.errors import DtypeRuleError, TypeRuleError
+from ..compiler.graph import Node
+from .errors import ShapeError
+from .location import user_location
+from .operations.structure import reshape, stack
+from .variable import Variable, apply, shape_text, source_text
+
+
+@overload
+def gradient(cost: Variable, variables: Variable) -> Variable: ...
+@overload
+def gradient(cost: Variable, variables: Sequence[Variable]) -> list[Variable]: ...
+
+
+def gradient(
+    cost: Variable, variables: Variable | Sequence[Variable]
+) -> Variable | list[Variable]:
+    """d cost / d variable for each variable: variables of the same diagram, to be used again.
+
+    Args:
+        cost: a float variable of shape ().
+        variables: one variable or several, which the cost may depend on; where it does not, the
+            gradient is zero.
+
+    Returns:
+        A variable of the same shape and dtype for each; one alone for one alone.
+    """
+    chosen = [variables] if isinstance(variables, Variable) else list(variables)
+
+    def rule(b: Builder, cost: Node, *wanted: Node) -> tuple[Node, ...]:
+        if cost.shape != ():
+            raise TypeRuleError("expects a scalar cost: take its mean or sum first")
+        if not all(node.type.is_float for node in (cost, *wanted)):
+            raise DtypeRuleError("expects floats: integers have no gradient")
+        return tuple(b.gradient(cost, node) for node in wanted)
+
+    if not chosen:
+        return []
+    outputs: Any = apply("gradient", rule, [cost, *chosen], len(chosen))
+    if isinstance(variables, Variable):
+        single: Variable = outputs
+        return single
+    return [outputs] if len(chosen) == 1 else list(outputs)
+
+
+def jacobian(y: Variable, x: Variable) -> Variable:
+    """dy/dx, of shape y.shape + x.shape, one backward sweep for each element of y.
+
+    Args:
+        y: a float variable whose sizes are integers.
+        x: a float variable of any shape.
+    """
+    for extent in y.shape:
+        if not isinstance(extent, int):
+            raise ShapeError(
+                f"jacobian ({user_location()}) expects an output of fixed size, got "
+                f"{shape_text(y.shape)} from {source_text(y)}: choose an element or take a sum"
+            )
+    flat = reshape(y, -1)
+    count = flat.shape[0]
+    assert isinstance(count, int)
+    if count == 0:
+        raise ShapeError(f"jacobian ({user_location()}) expects at least one output element")
+    rows = [gradient(flat[i], x) for i in range(count)]
+    return reshape(stack(rows), (*y.shape, *x.shape))

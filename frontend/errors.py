@@ -1,0 +1,57 @@
+"""The errors that a user meets: each says which block, where, expected, got, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DiagradError(Exception):
+    """Any mistake that diagrad finds in what it is given."""
+
+
+class DiagramError(DiagradError):
+    """A mistake in how a diagram is drawn; `mistakes` holds each where there are several."""
+
+    def __init__(self, message: str, mistakes: Sequence[DiagramError] = ()) -> None:
+        super().__init__(message)
+        self.mistakes: tuple[DiagramError, ...] = tuple(mistakes) or (self,)
+
+
+class ShapeError(DiagramError):
+    """Shapes that do not fit."""
+
+
+class DtypeError(DiagramError):
+    """Dtypes that do not fit; nothing is ever promoted silently."""
+
+
+class NameTakenError(DiagramError):
+    """One name for two things."""
+
+
+class UnusedError(DiagramError):
+    """Something drawn that nothing uses."""
+
+
+class CycleError(DiagramError):
+    """A variable that depends on itself without a delay."""
+
+
+class InputError(DiagradError, ValueError):
+    """A call was given an input that it cannot take."""
+
+
+class CheckpointError(DiagradError, ValueError):
+    """A file of parameters that does not fit the program, or is damaged."""
+
+
+def raise_together(where: str, mistakes: Sequence[DiagramError]) -> None:
+    """Raise the one mistake itself, or one DiagramError that lists them all; nothing for none."""
+    unique = list(dict.fromkeys(mistakes))
+    if len(unique) == 1:
+        raise unique[0]
+    if unique:
+        lines = [
+            f"  {number}. {type(item).__name__}: {item}" for number, item in enumerate(unique, 1)
+        ]
+        raise DiagramError(f"{where} has {len(unique)} mistakes:\n" + "\n".join(lines), unique)

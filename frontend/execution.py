@@ -1,0 +1,112 @@
+"""One graph of a program, on its target: prepared once, bound anew for every set of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compiler.binding import SizeRuleError, check_sizes
+from ..compiler.graph import Graph
+from ..compiler.pipeline import Timings, prepare
+from .errors import InputError
+from .inputs import Expected, bind_sizes, check_names
+
+Target = Literal["cpu", "reference"]
+Array = npt.NDArray[Any]
+
+
+class Execution:
+    """A graph with its inputs, ready to be called at any sizes."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        expected: Sequence[Expected],
+        states: Mapping[str, Array],
+        target: Target,
+        precision: str | None,
+        timings: Timings,
+    ) -> None:
+        if target not in ("cpu", "reference"):
+            raise InputError(f"compile expects target 'cpu' or 'reference', got {target!r}")
+        self.name = graph.name
+        self.target = target
+        self.timings = timings
+        self.expected = list(expected)
+        self.outputs = [name for name, _ in graph.outputs]
+        self.states = states
+        order = {item.name: place for place, item in enumerate(expected)}
+        inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
+        self.graph = prepare(
+            Graph(graph.name, tuple(inputs), graph.outputs, graph.updates), precision, timings
+        )
+        self._template: Any = None
+        self._bound: dict[tuple[tuple[int, ...], ...], Any] = {}
+
+    def call(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
+        """The outputs for these inputs, checked first; the updates are made."""
+        arrays = []
+        shapes = []
+        try:
+            for item in self.expected:
+                value = inputs[item.name]
+                if (
+                    type(value) is not np.ndarray
+                    or value.dtype is not item.dtype
+                    or not value.flags.c_contiguous
+                ):
+                    value = item.check(value)
+                arrays.append(value)
+                shapes.append(value.shape)
+            executor = self._bound[tuple(shapes)]
+            if len(inputs) != len(shapes):
+                raise KeyError
+        except KeyError:
+            executor, arrays = self._bind(what, inputs)
+        result: list[Array] = executor(arrays)
+        return result
+
+    def _bind(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
+        what = f"{what} of '{self.name}'"
+        check_names(what, self.expected, inputs)
+        arrays = [item.check(inputs[item.name]) for item in self.expected]
+        sizes = bind_sizes(what, self.expected, arrays)
+        try:
+            check_sizes(self.graph, sizes, training=bool(self.graph.updates))
+        except SizeRuleError as error:
+            raise InputError(f"{what}: {error}") from None
+        executor = self.executor(sizes)
+        self._bound[tuple(array.shape for array in arrays)] = executor
+        return executor, arrays
+
+    def executor(self, sizes: Mapping[str, int]) -> Any:
+        """What runs the graph at these sizes, on the target."""
+        if self.target == "reference":
+            from ..compiler.tape import emit_tape
+            from ..runtime.reference import ReferenceExecutor
+
+            return ReferenceExecutor(emit_tape(self.graph, sizes), self.states)
+        from ..compiler.passes.plan_memory import plan_memory
+        from ..compiler.pipeline import compile_kernels
+        from ..runtime.cpu.executor import Executor
+
+        if self._template is None:
+            self._template = compile_kernels(self.graph, self.timings)
+        program = self.timings.run("plan_memory", plan_memory, self._template, sizes)
+        return Executor(program, self.states)
+
+    def kernels(self) -> dict[str, str]:
+        """Kernel sources by name, of every set of sizes bound so far."""
+        return {kernel.name: kernel.source for kernel in getattr(self._template, "kernels", ())}
+
+    def explain(self) -> list[str]:
+        """A line for each kernel: whether it was compiled or came from the cache, and why."""
+        lines = []
+        for shapes, executor in self._bound.items():
+            lines.append(f"  bound to {', '.join(map(str, shapes))}")
+            for name, source, reason, milliseconds in getattr(executor, "report", ()):
+                lines.append(f"    {name}: {source} ({reason}), {milliseconds:.1f} ms")
+        return lines

@@ -1,0 +1,59 @@
+"""Files that appear whole or not at all.  Nothing here knows what is in them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replace the file `path` by one that holds `data`, or leave it as it is.
+
+    The data is on the disk before the name points to it.  Where the system has files without a
+    name (Linux), not even a killed process leaves anything beside the old file.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {target.name}: there is no folder {target.parent}")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        if not _write_unnamed(beside, data):
+            with open(beside, "wb") as file:
+                _fill(file, data)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write_unnamed(beside: Path, data: bytes) -> bool:
+    """Fill a file that has no name yet, then call it `beside`; False where that cannot be done."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None:
+        return False
+    try:
+        handle = os.open(beside.parent, flag | os.O_WRONLY, 0o666)
+    except OSError:
+        return False
+    with os.fdopen(handle, "wb") as file:
+        _fill(file, data)
+        folder = os.open(beside.parent, os.O_RDONLY)
+        try:
+            # Only with the handle of a folder does Python follow the link to the file itself.
+            source = f"/proc/self/fd/{handle}"
+            os.link(source, beside.name, dst_dir_fd=folder, follow_symlinks=True)
+        except OSError:
+            return False
+        finally:
+            os.close(folder)
+    return True
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,104 @@
+"""What training did, epoch by epoch, and its picture.  Nothing here trains."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .files import write_atomically
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass through the data.
+
+    Attributes:
+        number: 1 for the first.
+        cost: the mean over its samples, each at the step that used it.
+        validation_cost: after the epoch, over the validation data; None without any.
+        seconds: how long it took, validation included.
+    """
+
+    number: int
+    cost: float
+    validation_cost: float | None
+    seconds: float
+
+
+@dataclass
+class History:
+    """The epochs that `dg.fit` made.
+
+    Attributes:
+        epochs: a record of each.
+        stopped: why training ended before the last epoch, or None.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    stopped: str | None = None
+
+    @property
+    def cost(self) -> list[float]:
+        """Each epoch's cost."""
+        return [epoch.cost for epoch in self.epochs]
+
+    @property
+    def validation_cost(self) -> list[float]:
+        """Each epoch's validation cost; empty without validation data."""
+        costs = (epoch.validation_cost for epoch in self.epochs)
+        return [cost for cost in costs if cost is not None]
+
+    @property
+    def seconds(self) -> list[float]:
+        """How long each epoch took."""
+        return [epoch.seconds for epoch in self.epochs]
+
+    @property
+    def best(self) -> int:
+        """The number of the epoch with the least cost (validation cost, if any); 0 for none."""
+        costs = self.validation_cost or self.cost
+        kept = [(cost, number) for number, cost in enumerate(costs, 1) if cost == cost]
+        return min(kept)[1] if kept else 0
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def plot(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the costs over the epochs into a file that ends in .svg or .png; its path.
+
+        Raises:
+            ValueError: another suffix.
+            ImportError: Matplotlib is not installed.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in (".svg", ".png"):
+            raise ValueError(
+                f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
+                f"{target.suffix or 'no suffix'}"
+            )
+        try:
+            from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
+        except ImportError as error:
+            raise ImportError(
+                "History.plot draws with Matplotlib, which is not installed: "
+                "pip install 'diagrad[examples]'"
+            ) from error
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        numbers = range(1, len(self) + 1)
+        axes.plot(numbers, self.cost, label="training")
+        if self.validation_cost:
+            axes.plot(numbers, self.validation_cost, label="validation")
+            axes.legend(frameon=False)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("cost")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=suffix[1:], dpi=150)
+        write_atomically(target, drawn.getvalue())
+        return target

@@ -1,0 +1,121 @@
+"""The plainest layers: blocks with a weight.  Each says in `forward` what it computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..compiler.sizes import Dim
+from .blocks import Block
+from .errors import DtypeError, ShapeError
+from .location import user_location
+from .operations import structure
+from .variable import Variable, dtype_name, parameter, shape_text, source_text
+
+
+class Linear(Block):
+    """An affine function of the last axis: x @ weight + bias.
+
+    Applied to x of shape (..., inputs) it gives (..., outputs).
+
+    Args:
+        inputs: how many features x has.
+        outputs: how many features the result has.
+        bias: whether to add a parameter of shape (outputs,); or a variable to add.
+        weight_init: the weight's initialiser, as for `dg.parameter`.
+        bias_init: the bias's.
+        weight: any variable of shape (inputs, outputs) in place of a parameter: one that other
+            blocks share, or one that a network computes.
+        dtype: of the parameters, float32 or float64.
+        name: as for every block.
+
+    Raises:
+        ShapeError: when applied, for another number of features, or a weight or bias of another
+            shape.
+        DtypeError: when applied to another dtype than the weight's.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool | Variable = True,
+        weight_init: Any = None,
+        bias_init: Any = None,
+        weight: Variable | None = None,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.dtype = dtype_name(dtype)
+        if weight is None:
+            self.weight = parameter("weight", (inputs, outputs), weight_init, dtype)
+        else:
+            self._borrow("weight", weight)
+        self.bias: Variable | None = None
+        if isinstance(bias, Variable):
+            self._borrow("bias", bias)
+        elif bias:
+            self.bias = parameter("bias", (outputs,), bias_init, dtype)
+
+    weight: Variable
+
+    def _borrow(self, attribute: str, variable: Variable) -> None:
+        """Hold a variable that is not this block's own: a parameter keeps its name."""
+        object.__setattr__(self, attribute, variable)
+
+    def forward(self, x: Variable) -> Variable:
+        """(..., inputs) -> (..., outputs)."""
+        place = f"{self.describe()} ({user_location()})"
+        if x.ndim == 0 or x.shape[-1] != self.inputs:
+            got = x.shape[-1] if x.ndim else "shape ()"
+            raise ShapeError(
+                f"{place} expects {self.inputs} features, got {got} from {source_text(x)}"
+            )
+        self._check(place, "a weight", self.weight, (self.inputs, self.outputs))
+        if x.dtype != self.weight.dtype:
+            raise DtypeError(
+                f"{place} expects {self.weight.dtype} features like its weight, got {x.dtype} from "
+                f'{source_text(x)}: convert one with .astype("{self.weight.dtype}")'
+            )
+        y = x @ self.weight
+        if self.bias is None:
+            return y
+        self._check(place, "a bias", self.bias, (self.outputs,))
+        return y + self.bias
+
+    def _check(self, place: str, what: str, variable: Variable, shape: tuple[Dim, ...]) -> None:
+        if variable.shape != shape:
+            raise ShapeError(
+                f"{place} expects {what} of shape {shape_text(shape)}, got "
+                f"{shape_text(variable.shape)} from {source_text(variable)}"
+            )
+
+
+class Flatten(Block):
+    """The axes from `start` on as one: (B, 6, 8, 8) becomes (B, 384).
+
+    Args:
+        start: the first axis that is joined, counted from the front.
+        name: as for every block.
+
+    Raises:
+        ShapeError: when applied to a variable of fewer axes.
+        ValueError: a negative `start`.
+    """
+
+    def __init__(self, start: int = 1, name: str | None = None) -> None:
+        if start < 0:
+            raise ValueError(f"Flatten expects start to be 0 or more, got {start}")
+        self.name = name
+        self.start = start
+
+    def forward(self, x: Variable) -> Variable:
+        """(*first, *rest) -> (*first, product of the rest)."""
+        if x.ndim <= self.start:
+            raise ShapeError(
+                f"{self.describe()} ({user_location()}) expects more than {self.start} axes, got "
+                f"{shape_text(x.shape)} from {source_text(x)}"
+            )
+        return structure.flatten(x, self.start)

@@ -1,0 +1,1 @@
+"""NumPy's operations on variables, each lowered to primitives by one rule."""

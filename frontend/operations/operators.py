@@ -1,0 +1,57 @@
+"""Attaches Python's operators and NumPy's methods to `Variable`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..variable import Variable
+from . import contractions, elementwise, reductions, structure
+
+
+def _reversed(function: Any) -> Any:
+    return lambda self, other: function(other, self)
+
+
+def _shape_method(self: Variable, *shape: Any) -> Variable:
+    return structure.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+def _transpose_method(self: Variable, *axes: int) -> Variable:
+    return structure.transpose(self, axes or None)
+
+
+OPERATORS: dict[str, Any] = {
+    "__getitem__": structure.getitem,
+    "__add__": elementwise.add,
+    "__radd__": _reversed(elementwise.add),
+    "__sub__": elementwise.subtract,
+    "__rsub__": _reversed(elementwise.subtract),
+    "__mul__": elementwise.multiply,
+    "__rmul__": _reversed(elementwise.multiply),
+    "__truediv__": elementwise.divide,
+    "__rtruediv__": _reversed(elementwise.divide),
+    "__pow__": elementwise.power,
+    "__rpow__": _reversed(elementwise.power),
+    "__matmul__": contractions.matmul,
+    "__rmatmul__": _reversed(contractions.matmul),
+    "__neg__": elementwise.negative,
+    "__abs__": elementwise.absolute,
+    "__invert__": elementwise.logical_not,
+    "__and__": elementwise.logical_and,
+    "__or__": elementwise.logical_or,
+    "__lt__": elementwise.less,
+    "__le__": elementwise.less_equal,
+    "__gt__": elementwise.greater,
+    "__ge__": elementwise.greater_equal,
+    "T": property(structure.transpose),
+    "sum": reductions.sum,
+    "mean": reductions.mean,
+    "max": reductions.max,
+    "min": reductions.min,
+    "reshape": _shape_method,
+    "transpose": _transpose_method,
+    "astype": elementwise.astype,
+}
+
+for _name, _function in OPERATORS.items():
+    setattr(Variable, _name, _function)

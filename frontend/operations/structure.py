@@ -1,0 +1,274 @@
+"""Shape operations and NumPy-style basic indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...compiler.builder import Builder
+from ...compiler.errors import TypeRuleError
+from ...compiler.graph import Node
+from ...compiler.sizes import Dim, exact_divide, product
+from ..variable import Shape, Variable, apply, shape_of, shape_text
+from .broadcasting import as_variables, one_dtype, spread_to
+
+
+def normal_axis(axis: int, rank: int) -> int:
+    """An axis counted from the front; TypeRuleError if there is none."""
+    if not -rank <= axis < rank:
+        raise TypeRuleError(f"expects an axis in [{-rank}, {rank}), not {axis}")
+    return axis % rank
+
+
+def normal_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes counted from the front in rising order; all for None."""
+    if axis is None:
+        return tuple(range(rank))
+    chosen = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    axes = sorted(normal_axis(int(item), rank) for item in chosen)
+    if len(set(axes)) != len(axes):
+        raise TypeRuleError(f"expects each axis once, not {tuple(chosen)}")
+    return tuple(axes)
+
+
+def reshape(x: Any, shape: Shape | int) -> Variable:
+    """The elements of x in row-major order under another shape; one size may be -1."""
+    wanted = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
+
+    def rule(b: Builder, node: Node) -> Node:
+        holes = [i for i, extent in enumerate(wanted) if isinstance(extent, int) and extent == -1]
+        if not holes:
+            return b.reshape(node, shape=shape_of(wanted))
+        known = shape_of([e for e in wanted if not (isinstance(e, int) and e == -1)])
+        rest = exact_divide(node.type.count, product(known))
+        if len(holes) > 1 or rest is None:
+            raise TypeRuleError(f"cannot fit {node.type.count} elements into shape {wanted}")
+        full = list(known)
+        full.insert(holes[0], rest)
+        return b.reshape(node, shape=tuple(full))
+
+    result: Variable = apply("reshape", rule, as_variables(x))
+    return result
+
+
+def flatten(x: Any, start: int = 1) -> Variable:
+    """The axes from `start` on as one."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        return b.reshape(node, shape=(*node.shape[:start], product(node.shape[start:])))
+
+    result: Variable = apply("flatten", rule, as_variables(x))
+    return result
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Variable:
+    """Axes in another order; reversed by default."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        rank = node.type.rank
+        order = range(rank)[::-1] if axes is None else [normal_axis(a, rank) for a in axes]
+        return b.transpose(node, axes=tuple(order))
+
+    result: Variable = apply("transpose", rule, as_variables(x))
+    return result
+
+
+def swapaxes(x: Any, first: int, second: int) -> Variable:
+    """Two axes exchanged."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        order = list(range(node.type.rank))
+        i, j = normal_axis(first, len(order)), normal_axis(second, len(order))
+        order[i], order[j] = order[j], order[i]
+        return b.transpose(node, axes=tuple(order))
+
+    result: Variable = apply("swapaxes", rule, as_variables(x))
+    return result
+
+
+def expand_dims(x: Any, axis: int) -> Variable:
+    """A new axis of one element."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        place = normal_axis(axis, node.type.rank + 1)
+        return b.reshape(node, shape=(*node.shape[:place], 1, *node.shape[place:]))
+
+    result: Variable = apply("expand_dims", rule, as_variables(x))
+    return result
+
+
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """X without axes of one element; all of them by default."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        if axis is None:
+            gone: tuple[int, ...] = tuple(i for i, n in enumerate(node.shape) if n == 1)
+        else:
+            gone = normal_axes(axis, node.type.rank)
+        for i in gone:
+            if node.shape[i] != 1:
+                raise TypeRuleError(f"expects 1 element on axis {i}, not {node.shape[i]}")
+        return b.reshape(node, shape=tuple(n for i, n in enumerate(node.shape) if i not in gone))
+
+    result: Variable = apply("squeeze", rule, as_variables(x))
+    return result
+
+
+def broadcast_to(x: Any, shape: Shape) -> Variable:
+    """X repeated to `shape` by NumPy's rule."""
+    wanted = shape_of(shape)
+    result: Variable = apply(
+        "broadcast_to", lambda b, node: spread_to(b, node, wanted), as_variables(x)
+    )
+    return result
+
+
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """The order of elements reversed along axes; all by default."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        return b.flip(node, axes=normal_axes(axis, node.type.rank))
+
+    result: Variable = apply("flip", rule, as_variables(x))
+    return result
+
+
+def concatenate(parts: Sequence[Any], axis: int = 0) -> Variable:
+    """Parts joined along an axis."""
+
+    def rule(b: Builder, *nodes: Node) -> Node:
+        if not nodes:
+            raise TypeRuleError("expects at least one part")
+        one_dtype(nodes)
+        return b.concatenate(*nodes, axis=normal_axis(axis, nodes[0].type.rank))
+
+    result: Variable = apply("concatenate", rule, as_variables(*parts))
+    return result
+
+
+def stack(parts: Sequence[Any], axis: int = 0) -> Variable:
+    """Parts of one shape joined along a new axis."""
+    return concatenate([expand_dims(part, axis) for part in as_variables(*parts)], axis)
+
+
+def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
+    """X cut into equal parts along an axis of fixed size."""
+    place = normal_axis(axis, x.ndim)
+    extent = x.shape[place]
+    if not isinstance(extent, int) or extent % parts:
+        raise TypeRuleError(f"cannot cut {shape_text(x.shape)} into {parts} equal parts")
+    width = extent // parts
+    before = (slice(None),) * place
+    return [getitem(x, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)]
+
+
+def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
+    """Zeros before and after the elements of each axis: widths ((before, after), ...)."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        if len(widths) != node.type.rank:
+            raise TypeRuleError(f"expects {node.type.rank} pairs of widths, not {len(widths)}")
+        shape = tuple(n + low + high for n, (low, high) in zip(node.shape, widths, strict=True))
+        low = tuple(low for low, _ in widths)
+        return b.pad(node, low=low, inner=(1,) * node.type.rank, shape=shape)
+
+    result: Variable = apply("pad", rule, as_variables(x))
+    return result
+
+
+def getitem(x: Variable, key: Any) -> Variable:
+    """NumPy's basic indexing (integers, slices, ..., None), or one integer variable (gather)."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
+        from .indexing import take
+
+        if len(keys) != 1:
+            raise TypeRuleError("expects one array of indices alone: use dg.take(x, index, axis)")
+        return take(x, keys[0], axis=0)
+    result: Variable = apply("index", lambda b, node: _index(b, node, keys), [x])
+    return result
+
+
+def _index(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
+    used = sum(1 for item in keys if item is not None and item is not Ellipsis)
+    if used > node.type.rank:
+        raise TypeRuleError(f"expects at most {node.type.rank} indices, not {used}")
+    if sum(1 for item in keys if item is Ellipsis) > 1:
+        raise TypeRuleError("expects at most one ... among the indices")
+    if not any(item is Ellipsis for item in keys):
+        keys = (*keys, Ellipsis)
+    place = next(i for i, item in enumerate(keys) if item is Ellipsis)
+    rest = (slice(None),) * (node.type.rank - used)
+    keys = (*keys[:place], *rest, *keys[place + 1 :])
+    start: list[Dim] = []
+    stop: list[Dim] = []
+    step: list[int] = []
+    places: list[int] = []  # an axis of the slice, or -1 for a new one
+    flipped: list[int] = []
+    axis = 0
+    for item in keys:
+        if item is None:
+            places.append(-1)
+            continue
+        extent = node.shape[axis]
+        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+            first = _position(int(item), extent, axis)
+            start.append(first)
+            stop.append(first + 1)
+            step.append(1)
+        elif isinstance(item, slice):
+            low, high, stride = _slice_bounds(item, extent, axis)
+            if stride < 0:
+                flipped.append(axis)
+            start.append(low)
+            stop.append(high)
+            step.append(abs(stride))
+            places.append(axis)
+        else:
+            raise TypeRuleError(f"expects integers, slices, ... and None as indices, not {item!r}")
+        axis += 1
+    value = b.slice(node, start=tuple(start), stop=tuple(stop), step=tuple(step))
+    if flipped:
+        value = b.flip(value, axes=tuple(flipped))
+    wanted = tuple(1 if place < 0 else value.shape[place] for place in places)
+    return value if wanted == value.shape else b.reshape(value, shape=wanted)
+
+
+def _position(index: int, extent: Dim, axis: int) -> Dim:
+    if isinstance(extent, int) and not -extent <= index < extent:
+        raise TypeRuleError(f"expects an index in [{-extent}, {extent}) on axis {axis}, not {index}")
+    return index if index >= 0 else extent + index
+
+
+def _slice_bounds(item: slice, extent: Dim, axis: int) -> tuple[Dim, Dim, int]:
+    """Start and stop of the elements kept, counted upwards, and the signed step."""
+    stride = 1 if item.step is None else int(item.step)
+    if stride == 0:
+        raise TypeRuleError(f"expects a slice step other than 0 on axis {axis}")
+    if isinstance(extent, int):
+        chosen = range(*item.indices(extent))
+        if not chosen:
+            return 0, 0, stride
+        return min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1]) + 1, stride
+    if stride < 0:
+        if item.start is not None or item.stop is not None or stride != -1:
+            raise TypeRuleError(
+                f"expects [::-1] alone where a slice runs backwards over the named size {extent}"
+            )
+        return 0, extent, stride
+    low = _bound(item.start, 0, extent)
+    high = _bound(item.stop, extent, extent)
+    return low, high, stride
+
+
+def _bound(value: Any, default: Dim, extent: Dim) -> Dim:
+    if value is None:
+        return default
+    if isinstance(value, (int, np.integer)):
+        return int(value) if value >= 0 else extent + int(value)
+    if isinstance(value, str):
+        return shape_of((value,))[0]
+    result: Dim = value
+    return result

@@ -1,0 +1,7 @@
+"""Pictures of diagrams and graphs: ``Picture``, and ``write`` that draws it. Knows no compiler."""
+
+from .export import to_png, to_svg, write
+from .layout import LayoutError
+from .picture import Cluster, Edge, Node, Picture
+
+__all__ = ["Cluster", "Edge", "LayoutError", "Node", "Picture", "to_png", "to_svg", "write"]

@@ -1,0 +1,299 @@
+"""What the reader's eye should follow: the main row, who hangs below it, and what stands above it.
+
+Reads a picture (with its Y-branches) and says how its elements belong together; ``dot`` turns that
+into constraints for Graphviz. This file never computes a coordinate and writes no DOT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .picture import Edge, Node, Picture
+
+
+@dataclass
+class Arrangement:
+    """How the elements of a picture belong together.
+
+    Attributes:
+        rank: How many links lead to a node on the longest way.
+        row: The nodes of a main row, with that row's name.
+        row_edges: The links of the main rows.
+        below: For a function, what enters (or leaves) it from below, from bottom to top.
+        above: What stands above a node, from bottom to top.
+        gaps: For a variable, the delays (and what stands on them) above the link into it, which
+            is drawn longer for them.
+        turns: The links where the forward row ends and the backward row begins.
+        owner_of: ``below``, read the other way.
+        tower_of: ``above``, read the other way: the node at the foot, and the storey.
+    """
+
+    rank: dict[str, int] = field(default_factory=dict)
+    row: dict[str, str] = field(default_factory=dict)
+    row_edges: set[tuple[str, str]] = field(default_factory=set)
+    below: dict[str, list[str]] = field(default_factory=dict)
+    above: dict[str, list[str]] = field(default_factory=dict)
+    gaps: dict[str, list[str]] = field(default_factory=dict)
+    turns: set[tuple[str, str]] = field(default_factory=set)
+    owner_of: dict[str, str] = field(default_factory=dict)
+    tower_of: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+def arrange(picture: Picture) -> Arrangement:
+    """Find the main rows of ``picture``, and the place of parameters, delays, shared variables."""
+    nodes = {node.id: node for node in picture.nodes}
+    links = _Links(picture)
+    flow = [edge for edge in picture.edges if _flows(nodes[edge.source], nodes[edge.target], edge)]
+    wider = [*flow, *_through_sides(links, nodes)]
+    order = _order(picture.nodes, wider)
+    found = Arrangement(rank=_ranks(order, wider))
+    _find_rows(found, nodes, order, flow)
+    _hang_parameters(found, links, nodes)
+    _line_up_computed(found, picture, nodes)
+    _turn_back(found, picture, nodes)
+    _raise_delays(found, links, nodes)
+    _raise_shared(found, links, nodes)
+    for base, tower in found.above.items():
+        found.tower_of.update({name: (base, storey) for storey, name in enumerate(tower)})
+    return found
+
+
+def runs_left(source: Node, target: Node) -> bool:
+    """Whether the link is drawn from right to left: gradients flow back under the forward row."""
+    return source.phase != "forward" and target.phase != "forward"
+
+
+def _flows(source: Node, target: Node, edge: Edge) -> bool:
+    return (
+        edge.style != "residual"
+        and "delay" not in (source.kind, target.kind)
+        and source.side == target.side == "main"
+        and (source.phase == "forward") == (target.phase == "forward")
+    )
+
+
+class _Links:
+    """The edges that leave and enter each node."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.out: dict[str, list[Edge]] = {node.id: [] for node in picture.nodes}
+        self.into: dict[str, list[Edge]] = {node.id: [] for node in picture.nodes}
+        for edge in picture.edges:
+            self.out[edge.source].append(edge)
+            self.into[edge.target].append(edge)
+
+
+def _through_sides(links: _Links, nodes: Mapping[str, Node]) -> list[Edge]:
+    """Computed parameters, ``H -> w -> G`` with w at the side of G: as a link from H to G."""
+    return [
+        Edge(made.source, used.target)
+        for node in nodes.values()
+        if node.side == "parameter"
+        for made in links.into[node.id]
+        for used in links.out[node.id]
+        if made.style == used.style == "normal"
+    ]
+
+
+def _order(nodes: Sequence[Node], flow: Sequence[Edge]) -> list[str]:
+    waiting = {node.id: 0 for node in nodes}
+    after: dict[str, list[str]] = {node.id: [] for node in nodes}
+    for edge in flow:
+        waiting[edge.target] += 1
+        after[edge.source].append(edge.target)
+    order: list[str] = []
+    ready = [name for name, count in waiting.items() if count == 0]
+    left = dict.fromkeys(waiting)
+    while left:
+        # A cycle without a delay should not come here; if it does, it is cut at its first node.
+        name = ready.pop(0) if ready else next(iter(left))
+        if name not in left:
+            continue
+        del left[name]
+        order.append(name)
+        for target in after[name]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
+    return order
+
+
+def _ranks(order: Sequence[str], flow: Sequence[Edge]) -> dict[str, int]:
+    place = {name: index for index, name in enumerate(order)}
+    rank = dict.fromkeys(order, 0)
+    into: dict[str, list[str]] = {name: [] for name in order}
+    for edge in flow:
+        if place[edge.source] < place[edge.target]:
+            into[edge.target].append(edge.source)
+    for name in order:
+        rank[name] = max((rank[source] + 1 for source in into[name]), default=0)
+    return rank
+
+
+def _find_rows(
+    found: Arrangement, nodes: Mapping[str, Node], order: Sequence[str], flow: Sequence[Edge]
+) -> None:
+    """In each connected part, the longest way is the main row."""
+    part = {name: name for name in order}
+
+    def top(name: str) -> str:
+        while part[name] != name:
+            part[name] = part[part[name]]
+            name = part[name]
+        return name
+
+    for edge in flow:
+        part[top(edge.target)] = top(edge.source)
+    place = {name: index for index, name in enumerate(order)}
+    best = dict.fromkeys(order, 0)
+    back: dict[str, str] = {}
+    into: dict[str, list[str]] = {name: [] for name in order}
+    for edge in flow:
+        if place[edge.source] < place[edge.target]:
+            into[edge.target].append(edge.source)
+    ends: dict[str, str] = {}
+    for name in order:
+        for source in into[name]:
+            if best[source] + 1 > best[name]:
+                best[name], back[name] = best[source] + 1, source
+        end = ends.get(top(name))
+        # On equal length the cost ends the row.
+        worth = (best[name], nodes[name].kind == "cost")
+        if end is None or worth > (best[end], nodes[end].kind == "cost"):
+            ends[top(name)] = name
+    for number, end in enumerate(ends.values()):
+        if best[end] == 0:
+            continue
+        at = end
+        found.row[at] = f"row{number}"
+        while at in back:
+            found.row_edges.add((back[at], at))
+            at = back[at]
+            found.row[at] = f"row{number}"
+
+
+def _hang_parameters(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
+    two_rows = any(node.phase != "forward" for node in nodes.values())
+    for node in nodes.values():
+        if node.side != "parameter" or node.kind == "branch":
+            continue
+        ends = [e.target for e in links.out[node.id] if e.style != "residual"]
+        ends = [end for end in ends if nodes[end].phase == node.phase]
+        if not ends:
+            ends = [e.source for e in links.into[node.id] if e.style != "residual"]
+        if len(ends) == 1 and nodes[ends[0]].kind not in ("branch", "delay"):
+            _hang(found, node, ends[0], two_rows, links, nodes)
+
+
+def _hang(
+    found: Arrangement,
+    node: Node,
+    owner: str,
+    two_rows: bool,
+    links: _Links,
+    nodes: Mapping[str, Node],
+) -> None:
+    """The first parameter goes below its function, a second above it; more come from the left.
+
+    Over a backward row, the forward row's parameters come from above first. What comes over the top
+    (delays, shared variables) keeps the place above for itself.
+    """
+    from_top = any(
+        nodes[e.source].kind == "delay"
+        or (nodes[e.source].kind, nodes[e.source].side) == ("branch", "parameter")
+        for e in links.into[owner]
+    )
+    up_first = two_rows and node.phase == "forward"
+    if up_first and not from_top and owner not in found.above:
+        found.above[owner] = [node.id]
+    elif owner not in found.below:
+        found.below[owner] = [node.id]
+        found.owner_of[node.id] = owner
+    elif not from_top and owner not in found.above:
+        found.above[owner] = [node.id]
+
+
+def _line_up_computed(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) -> None:
+    """A computed parameter stands level with the function that makes it, in its own short row."""
+    for edge in picture.edges:
+        source, target = nodes[edge.source], nodes[edge.target]
+        hangs = target.id in found.owner_of and target.id not in found.row
+        if (
+            hangs
+            and target.phase == "forward"
+            and source.id not in found.row
+            and source.side == "main"
+        ):
+            found.row[source.id] = found.row[target.id] = f"beside {source.id}"
+            found.row_edges.add((source.id, target.id))
+
+
+def _turn_back(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) -> None:
+    """Where the forward row ends, the backward row starts right under it."""
+    for edge in picture.edges:
+        source, target = nodes[edge.source], nodes[edge.target]
+        if edge.style == "backward" and source.phase == "forward" and target.phase != "forward":
+            found.turns.add((source.id, target.id))
+            if target.id not in found.owner_of:
+                found.below.setdefault(source.id, []).insert(0, target.id)
+                found.owner_of[target.id] = source.id
+
+
+def _raise_delays(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
+    for node in nodes.values():
+        if node.kind != "delay":
+            continue
+        readers = [e.target for e in links.out[node.id]]
+        inside = [e.source for e in links.into[node.id]]
+        starts = [name for name in inside if nodes[name].side == "main"]
+        if not readers or not starts:
+            continue
+        first = min(found.rank[name] for name in readers)
+        last = max(found.rank[name] for name in starts)
+        middle = _between(found, nodes, first, last, node.cluster)
+        if middle is not None:
+            tower = found.above.setdefault(middle, [])
+        else:
+            start = max(starts, key=lambda name: (found.rank[name], name))
+            tower = found.gaps.setdefault(start, [])
+        tower.append(node.id)
+        # The initial value stands on its delay.
+        tower += [
+            e.source
+            for e in links.into[node.id]
+            if nodes[e.source].side == "parameter" and nodes[e.source].cluster == node.cluster
+        ]
+
+
+def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
+    for node in nodes.values():
+        if node.kind != "branch" or node.side != "parameter":
+            continue
+        ranks = [found.rank[e.target] for e in links.out[node.id]]
+        first, last = min(ranks), max(ranks)
+        raised = [node.id, *(e.source for e in links.into[node.id])]
+        # Over a delay, if there is one on the way: its column is free down to the row.
+        gap = next((end for end in found.gaps if first < found.rank[end] <= last), None)
+        middle = _between(found, nodes, first, last, None)
+        if gap is not None:
+            found.gaps[gap] += raised
+            found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})
+        elif middle is not None:
+            found.above.setdefault(middle, []).extend(raised)
+
+
+def _between(
+    found: Arrangement, nodes: Mapping[str, Node], first: int, last: int, cluster: str | None
+) -> str | None:
+    """The node of a main row that stands nearest to the middle between two ranks."""
+    inner = [
+        name
+        for name in found.row
+        if first < found.rank[name] < last
+        and nodes[name].phase == "forward"
+        and (cluster is None or nodes[name].cluster == cluster)
+    ]
+    return min(
+        inner, key=lambda name: (abs(2 * found.rank[name] - first - last), name), default=None
+    )

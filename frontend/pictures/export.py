@@ -1,0 +1,96 @@
+"""A picture to a file: ``write(picture, path)``, as .svg or .png by the path's suffix.
+
+The file appears whole or not at all. Nothing in this file decides how a picture looks.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from .branches import with_branches
+from .dot import to_dot
+from .finish import CAPTION_FONTS, MATH_FONTS, finish
+from .layout import lay_out
+from .picture import Picture
+
+_FONTS = Path(__file__).resolve().parent / "fonts"
+_LONGEST = 16000.0
+
+
+def to_svg(picture: Picture) -> str:
+    """The picture as SVG text, byte for byte the same for the same picture.
+
+    Raises:
+        LayoutError: if no layout engine is installed.
+    """
+    drawn = with_branches(picture)
+    return finish(lay_out(to_dot(drawn)), drawn)
+
+
+def to_png(picture: Picture) -> bytes:
+    """The picture as a PNG at twice the size of the SVG, with the fonts of this package.
+
+    Raises:
+        LayoutError: if no layout engine is installed.
+        ImportError: if ``resvg_py`` is not installed.
+    """
+    svg = to_svg(picture)
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise ImportError(
+            "a .png picture needs resvg_py: pip install resvg_py (a .svg picture does not)"
+        ) from error
+    svg = svg.replace(f'"{MATH_FONTS}"', f'"Diagram Serif, {MATH_FONTS}"')
+    svg = svg.replace(f'"{CAPTION_FONTS}"', f'"Diagram Sans, {CAPTION_FONTS}"')
+    return resvg_py.svg_to_bytes(
+        svg_string=svg,
+        background="#ffffff",
+        dpi=96.0,
+        zoom=_zoom(svg),
+        font_files=[str(path) for path in sorted(_FONTS.glob("*.ttf"))],
+        serif_family="Diagram Serif",
+        sans_serif_family="Diagram Sans",
+    )
+
+
+def write(picture: Picture, path: str | os.PathLike[str]) -> Path:
+    """Draw ``picture`` into the file ``path`` and return that path.
+
+    Raises:
+        ValueError: if the suffix is neither .svg nor .png.
+        LayoutError: if no layout engine is installed.
+        ImportError: if a .png is asked for and ``resvg_py`` is not installed.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix == ".svg":
+        data = to_svg(picture).encode("utf-8")
+    elif suffix == ".png":
+        data = to_png(picture)
+    else:
+        raise ValueError(
+            f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
+            f"{target.suffix or 'no suffix'}"
+        )
+    _replace(target, data)
+    return target
+
+
+def _zoom(svg: str) -> float:
+    """Twice the size, less when the picture is so large that viewers would refuse it."""
+    sizes = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()
+    longest = max(float(sizes[2]), float(sizes[3])) * 96 / 72
+    return min(2.0, _LONGEST / longest)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write beside the target, then rename, so that a reader never sees half a picture."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""What a picture is: plain frozen data between the graphs and the drawing.
+
+Every stage (diagram as drawn, lowered graph, backward graph) becomes a ``Picture``; ``dot`` and
+``export`` draw it. This file never draws, never measures, and knows no graph of the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+NodeKind = Literal[
+    "observed",
+    "computed",
+    "parameter",
+    "constant",
+    "function",
+    "delay",
+    "cost",
+    "branch",
+    "operation",
+    "value",
+]
+Phase = Literal["forward", "backward", "update"]
+Side = Literal["main", "parameter"]
+EdgeStyle = Literal["normal", "stem", "residual", "backward"]
+ClusterKind = Literal["block", "loop", "plain"]
+
+VARIABLES: frozenset[str] = frozenset({"observed", "computed", "parameter", "constant", "value"})
+"""The kinds that hold a value, drawn as circles; the others (but ``branch``) act on values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One element of the notation.
+
+    ``label`` is plain Unicode and may have several lines. ``tooltip`` has one fact a line: shape,
+    dtype, the user's file and line. A node of ``side="parameter"`` enters its reader from below
+    instead of standing in the row. ``phase`` colours the compiler's graphs.
+    """
+
+    id: str
+    kind: NodeKind
+    label: str = ""
+    tooltip: str = ""
+    cluster: str | None = None
+    side: Side = "main"
+    phase: Phase = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A link from the node ``source`` to the node ``target``.
+
+    ``stem`` has no arrowhead; ``residual`` joins a forward value to the backward node that uses it;
+    ``backward`` carries a gradient.
+    """
+
+    source: str
+    target: str
+    style: EdgeStyle = "normal"
+    label: str = ""
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A frame around the nodes that name it; ``parent`` is the frame around this frame."""
+
+    id: str
+    label: str = ""
+    kind: ClusterKind = "block"
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is to be drawn; the order of nodes and edges is the order of drawing."""
+
+    title: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse doubled and dangling names.
+
+        Raises:
+            ValueError: if an id occurs twice, or an edge or a cluster names one that does not
+            exist.
+        """
+        nodes = _unique("node", (node.id for node in self.nodes))
+        clusters = _unique("cluster", (cluster.id for cluster in self.clusters))
+        for edge in self.edges:
+            for end in (edge.source, edge.target):
+                if end not in nodes:
+                    raise ValueError(
+                        f"edge {edge.source!r} -> {edge.target!r}: the picture has no node {end!r}"
+                    )
+        for owner, parent in [
+            *((node.id, node.cluster) for node in self.nodes),
+            *((cluster.id, cluster.parent) for cluster in self.clusters),
+        ]:
+            if parent is not None and parent not in clusters:
+                raise ValueError(f"{owner!r} is in cluster {parent!r}, which the picture lacks")
+        parents = {cluster.id: cluster.parent for cluster in self.clusters}
+        for cluster in self.clusters:
+            seen, at = {cluster.id}, cluster.parent
+            while at is not None:
+                if at in seen:
+                    raise ValueError(f"cluster {cluster.id!r} is inside itself")
+                seen.add(at)
+                at = parents[at]
+
+
+def _unique(what: str, names: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"two {what}s of the picture have the id {name!r}")
+        seen.add(name)
+    return seen

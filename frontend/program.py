@@ -1,0 +1,242 @@
+"""A compiled diagram: its parameters, its training step, and its inference.
+
+It owns the arrays of parameters and optimizer states, asks the compiler for a program for every
+new set of sizes, and hands the calls to the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compiler.graph import Type
+from ..compiler.pipeline import Timings
+from . import lower as lowering
+from .derivatives import gradient
+from .errors import DiagramError, InputError
+from .execution import Execution, Target
+from .init import initial_value
+from .inputs import Expected, check_names
+from .operations.random import KEY
+from .variable import Variable, shape_text
+
+if TYPE_CHECKING:
+    from .diagram import Diagram
+    from .optimizers import Optimizer
+
+Array = npt.NDArray[Any]
+
+
+class Parameters(MutableMapping[str, Array]):
+    """The free parameters by path: views of the program's own arrays, which can be assigned."""
+
+    def __init__(self, states: Mapping[str, Array], names: Sequence[str]) -> None:
+        self._states = states
+        self._names = tuple(names)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(f"no parameter '{name}'; there are {', '.join(self._names)}")
+        return self._states[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        target = self[name]
+        array = np.asarray(value)
+        if array.shape != target.shape:
+            raise InputError(
+                f"parameter '{name}' expects shape {shape_text(target.shape)}, got "
+                f"{shape_text(array.shape)}"
+            )
+        target[...] = array
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("a program's parameters cannot be removed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        rows = [f"{n}: {self[n].dtype} {shape_text(self[n].shape)}" for n in self]
+        return "Parameters(\n  " + "\n  ".join(rows) + "\n)"
+
+
+class Program:
+    """A diagram compiled for a target; made by `Diagram.compile`.
+
+    Args:
+        diagram: what to compile.
+        optimizer: what a step does with the gradients; without one there is no `step`.
+        target: "cpu", or "reference" (NumPy: slow, and what is right).
+        dtype: "float32" or "float64" to compute everything in; by default as drawn.
+        seed: of the initial parameters and of random draws.
+    """
+
+    def __init__(
+        self,
+        diagram: Diagram,
+        optimizer: Optimizer | None = None,
+        target: Target = "cpu",
+        dtype: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.diagram = diagram
+        self.optimizer = optimizer
+        self.target = target
+        self.timings = Timings()
+        self._precision = None if dtype is None else np.dtype(dtype).name
+        if self._precision not in (None, "float32", "float64"):
+            raise DiagramError(f"compile expects dtype float32 or float64, got {dtype}")
+        if optimizer is not None and diagram.cost is None:
+            raise DiagramError(
+                f"diagram '{diagram.name}' has no cost for the optimizer to make small: give "
+                "Diagram(..., cost=...)"
+            )
+        self.states: dict[str, Array] = {}
+        for name, item in diagram.parameters.items():
+            value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
+            self.states[name] = np.require(value, None, "CWA")
+        self.parameters = Parameters(self.states, list(diagram.parameters))
+        if KEY in diagram.variables:
+            self.states["random_key"] = np.array(seed, np.int64)
+        self._step = self._draw_step() if optimizer is not None else None
+        self._runs: dict[frozenset[str], Execution] = {}
+
+    def _dtype(self, dtype: str) -> str:
+        return self._precision or dtype if dtype.startswith("float") else dtype
+
+    def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
+        reached = set(lowering.ordered(wanted, {}))
+        return [
+            Expected(name, item, self._dtype(item.dtype))
+            for name, item in self.diagram.observed.items()
+            if item in reached
+        ]
+
+    def _execution(
+        self,
+        outputs: Mapping[str, Variable],
+        updates: Sequence[tuple[Variable, Variable]] = (),
+        names: Mapping[Variable, str] | None = None,
+    ) -> Execution:
+        wanted = [*outputs.values(), *(value for _, value in updates)]
+        expected = self._expected(wanted)
+        graph = self.diagram.lower(outputs, updates, names)
+        return Execution(graph, expected, self.states, self.target, self._precision, self.timings)
+
+    def _draw_step(self) -> Execution:
+        """Forward, backward and update, as one graph."""
+        cost, optimizer = self.diagram.cost, self.optimizer
+        assert cost is not None and optimizer is not None
+        reached = set(lowering.ordered([cost], {}))
+        trained = {
+            name: item
+            for name, item in self.diagram.parameters.items()
+            if item in reached and item.type.is_float
+        }
+        found = gradient(cost, list(trained.values()))
+        step = Variable("parameter", Type("int64"), "step")
+        following, states = optimizer.draw(
+            trained, dict(zip(trained, found, strict=True)), step
+        )
+        names = {step: "step", KEY: "random_key"}
+        updates = [(item, following[name]) for name, item in trained.items()]
+        updates.append((step, step + 1))
+        self.states["step"] = np.zeros((), np.int64)
+        for state in states:
+            name = state.variable.name or ""
+            names[state.variable] = name
+            value = state.initial.astype(self._dtype(state.initial.dtype.name))
+            self.states[name] = np.require(value, None, "CWA")
+            updates.append((state.variable, state.next))
+        if "random_key" in self.states:
+            updates.append((KEY, KEY + 1))
+        return self._execution({"cost": cost}, updates, names)
+
+    def step(self, **inputs: Any) -> float:
+        """One training step: forward, backward and update in one native call.
+
+        Args:
+            **inputs: an array for every observed variable that the cost depends on.
+
+        Returns:
+            The cost before the update.
+
+        Raises:
+            InputError: an input is missing, unknown, or of another dtype or shape; labels are out
+                of range; the batch is empty. Nothing has changed then.
+        """
+        if self._step is None:
+            raise InputError(
+                f"program '{self.diagram.name}' has no optimizer: compile it with "
+                "optimizer=dg.SGD(...) to train it"
+            )
+        return float(self._step.call("step", inputs)[0])
+
+    def run(self, **inputs: Any) -> dict[str, Array]:
+        """The outputs, without an update; and "cost", where the inputs that it needs are given.
+
+        Raises:
+            InputError: as `step`; an empty batch is allowed.
+        """
+        given = frozenset(inputs)
+        execution = self._runs.get(given)
+        if execution is None:
+            execution = self._draw_run(given)
+            self._runs[given] = execution
+        values = execution.call("run", inputs)
+        return dict(zip(execution.outputs, values, strict=True))
+
+    def _draw_run(self, given: frozenset[str]) -> Execution:
+        outputs = dict(self.diagram.outputs)
+        cost = self.diagram.cost
+        if cost is not None:
+            needed = {item.name for item in self._expected([*outputs.values(), cost])}
+            if needed <= given or not outputs:
+                outputs["cost"] = cost
+        execution = self._execution(outputs)
+        check_names(f"run of '{self.diagram.name}'", execution.expected, dict.fromkeys(given))
+        return execution
+
+    @property
+    def kernels(self) -> dict[str, str]:
+        """The source of every kernel compiled so far, by name; empty for the reference target."""
+        found: dict[str, str] = {}
+        for execution in self._executions():
+            found.update(execution.kernels())
+        return found
+
+    def explain(self) -> str:
+        """What was compiled, what came from the cache and why, and how long each pass took."""
+        lines = [f"program '{self.diagram.name}' on target {self.target}"]
+        for execution in self._executions():
+            lines += execution.explain()
+        lines += [f"  pass {n}: {1e3 * s:.1f} ms" for n, s in self.timings.seconds.items()]
+        return "\n".join(lines)
+
+    def _executions(self) -> list[Execution]:
+        return [*([self._step] if self._step is not None else []), *self._runs.values()]
+
+    def save(self, path: str | Path) -> None:
+        """Write parameters, optimizer states and the step count to a safetensors file."""
+        from .checkpoints import save
+
+        save(self, path)
+
+    def load(self, path: str | Path, parameters_only: bool = False) -> None:
+        """Read what `save` wrote; CheckpointError, and nothing changed, if it does not fit."""
+        from .checkpoints import load
+
+        load(self, path, parameters_only=parameters_only)
+
+    def __repr__(self) -> str:
+        count = sum(array.size for array in self.parameters.values())
+        return f"<Program {self.diagram.name} on {self.target}: {count} free parameters>"
+
+

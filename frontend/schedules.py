@@ -1,0 +1,152 @@
+"""Schedules: the learning rate as a function of the steps made, drawn and compiled into the step.
+
+A schedule is a block from the step count to a rate.  Called with a Python integer it gives the
+number that a program would use, for plotting.  Nothing here knows which optimizer uses it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, overload
+
+from ..compiler.binding import value_of
+from ..compiler.passes.inline import inline
+from .blocks import Block
+from .lower import lower
+from .operations.elementwise import cos, floor, minimum, power
+from .variable import Variable
+from .variable import constant as constant_variable
+
+Formula = Callable[[Variable], Variable]
+
+
+class Schedule(Block):
+    """A learning rate that depends on the number of steps made (0 at the first step).
+
+    Args:
+        name: what its bullet is called.
+        formula: from the step count to the rate, float64 variables of shape ().
+    """
+
+    def __init__(self, name: str, formula: Formula) -> None:
+        self.name = name
+        self.formula = formula
+
+    @property
+    def has_place(self) -> bool:
+        """A schedule belongs to no one place."""
+        return False
+
+    def describe(self) -> str:
+        """The schedule's name."""
+        return self.name or "schedule"
+
+    def forward(self, step: Variable) -> Variable:
+        """The rate, float64 of shape (), at an integer variable of shape ()."""
+        return self.formula(step.astype("float64"))
+
+    @overload
+    def __call__(self, step: Variable) -> Variable: ...
+    @overload
+    def __call__(self, step: int) -> float: ...
+    def __call__(self, step: Any) -> Any:
+        """The rate at a step: a variable of a variable, a number of a number."""
+        if isinstance(step, Variable):
+            return super().__call__(step)
+        if step != int(step) or step < 0:
+            raise ValueError(f"{self.name} expects a step count of 0 or more, got {step}")
+        rate = self(constant_variable(step, "int64"))
+        graph = inline(lower(self.describe(), {"rate": rate}, [], {}, {}))
+        return float(value_of(graph.outputs[0][1], {}))
+
+
+Rate = float | Schedule
+"""A learning rate: a number, or a schedule."""
+
+
+def constant(learning_rate: float) -> Schedule:
+    """The same rate at every step."""
+    rate = not_negative("constant", "a learning rate", learning_rate)
+    return Schedule("constant", lambda step: constant_variable(rate, "float64"))
+
+
+def step_decay(learning_rate: float, every: int, factor: float = 0.1) -> Schedule:
+    """The rate times `factor` once more after every `every` steps."""
+    rate = not_negative("step_decay", "a learning rate", learning_rate)
+    _positive("step_decay", "every", every)
+    _positive("step_decay", "factor", factor)
+    return Schedule("step_decay", lambda step: rate * power(factor, floor(step / every)))
+
+
+def exponential(learning_rate: float, rate: float) -> Schedule:
+    """learning_rate * rate ** step: `rate` is the factor from one step to the next."""
+    first = not_negative("exponential", "a learning rate", learning_rate)
+    _positive("exponential", "rate", rate)
+    return Schedule("exponential", lambda step: first * power(rate, step))
+
+
+def inverse_time(learning_rate: float, decay: float) -> Schedule:
+    """learning_rate / (1 + decay * step).
+
+    Robbins and Monro, A stochastic approximation method, 1951.
+    """
+    rate = not_negative("inverse_time", "a learning rate", learning_rate)
+    not_negative("inverse_time", "decay", decay)
+    return Schedule("inverse_time", lambda step: rate / (1.0 + decay * step))
+
+
+def cosine(learning_rate: float, steps: int, final: float = 0.0) -> Schedule:
+    """Half a wave of a cosine from `learning_rate` down to `final`, which stays after `steps`.
+
+    Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
+    """
+    rate = not_negative("cosine", "a learning rate", learning_rate)
+    _positive("cosine", "steps", steps)
+    not_negative("cosine", "final", final)
+
+    def formula(step: Variable) -> Variable:
+        done = minimum(step / steps, 1.0)
+        return final + (rate - final) * (0.5 + 0.5 * cos(math.pi * done))
+
+    return Schedule("cosine", formula)
+
+
+def warm_up(schedule: Rate, steps: int) -> Schedule:
+    """A schedule times 1/steps, 2/steps, ... 1: linear over the first steps.
+
+    Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
+    """
+    _positive("warm_up", "steps", steps)
+    after = as_schedule("warm_up", schedule)
+
+    def formula(step: Variable) -> Variable:
+        return minimum((step + 1.0) / steps, 1.0) * after.formula(step)
+
+    return Schedule("warm_up", formula)
+
+
+def as_schedule(what: str, rate: Any) -> Schedule:
+    """A number, a schedule, or a function from the step (float64 variable) to a rate."""
+    if isinstance(rate, Schedule):
+        return rate
+    if isinstance(rate, (int, float)):
+        return constant(not_negative(what, "a learning rate", rate))
+    if callable(rate):
+        return Schedule(getattr(rate, "__name__", "schedule"), rate)
+    raise TypeError(
+        f"{what} expects a learning rate that is a number or a schedule of dg.schedules, got "
+        f"{type(rate).__name__}"
+    )
+
+
+def not_negative(what: str, name: str, value: float) -> float:
+    """The value itself; ValueError unless it is a finite number of 0 or more."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{what} expects {name} of 0 or more, got {value}")
+    return float(value)
+
+
+def _positive(what: str, name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{what} expects {name} above 0, got {value}")

@@ -1,0 +1,332 @@
+"""Variables and the applications of functions that compute them: what a diagram is made of.
+
+A variable knows the application that makes it, an application knows its inputs; there is no
+global graph.  A mistake does not stop the drawing: it makes a variable that carries the mistake,
+so that a diagram can report independent mistakes together when it is built.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compiler.graph import Node, Type
+from ..compiler.sizes import Dim, named
+from .errors import DiagramError, DtypeError, ShapeError
+from .location import user_code, user_location
+
+if TYPE_CHECKING:
+    from .blocks import Block
+
+Kind = Literal["observed", "parameter", "constant", "computed", "port"]
+Shape = Sequence[int | str | Dim]
+Rule = Callable[..., "Node | tuple[Node, ...]"]
+
+DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool")
+
+_serial = itertools.count()
+
+
+class Variable:
+    """A variable of a diagram: observed, computed, constant, or a parameter.
+
+    Attributes:
+        name: the user's name for it, or None.
+        shape: a tuple of integers and named sizes.
+        dtype: NumPy's name of the dtype, such as "float32".
+        where: the user's file:line that made it.
+    """
+
+    __array_priority__ = 1000  # NumPy leaves `array + variable` to the variable
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        kind: Kind,
+        type: Type | None,
+        name: str | None = None,
+        producer: Application | None = None,
+        index: int = 0,
+        value: npt.NDArray[Any] | None = None,
+        init: Any = None,
+        mistakes: tuple[DiagramError, ...] = (),
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.producer = producer
+        self.index = index
+        self.value = value
+        self.init = init
+        self.mistakes = mistakes
+        self.where = user_location()
+        self.serial = next(_serial)
+        self.owner: Block | None = None
+        self.source: Variable | None = None  # of a port: the variable that enters there
+        self._type = type
+
+    @property
+    def type(self) -> Type:
+        """Dtype and shape; raises the mistake where one makes them unknown."""
+        if self._type is None:
+            raise self.mistakes[0]
+        return self._type
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """The shape, named sizes as symbols."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of the dtype."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.type.rank
+
+    def __repr__(self) -> str:
+        text = str(self._type) if self._type is not None else "unknown"
+        return f"<{self.kind} {source_text(self)}: {text}>"
+
+    def __iter__(self) -> Iterator[Variable]:
+        if not self.shape or not isinstance(self.shape[0], int):
+            raise TypeError(f"cannot iterate over {self!r}: its first axis has no fixed size")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self!r} has no value while the diagram is drawn: use dg.where(condition, a, b) "
+            "instead of `if`"
+        )
+
+    def __float__(self) -> float:
+        raise TypeError(f"{self!r} has no value while the diagram is drawn: run a program for it")
+
+    if TYPE_CHECKING:  # the operators are attached by `operators.py`
+
+        def __getitem__(self, key: Any) -> Variable: ...
+        def __add__(self, other: Any) -> Variable: ...
+        def __radd__(self, other: Any) -> Variable: ...
+        def __sub__(self, other: Any) -> Variable: ...
+        def __rsub__(self, other: Any) -> Variable: ...
+        def __mul__(self, other: Any) -> Variable: ...
+        def __rmul__(self, other: Any) -> Variable: ...
+        def __truediv__(self, other: Any) -> Variable: ...
+        def __rtruediv__(self, other: Any) -> Variable: ...
+        def __pow__(self, other: Any) -> Variable: ...
+        def __rpow__(self, other: Any) -> Variable: ...
+        def __matmul__(self, other: Any) -> Variable: ...
+        def __rmatmul__(self, other: Any) -> Variable: ...
+        def __neg__(self) -> Variable: ...
+        def __abs__(self) -> Variable: ...
+        def __invert__(self) -> Variable: ...
+        def __and__(self, other: Any) -> Variable: ...
+        def __or__(self, other: Any) -> Variable: ...
+        def __lt__(self, other: Any) -> Variable: ...
+        def __le__(self, other: Any) -> Variable: ...
+        def __gt__(self, other: Any) -> Variable: ...
+        def __ge__(self, other: Any) -> Variable: ...
+        @property
+        def T(self) -> Variable: ...  # noqa: N802 (NumPy's name)
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> Variable: ...
+        def reshape(self, *shape: Any) -> Variable: ...
+        def transpose(self, *axes: int) -> Variable: ...
+        def astype(self, dtype: Any) -> Variable: ...
+
+
+@dataclass(eq=False)
+class Body:
+    """The inside of a block's application: from ports to outputs; older variables are captured."""
+
+    ports: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+    first: int
+
+    def inside(self, variable: Variable) -> bool:
+        """Whether the variable was drawn while the block was applied."""
+        return variable.serial >= self.first and variable.kind == "computed"
+
+
+@dataclass(eq=False)
+class Application:
+    """A function applied to variables: an operation (with a rule) or a block (with a body)."""
+
+    label: str
+    inputs: tuple[Variable, ...]
+    rule: Rule | None = None
+    body: Body | None = None
+    block: Block | None = None
+    where: str = ""
+    outputs: tuple[Variable, ...] = field(default=())
+
+
+_unread_observed: weakref.WeakKeyDictionary[Variable, CodeType] = weakref.WeakKeyDictionary()
+
+
+def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
+    """An observed variable (a shaded circle): its value is given at every call.
+
+    Args:
+        name: the keyword under which programs take it.
+        shape: integers and names; a named size such as "B" is bound at the call and is the
+            same wherever the name stands.
+        dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool.
+    """
+    variable = Variable("observed", Type(dtype_name(dtype), shape_of(shape)), _name(name))
+    _unread_observed[variable] = user_code()
+    return variable
+
+
+def parameter(
+    name: str, shape: Shape = (), init: Any = None, dtype: Any = "float32"
+) -> Variable:
+    """A free parameter (a red circle): it has a value of its own, which training changes.
+
+    Args:
+        name: its name, below the path of the block that holds it.
+        shape: integers.
+        init: an initialiser of `dg.init`, a number, or an array of this shape; by default
+            LeCun's uniform for two and more axes, zeros for fewer.
+        dtype: float32 or float64 for parameters that are trained.
+    """
+    extents = shape_of(shape)
+    for extent in extents:
+        if not isinstance(extent, int):
+            raise ShapeError(
+                f"parameter '{name}' ({user_location()}) expects a shape of integers, got "
+                f"{shape_text(extents)}: a parameter's size cannot depend on the input"
+            )
+    return Variable("parameter", Type(dtype_name(dtype), extents), _name(name), init=init)
+
+
+def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable:
+    """A constant: an array or number that never changes; Python floats become float32."""
+    if isinstance(value, Variable):
+        raise TypeError(f"dg.constant expects numbers, got {value!r}")
+    array = np.asarray(value)
+    if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
+        narrow = {"float64": "float32", "int64": "int32"}
+        dtype = narrow.get(array.dtype.name, array.dtype.name)
+    array = np.array(array, dtype=dtype_name(dtype or array.dtype), order="C")
+    array.flags.writeable = False
+    return Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
+
+
+def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) -> Any:
+    """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type."""
+    from .typing_rules import infer
+
+    application = Application(label, tuple(inputs), rule=rule, where=user_location())
+    mark_read(inputs)
+    types, mistakes = infer(application, outputs)
+    application.outputs = tuple(
+        Variable("computed", type, producer=application, index=i, mistakes=mistakes)
+        for i, type in enumerate(types)
+    )
+    return application.outputs[0] if outputs == 1 else application.outputs
+
+
+def mark_read(variables: Sequence[Variable]) -> None:
+    """Remember that something uses these variables."""
+    for variable in variables:
+        _unread_observed.pop(variable, None)
+
+
+def unread_observed(code: CodeType) -> list[Variable]:
+    """The observed variables drawn by the user's function `code` that nothing uses."""
+    return sorted(
+        (variable for variable, made in _unread_observed.items() if made is code),
+        key=lambda variable: variable.serial,
+    )
+
+
+def mistaken(mistakes: Sequence[DiagramError]) -> Variable:
+    """A variable that stands for the result of a mistake."""
+    return Variable("computed", None, mistakes=tuple(mistakes))
+
+
+def dtype_name(dtype: Any) -> str:
+    """NumPy's name of a dtype that diagrad has; DtypeError for another one."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in DTYPES:
+        raise DtypeError(f"expected a dtype out of {', '.join(DTYPES)}, got {name}")
+    return name
+
+
+def shape_of(shape: Shape) -> tuple[Dim, ...]:
+    """A shape with its names as symbols."""
+    if isinstance(shape, (int, str)):
+        shape = (shape,)
+    extents: list[Dim] = []
+    for extent in shape:
+        if isinstance(extent, str):
+            if not extent.isidentifier():
+                raise ShapeError(f"expected a size's name to be an identifier, got {extent!r}")
+            extents.append(named(extent))
+        elif isinstance(extent, (int, np.integer)):
+            if extent < 0:
+                raise ShapeError(f"expected sizes of 0 or more, got {extent} in {tuple(shape)}")
+            extents.append(int(extent))
+        else:
+            extents.append(extent)
+    return tuple(extents)
+
+
+def shape_text(shape: Sequence[Dim]) -> str:
+    """A shape as Python writes it, names without quotes: (B, 10)."""
+    inner = ", ".join(map(str, shape))
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def source_text(variable: Variable) -> str:
+    """Where a variable comes from, for messages: "observed 'x' (model.py:3)"."""
+    producer = variable.producer
+    if producer is not None:
+        return f"{application_text(producer)}"
+    if variable.source is not None:
+        return source_text(variable.source)
+    name = f" '{full_name(variable)}'" if variable.name else ""
+    return f"{variable.kind}{name} ({variable.where})"
+
+
+def application_text(application: Application) -> str:
+    """What an application is, for messages: "Linear 'fc1' (lenet.py:23)"."""
+    if application.block is not None:
+        return f"{application.block.describe()} ({application.where})"
+    return f"{application.label} ({application.where})"
+
+
+def full_name(variable: Variable) -> str:
+    """A variable's name below the path of the block that holds it."""
+    name = variable.name or ""
+    return f"{variable.owner.path()}/{name}" if variable.owner is not None else name
+
+
+def named_outputs(outputs: Mapping[str, Variable] | Variable | None) -> dict[str, Variable]:
+    """Outputs by name; one variable alone is called by its own name, or "output"."""
+    if outputs is None:
+        return {}
+    if isinstance(outputs, Variable):
+        return {outputs.name or "output": outputs}
+    return dict(outputs)
+
+
+def _name(name: str) -> str:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise DiagramError(f"expected a name that is a Python identifier, got {name!r}")
+    return name

@@ -1,0 +1,1 @@
+"""What executes a program: reference, cpu; knows nothing above the data contract."""

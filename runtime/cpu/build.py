@@ -1,0 +1,71 @@
+"""Kernel text to object code: Numba types and lowers it, LLVM optimizes it, once.
+
+The only file that leads to Numba, and it imports it inside `build_kernel`, so that a program whose
+kernels are all in the cache never pays for it.  Nothing here looks at a cache or links.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from . import host
+from .desugar import desugar
+
+compilations = 0
+"""Objects built by this process: kernels, gemm routines and the driver."""
+
+_lock = threading.RLock()
+
+
+def build_kernel(source: str, symbol: str) -> bytes:
+    """Object code with one function `symbol(args: int64*, lo: int64, hi: int64) -> void`."""
+    with _lock:
+        from .lanes import SIGNATURE
+        from .numba_private import lower
+        from .vocabulary import WORDS
+
+        scope: dict[str, Any] = dict(WORDS)
+        exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
+        text, inner = lower(scope["kernel"], SIGNATURE)
+        return build_text(_entered(text, inner, symbol), {symbol})
+
+
+def _entered(text: str, inner: str, symbol: str) -> str:
+    """Add the function that is called from outside: Numba's takes two arguments more."""
+    return f"""{text}
+define void @{symbol}(i64* %args, i64 %lo, i64 %hi) {{
+  %result = alloca i8*
+  call i32 @"{inner}"(i8** %result, {{i8*, i32, i8*, i8*, i32}}** null, i64* %args, i64 %lo, i64 %hi)
+  ret void
+}}
+"""
+
+
+def build_text(text: str, symbols: set[str]) -> bytes:
+    """Object code of LLVM's text; of its functions only those in `symbols` are seen outside."""
+    global compilations
+    with _lock:
+        machine = host.target_machine()
+        module = llvm.parse_assembly(text)
+        module.triple = machine.triple
+        module.data_layout = str(machine.target_data)
+        for function in module.functions:
+            if not function.is_declaration and function.name not in symbols:
+                function.linkage = "internal"
+        module.verify()
+        optimize(module, machine)
+        compilations += 1
+        return bytes(machine.emit_object(module))
+
+
+def optimize(module: Any, machine: Any) -> None:
+    """LLVM's standard passes, without those that look for vectors: the text is all vectors."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)

@@ -1,0 +1,180 @@
+"""The native function that runs a program: it places the moving addresses and walks the table.
+
+One function for all programs, compiled once.  It is LLVM text by hand, since it needs indirect
+calls and the processor's floating-point mode, which kernel text has no words for.  It allocates
+nothing, calls no Python, and leaves the mode as it found it.
+
+    run(header, arrays)
+        header   int64[5]: instructions, their table, moves, their table, offset of an array's data
+        table    four words per instruction: kernel, row, extent, flags (0, for threads to come)
+        moves    three words each: the address of the word to set, the array's number, an offset
+        arrays   a Python tuple of NumPy arrays, or (offset -1) the address of their addresses
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from . import host
+from .build import build_text
+
+HEADER, INSTRUCTION, MOVE = 5, 4, 3
+
+_FLUSH = {"x86": 0x8040, "aarch64": 1 << 24}
+"""Flush to zero and denormals are zero (x86 MXCSR); flush to zero (AArch64 FPCR)."""
+
+_X86 = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define internal i64 @get_mode() alwaysinline {
+  %p = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %p)
+  %v = load volatile i32, ptr %p
+  %w = zext i32 %v to i64
+  ret i64 %w
+}
+define internal void @set_mode(i64 %w) alwaysinline {
+  %p = alloca i32
+  %v = trunc i64 %w to i32
+  store volatile i32 %v, ptr %p
+  call void @llvm.x86.sse.ldmxcsr(ptr %p)
+  ret void
+}
+"""
+
+_AARCH64 = """
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)
+define internal i64 @get_mode() alwaysinline {
+  %v = call i64 @llvm.aarch64.get.fpcr()
+  ret i64 %v
+}
+define internal void @set_mode(i64 %w) alwaysinline {
+  call void @llvm.aarch64.set.fpcr(i64 %w)
+  ret void
+}
+"""
+
+_OTHER = """
+define internal i64 @get_mode() alwaysinline { ret i64 0 }
+define internal void @set_mode(i64 %w) alwaysinline { ret void }
+"""
+
+_RUN = """
+define void @SYMBOL(ptr %header, ptr %arrays) {
+start:
+  %count = load i64, ptr %header
+  %table.p = getelementptr i64, ptr %header, i64 1
+  %table = load ptr, ptr %table.p
+  %moves.p = getelementptr i64, ptr %header, i64 2
+  %moves = load i64, ptr %moves.p
+  %move.table.p = getelementptr i64, ptr %header, i64 3
+  %move.table = load ptr, ptr %move.table.p
+  %data.p = getelementptr i64, ptr %header, i64 4
+  %data = load i64, ptr %data.p
+  %plain = icmp slt i64 %data, 0
+  %any.move = icmp sgt i64 %moves, 0
+  br i1 %any.move, label %move, label %moved
+
+move:
+  %m = phi i64 [ 0, %start ], [ %m.next, %place ]
+  %m.0 = mul i64 %m, 3
+  %place.p = getelementptr i64, ptr %move.table, i64 %m.0
+  %target = load ptr, ptr %place.p
+  %number.p = getelementptr i64, ptr %place.p, i64 1
+  %number = load i64, ptr %number.p
+  %offset.p = getelementptr i64, ptr %place.p, i64 2
+  %offset = load i64, ptr %offset.p
+  br i1 %plain, label %by.address, label %by.object
+
+by.object:
+  %items = getelementptr i8, ptr %arrays, i64 ITEMS
+  %item.p = getelementptr ptr, ptr %items, i64 %number
+  %item = load ptr, ptr %item.p
+  %field = getelementptr i8, ptr %item, i64 %data
+  %of.object = load i64, ptr %field
+  br label %place
+
+by.address:
+  %address.p = getelementptr i64, ptr %arrays, i64 %number
+  %of.address = load i64, ptr %address.p
+  br label %place
+
+place:
+  %base = phi i64 [ %of.object, %by.object ], [ %of.address, %by.address ]
+  %word = add i64 %base, %offset
+  store i64 %word, ptr %target
+  %m.next = add i64 %m, 1
+  %m.more = icmp slt i64 %m.next, %moves
+  br i1 %m.more, label %move, label %moved
+
+moved:
+  %mode = call i64 @get_mode()
+  %flush = or i64 %mode, FLUSH
+  call void @set_mode(i64 %flush)
+  %any = icmp sgt i64 %count, 0
+  br i1 %any, label %step, label %done
+
+step:
+  %i = phi i64 [ 0, %moved ], [ %i.next, %step ]
+  %i.0 = mul i64 %i, 4
+  %kernel.p = getelementptr i64, ptr %table, i64 %i.0
+  %kernel = load ptr, ptr %kernel.p
+  %row.p = getelementptr i64, ptr %kernel.p, i64 1
+  %row = load ptr, ptr %row.p
+  %extent.p = getelementptr i64, ptr %kernel.p, i64 2
+  %extent = load i64, ptr %extent.p
+  call void %kernel(ptr %row, i64 0, i64 %extent)
+  %i.next = add i64 %i, 1
+  %more = icmp slt i64 %i.next, %count
+  br i1 %more, label %step, label %done
+
+done:
+  call void @set_mode(i64 %mode)
+  ret void
+}
+"""
+
+
+def text() -> str:
+    """The driver's LLVM text for this processor; the symbol is still to be filled in."""
+    if host.is_x86():
+        mode, flush = _X86, _FLUSH["x86"]
+    elif host.is_aarch64():
+        mode, flush = _AARCH64, _FLUSH["aarch64"]
+    else:
+        mode, flush = _OTHER, 0
+    run = _RUN.replace("FLUSH", str(flush)).replace("ITEMS", str(tuple.__basicsize__))
+    return mode + run
+
+
+def build_driver(source: str, symbol: str) -> bytes:
+    """Object code of the driver."""
+    return build_text(source.replace("SYMBOL", symbol), {symbol})
+
+
+def data_offset() -> int:
+    """Where an array object holds the address of its data, or -1 where that cannot be known.
+
+    Reading it there costs 2 ns; `array.ctypes.data` costs a microsecond.  NumPy's C interface has
+    fixed the place since its first version: right after Python's object header.
+    """
+    probe = np.zeros(3)
+    offset = object.__basicsize__
+    items = (probe,)
+    try:
+        held = ctypes.c_int64.from_address(id(probe) + offset).value
+        item = ctypes.c_int64.from_address(id(items) + tuple.__basicsize__).value
+    except (ValueError, TypeError):
+        return -1
+    return offset if held == probe.ctypes.data and item == id(probe) else -1
+
+
+def prototype(takes_objects: bool) -> Any:
+    """The driver's type for ctypes, which releases the interpreter's lock during the call."""
+    return ctypes.CFUNCTYPE(
+        None, ctypes.c_void_p, ctypes.py_object if takes_objects else ctypes.c_void_p
+    )

@@ -1,0 +1,251 @@
+"""The native matrix products `gemm_f32` and `gemm_f64`: blocking, packing and edges.
+
+    void(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k)        all 64-bit integers
+    C[i*c_row + j] = sum over p of A[i*a_row + p*a_col] * B[p*b_row + j*b_col]
+
+Any sizes, any strides (in elements), zero and negative ones included; C is overwritten, with zeros
+where k is 0.  Every element is one chain of fused multiply-adds from p = 0 up, whatever the sizes,
+the strides or the place in a block, so results never depend on how a product was cut up.
+
+A is taken by broadcasts and may lie anyhow; it is packed where it will be read often.  B is read in
+vectors along n; it is packed where its rows are not contiguous or its panel does not fit the
+caches.  Workspace is on the stack: under 300 KB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from . import host
+from .build import build_text
+from .gemm_pack import pack_function
+from .gemm_tile import TileShape, tile_function
+from .loops import I1, I64, internal, loop, smaller
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """Sizes of one kind of element on one kind of processor."""
+
+    kind: str
+    lanes: int
+    rows: int
+    vectors: int
+    depth: int = 256
+    packed_rows: int = 192
+
+    @property
+    def width(self) -> int:
+        """Columns of a full tile."""
+        return self.lanes * self.vectors
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return 4 if self.kind == "f32" else 8
+
+    @property
+    def remainders(self) -> list[int]:
+        """Heights for the rows that no full tile covers."""
+        return [r for r in (8, 4, 2, 1) if r < self.rows]
+
+
+def blocking(kind: str, vector_bytes: int) -> Blocking:
+    """The register block for vectors of that many bytes."""
+    lanes = vector_bytes // (4 if kind == "f32" else 8)
+    rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
+    packed = 192 if kind == "f32" else 96
+    return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)
+
+
+def build_routine(name: str, symbol: str) -> bytes:
+    """Object code of a gemm routine."""
+    return build_text(routine_text(name.removeprefix("gemm_"), symbol, host.vector_bytes()), {symbol})
+
+
+def routine_text(kind: str, symbol: str, vector_bytes: int) -> str:
+    """LLVM's text of the routine for one kind of element."""
+    module = ir.Module()
+    shape = blocking(kind, vector_bytes)
+    _Routine(module, shape).write(symbol)
+    return str(module)
+
+
+class _Routine:
+    """Writes the routine and the functions it calls into one module."""
+
+    def __init__(self, module: Any, shape: Blocking) -> None:
+        self.module, self.shape = module, shape
+        self.element = ir.FloatType() if shape.kind == "f32" else ir.DoubleType()
+        self.pointer = self.element.as_pointer()
+        self.rows_packed = self._rows_function(packed=True)
+        self.rows_strided = self._rows_function(packed=False)
+        self.pack_a = pack_function(module, self.element, shape.lanes, shape.rows)
+        self.pack_b = pack_function(module, self.element, shape.lanes, shape.width)
+
+    def _tile(self, rows: int, vectors: int, packed: bool) -> Any:
+        stride = self.shape.rows if packed else None
+        return tile_function(
+            self.module, self.element, TileShape(rows, vectors, self.shape.lanes, stride)
+        )
+
+    def _rows_function(self, packed: bool) -> Any:
+        """(a, a_row, a_col, b, b_row, c, c_row, rows, columns, k, fresh): up to one tile."""
+        kinds = [self.pointer, I64, I64, self.pointer, I64, self.pointer, I64, I64, I64, I64, I1]
+        name = "rows_packed" if packed else "rows_strided"
+        function, b = internal(self.module, name, kinds)
+        a, a_row, a_col, bp, b_row, c, c_row, rows, columns, k, fresh = function.args
+
+        def run(height: int, first: Any) -> None:
+            start = b.gep(a, [first if packed else b.mul(first, a_row)])
+            target = b.gep(c, [b.mul(first, c_row)])
+            args = [start, a_row, a_col, bp, b_row, target, c_row, columns, k, fresh]
+            narrow = b.icmp_signed("<=", columns, I64(self.shape.lanes))
+            with b.if_else(narrow) as (yes, no):
+                with yes:
+                    b.call(self._tile(height, 1, packed), args)
+                with no:
+                    b.call(self._tile(height, self.shape.vectors, packed), args)
+
+        with b.if_then(b.icmp_signed(">=", rows, I64(self.shape.rows))):
+            run(self.shape.rows, I64(0))
+            b.ret_void()
+        first = I64(0)
+        for height in self.shape.remainders:
+            has = b.icmp_signed("!=", b.and_(rows, I64(height)), I64(0))
+            before = b.block
+            with b.if_then(has):
+                run(height, first)
+                after = b.add(first, I64(height))
+                inside = b.block
+            merged = b.phi(I64)
+            merged.add_incoming(first, before)
+            merged.add_incoming(after, inside)
+            first = merged
+        b.ret_void()
+        return function
+
+    def write(self, symbol: str) -> None:
+        """The routine itself."""
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 11)
+        function = ir.Function(self.module, kind, symbol)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        words = list(function.args)
+        a, b_, c = (b.inttoptr(words[i], self.pointer) for i in (0, 3, 6))
+        a_row, a_col, b_row, b_col, c_row = (words[i] for i in (1, 2, 4, 5, 7))
+        m, n, k = words[8:]
+        self._zero_without_depth(b, c, c_row, m, n, k)
+        # A column of results that lies contiguously is a row of the transposed product.
+        flip = b.and_(
+            b.and_(b.icmp_signed("==", n, I64(1)), b.icmp_signed("==", c_row, I64(1))),
+            b.icmp_signed(">", m, I64(1)),
+        )
+        a, b_ = b.select(flip, b_, a), b.select(flip, a, b_)
+        a_row, b_col = b.select(flip, b_col, a_row), b.select(flip, a_row, b_col)
+        a_col, b_row = b.select(flip, b_row, a_col), b.select(flip, a_col, b_row)
+        m, n = b.select(flip, n, m), b.select(flip, m, n)
+        contiguous = b.icmp_signed("==", b_col, I64(1))
+        few = b.icmp_signed("<=", m, I64(4))
+        with b.if_then(b.and_(contiguous, few)):
+            self._few_rows(b, a, a_row, a_col, b_, b_row, c, c_row, m, n, k)
+            b.ret_void()
+        self._blocks(b, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k)
+        b.ret_void()
+
+    def _zero_without_depth(self, b: Any, c: Any, c_row: Any, m: Any, n: Any, k: Any) -> None:
+        with b.if_then(b.icmp_signed("<=", k, I64(0))):
+            with loop(b, I64(0), m, 1) as i:
+                row = b.gep(c, [b.mul(i, c_row)])
+                with loop(b, I64(0), n, 1) as j:
+                    b.store(self.element(0), b.gep(row, [j]))
+            b.ret_void()
+
+    def _few_rows(
+        self, b: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_row: Any, c: Any, c_row: Any,
+        m: Any, n: Any, k: Any,
+    ) -> None:  # fmt: skip
+        """Up to four rows: wide tiles that read B once where it lies."""
+        first = I64(0)
+        for height, vectors in ((4, 4), (2, 4), (1, 8)):
+            if self.shape.lanes * self.shape.size < 64:
+                vectors //= 2
+            has = b.icmp_signed("!=", b.and_(m, I64(height)), I64(0))
+            before = b.block
+            with b.if_then(has):
+                start = b.gep(a, [b.mul(first, a_row)])
+                row = b.gep(c, [b.mul(first, c_row)])
+                with loop(b, I64(0), n, vectors * self.shape.lanes) as j:
+                    args = [
+                        start, a_row, a_col, b.gep(b_, [j]), b_row, b.gep(row, [j]), c_row,
+                        b.sub(n, j), k, I1(1),
+                    ]  # fmt: skip
+                    b.call(self._tile(height, vectors, packed=False), args)
+                after = b.add(first, I64(height))
+                inside = b.block
+            merged = b.phi(I64)
+            merged.add_incoming(first, before)
+            merged.add_incoming(after, inside)
+            first = merged
+
+    def _workspace(self, b: Any, elements: int) -> Any:
+        with b.goto_entry_block():
+            place = b.alloca(ir.ArrayType(self.element, elements + self.shape.lanes))
+            place.align = 64
+        return b.gep(place, [I64(0), I64(0)])
+
+    def _blocks(
+        self, b: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_row: Any, b_col: Any, c: Any,
+        c_row: Any, m: Any, n: Any, k: Any,
+    ) -> None:  # fmt: skip
+        """Depth by depth, block of rows by block of rows, panel of columns by panel."""
+        shape = self.shape
+        room_a = self._workspace(b, shape.packed_rows * shape.depth)
+        room_b = self._workspace(b, shape.width * shape.depth)
+        pack_a, direct_b = self._choices(b, a_row, a_col, b_row, b_col, m, n, k)
+        with loop(b, I64(0), k, shape.depth) as p:
+            depth = smaller(b, b.sub(k, p), I64(shape.depth))
+            fresh = b.icmp_signed("==", p, I64(0))
+            a_deep = b.gep(a, [b.mul(p, a_col)])
+            b_deep = b.gep(b_, [b.mul(p, b_row)])
+            with loop(b, I64(0), m, shape.packed_rows) as i0:
+                rows = smaller(b, b.sub(m, i0), I64(shape.packed_rows))
+                a_block = b.gep(a_deep, [b.mul(i0, a_row)])
+                with b.if_then(pack_a), loop(b, I64(0), rows, shape.rows) as i:
+                    source = b.gep(a_block, [b.mul(i, a_row)])
+                    target = b.gep(room_a, [b.mul(i, depth)])
+                    some = smaller(b, b.sub(rows, i), I64(shape.rows))
+                    b.call(self.pack_a, [target, source, a_row, a_col, some, depth])
+                with loop(b, I64(0), n, shape.width) as j:
+                    columns = b.sub(n, j)
+                    panel = b.gep(b_deep, [b.mul(j, b_col)])
+                    with b.if_then(b.not_(direct_b)):
+                        some = smaller(b, columns, I64(shape.width))
+                        b.call(self.pack_b, [room_b, panel, b_col, b_row, some, depth])
+                    panel = b.select(direct_b, panel, room_b)
+                    step = b.select(direct_b, b_row, I64(shape.width))
+                    with loop(b, I64(0), rows, shape.rows) as i:
+                        target = b.gep(c, [b.add(b.mul(b.add(i0, i), c_row), j)])
+                        rest = [panel, step, target, c_row, b.sub(rows, i), columns, depth, fresh]
+                        with b.if_else(pack_a) as (yes, no):
+                            with yes:
+                                packed = b.gep(room_a, [b.mul(i, depth)])
+                                b.call(self.rows_packed, [packed, a_row, a_col, *rest])
+                            with no:
+                                source = b.gep(a_block, [b.mul(i, a_row)])
+                                b.call(self.rows_strided, [source, a_row, a_col, *rest])
+
+    def _choices(
+        self, b: Any, a_row: Any, a_col: Any, b_row: Any, b_col: Any, m: Any, n: Any, k: Any
+    ) -> tuple[Any, Any]:
+        """Whether to pack A, and whether to read B where it lies."""
+        shape = self.shape
+        first, _ = host.cache_bytes()
+        many_panels = b.icmp_signed(">", n, I64(2 * shape.width))
+        pack_a = many_panels
+        contiguous = b.icmp_signed("==", b_col, I64(1))
+        few_rows = b.icmp_signed("<=", m, I64(2 * shape.rows))
+        near = b.icmp_unsigned("<=", b.mul(k, b_row), I64(first // shape.size))
+        return pack_a, b.and_(contiguous, b.or_(few_rows, near))

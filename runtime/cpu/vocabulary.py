@@ -1,0 +1,301 @@
+"""The words of kernel text: the only names, next to `range`, that a kernel may use.
+
+`WORDS` maps each name to what Numba resolves it to.  Names with a leading underscore are the operators
+of the text, which `desugar` spells as words.  Nothing here computes: the arithmetic is in
+`arithmetic`, `vectormath`, `trigonometry`, `powers`, `random_bits`, and the moves in `memory`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from . import arithmetic, memory, powers, random_bits, trigonometry, vectormath
+from .lanes import (
+    INTEGER,
+    LANES_OF,
+    POINTER_TO,
+    ROW,
+    Lanes,
+    PointerTo,
+    Rule,
+    Typed,
+    equal_lanes,
+    integer,
+    make_word,
+)
+from .values import FLOATS, KINDS, Value, fma, select
+
+WORDS: dict[str, Any] = {}
+"""Every word, by the name that kernel text uses."""
+
+INTS = ("i32", "i64", "u32")
+NUMBERS = FLOATS + INTS
+_I64 = ir.IntType(64)
+
+
+def _word(name: str, rule: Rule, literal: bool = False) -> None:
+    WORDS[name] = make_word(name, rule, literal)
+
+
+def _lanewise(
+    name: str, emit: Callable[..., Value], arity: int, kinds: tuple[str, ...], result: str = ""
+) -> None:
+    """A word from equal lanes to the same lanes, or to those of the kind `result`."""
+
+    def rule(*args: Any) -> Typed | None:
+        kind = equal_lanes(args)
+        if kind not in kinds or len(args) != arity:
+            return None
+        return Typed(LANES_OF[result or kind], args, lambda builder, *values: emit(*values))
+
+    _word(name, rule)
+
+
+def _operator(name: str, emit: Callable[..., Any], kinds: tuple[str, ...], on_int: str) -> None:
+    """An operator of the text, between lanes of one kind or between two integers."""
+
+    def rule(x: Any, y: Any) -> Typed | None:
+        kind = equal_lanes((x, y))
+        if kind in kinds:
+            return Typed(LANES_OF[kind], (x, y), lambda builder, *values: emit(*values))
+        if integer(x) and integer(y) and on_int:
+            method = on_int
+
+            def scalar(builder: Any, a: Any, b: Any) -> Any:
+                return getattr(builder, method)(a, b)
+
+            return Typed(INTEGER, (INTEGER, INTEGER), scalar)
+        return None
+
+    _word(name, rule)
+
+
+def _comparison(name: str, sign: str) -> None:
+    def rule(x: Any, y: Any) -> Typed | None:
+        if equal_lanes((x, y)):
+            return Typed(LANES_OF["b1"], (x, y), lambda builder, a, b: a.compare(sign, b))
+        if integer(x) and integer(y):
+            return Typed(
+                types.boolean,
+                (INTEGER, INTEGER),
+                lambda builder, a, b: builder.icmp_signed(sign, a, b),
+            )
+        return None
+
+    _word(name, rule)
+
+
+def _unary(name: str, emit: Callable[[Value], Value], kinds: tuple[str, ...], on_int: str) -> None:
+    def rule(x: Any) -> Typed | None:
+        if equal_lanes((x,)) in kinds:
+            return Typed(x, (x,), lambda builder, value: emit(value))
+        if integer(x):
+            return Typed(INTEGER, (INTEGER,), lambda builder, a: getattr(builder, on_int)(a))
+        return None
+
+    _word(name, rule)
+
+
+_operator("_add", operator.add, NUMBERS, "add")
+_operator("_sub", operator.sub, NUMBERS, "sub")
+_operator("_mul", operator.mul, NUMBERS, "mul")
+_operator("_div", operator.truediv, FLOATS, "")
+_operator("_and", operator.and_, (*INTS, "b1"), "and_")
+_operator("_or", operator.or_, (*INTS, "b1"), "or_")
+_operator("_xor", operator.xor, (*INTS, "b1"), "xor")
+_operator("_shl", operator.lshift, INTS, "shl")
+_operator("_shr", operator.rshift, INTS, "ashr")
+# Indices are divided by extents: neither is ever negative, so that truncation is rounding down.
+_operator("_quotient", operator.floordiv, (), "sdiv")
+_operator("_remainder", operator.mod, (), "srem")
+_unary("_neg", operator.neg, NUMBERS, "neg")
+_unary("_not", operator.invert, (*INTS, "b1"), "not_")
+for _name, _sign in (
+    ("_lt", "<"), ("_le", "<="), ("_gt", ">"), ("_ge", ">="), ("_eq", "=="), ("_ne", "!="),
+):  # fmt: skip
+    _comparison(_name, _sign)
+
+for _function in (
+    arithmetic.sqrt, arithmetic.rsqrt, vectormath.exp, vectormath.expm1, vectormath.log,
+    vectormath.log1p, trigonometry.sin, trigonometry.cos, vectormath.tanh, vectormath.sigmoid,
+    vectormath.erf,
+):  # fmt: skip
+    _lanewise(_function.__name__, _function, 1, FLOATS)
+for _function in (arithmetic.absolute, arithmetic.sign, arithmetic.floor, arithmetic.ceil):
+    _lanewise(_function.__name__, _function, 1, NUMBERS)
+_lanewise("power", powers.power, 2, FLOATS)
+_lanewise("maximum", arithmetic.maximum, 2, NUMBERS)
+_lanewise("minimum", arithmetic.minimum, 2, NUMBERS)
+_lanewise("fma", fma, 3, FLOATS)
+_lanewise("reduce_add", lambda x: arithmetic.reduce(operator.add, x), 1, NUMBERS)
+_lanewise("reduce_max", lambda x: arithmetic.reduce(arithmetic.maximum, x), 1, NUMBERS)
+_lanewise("reduce_min", lambda x: arithmetic.reduce(arithmetic.minimum, x), 1, NUMBERS)
+_lanewise("reduce_any", lambda x: arithmetic.reduce_mask(x, every=False), 1, ("b1",))
+_lanewise("reduce_all", lambda x: arithmetic.reduce_mask(x, every=True), 1, ("b1",))
+_lanewise("philox", random_bits.philox, 2, ("i64",), "u32")
+
+
+def _select(mask: Any, yes: Any, no: Any) -> Typed | None:
+    if mask is LANES_OF["b1"] and equal_lanes((yes, no)):
+        return Typed(yes, (mask, yes, no), lambda builder, *values: select(*values))
+    return None
+
+
+_word("select", _select)
+_word("below", lambda n: Typed(LANES_OF["b1"], (INTEGER,), memory.below) if integer(n) else None)
+_word("lane", lambda: Typed(LANES_OF["i64"], (), memory.lane))
+
+
+def _conversion(kind: str) -> Rule:
+    def rule(x: Any) -> Typed | None:
+        if not isinstance(x, Lanes):
+            return None
+        return Typed(LANES_OF[kind], (x,), lambda builder, v: arithmetic.convert(v, kind))
+
+    return rule
+
+
+def _at(kind: str) -> Rule:
+    def rule(word: Any) -> Typed | None:
+        if not integer(word):
+            return None
+        return Typed(
+            POINTER_TO[kind],
+            (INTEGER,),
+            lambda builder, a: builder.inttoptr(a, memory.POINTER),
+        )
+
+    return rule
+
+
+def _of(kind: str) -> Rule:
+    """Every lane from a word of the row: a float's bits, an integer's or a truth's value."""
+
+    def emit(builder: Any, word: Any) -> Value:
+        if kind == "b1":
+            scalar = builder.icmp_signed("!=", word, _I64(0))
+        else:
+            width = 8 * memory.size(kind)
+            scalar = word if width == 64 else builder.trunc(word, ir.IntType(width))
+            scalar = builder.bitcast(scalar, KINDS[kind])
+        return memory.splat(builder, scalar, kind)
+
+    return lambda word: Typed(LANES_OF[kind], (INTEGER,), emit) if integer(word) else None
+
+
+def _literal(kind: str) -> Rule:
+    """Every lane from a number of the text, or from an integer that the text computes."""
+
+    def of_integer(builder: Any, number: Any) -> Value:
+        if kind == "b1":
+            scalar = builder.icmp_signed("!=", number, _I64(0))
+        elif kind in FLOATS:
+            scalar = builder.sitofp(number, KINDS[kind])
+        else:
+            scalar = builder.trunc(number, KINDS[kind]) if kind != "i64" else number
+        return memory.splat(builder, scalar, kind)
+
+    def of_float(builder: Any, number: Any) -> Value:
+        scalar = builder.fptrunc(number, KINDS["f32"]) if kind == "f32" else number
+        return memory.splat(builder, scalar, kind)
+
+    def rule(number: Any) -> Typed | None:
+        if isinstance(number, types.Boolean):
+            return Typed(LANES_OF[kind], (INTEGER,), of_integer)
+        if integer(number):
+            return Typed(LANES_OF[kind], (INTEGER,), of_integer)
+        if isinstance(number, types.Float) and kind in FLOATS:
+            return Typed(LANES_OF[kind], (types.float64,), of_float)
+        return None
+
+    return rule
+
+
+for _kind in KINDS:
+    _word(f"{_kind}_at", _at(_kind))
+    _word(f"{_kind}_of", _of(_kind))
+    _word(_kind, _literal(_kind))
+    _word(f"to_{_kind}", _conversion(_kind))
+
+
+def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
+    """A word on a pointer; `shape` spells the arguments after it.
+
+    o an offset or a stride, x lanes of the pointer's kind, i index lanes, m a mask; a mask in
+    brackets may be left out.
+    """
+    returns = "x" not in shape
+    least = shape.split("[")[0]
+    spelled = shape.replace("[", "").replace("]", "")
+
+    def rule(pointer: Any, *rest: Any) -> Typed | None:
+        if not isinstance(pointer, PointerTo) or len(rest) not in (len(least), len(spelled)):
+            return None
+        own = LANES_OF[pointer.kind]
+        wanted = {"x": own, "i": LANES_OF["i64"], "m": LANES_OF["b1"]}
+        args = [pointer]
+        for letter, kind in zip(spelled, rest, strict=False):
+            if not (integer(kind) if letter == "o" else kind is wanted[letter]):
+                return None
+            args.append(wanted.get(letter, INTEGER))
+        result = own if returns else types.void
+        return Typed(result, tuple(args), lambda builder, *values: emit(*values))
+
+    _word(name, rule)
+
+
+_memory("load", memory.load, "o[m]")
+_memory("load_strided", memory.load_strided, "oom")
+_memory("load_splat", memory.load_splat, "o")
+_memory("gather", memory.gather, "im")
+_memory("store", memory.store, "ox[m]")
+_memory("store_strided", memory.store_strided, "ooxm")
+_memory("store_first", memory.store_first, "ox")
+_memory("scatter", memory.scatter, "ixm")
+_memory("scatter_add", memory.scatter_add, "ixm")
+
+
+def _row_word(builder: Any, row: Any, index: Any) -> Any:
+    loaded = builder.load(builder.gep(row, [index]))
+    # The row does not change while a kernel runs, so LLVM may move the load out of loops.
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
+
+
+def _word_of_row(row: Any, index: Any) -> Typed | None:
+    return Typed(INTEGER, (ROW, INTEGER), _row_word) if row == ROW and integer(index) else None
+
+
+def _gemm(builder: Any, routine: Any, *words: Any) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
+    builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
+
+
+def _gemm_rule(*args: Any) -> Typed | None:
+    if len(args) != 12 or not all(map(integer, args)):
+        return None
+    return Typed(types.void, (INTEGER,) * 12, _gemm)
+
+
+def _tile(count: Any) -> Typed | None:
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    room = ir.ArrayType(ir.IntType(8), max(1, count.literal_value))
+
+    def emit(builder: Any, _: Any) -> Any:
+        with builder.goto_entry_block():
+            place = builder.alloca(room)
+            place.align = 64
+        return builder.ptrtoint(place, _I64)
+
+    return Typed(INTEGER, (count,), emit)
+
+
+_word("_word", _word_of_row)
+_word("gemm", _gemm_rule)
+_word("tile", _tile, literal=True)

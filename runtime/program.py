@@ -1,0 +1,102 @@
+"""The data contract between the compiler and every target: what a compiled program is.
+
+Plain data only: a `Program` can be printed, compared, cached and executed.  Nothing here
+compiles, allocates or runs anything, and nothing here knows how a program was made.
+
+A program is a table of instructions.  An instruction is a kernel and a row of 64-bit words for
+it; a word is an integer (an extent, a stride in elements, the bits of a scalar), the address of
+a byte in a buffer, or the address of one of the engine's native routines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Role = Literal["input", "state", "output", "temporary", "constant"]
+
+LANES = 16
+"""Elements that one vector value of a kernel holds, whatever its dtype."""
+
+ROUTINES = ("gemm_f32", "gemm_f64")
+"""Native routines that a row may hold the address of."""
+
+GEMM_BLOCK: dict[str, tuple[int, int]] = {"float32": (192, 128), "float64": (96, 128)}
+"""Rows and columns of the block of a matrix product that one call of a gemm routine makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A word: the address of a byte of a buffer."""
+
+    buffer: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A word: the address of a native routine of the engine."""
+
+    name: str
+
+
+Word = int | Address | Routine
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel's source text: one `def kernel(args, lo, hi)` in the engine's vocabulary."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One row of the table: run `kernel` with `words` over the half-open range [0, extent)."""
+
+    kernel: int
+    words: tuple[Word, ...]
+    extent: int
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A stretch of memory, row-major and contiguous.
+
+    `offset` is a byte offset into the arena for a temporary, and None for the others: an input
+    lies in the caller's memory, a state in the program's parameters, an output in a new array,
+    and a constant in `data`.
+    """
+
+    name: str
+    role: Role
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int | None = None
+    data: npt.NDArray[np.generic] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes, without padding."""
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Everything that a target needs to run one graph at one set of sizes."""
+
+    name: str
+    kernels: tuple[Kernel, ...]
+    instructions: tuple[Instruction, ...]
+    buffers: tuple[Buffer, ...]
+    arena_bytes: int

@@ -1,0 +1,35 @@
+"""Y-branches: picture in, picture out."""
+
+from __future__ import annotations
+
+from diagrad.frontend.pictures import Edge, Node, Picture
+from diagrad.frontend.pictures.branches import with_branches
+
+
+def test_two_readers_make_a_branch(hypernetwork: Picture) -> None:
+    drawn = with_branches(hypernetwork)
+    assert [node.id for node in drawn.nodes if node.kind == "branch"] == ["x branch"]
+    assert drawn.edges[:3] == (
+        Edge("x", "x branch", "stem"),
+        Edge("x branch", "G"),
+        Edge("x branch", "H"),
+    )
+
+
+def test_one_reader_makes_none(classifier: Picture) -> None:
+    assert with_branches(classifier) == classifier
+
+
+def test_the_way_into_a_delay_is_no_branch(recurrent: Picture) -> None:
+    drawn = with_branches(recurrent)
+    assert [node.id for node in drawn.nodes if node.kind == "branch"] == ["v branch"]
+
+
+def test_a_residual_edge_is_no_branch(backward: Picture) -> None:
+    assert with_branches(backward) == backward
+
+
+def test_a_name_that_is_taken_is_not_taken_twice() -> None:
+    nodes = (Node("v", "parameter"), Node("v branch", "function"), Node("g", "function"))
+    drawn = with_branches(Picture("p", nodes, (Edge("v", "v branch"), Edge("v", "g"))))
+    assert [node.id for node in drawn.nodes] == ["v", "v branch'", "v branch", "g"]
