@@ -64,16 +64,15 @@ def schedule(fusion: Fusion) -> Schedule:
     for node in graph.inputs:
         role = "input" if node.attrs["role"] == "observed" else "state"
         add(node, Storage(node.attrs["name"], role, node.type))  # type: ignore[arg-type]
-    outputs = {node: name for name, node in graph.outputs}
+    for name, node in graph.outputs:
+        add(node, Storage(name, "output", node.type))
     for number, node in enumerate(_needed_constants(fusion.groups)):
         add(node, Storage(f"constant{number}", "constant", node.type, node.attrs["value"]))
     for group in fusion.groups:
         for node in group.members:
             if node in in_place:
                 buffer_of[node] = buffer_of[in_place[node]]
-            elif node in outputs:
-                add(node, Storage(outputs[node], "output", node.type))
-            elif node in fusion.stored:
+            elif node in fusion.stored and node not in buffer_of:
                 add(node, Storage(f"{node.op}{len(storages)}", "temporary", node.type))
     copies = tuple(
         (buffer_of[value], buffer_of[state])
