@@ -146,7 +146,10 @@ def line_text(node: Node, names: Mapping[Node, str]) -> str:
     words += [f"{key}={_attr_text(value)}" for key, value in node.attrs.items()]
     origin = " ".join(
         word
-        for word in (node.origin.path, "" if node.origin.direction == "forward" else node.origin.direction)
+        for word in (
+            node.origin.path,
+            "" if node.origin.direction == "forward" else node.origin.direction,
+        )
         if word
     )
     tail = f"    # {origin}" if origin else ""

@@ -51,9 +51,7 @@ class Size:
 
     def __mul__(self, other: Dim) -> Dim:
         return _collect(
-            (_ordered(left + right), a * b)
-            for left, a in self.terms
-            for right, b in _terms(other)
+            (_ordered(left + right), a * b) for left, a in self.terms for right, b in _terms(other)
         )
 
     __rmul__ = __mul__

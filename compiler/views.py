@@ -137,5 +137,3 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
 def mergeable(outer: tuple[Dim, Dim], inner: tuple[Dim, Dim]) -> bool:
     """Whether two neighbouring axes (extent, stride) read as one."""
     return outer[1] == inner[0] * inner[1]
-
-

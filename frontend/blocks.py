@@ -182,9 +182,9 @@ class FunctionBlock(Block):
 def block(function: Callable[..., Any]) -> FunctionBlock:
     """Draw a function of variables as one bullet; arguments that are no variables are options.
 
-        @dg.block
-        def swish(x, beta=1.0):
-            return x * dg.sigmoid(beta * x)
+    @dg.block
+    def swish(x, beta=1.0):
+        return x * dg.sigmoid(beta * x)
     """
     return FunctionBlock(function)
 

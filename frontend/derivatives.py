@@ -20,9 +20,7 @@ def gradient(cost: Variable, variables: Variable) -> Variable: ...
 def gradient(cost: Variable, variables: Sequence[Variable]) -> list[Variable]: ...
 
 
-def gradient(
-    cost: Variable, variables: Variable | Sequence[Variable]
-) -> Variable | list[Variable]:
+def gradient(cost: Variable, variables: Variable | Sequence[Variable]) -> Variable | list[Variable]:
     """d cost / d variable for each variable: variables of the same diagram, to be used again.
 
     Args:

@@ -33,6 +33,10 @@ from .variable import (
 if TYPE_CHECKING:
     import networkx as nx
 
+    from .execution import Target
+    from .optimizers import Optimizer
+    from .program import Program
+
 
 class Diagram:
     """A block diagram: outputs, a cost, and everything that they are drawn from.
@@ -110,6 +114,25 @@ class Diagram:
         return lowering.lower(
             self.name, outputs, updates, {**self.names, **(names or {})}, self.roots
         )
+
+    def compile(
+        self,
+        optimizer: Optimizer | None = None,
+        target: Target = "cpu",
+        dtype: Any = None,
+        seed: int = 0,
+    ) -> Program:
+        """A program of this diagram.
+
+        Args:
+            optimizer: what a training step does with the gradients; without one there is no step.
+            target: "cpu", or "reference" (NumPy: slow, and the definition of what is right).
+            dtype: "float32" or "float64" to compute every float in; by default as drawn.
+            seed: of the initial parameters and of random draws; the same seed, the same numbers.
+        """
+        from .program import Program
+
+        return Program(self, optimizer, target, dtype, seed)
 
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:
@@ -243,5 +266,3 @@ def _variable_names(
         taken[name] = item
         names[item] = name
     return names
-
-

@@ -78,9 +78,7 @@ def check_names(what: str, expected: Sequence[Expected], given: Mapping[str, Any
         )
 
 
-def bind_sizes(
-    what: str, expected: Sequence[Expected], arrays: Sequence[Array]
-) -> dict[str, int]:
+def bind_sizes(what: str, expected: Sequence[Expected], arrays: Sequence[Array]) -> dict[str, int]:
     """The value of every named size; InputError where two inputs disagree."""
     values: dict[str, int] = {}
     sources: dict[str, str] = {}

@@ -190,7 +190,9 @@ def walk(wanted: Sequence[Variable], visit: Callable[[Application], None]) -> li
         seen.add(application)
         visit(application)
         if application.body is not None:
-            known = {item: None for item in (*application.body.ports, *captured_by(application.body))}
+            known = {
+                item: None for item in (*application.body.ports, *captured_by(application.body))
+            }
             _walk_body(application.body, known, visit, seen)
     return order
 
@@ -209,9 +211,7 @@ def _walk_body(
         visit(application)
         if application.body is not None:
             inner = application.body
-            _walk_body(
-                inner, {v: None for v in (*inner.ports, *captured_by(inner))}, visit, seen
-            )
+            _walk_body(inner, {v: None for v in (*inner.ports, *captured_by(inner))}, visit, seen)
 
 
 def _free(wanted: Sequence[Variable]) -> list[Variable]:

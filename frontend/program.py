@@ -142,9 +142,7 @@ class Program:
         }
         found = gradient(cost, list(trained.values()))
         step = Variable("parameter", Type("int64"), "step")
-        following, states = optimizer.draw(
-            trained, dict(zip(trained, found, strict=True)), step
-        )
+        following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
         names = {step: "step", KEY: "random_key"}
         updates = [(item, following[name]) for name, item in trained.items()]
         updates.append((step, step + 1))
@@ -238,5 +236,3 @@ class Program:
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
         return f"<Program {self.diagram.name} on {self.target}: {count} free parameters>"
-
-

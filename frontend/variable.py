@@ -189,9 +189,7 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
     return variable
 
 
-def parameter(
-    name: str, shape: Shape = (), init: Any = None, dtype: Any = "float32"
-) -> Variable:
+def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "float32") -> Variable:
     """A free parameter (a red circle): it has a value of its own, which training changes.
 
     Args:

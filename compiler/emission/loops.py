@@ -308,9 +308,7 @@ class _Loop:
         if node.inputs[0].type.is_float:
             match = f"({match} | (({name} != {name}) & ({best} != {best})))"
         top = self.writer.scalar(Builder().constant(np.iinfo(np.int64).max, "int64"))
-        writer.line(
-            f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))"
-        )
+        writer.line(f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))")
         return f"select({chosen} == {top}, i64(0), {chosen})"
 
 

@@ -55,9 +55,7 @@ class _Product:
         self.writer = Writer()
         self.node = next(node for node in group.members if node.op == "contract")
         self.operands = {
-            node: inputs_of(node, group, buffers)
-            for node in group.members
-            if node is not self.node
+            node: inputs_of(node, group, buffers) for node in group.members if node is not self.node
         }
         self.stores = {n: stored_at(n, group, buffers) for n in group.members if n in buffers}
         linear = [item for items in self.operands.values() for item in items]
@@ -124,7 +122,10 @@ class _Product:
         n = writer.integer(columns.extent, "n")
         k = writer.integer(self.depth, "k")
         routine = writer.integer(Routine(f"gemm_{LANE_TYPES[node.dtype]}"), "routine")
-        across, along = ceil_divide(columns.extent, block_columns), ceil_divide(rows.extent, block_rows)
+        across, along = (
+            ceil_divide(columns.extent, block_columns),
+            ceil_divide(rows.extent, block_rows),
+        )
         blocks = [(writer.integer(a.extent, "n"), a.extent) for a in self.batch]
         blocks += [(writer.integer(across, "n"), across), (writer.integer(along, "n"), along)]
         a = self.operand(self.left.base, self.left.offset)

@@ -116,5 +116,3 @@ def decode(
     if names:
         writer.line(f"{names[0]} = {rest}")
     return names
-
-

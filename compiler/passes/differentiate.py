@@ -34,7 +34,9 @@ def differentiate(graph: Graph) -> Graph:
         if node.op == "gradient":
             cost = node.inputs[0]
             if cost not in found:
-                variables = [done[item.inputs[1]] for item in wanted[cost] if item.inputs[1] in done]
+                variables = [
+                    done[item.inputs[1]] for item in wanted[cost] if item.inputs[1] in done
+                ]
                 found[cost] = _accumulate(done[cost], variables)
             variable = done[node.inputs[1]]
             if variable not in found[cost]:

@@ -1,6 +1,6 @@
 """emit: every group becomes kernel text and rows; equal texts are one kernel.
 
-    loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of words
+loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of words
 """
 
 from __future__ import annotations
@@ -65,8 +65,6 @@ def _emit_group(group: Group, buffers: dict[Node, int]) -> list[Emitted]:
     if group.kind == "cumsum":
         return [emit_cumsum(group, buffers)]
     return [emit_loop(group, buffers)]
-
-
 
 
 def _name(group: Group) -> str:

@@ -1,6 +1,6 @@
 """set_precision: every float becomes float32, or float64, where a program asks for one.
 
-    %0: float32[B] = input(name=x)          ->      %0: float64[B] = input(name=x)
+%0: float32[B] = input(name=x)          ->      %0: float64[B] = input(name=x)
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ def _select(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _cast(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(attrs["dtype"] in LANE_TYPES, f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}")
+    expect(
+        attrs["dtype"] in LANE_TYPES, f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}"
+    )
     return types[0].with_dtype(attrs["dtype"])
 
 
@@ -79,8 +81,6 @@ def _sigmoid(x: Array) -> Array:
 
 def _erf(x: Array) -> Array:
     return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
-
-
 
 
 def _maximum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:

@@ -40,7 +40,9 @@ def _broadcast(types: Sequence[Type], attrs: Attrs) -> Type:
         f"expected {types[0].rank} rising axes, got {axes}",
     )
     for axis, extent in zip(axes, types[0].shape, strict=True):
-        expect(shape[axis] == extent, f"expected {shape[axis]} elements on axis {axis}, got {extent}")
+        expect(
+            shape[axis] == extent, f"expected {shape[axis]} elements on axis {axis}, got {extent}"
+        )
     return types[0].with_shape(shape)
 
 
@@ -71,7 +73,9 @@ def _pad(types: Sequence[Type], attrs: Attrs) -> Type:
     ):
         least = low + inner * (extent - 1) + 1
         if isinstance(least, int) and isinstance(result, int) and extent != 0:
-            expect(low >= 0 and least <= result, f"expected at least {least} elements, got {result}")
+            expect(
+                low >= 0 and least <= result, f"expected at least {least} elements, got {result}"
+            )
         shape.append(result)
     return types[0].with_shape(shape)
 

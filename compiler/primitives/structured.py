@@ -1,8 +1,8 @@
 """Primitives that hold a graph or stand for one: each is gone after the pass that owns it.
 
-    call      a block applied to its inputs; attrs: body (Graph), output (name)     until `inline`
-    gradient  d cost / d variable, of a scalar cost; inputs (cost, variable)        until
-              `differentiate`
+call      a block applied to its inputs; attrs: body (Graph), output (name)     until `inline`
+gradient  d cost / d variable, of a scalar cost; inputs (cost, variable)        until
+          `differentiate`
 """
 
 from __future__ import annotations

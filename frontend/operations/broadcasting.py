@@ -65,9 +65,7 @@ def as_variables(*operands: Any) -> list[Variable]:
     variables = [item for item in operands if isinstance(item, Variable)]
     known = [item.dtype for item in variables if not item.mistakes]
     beside = next((name for name in known if name != "bool"), known[0] if known else None)
-    return [
-        item if isinstance(item, Variable) else _number(item, beside) for item in operands
-    ]
+    return [item if isinstance(item, Variable) else _number(item, beside) for item in operands]
 
 
 def _number(value: Any, beside: str | None) -> Variable:

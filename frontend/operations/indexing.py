@@ -78,5 +78,7 @@ def fill(value: Any, shape: Shape, dtype: Any = "float32") -> Variable:
 def size(extent: Any, dtype: Any = "float32") -> Variable:
     """A named size as a number: dg.size("B") is the batch size."""
     amount, name = shape_of((extent,))[0], dtype_name(dtype)
-    result: Variable = apply(f"size {extent}", lambda b: b.apply("size", size=amount, dtype=name), [])
+    result: Variable = apply(
+        f"size {extent}", lambda b: b.apply("size", size=amount, dtype=name), []
+    )
     return result

@@ -238,7 +238,9 @@ def _index(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
 
 def _position(index: int, extent: Dim, axis: int) -> Dim:
     if isinstance(extent, int) and not -extent <= index < extent:
-        raise TypeRuleError(f"expects an index in [{-extent}, {extent}) on axis {axis}, not {index}")
+        raise TypeRuleError(
+            f"expects an index in [{-extent}, {extent}) on axis {axis}, not {index}"
+        )
     return index if index >= 0 else extent + index
 
 

@@ -24,6 +24,9 @@ from .build import build_text
 from .gemm_pack import pack_function
 from .gemm_tile import TileShape, tile_function
 from .loops import I1, I64, internal, loop, smaller
+import os
+DEPTH=int(os.environ.get("KC","256"))
+MCX=int(os.environ.get("MC","192"))
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Blocking:
     lanes: int
     rows: int
     vectors: int
-    depth: int = 256
+    depth: int = DEPTH
     packed_rows: int = 192
 
     @property
@@ -57,7 +60,7 @@ def blocking(kind: str, vector_bytes: int) -> Blocking:
     """The register block for vectors of that many bytes."""
     lanes = vector_bytes // (4 if kind == "f32" else 8)
     rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
-    packed = 192 if kind == "f32" else 96
+    packed = MCX if kind == "f32" else MCX // 2
     return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)
 
 

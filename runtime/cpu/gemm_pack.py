@@ -15,6 +15,10 @@ from llvmlite import ir
 from .loops import I32, I64, internal, loop
 
 
+_AHEAD = 12
+"""Rows to ask for ahead: a panel's rows lie far apart, which the processor does not foresee."""
+
+
 def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:
     """(target, source, across, along, some, depth); the target has `lanes` elements to spare."""
     name = f"pack_{width}"
@@ -59,11 +63,24 @@ class _Pack:
         place = self.b.bitcast(pointer, self.vector.as_pointer())
         self.b.store(value, place).align = self.align
 
+    def _prefetch(self, pointer: Any) -> None:
+        byte = ir.IntType(8).as_pointer()
+        name = "llvm.prefetch.p0"
+        module = self.b.module
+        if name not in module.globals:
+            kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+            ir.Function(module, kind, name)
+        args = [self.b.bitcast(pointer, byte), I32(0), I32(3), I32(1)]
+        self.b.call(module.globals[name], args)
+
     def copied(self, target: Any, source: Any, along: Any, depth: Any) -> None:
         """Whole vectors, then single elements: the source is never read beyond the panel."""
         b, whole = self.b, self.width // self.lanes * self.lanes
+        ahead = b.mul(along, I64(_AHEAD))
         with loop(b, I64(0), depth, 1) as p:
             row, place = b.gep(source, [b.mul(p, along)]), b.gep(target, [b.mul(p, I64(self.width))])
+            for first in range(0, self.width, 64 // self.align):
+                self._prefetch(b.gep(row, [b.add(ahead, I64(first))]))
             for first in range(0, whole, self.lanes):
                 self._store(self._load(b.gep(row, [I64(first)])), b.gep(place, [I64(first)]))
             for r in range(whole, self.width):

@@ -107,40 +107,43 @@ class _Tile:
         b.ret_void()
 
     def _version(self, masks: list[Any] | None) -> None:
-        start = self._start(masks)
-        end = self._depth_loop(start, masks)
-        for (r, v), value in zip(self.cells, end, strict=True):
-            place = self.b.bitcast(self._cell(r, v), self.vector.as_pointer())
+        # C is asked for now and needed after the loop: it may come from far.
+        for r, v in self.cells:
+            self._prefetch(self._cell(r, v))
+        sums = self._depth_loop(masks)
+        b, before = self.b, self.b.block
+        more = []
+        with b.if_then(b.not_(self.fresh)):
+            for (r, v), value in zip(self.cells, sums, strict=True):
+                cell = self._cell(r, v)
+                held = self._load(cell) if masks is None else self._masked_load(cell, masks[v])
+                more.append(b.fadd(held, value))
+            inside = b.block
+        for (r, v), value, added in zip(self.cells, sums, more, strict=True):
+            total = b.phi(self.vector)
+            total.add_incoming(value, before)
+            total.add_incoming(added, inside)
+            sums[r * self.shape.vectors + v] = total
+        for (r, v), value in zip(self.cells, sums, strict=True):
+            place = b.bitcast(self._cell(r, v), self.vector.as_pointer())
             align = 4 if self.letter == "f32" else 8
             if masks is None:
-                self.b.store(value, place).align = align
+                b.store(value, place).align = align
             else:
                 name = f"llvm.masked.store.v{self.shape.lanes}{self.letter}.p0"
                 args = [value, place, I32(align), masks[v]]
                 kinds = [x.type for x in args]
-                self.b.call(self._external(name, ir.VoidType(), kinds), args)
+                b.call(self._external(name, ir.VoidType(), kinds), args)
 
-    def _start(self, masks: list[Any] | None) -> list[Any]:
-        """Zeros, or C as the depths before left it."""
-        b = self.b
-        zeros = ir.Constant(self.vector, [self.element(0)] * self.shape.lanes)
-        before = b.block
-        held = []
-        with b.if_then(b.not_(self.fresh)):
-            for r, v in self.cells:
-                cell = self._cell(r, v)
-                held.append(self._load(cell) if masks is None else self._masked_load(cell, masks[v]))
-            inside = b.block
-        start = []
-        for value in held:
-            phi = b.phi(self.vector)
-            phi.add_incoming(zeros, before)
-            phi.add_incoming(value, inside)
-            start.append(phi)
-        return start
+    def _prefetch(self, pointer: Any) -> None:
+        byte = ir.IntType(8).as_pointer()
+        function = self._external("llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
+        # For writing, into the nearest cache, as data.
+        self.b.call(function, [self.b.bitcast(pointer, byte), I32(1), I32(3), I32(1)])
 
-    def _depth_loop(self, start: list[Any], masks: list[Any] | None) -> list[Any]:
+    def _depth_loop(self, masks: list[Any] | None) -> list[Any]:
         b, shape = self.b, self.shape
+        zeros = ir.Constant(self.vector, [self.element(0)] * shape.lanes)
         fma = self._external(
             f"llvm.fma.v{shape.lanes}{self.letter}", self.vector, [self.vector] * 3
         )
@@ -148,8 +151,9 @@ class _Tile:
         b.branch(body)
         b.position_at_end(body)
         left, a, row = b.phi(I64), b.phi(self.a.type), b.phi(self.bp.type)
-        sums = [b.phi(self.vector) for _ in start]
-        for phi, value in zip([left, a, row, *sums], [self.k, self.a, self.bp, *start], strict=True):
+        sums = [b.phi(self.vector) for _ in self.cells]
+        start = [self.k, self.a, self.bp, *[zeros] * len(sums)]
+        for phi, value in zip([left, a, row, *sums], start, strict=True):
             phi.add_incoming(value, before)
         vectors = []
         for v in range(shape.vectors):

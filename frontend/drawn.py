@@ -1,0 +1,216 @@
+"""What was drawn, as a NetworkX graph: for pictures, and for users who want to look into it.
+
+A node for every variable and every application of a function, an arrow for every argument and
+result.  The inside of a block is there too, with the path of the blocks around it.  A port of a
+block is the variable outside, and so is what the block returns: an arrow goes both to the block
+and to the function in it that reads the variable.  This file draws nothing and lowers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import lower as lowering
+from .costs import CostFunction
+from .operations.random import KEY
+from .variable import Application, Variable
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from .diagram import Diagram
+
+Path = tuple[str, ...]
+
+
+def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
+    """The variables and functions of a diagram, joined by arrows.
+
+    Nodes are strings: a parameter's path, a block's path, an output's name, and a made-up one for
+    what has no name.  Attributes of a variable's node:
+
+        kind      "observed", "computed", "parameter" or "constant"
+        name      the user's name for it, or None
+        output    the name under which the diagram returns it, or None
+        shape     integers and named sizes
+        dtype     "float32" and so on
+        variable  the variable itself
+
+    of a function's node:
+
+        kind         "function", or "cost" for a cost function
+        name         the block's path, or the operation's name
+        label        a short name: the last part of the path
+        opens        whether it is a block, whose inside is in the graph too
+        application  the application itself
+
+    and of both:
+
+        path   the nodes of the blocks around it, from the outermost
+        where  the user's file:line
+
+    An edge into a function has `argument` (its place among the arguments, its key too) and
+    `captured` (whether a block reads it without being given it: its parameters); an edge out of a
+    function has `result`.  The graph's attributes are `name` and `cost` (a node, or None).
+    """
+    drawing = _Drawing(diagram)
+    wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
+    drawing.level(wanted, {}, ())
+    drawing.outputs(diagram)
+    return drawing.graph
+
+
+class _Drawing:
+    def __init__(self, diagram: Diagram) -> None:
+        import networkx as nx
+
+        self.graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(name=diagram.name, cost=None)
+        self.diagram = diagram
+        self.outside: dict[Variable, Variable] = {}  # what a body returns -> the block's result
+        self.ids: dict[Variable, str] = {}
+        self.names = {item: name for name, item in reversed(diagram.outputs.items())}
+
+    def level(self, wanted: Sequence[Variable], known: dict[Variable, None], path: Path) -> None:
+        """Draw all that `wanted` depend on, up to the variables that are known."""
+        order = lowering.ordered(wanted, known)
+        for item in order:
+            if item.producer is not None and item.producer.label == "connect":
+                self._rename(item)
+        seen: set[Application] = set()
+        for item in order:
+            application = item.producer
+            if application is None:
+                if item is not KEY:
+                    self.node_of(item, path)
+            elif application not in seen and application.label != "connect":
+                seen.add(application)
+                self._draw(application, path)
+
+    def _rename(self, target: Variable) -> None:
+        """A variable of `dg.variable` gives its name to what computes it."""
+        value = self.same(target)
+        name = self.names.get(target, target.name)
+        if value.kind == "computed" and name is not None:
+            self.names.setdefault(value, name)
+
+    def same(self, variable: Variable) -> Variable:
+        """The variable that stands in the graph for this one."""
+        while True:
+            producer = variable.producer
+            if variable.source is not None:
+                variable = variable.source
+            elif producer is not None and producer.label == "connect":
+                variable = producer.inputs[0]
+            elif variable in self.outside:
+                variable = self.outside[variable]
+            else:
+                return variable
+
+    def node_of(self, variable: Variable, path: Path) -> str:
+        """The node of a variable, made where it is not there yet."""
+        variable = self.same(variable)
+        if variable in self.ids:
+            node = self.ids[variable]
+            if variable.kind in ("parameter", "constant"):
+                data = self.graph.nodes[node]
+                data["path"] = _common(data["path"], path)
+            return node
+        producer = variable.producer
+        if variable.kind in ("observed", "parameter"):
+            wish = self.diagram.names.get(variable, variable.name or variable.kind)
+        elif producer is None:
+            wish = "/".join([*path[-1:], variable.kind])
+        else:
+            wish = "/".join([*path[-1:], variable.name or producer.label.rsplit("/", 1)[-1]]) + "."
+            wish += "out" if len(producer.outputs) == 1 else str(variable.index)
+        if variable in self.names and not path and variable.kind == "computed":
+            wish = self.names[variable]
+        node = self.ids[variable] = self._free(wish)
+        self.graph.add_node(
+            node,
+            kind=variable.kind,
+            name=variable.name or self.names.get(variable),
+            output=None,
+            shape=variable.shape,
+            dtype=variable.dtype,
+            where=variable.where,
+            path=() if variable.kind == "observed" else path,
+            variable=variable,
+        )
+        return node
+
+    def _draw(self, application: Application, path: Path) -> None:
+        node = self._function(application, path)
+        given = [item for item in application.inputs if item is not KEY]
+        captured = [] if application.body is None else lowering.captured_by(application.body)
+        for place, item in enumerate((*given, *(item for item in captured if item is not KEY))):
+            self.graph.add_edge(
+                self.node_of(item, path), node, key=place, argument=place,
+                captured=place >= len(given),
+            )  # fmt: skip
+        for place, item in enumerate(application.outputs):
+            self.graph.add_edge(node, self.node_of(item, path), key=place, result=place)
+        if application.body is not None:
+            self._open(application, captured, (*path, node))
+
+    def _function(self, application: Application, path: Path) -> str:
+        block = application.block
+        name = application.label
+        if block is not None and block.has_place:
+            name = wish = block.path(self.diagram.roots)
+        else:
+            wish = "/".join([*path[-1:], name])
+        node = self._free(wish)
+        self.graph.add_node(
+            node,
+            kind="cost" if isinstance(block, CostFunction) else "function",
+            name=name,
+            label=name.rsplit("/", 1)[-1],
+            opens=application.body is not None,
+            where=application.where,
+            path=path,
+            application=application,
+        )
+        return node
+
+    def _open(self, application: Application, captured: Sequence[Variable], path: Path) -> None:
+        body = application.body
+        assert body is not None
+        for result, inner in zip(application.outputs, body.outputs, strict=True):
+            value = self.same(inner)
+            if body.inside(value) and value not in self.ids:
+                self.outside[value] = result
+            else:  # it returns what it was given, or one variable twice
+                same = self._free(f"{path[-1]}/identity")
+                self.graph.add_node(
+                    same, kind="function", name="identity", label="identity", opens=False,
+                    where=application.where, path=path, application=None,
+                )  # fmt: skip
+                self.graph.add_edge(
+                    self.node_of(value, path), same, key=0, argument=0, captured=False
+                )
+                self.graph.add_edge(same, self.node_of(result, path), key=0, result=0)
+        self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path)
+
+    def outputs(self, diagram: Diagram) -> None:
+        """Mark what the diagram returns, and its cost."""
+        for name, item in diagram.outputs.items():
+            data = self.graph.nodes[self.node_of(item, ())]
+            data["output"] = data["output"] or name
+        if diagram.cost is not None:
+            self.graph.graph["cost"] = self.node_of(diagram.cost, ())
+
+    def _free(self, wish: str) -> str:
+        number, name = 1, wish
+        while name in self.graph:
+            number += 1
+            name = f"{wish} {number}"
+        return name
+
+
+def _common(one: Path, other: Path) -> Path:
+    count = 0
+    while count < min(len(one), len(other)) and one[count] == other[count]:
+        count += 1
+    return one[:count]
