@@ -15,7 +15,7 @@ from .graph import Graph, Node
 from .sizes import Dim
 from .views import View, contiguous, resolve
 
-GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad"]
+GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside"]
 Level = Literal["full", "kept"]
 
 

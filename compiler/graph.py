@@ -3,7 +3,8 @@
     Type    dtype, shape                                  a shape's sizes may be named (`sizes.py`)
     Origin  path, where, direction, forward               whose block, which line of the user's file
     Node    op, inputs, attrs, type, origin               one value; `op` names a primitive
-    Graph   name, inputs, outputs, updates                what is given, wanted and written back
+    Check   node, name, low, high                         what must hold before anything is written
+    Graph   name, inputs, outputs, updates, checks        what is given, wanted and written back
 
 Nodes are immutable and know their inputs only, so a pass builds new nodes and shares old ones.
 A node is equal to itself alone.  Nothing here knows what any primitive means.
@@ -12,7 +13,7 @@ A node is equal to itself alone.  Nothing here knows what any primitive means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .sizes import Dim, product
@@ -89,6 +90,19 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A condition on the input called `name`: that all of it lies in [low, high).
+
+    `node` is its `first_outside`; the check holds if that is the greatest int64.
+    """
+
+    node: Node
+    name: str
+    low: Dim
+    high: Dim
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """Inputs in order, named outputs, and updates: (state input, its next value)."""
 
@@ -96,11 +110,26 @@ class Graph:
     inputs: tuple[Node, ...]
     outputs: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[Node, Node], ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def roots(self) -> tuple[Node, ...]:
         """Every node whose value leaves the graph."""
-        return (*(node for _, node in self.outputs), *(value for _, value in self.updates))
+        return (
+            *(check.node for check in self.checks),
+            *(node for _, node in self.outputs),
+            *(value for _, value in self.updates),
+        )
+
+    def rebuilt(self, done: Mapping[Node, Node]) -> Graph:
+        """The same graph on other nodes: `done` gives the new one for every input and root."""
+        return Graph(
+            self.name,
+            tuple(done[node] for node in self.inputs),
+            tuple((name, done[node]) for name, node in self.outputs),
+            tuple((done[state], done[value]) for state, value in self.updates),
+            tuple(replace(check, node=done[check.node]) for check in self.checks),
+        )
 
     def nodes(self) -> list[Node]:
         """Every node that a root depends on, each after its inputs."""
@@ -135,6 +164,7 @@ def to_text(graph: Graph) -> str:
     for number, node in enumerate(body):
         names[node] = f"%{number}"
         lines.append("  " + line_text(node, names))
+    lines += [f"  check {names[c.node]}: {c.name} in [{c.low}, {c.high})" for c in graph.checks]
     lines += [f"  output {name} = {names[node]}" for name, node in graph.outputs]
     lines += [f"  update {names[state]} <- {names[value]}" for state, value in graph.updates]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
 """The recipe: which passes turn a graph into a program, and in which order.
 
-    frontend/lower     Diagram -> Graph, blocks as calls         (the frontend's own: it alone knows diagrams)
+    frontend/lower     Diagram -> Graph, blocks as calls         (the frontend's own)
     GRAPH_PASSES       Graph -> Graph
     KERNEL_PASSES      Graph -> Fusion -> Schedule -> Template   (sizes still have names)
     plan_memory        Template, sizes -> Program                (once for each set of sizes)
@@ -20,6 +20,7 @@ from .graph import Graph
 from .passes.differentiate import differentiate
 from .passes.emit import emit
 from .passes.fuse import fuse
+from .passes.guard import guard
 from .passes.inline import inline
 from .passes.materialise import materialise
 from .passes.plan_memory import plan_memory
@@ -33,7 +34,8 @@ GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] =
     # name, pass, and the primitives that are gone after it
     ("inline", inline, frozenset({"call"})),
     ("differentiate", differentiate, frozenset({"call", "gradient"})),
-    ("simplify", simplify, frozenset({"call", "gradient"})),
+    ("guard", guard, frozenset({"call", "gradient", "in_range"})),
+    ("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (

@@ -88,7 +88,7 @@ def ceil_divide(size: Dim, divisor: int) -> Dim:
 
 
 def exact_divide(size: Dim, divisor: Dim) -> Dim | None:
-    """size / divisor as a polynomial where that is one for all values of the names, else None."""
+    """Size / divisor as a polynomial where that is one for all values of the names, else None."""
     if size == divisor:
         return 1
     pairs = _terms(divisor)

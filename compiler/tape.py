@@ -28,6 +28,7 @@ def emit_tape(graph: Graph, sizes: Sizes) -> Tape:
         outputs=tuple((name, slots[node]) for name, node in graph.outputs),
         updates=tuple((state.attrs["name"], slots[value]) for state, value in graph.updates),
         slots=len(slots),
+        checks=tuple(slots[check.node] for check in graph.checks),
     )
 
 

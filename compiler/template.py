@@ -44,6 +44,7 @@ class Row:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     origins: tuple[str, ...]
+    check: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ class Samples:
             raise InputError(f"{what} expects an array for at least one input, got none")
         self.data = dict(data)
         self.axes = {name: _axis(what, name, array, axis) for name, array in self.data.items()}
-        lengths = {name: array.shape[self.axes[name]] for name, array in self.data.items()}
+        lengths: dict[str, int] = {
+            name: array.shape[self.axes[name]] for name, array in self.data.items()
+        }
         first, self.count = next(iter(lengths.items()))
         for name, length in lengths.items():
             if length != self.count:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .errors import DiagramError
-from .location import user_location
+from .location import Enclosing, inside, placed, user_location
 from .variable import Application, Body, Variable, mark_read, mistaken
 
 
@@ -41,7 +41,10 @@ class Block:
 
     def forward(self, *inputs: Any) -> Any:
         """What the block computes: variables to a variable, or a tuple or dict of them."""
-        raise TypeError(f"{type(self).__name__} has no forward: write `def forward(self, x): ...`")
+        raise TypeError(
+            f"{self.describe()} ({user_location()}) has no forward: write `def forward(self, x): "
+            "...` in its class"
+        )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         return apply_block(self, inputs, options)
@@ -208,15 +211,20 @@ def apply_block(block: Block, inputs: tuple[Any, ...], options: Mapping[str, Any
 
     inner, inner_options = _map((inputs, dict(options)), enter)
     mark = Variable("port", None).serial
-    try:
-        result = block.forward(*inner, **inner_options)
-    except DiagramError as error:
-        return mistaken(error.mistakes)
+    place = Enclosing(block.describe(), block.path() if block.has_place else "", where)
+    with inside(place):
+        try:
+            result = block.forward(*inner, **inner_options)
+        except DiagramError as error:
+            for mistake in error.mistakes:
+                mistake.locate(placed)
+            return mistaken(error.mistakes)
     drawn: list[Variable] = []
     _map(result, drawn.append)
     if not drawn:
-        raise TypeError(f"{block.describe()} ({where}) expects forward to return variables, "
-                        f"got {type(result).__name__}")  # fmt: skip
+        raise TypeError(
+            f"{place} expects its forward to return variables, got {type(result).__name__}"
+        )
     application = Application(
         block.path() if block.has_place else block.describe(),
         tuple(variables),

@@ -92,10 +92,14 @@ def _arrays(data: bytes, shown: str) -> dict[str, Array]:
 
     try:
         return dict(deserialize(data))
-    except (SafetensorError, KeyError, ValueError) as error:
+    except SafetensorError as error:
         raise CheckpointError(
             f"'{shown}' is no complete safetensors file: {error}; save it again, or take an older "
             "one"
+        ) from error
+    except KeyError as error:
+        raise CheckpointError(
+            f"'{shown}' holds an array of dtype {error.args[0]}, which no program has"
         ) from error
 
 

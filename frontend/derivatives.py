@@ -21,7 +21,7 @@ def gradient(cost: Variable, variables: Sequence[Variable]) -> list[Variable]: .
 
 
 def gradient(cost: Variable, variables: Variable | Sequence[Variable]) -> Variable | list[Variable]:
-    """d cost / d variable for each variable: variables of the same diagram, to be used again.
+    """The cost's derivative by each variable: variables of the same diagram, to be used again.
 
     Args:
         cost: a float variable of shape ().
@@ -31,7 +31,13 @@ def gradient(cost: Variable, variables: Variable | Sequence[Variable]) -> Variab
     Returns:
         A variable of the same shape and dtype for each; one alone for one alone.
     """
-    chosen = [variables] if isinstance(variables, Variable) else list(variables)
+    chosen = [variables] if isinstance(variables, Variable) else variables
+    for item in (cost, *(chosen if isinstance(chosen, (list, tuple)) else [chosen])):
+        if not isinstance(item, Variable):
+            raise TypeError(
+                f"gradient ({user_location()}) expects a cost and one variable or a list of "
+                f"variables, got {type(item).__name__}"
+            )
 
     def rule(b: Builder, cost: Node, *wanted: Node) -> tuple[Node, ...]:
         if cost.shape != ():

@@ -17,7 +17,7 @@ from .errors import (
     UnusedError,
     raise_together,
 )
-from .location import user_code, user_location
+from .location import user_location, user_run
 from .operations.random import KEY
 from .variable import (
     Application,
@@ -70,7 +70,7 @@ class Diagram:
             self.variables = lowering.walk(wanted, self.applications.append)
         except CycleError as error:
             raise_together(f"diagram '{name}' ({self.where})", [*mistakes, error])
-        unused = unread_observed(user_code())
+        unused = unread_observed(user_run())
         mistakes += [
             UnusedError(
                 f"observed variable '{item.name}' ({item.where}) of shape "

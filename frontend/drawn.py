@@ -58,6 +58,7 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
     wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
     drawing.level(wanted, {}, ())
     drawing.outputs(diagram)
+    drawing.settle()
     return drawing.graph
 
 
@@ -111,11 +112,7 @@ class _Drawing:
         """The node of a variable, made where it is not there yet."""
         variable = self.same(variable)
         if variable in self.ids:
-            node = self.ids[variable]
-            if variable.kind in ("parameter", "constant"):
-                data = self.graph.nodes[node]
-                data["path"] = _common(data["path"], path)
-            return node
+            return self.ids[variable]
         producer = variable.producer
         if variable.kind in ("observed", "parameter"):
             wish = self.diagram.names.get(variable, variable.name or variable.kind)
@@ -135,7 +132,7 @@ class _Drawing:
             shape=variable.shape,
             dtype=variable.dtype,
             where=variable.where,
-            path=() if variable.kind == "observed" else path,
+            path=path if variable.kind == "computed" else (),
             variable=variable,
         )
         return node
@@ -201,6 +198,15 @@ class _Drawing:
         if diagram.cost is not None:
             self.graph.graph["cost"] = self.node_of(diagram.cost, ())
 
+    def settle(self) -> None:
+        """Put a parameter or constant into the innermost block around all that reads it."""
+        nodes = self.graph.nodes
+        for node, data in nodes(data=True):
+            if data["kind"] in ("parameter", "constant"):
+                readers = [nodes[other] for other in self.graph.successors(node)]
+                paths = [reader["path"] for reader in readers if not reader["opens"]]
+                data["path"] = common_path(paths)
+
     def _free(self, wish: str) -> str:
         number, name = 1, wish
         while name in self.graph:
@@ -209,8 +215,11 @@ class _Drawing:
         return name
 
 
-def _common(one: Path, other: Path) -> Path:
-    count = 0
-    while count < min(len(one), len(other)) and one[count] == other[count]:
-        count += 1
-    return one[:count]
+def common_path(paths: Sequence[Path]) -> Path:
+    """The path of the innermost block that all of these paths lead through."""
+    shared: list[str] = []
+    for steps in zip(*paths, strict=False):
+        if len(set(steps)) > 1:
+            break
+        shared.append(steps[0])
+    return tuple(shared)

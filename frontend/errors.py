@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 class DiagradError(Exception):
@@ -15,6 +15,13 @@ class DiagramError(DiagradError):
     def __init__(self, message: str, mistakes: Sequence[DiagramError] = ()) -> None:
         super().__init__(message)
         self.mistakes: tuple[DiagramError, ...] = tuple(mistakes) or (self,)
+        self._located = False
+
+    def locate(self, place: Callable[[str], str] | None = None) -> None:
+        """Let `place` say in the text where the mistake was made, the first time; then it is."""
+        if place is not None and not self._located:
+            self.args = (place(str(self)),)
+        self._located = True
 
 
 class ShapeError(DiagramError):

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from ..compiler.binding import SizeRuleError, check_sizes
 from ..compiler.graph import Graph
 from ..compiler.pipeline import Timings, prepare
+from ..compiler.sizes import evaluate
+from ..runtime.program import CheckFailedError
 from .errors import InputError
 from .inputs import Expected, bind_sizes, check_names
 
@@ -66,8 +68,26 @@ class Execution:
                 raise KeyError
         except KeyError:
             executor, arrays = self._bind(what, inputs)
-        result: list[Array] = executor(arrays)
+        try:
+            result: list[Array] = executor(arrays)
+        except CheckFailedError as failure:
+            raise self._explain_check(what, failure, arrays) from None
         return result
+
+    def _explain_check(
+        self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
+    ) -> InputError:
+        """Which element of which input lies outside its range."""
+        check = self.graph.checks[failure.check]
+        place, item = next((i, e) for i, e in enumerate(self.expected) if e.name == check.name)
+        array = arrays[place]
+        index = tuple(int(i) for i in np.unravel_index(failure.index, array.shape))
+        sizes = bind_sizes(what, self.expected, arrays)
+        high = evaluate(check.high, sizes)
+        return InputError(
+            f"{what} of '{self.name}': input '{item.name}' ({item.variable.where}) expects values "
+            f"in [{check.low}, {high}), got {array[index]} at index {index}: nothing was changed"
+        )
 
     def _bind(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
         what = f"{what} of '{self.name}'"

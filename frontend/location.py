@@ -1,10 +1,14 @@
-"""Where in the user's files something was written: the nearest caller outside this package."""
+"""Where something was written: the user's file and line, and the blocks that are being applied."""
 
 from __future__ import annotations
 
 import os
 import sys
-from types import CodeType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import CodeType, FrameType
 
 _ROOMS = tuple(
     os.path.join(root, room) + os.sep
@@ -15,18 +19,78 @@ _ROOMS = tuple(
     for room in ("frontend", "compiler", "runtime", "diagrad")
 )
 
+Run = tuple[CodeType, int]
+"""One run of a function or module of the user: a number tells it from other runs."""
+
+
+@dataclass(frozen=True)
+class Enclosing:
+    """A block that is being applied: "Residual 'body'", body, and the user's file:line."""
+
+    text: str
+    path: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.where})"
+
+
+_around: ContextVar[tuple[Enclosing, ...]] = ContextVar("around", default=())
+
 
 def user_location() -> str:
     """The user's "file.py:line" of the statement that is running."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_ROOMS):
-        frame = frame.f_back
+    frame = _user_frame()
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-def user_code() -> CodeType:
-    """The function or module of the user that is running."""
-    frame = sys._getframe(1)
+def user_run() -> Run:
+    """The run of the user's function or module that is under way."""
+    frame = _user_frame()
+    return frame.f_code, id(frame)
+
+
+def _user_frame() -> FrameType:
+    """The nearest caller outside this package."""
+    frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_ROOMS):
         frame = frame.f_back
-    return frame.f_code
+    return frame
+
+
+@contextmanager
+def inside(block: Enclosing) -> Iterator[None]:
+    """Mistakes made meanwhile are made inside of this block."""
+    token = _around.set((*_around.get(), block))
+    try:
+        yield
+    finally:
+        _around.reset(token)
+
+
+def place_of(text: str) -> str:
+    """What `text` names and the blocks around it: "matmul (m.py:3) in Residual 'body' (m.py:9)"."""
+    return text + "".join(f" in {block}" for block in _shown(_around.get(), None))
+
+
+def placed(message: str) -> str:
+    """A mistake's message, with the blocks in whose `forward` it was raised.
+
+    Most begin with the innermost block itself.
+    """
+    *outer, own = _around.get()
+    if message.startswith(str(own)):
+        around = "".join(f" in {block}" for block in _shown(tuple(outer), own))
+        return f"{own}{around}{message[len(str(own)):]}"
+    return f"{place_of('')[1:]}: {message}"
+
+
+def _shown(blocks: tuple[Enclosing, ...], inner: Enclosing | None) -> list[Enclosing]:
+    """The blocks from the inside out, without those that the path of the one in them names."""
+    found: list[Enclosing] = []
+    for block in reversed(blocks):
+        implied = inner is not None and inner.where == block.where
+        if not (implied and inner is not None and inner.path.startswith(f"{block.path}/")):
+            found.append(block)
+        inner = block
+    return found

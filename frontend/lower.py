@@ -180,7 +180,8 @@ def captured_by(body: Body) -> list[Variable]:
 
 def walk(wanted: Sequence[Variable], visit: Callable[[Application], None]) -> list[Variable]:
     """Every variable that `wanted` depend on; `visit` is called for every application, inner ones
-    (the bodies of blocks) included."""
+    (the bodies of blocks) included.
+    """
     order = ordered(wanted, {})
     seen: set[Application] = set()
     for variable in order:

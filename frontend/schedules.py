@@ -61,8 +61,8 @@ class Schedule(Block):
         return float(value_of(graph.outputs[0][1], {}))
 
 
-Rate = float | Schedule
-"""A learning rate: a number, or a schedule."""
+Rate = float | Schedule | Formula
+"""A learning rate: a number, a schedule, or a function from the step to a rate."""
 
 
 def constant(learning_rate: float) -> Schedule:
@@ -127,7 +127,7 @@ def warm_up(schedule: Rate, steps: int) -> Schedule:
 
 
 def as_schedule(what: str, rate: Any) -> Schedule:
-    """A number, a schedule, or a function from the step (float64 variable) to a rate."""
+    """The schedule of any kind of learning rate; ValueError or TypeError for what is none."""
     if isinstance(rate, Schedule):
         return rate
     if isinstance(rate, (int, float)):

@@ -8,6 +8,7 @@ from ..compiler.builder import Builder
 from ..compiler.errors import DtypeRuleError, TypeRuleError
 from ..compiler.graph import Node, Type
 from .errors import DiagramError, DtypeError, ShapeError
+from .location import place_of
 from .variable import Application, Variable, application_text, shape_text, source_text
 
 
@@ -28,15 +29,29 @@ def infer(
         result = application.rule(builder, *stand_ins)
     except TypeRuleError as error:
         kind = DtypeError if isinstance(error, DtypeRuleError) else ShapeError
-        return [None] * outputs, (kind(explain(application, str(error))),)
+        text = str(error)
+        if kind is DtypeError and ": " not in text:
+            text += ": convert it with .astype(...)"
+        mistake = kind(explain(application, text))
+        mistake.locate()
+        return [None] * outputs, (mistake,)
     nodes = result if isinstance(result, tuple) else (result,)
     return [node.type for node in nodes], ()
 
 
 def explain(application: Application, message: str) -> str:
-    """A rule's complaint with the place it is about and what came from where."""
+    """A rule's complaint with the place it is about, what came from where, and what to do.
+
+    "expects floats: round it" about x: "floor (m.py:3) expects floats, got (B,) int32 from observed
+    'x' (m.py:2): round it".
+    """
+    expects, colon, remedy = message.replace("expected ", "expects ", 1).partition(": ")
     given = list_inputs(application.inputs)
-    return f"{application_text(application)} {message}; got {given}"
+    if given:
+        # Where the rule says itself what came, what follows is where it came from.
+        said = ", not " in expects or ", got " in expects
+        given = f"{'; given' if said else ', got'} {given}"
+    return f"{place_of(application_text(application))} {expects}{given}{colon}{remedy}"
 
 
 def list_inputs(inputs: Sequence[Variable]) -> str:

@@ -8,19 +8,19 @@ so that a diagram can report independent mistakes together when it is built.
 from __future__ import annotations
 
 import itertools
+import operator
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..compiler.graph import Node, Type
-from ..compiler.sizes import Dim, named
+from ..compiler.sizes import Dim, Size, named
 from .errors import DiagramError, DtypeError, ShapeError
-from .location import user_code, user_location
+from .location import Run, user_location, user_run
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -94,22 +94,31 @@ class Variable:
         return self.type.rank
 
     def __repr__(self) -> str:
-        text = str(self._type) if self._type is not None else "unknown"
-        return f"<{self.kind} {source_text(self)}: {text}>"
+        known = self._type
+        text = "unknown" if known is None else f"{known.dtype} {shape_text(known.shape)}"
+        return f"<{source_text(self)}: {text}>"
+
+    def __len__(self) -> int:
+        if not self.shape or not isinstance(self.shape[0], int):
+            raise TypeError(
+                f"{source_text(self)} of shape {shape_text(self.shape)} has no length while the "
+                "diagram is drawn: its first axis has no fixed size"
+            )
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Variable]:
-        if not self.shape or not isinstance(self.shape[0], int):
-            raise TypeError(f"cannot iterate over {self!r}: its first axis has no fixed size")
-        return (self[i] for i in range(self.shape[0]))
+        return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        raise TypeError(
-            f"{self!r} has no value while the diagram is drawn: use dg.where(condition, a, b) "
-            "instead of `if`"
-        )
+        raise TypeError(f"{_no_value(self)}: use dg.where(condition, a, b) instead of `if`")
 
-    def __float__(self) -> float:
-        raise TypeError(f"{self!r} has no value while the diagram is drawn: run a program for it")
+    def _number(self) -> Any:
+        raise TypeError(f"{_no_value(self)}: make it an output, and run a program for it")
+
+    __float__ = __int__ = __index__ = __complex__ = _number
+
+    def __array__(self, *options: Any, **more: Any) -> npt.NDArray[Any]:
+        raise TypeError(f"{_no_value(self)}: use the functions of diagrad on it, not NumPy's")
 
     if TYPE_CHECKING:  # the operators are attached by `operators.py`
 
@@ -172,7 +181,7 @@ class Application:
     outputs: tuple[Variable, ...] = field(default=())
 
 
-_unread_observed: weakref.WeakKeyDictionary[Variable, CodeType] = weakref.WeakKeyDictionary()
+_unread_observed: weakref.WeakKeyDictionary[Variable, Run] = weakref.WeakKeyDictionary()
 
 
 def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
@@ -184,8 +193,10 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
             same wherever the name stands.
         dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool.
     """
-    variable = Variable("observed", Type(dtype_name(dtype), shape_of(shape)), _name(name))
-    _unread_observed[variable] = user_code()
+    place = f"observed '{checked_name('observed', name)}' ({user_location()})"
+    type = Type(dtype_name(dtype, place), shape_of(shape, place))
+    variable = Variable("observed", type, name)
+    _unread_observed[variable] = user_run()
     return variable
 
 
@@ -199,25 +210,33 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
             LeCun's uniform for two and more axes, zeros for fewer.
         dtype: float32 or float64 for parameters that are trained.
     """
-    extents = shape_of(shape)
+    place = f"parameter '{checked_name('parameter', name)}' ({user_location()})"
+    extents = shape_of(shape, place)
     for extent in extents:
         if not isinstance(extent, int):
             raise ShapeError(
-                f"parameter '{name}' ({user_location()}) expects a shape of integers, got "
-                f"{shape_text(extents)}: a parameter's size cannot depend on the input"
+                f"{place} expects a shape of integers, got {shape_text(extents)}: a parameter's "
+                "size cannot depend on the input"
             )
-    return Variable("parameter", Type(dtype_name(dtype), extents), _name(name), init=init)
+    return Variable("parameter", Type(dtype_name(dtype, place), extents), name, init=init)
 
 
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable:
     """A constant: an array or number that never changes; Python floats become float32."""
+    place = f"constant ({user_location()})"
     if isinstance(value, Variable):
-        raise TypeError(f"dg.constant expects numbers, got {value!r}")
-    array = np.asarray(value)
+        raise TypeError(f"{place} expects numbers, got {source_text(value)}")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(f"{place} expects numbers, got {type(value).__name__}: {error}") from None
+    if array.dtype.kind not in "biufc":
+        shown = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{place} expects numbers, got {shown}")
     if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
         narrow = {"float64": "float32", "int64": "int32"}
         dtype = narrow.get(array.dtype.name, array.dtype.name)
-    array = np.array(array, dtype=dtype_name(dtype or array.dtype), order="C")
+    array = np.array(array, dtype=dtype_name(dtype or array.dtype, place), order="C")
     array.flags.writeable = False
     return Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
 
@@ -242,10 +261,10 @@ def mark_read(variables: Sequence[Variable]) -> None:
         _unread_observed.pop(variable, None)
 
 
-def unread_observed(code: CodeType) -> list[Variable]:
-    """The observed variables drawn by the user's function `code` that nothing uses."""
+def unread_observed(run: Run) -> list[Variable]:
+    """The observed variables drawn in this run of the user's function that nothing uses."""
     return sorted(
-        (variable for variable, made in _unread_observed.items() if made is code),
+        (variable for variable, made in _unread_observed.items() if made == run),
         key=lambda variable: variable.serial,
     )
 
@@ -255,34 +274,40 @@ def mistaken(mistakes: Sequence[DiagramError]) -> Variable:
     return Variable("computed", None, mistakes=tuple(mistakes))
 
 
-def dtype_name(dtype: Any) -> str:
-    """NumPy's name of a dtype that diagrad has; DtypeError for another one."""
+def dtype_name(dtype: Any, place: str | None = None) -> str:
+    """NumPy's name of a dtype that diagrad has; DtypeError, said of `place`, for another one."""
     try:
-        name = np.dtype(dtype).name
+        name = "None" if dtype is None else np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:
-        raise DtypeError(f"expected a dtype out of {', '.join(DTYPES)}, got {name}")
+        place = place or user_location()
+        raise DtypeError(f"{place} expects a dtype out of {', '.join(DTYPES)}, got {name}")
     return name
 
 
-def shape_of(shape: Shape) -> tuple[Dim, ...]:
-    """A shape with its names as symbols."""
-    if isinstance(shape, (int, str)):
+def shape_of(shape: Shape, place: str | None = None) -> tuple[Dim, ...]:
+    """A shape with its names as symbols; ShapeError, said of `place`, where it is none."""
+    if isinstance(shape, (int, np.integer, str, Size)):
         shape = (shape,)
-    extents: list[Dim] = []
-    for extent in shape:
-        if isinstance(extent, str):
-            if not extent.isidentifier():
-                raise ShapeError(f"expected a size's name to be an identifier, got {extent!r}")
-            extents.append(named(extent))
-        elif isinstance(extent, (int, np.integer)):
-            if extent < 0:
-                raise ShapeError(f"expected sizes of 0 or more, got {extent} in {tuple(shape)}")
-            extents.append(int(extent))
-        else:
-            extents.append(extent)
-    return tuple(extents)
+    try:
+        return tuple(_extent(extent) for extent in shape)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"{place or user_location()} expects a shape of integers (0 or more) and names, got "
+            f"{shape!r}"
+        ) from None
+
+
+def _extent(extent: Any) -> Dim:
+    if isinstance(extent, Size):
+        return extent
+    if isinstance(extent, str) and extent.isidentifier():
+        return named(extent)
+    size = operator.index(extent)
+    if size < 0:
+        raise ValueError(size)
+    return size
 
 
 def shape_text(shape: Sequence[Dim]) -> str:
@@ -293,13 +318,13 @@ def shape_text(shape: Sequence[Dim]) -> str:
 
 def source_text(variable: Variable) -> str:
     """Where a variable comes from, for messages: "observed 'x' (model.py:3)"."""
-    producer = variable.producer
-    if producer is not None:
-        return f"{application_text(producer)}"
     if variable.source is not None:
         return source_text(variable.source)
+    if variable.producer is not None and variable.name is None:
+        return application_text(variable.producer)
+    kind = "variable" if variable.kind == "computed" else variable.kind
     name = f" '{full_name(variable)}'" if variable.name else ""
-    return f"{variable.kind}{name} ({variable.where})"
+    return f"{kind}{name} ({variable.where})"
 
 
 def application_text(application: Application) -> str:
@@ -324,7 +349,14 @@ def named_outputs(outputs: Mapping[str, Variable] | Variable | None) -> dict[str
     return dict(outputs)
 
 
-def _name(name: str) -> str:
+def checked_name(kind: str, name: Any) -> str:
+    """The name of a variable of this kind; DiagramError unless it can be a keyword of a call."""
     if not isinstance(name, str) or not name.isidentifier():
-        raise DiagramError(f"expected a name that is a Python identifier, got {name!r}")
+        raise DiagramError(
+            f"{kind} ({user_location()}) expects a name that is a Python identifier, got {name!r}"
+        )
     return name
+
+
+def _no_value(variable: Variable) -> str:
+    return f"{source_text(variable)} has no value while the diagram is drawn"

@@ -24,6 +24,9 @@ LANES = 16
 ROUTINES = ("gemm_f32", "gemm_f64")
 """Native routines that a row may hold the address of."""
 
+HOLDS = 2**63 - 1
+"""What an instruction that checks something writes if it holds; else the index of the fault."""
+
 GEMM_BLOCK: dict[str, tuple[int, int]] = {"float32": (192, 128), "float64": (96, 128)}
 """Rows and columns of the block of a matrix product that one call of a gemm routine makes."""
 
@@ -56,7 +59,11 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One row of the table: run `kernel` with `words` over the half-open range [0, extent)."""
+    """One row of the table: run `kernel` with `words` over the half-open range [0, extent).
+
+    `check` is the buffer of an int64 that the kernel writes; unless that is then HOLDS, the
+    program stops there, and nothing has been updated.
+    """
 
     kernel: int
     words: tuple[Word, ...]
@@ -64,6 +71,16 @@ class Instruction:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     origins: tuple[str, ...] = ()
+    check: int | None = None
+
+
+class CheckFailedError(Exception):
+    """A check did not hold; nothing was updated.  Which check of the program, and where."""
+
+    def __init__(self, check: int, index: int) -> None:
+        super().__init__(f"check {check} failed at element {index}")
+        self.check = check
+        self.index = index
 
 
 @dataclass(frozen=True, slots=True)

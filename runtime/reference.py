@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .program import HOLDS, CheckFailedError
+
 Array = npt.NDArray[Any]
 
 
@@ -29,7 +31,7 @@ class Tape:
     """A graph at one set of sizes, as NumPy calls on numbered slots.
 
     `inputs` and `states` say which slot each named array enters, `outputs` and `updates` which
-    slots are returned by name and written back.
+    slots are returned by name and written back; `checks` are slots that must be HOLDS.
     """
 
     inputs: tuple[tuple[str, int], ...]
@@ -38,6 +40,7 @@ class Tape:
     outputs: tuple[tuple[str, int], ...]
     updates: tuple[tuple[str, int], ...]
     slots: int
+    checks: tuple[int, ...] = ()
 
 
 class ReferenceExecutor:
@@ -48,7 +51,11 @@ class ReferenceExecutor:
         self.states = states
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs in their order, from the inputs in theirs; then the updates are made."""
+        """The outputs in their order, from the inputs in theirs; then the updates are made.
+
+        Raises:
+            CheckFailedError: a check does not hold; nothing is updated.
+        """
         slots: list[Any] = [None] * self.tape.slots
         for (_, slot), array in zip(self.tape.inputs, inputs, strict=True):
             slots[slot] = array
@@ -56,6 +63,9 @@ class ReferenceExecutor:
             slots[slot] = self.states[name]
         for step in self.tape.steps:
             slots[step.output] = step.function(*(slots[i] for i in step.inputs))
+        for number, slot in enumerate(self.tape.checks):
+            if slots[slot] != HOLDS:
+                raise CheckFailedError(number, int(slots[slot]))
         outputs = [np.array(slots[slot]) for _, slot in self.tape.outputs]
         updates = [(name, np.array(slots[slot])) for name, slot in self.tape.updates]
         for name, value in updates:

@@ -1,7 +1,8 @@
 """What every test may use: the `golden` fixture and the flag that refreshes its texts."""
 
 import difflib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,20 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             pytest.fail(message, pytrace=False)
 
     return compare
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Kernels are kept in a folder of this session, never in the user's cache.
+
+    Processes that tests start inherit it, and so do the workers of a parallel run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
+    before = os.environ.get("DIAGRAD_CACHE")
+    os.environ["DIAGRAD_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["DIAGRAD_CACHE"]
+    else:
+        os.environ["DIAGRAD_CACHE"] = before

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...runtime.program import LANES
+from ...runtime.program import HOLDS, LANES
 from ..builder import Builder
-from ..fusion import Group
-from ..graph import Node
+from ..fusion import Group, Level
+from ..graph import Node, topological
 from ..primitives.elementwise import LANE_TYPES
 from ..sizes import Dim, ceil_divide, product
 from ..views import contiguous, resolve, squeeze
@@ -55,6 +55,26 @@ def emit_zeros(node: Node, buffers: Mapping[Node, int]) -> Emitted:
     zeros = Builder(node.origin).fill(0, node.type)
     strides = contiguous(squeeze(node.shape))
     return emit_copy(zeros, buffers, Memory(buffers[node], 0, strides, node.dtype))
+
+
+def emit_first_outside(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+    """The least index among the elements outside a range, as a reduction."""
+    (node,) = group.members
+    x = node.inputs[0]
+    b = Builder(node.origin)
+    line = b.reshape(x, shape=(x.type.count,))
+    low, high = (b.spread(b.size(size=node.attrs[k], dtype=x.dtype), line.shape) for k in BOUNDS)
+    outside = b.apply("or", b.lt(line, low), b.ge(line, high))
+    places = b.iota(axis=0, shape=line.shape, dtype="int64")
+    chosen = b.select(outside, places, b.fill(HOLDS, places.type))
+    first = b.reduce_min(chosen, axes=(0,))
+    inside = [n for n in topological([first]) if n.op in ("or", "lt", "ge", "select")]
+    members: dict[Node, Level] = dict.fromkeys(inside, "full")
+    whole = Group("loop", (x.type.count,), (0,), {**members, first: "kept"})
+    return emit_loop(whole, {**buffers, first: buffers[node]})
+
+
+BOUNDS = ("low", "high")
 
 
 class _Lanes:

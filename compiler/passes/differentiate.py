@@ -45,15 +45,11 @@ def differentiate(graph: Graph) -> Graph:
         else:
             inputs = tuple(done[item] for item in node.inputs)
             done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
-    return replace(
-        graph,
-        outputs=tuple((name, done[node]) for name, node in graph.outputs),
-        updates=tuple((done[state], done[value]) for state, value in graph.updates),
-    )
+    return graph.rebuilt(done)
 
 
 def _accumulate(cost: Node, variables: Sequence[Node]) -> dict[Node, Node]:
-    """d cost / d variable for each variable, by one sweep back through the graph."""
+    """D cost / d variable for each variable, by one sweep back through the graph."""
     order = list(topological([cost]))
     depends = set(variables)
     for node in order:

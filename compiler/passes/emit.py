@@ -11,6 +11,7 @@ from ..emission.moves import (
     emit_concatenate,
     emit_copy,
     emit_cumsum,
+    emit_first_outside,
     emit_pad,
     emit_scatter_add,
 )
@@ -29,16 +30,19 @@ def emit(schedule: Schedule) -> Template:
     numbers: dict[str, int] = {}
     rows: list[Row] = []
 
-    def add(emitted: Emitted, name: str, origins: tuple[str, ...]) -> None:
+    def add(
+        emitted: Emitted, name: str, origins: tuple[str, ...], check: int | None = None
+    ) -> None:
         source, words, extent, reads, writes = emitted
         if source not in kernels:
             numbers[source] = len(kernels)
             kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
-        rows.append(Row(numbers[source], words, extent, reads, writes, origins))
+        rows.append(Row(numbers[source], words, extent, reads, writes, origins, check))
 
     for group in schedule.groups:
         for emitted in _emit_group(group, schedule.buffer_of):
-            add(emitted, _name(group), _origins(group))
+            check = emitted[4][0] if group.kind == "first_outside" else None
+            add(emitted, _name(group), _origins(group), check)
     inputs = {schedule.buffer_of[node]: node for node in schedule.buffer_of}
     for source, target in schedule.copies:
         node = inputs[source]
@@ -64,6 +68,8 @@ def _emit_group(group: Group, buffers: dict[Node, int]) -> list[Emitted]:
         return emit_scatter_add(group, buffers)
     if group.kind == "cumsum":
         return [emit_cumsum(group, buffers)]
+    if group.kind == "first_outside":
+        return [emit_first_outside(group, buffers)]
     return [emit_loop(group, buffers)]
 
 

@@ -26,7 +26,7 @@ from .materialise import is_static
 MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
-ALONE = ("scatter_add", "cumsum", "concatenate", "pad")
+ALONE = ("scatter_add", "cumsum", "concatenate", "pad", "first_outside")
 NEEDS_MEMORY = {"gather": (0, 1), "random_bits": (0,), "contract": (0, 1)}
 """Inputs that are read from memory and never from the same group."""
 

@@ -27,11 +27,7 @@ def inline(graph: Graph) -> Graph:
             done[node] = expanded[key][node.attrs["output"]]
         else:
             done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
-    return replace(
-        graph,
-        outputs=tuple((name, done[node]) for name, node in graph.outputs),
-        updates=tuple((done[state], done[value]) for state, value in graph.updates),
-    )
+    return graph.rebuilt(done)
 
 
 def _expand(body: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:

@@ -18,7 +18,7 @@ from ..primitives.registry import lookup
 from ..sizes import Dim
 from ..views import View, apply_view, mergeable, resolve
 
-IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum")
+IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum", "first_outside")
 """Primitives whose operands must lie in memory."""
 
 
@@ -46,6 +46,7 @@ def materialise(graph: Graph) -> Graph:
 
     return replace(
         graph,
+        checks=tuple(replace(check, node=done[check.node]) for check in graph.checks),
         outputs=tuple((name, root(node)) for name, node in graph.outputs),
         updates=tuple((done[state], root(value)) for state, value in graph.updates),
     )

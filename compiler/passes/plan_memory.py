@@ -51,6 +51,7 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
             row.reads,
             row.writes,
             row.origins,
+            row.check,
         )
         for row in template.rows
     )

@@ -54,6 +54,11 @@ def schedule(fusion: Fusion) -> Schedule:
         ):
             in_place[value] = state
             needs[writer] |= others
+    # Checks come first: where one fails, nothing has been written.
+    checks = {group_of[check.node] for check in graph.checks}
+    for group in fusion.groups:
+        if group not in checks:
+            needs[group] |= checks
     storages: list[Storage] = []
     buffer_of: dict[Node, int] = {}
 

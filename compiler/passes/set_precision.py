@@ -31,9 +31,4 @@ def set_precision(graph: Graph, dtype: str) -> Graph:
             attrs={k: v if k == "name" else of(v) for k, v in node.attrs.items()},
             type=of(node.type),
         )
-    return replace(
-        graph,
-        inputs=tuple(done[node] for node in graph.inputs),
-        outputs=tuple((name, done[node]) for name, node in graph.outputs),
-        updates=tuple((done[state], done[value]) for state, value in graph.updates),
-    )
+    return graph.rebuilt(done)

@@ -64,12 +64,7 @@ def simplify(graph: Graph) -> Graph:
     for node in topological((*graph.inputs, *graph.roots)):
         if node not in done:
             done[node] = finish(node)
-    return replace(
-        graph,
-        inputs=tuple(done[node] for node in graph.inputs),
-        outputs=tuple((name, done[node]) for name, node in graph.outputs),
-        updates=tuple((done[state], done[value]) for state, value in graph.updates),
-    )
+    return graph.rebuilt(done)
 
 
 def _key(node: Node) -> Any:

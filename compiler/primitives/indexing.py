@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...runtime.program import HOLDS
 from ..graph import Node, Type
 from .record import Array, Attrs, Primitive, expect
 
@@ -53,7 +54,7 @@ def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Ar
     out = np.zeros(result.shape, updates.dtype)  # type: ignore[arg-type]  # sizes are bound here
     inside = (index >= 0) & (index < extent)
     before = (slice(None),) * axis
-    flat = updates.reshape(updates.shape[:axis] + (-1,) + updates.shape[axis + index.ndim :])
+    flat = updates.reshape((*updates.shape[:axis], index.size, *updates.shape[axis + index.ndim :]))
     keep = inside.reshape(-1)
     np.add.at(out, (*before, index.reshape(-1)[keep]), flat[(*before, keep)])
     return out
@@ -62,6 +63,16 @@ def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Ar
 def _gather_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     axis, x = n.attrs["axis"], n.inputs[0]
     return b.scatter_add(n.inputs[1], g, axis=axis, size=x.shape[axis]), None
+
+
+def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0].dtype in ("int32", "int64"), f"expected integers, got {types[0].dtype}")
+    return Type("int64")
+
+
+def _reference_first_outside(result: Type, attrs: Attrs, x: Array) -> Array:
+    outside = ((x < attrs["low"]) | (x >= attrs["high"])).reshape(-1)
+    return np.asarray(np.argmax(outside) if outside.any() else HOLDS, np.int64)
 
 
 PRIMITIVES = (
@@ -75,4 +86,6 @@ PRIMITIVES = (
         lambda b, n, g: (None, b.gather(g, n.inputs[0], axis=n.attrs["axis"])),
         flops=1,
     ),
+    # The flat index of the first element outside [low, high), or HOLDS.
+    Primitive("first_outside", "movement", _first_outside, _reference_first_outside),
 )

@@ -23,9 +23,10 @@ def broadcast_shape(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
             if extent == 1 or extent == result[axis]:
                 continue
             if result[axis] != 1:
+                named = not isinstance(extent, int) or not isinstance(result[axis], int)
                 raise TypeRuleError(
                     f"expects shapes that broadcast: axis {axis - rank} has {result[axis]} "
-                    f"and {extent} elements"
+                    f"and {extent} elements{', and a named size fits only itself' if named else ''}"
                 )
             result[axis] = extent
     return tuple(result)

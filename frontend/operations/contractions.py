@@ -98,7 +98,7 @@ def _check_subscripts(
             f"not {subscripts!r}"
         )
     for part, node in zip(parts, nodes, strict=True):
-        if not part.isalpha() and part or len(set(part)) != len(part):
+        if (not part.isalpha() and part) or len(set(part)) != len(part):
             raise TypeRuleError(f"expects different letters for an operand, not {part!r}")
         if len(part) != node.type.rank:
             raise TypeRuleError(f"expects {node.type.rank} letters for {node.type}, not {part!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...compiler.builder import Builder
+from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
 from ..variable import Variable, apply, dtype_name
 from .broadcasting import align, as_variables, one_dtype
@@ -28,27 +29,27 @@ def unary(op: str, x: Any) -> Variable:
 
 
 def add(x: Any, y: Any) -> Variable:
-    """x + y."""
+    """X + y."""
     return elementwise("add", x, y)
 
 
 def subtract(x: Any, y: Any) -> Variable:
-    """x - y."""
+    """X - y."""
     return elementwise("sub", x, y, label="subtract")
 
 
 def multiply(x: Any, y: Any) -> Variable:
-    """x * y, elementwise."""
+    """X * y, elementwise."""
     return elementwise("mul", x, y, label="multiply")
 
 
 def divide(x: Any, y: Any) -> Variable:
-    """x / y, of floats."""
+    """X / y, of floats."""
     return elementwise("div", x, y, label="divide")
 
 
 def power(x: Any, y: Any) -> Variable:
-    """x to the power y; small integral and half exponents become products and roots."""
+    """X to the power y; small integral and half exponents become products and roots."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 2:
             return multiply(x, x)
@@ -67,7 +68,8 @@ def power(x: Any, y: Any) -> Variable:
 
 def maximum(x: Any, y: Any) -> Variable:
     """The greater of x and y; NaN if either is. At a tie the gradient is shared evenly, except
-    that a constant operand wins its ties: the derivative of maximum(x, 0) at 0 is 0."""
+    that a constant operand wins its ties: the derivative of maximum(x, 0) at 0 is 0.
+    """
     return elementwise("maximum", x, y)
 
 
@@ -77,42 +79,42 @@ def minimum(x: Any, y: Any) -> Variable:
 
 
 def equal(x: Any, y: Any) -> Variable:
-    """x == y, as bool. (The operator == compares variables as objects.)"""
+    """X == y, as bool. (The operator == compares variables as objects.)"""
     return elementwise("eq", x, y, label="equal")
 
 
 def not_equal(x: Any, y: Any) -> Variable:
-    """x != y, as bool."""
+    """X != y, as bool."""
     return elementwise("ne", x, y, label="not_equal")
 
 
 def less(x: Any, y: Any) -> Variable:
-    """x < y, as bool."""
+    """X < y, as bool."""
     return elementwise("lt", x, y, label="less")
 
 
 def less_equal(x: Any, y: Any) -> Variable:
-    """x <= y, as bool."""
+    """X <= y, as bool."""
     return elementwise("le", x, y, label="less_equal")
 
 
 def greater(x: Any, y: Any) -> Variable:
-    """x > y, as bool."""
+    """X > y, as bool."""
     return elementwise("gt", x, y, label="greater")
 
 
 def greater_equal(x: Any, y: Any) -> Variable:
-    """x >= y, as bool."""
+    """X >= y, as bool."""
     return elementwise("ge", x, y, label="greater_equal")
 
 
 def logical_and(x: Any, y: Any) -> Variable:
-    """x and y, of bools."""
+    """X and y, of bools."""
     return elementwise("and", x, y, label="logical_and")
 
 
 def logical_or(x: Any, y: Any) -> Variable:
-    """x or y, of bools."""
+    """X or y, of bools."""
     return elementwise("or", x, y, label="logical_or")
 
 
@@ -127,11 +129,13 @@ def logical_not(x: Any) -> Variable:
 
 
 def where(condition: Any, x: Any, y: Any) -> Variable:
-    """x where the bool condition is true, else y; no gradient enters the branch not taken."""
+    """X where the bool condition is true, else y; no gradient enters the branch not taken."""
     mask = as_variables(condition)[0]
     branches = as_variables(x, y)
 
     def rule(b: Builder, mask: Node, *nodes: Node) -> Node:
+        if mask.dtype != "bool":
+            raise DtypeRuleError(f"expects a condition of dtype bool, not {mask.dtype}: compare it")
         one_dtype(nodes)
         return b.select(*align(b, (mask, *nodes)))
 
@@ -174,7 +178,7 @@ def ceil(x: Any) -> Variable:
 
 
 def exp(x: Any) -> Variable:
-    """e to the power x."""
+    """E to the power x."""
     return unary("exp", x)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...compiler.builder import Builder
+from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
 from ..variable import Shape, Variable, apply, dtype_name, shape_of
 from .broadcasting import as_variables
@@ -21,6 +22,7 @@ def take(x: Any, index: Any, axis: int = 0) -> Variable:
 
     def rule(b: Builder, x: Node, index: Node) -> Node:
         place = normal_axis(axis, x.type.rank)
+        _expect_integers(index)
         checked = b.apply("in_range", index, low=0, high=x.shape[place])
         return b.gather(x, checked, axis=place)
 
@@ -35,6 +37,7 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
 
     def rule(b: Builder, index: Node, updates: Node) -> Node:
         place = normal_axis(axis, updates.type.rank)
+        _expect_integers(index)
         checked = b.apply("in_range", index, low=0, high=extent)
         return b.scatter_add(checked, updates, axis=place, size=extent)
 
@@ -47,6 +50,7 @@ def one_hot(index: Any, size: int, dtype: Any = "float32") -> Variable:
     name = dtype_name(dtype)
 
     def rule(b: Builder, index: Node) -> Node:
+        _expect_integers(index)
         shape = (*index.shape, size)
         places = b.apply("iota", axis=index.type.rank, shape=shape, dtype=index.dtype)
         wanted = b.broadcast(index, shape=shape, axes=tuple(range(index.type.rank)))
@@ -54,6 +58,11 @@ def one_hot(index: Any, size: int, dtype: Any = "float32") -> Variable:
 
     result: Variable = apply("one_hot", rule, as_variables(index))
     return result
+
+
+def _expect_integers(index: Node) -> None:
+    if index.dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expects indices of dtype int32 or int64, not {index.dtype}")
 
 
 def arange(size: Any, dtype: Any = "int32") -> Variable:

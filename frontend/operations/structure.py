@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.sizes import Dim, exact_divide, product
-from ..variable import Shape, Variable, apply, shape_of, shape_text
+from ...compiler.sizes import Dim, Size, exact_divide, product
+from ..variable import Shape, Variable, apply, shape_of, source_text
 from .broadcasting import as_variables, one_dtype, spread_to
 
 
@@ -155,13 +156,24 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Variable:
 
 def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
     """X cut into equal parts along an axis of fixed size."""
-    place = normal_axis(axis, x.ndim)
-    extent = x.shape[place]
-    if not isinstance(extent, int) or extent % parts:
-        raise TypeRuleError(f"cannot cut {shape_text(x.shape)} into {parts} equal parts")
-    width = extent // parts
-    before = (slice(None),) * place
-    return [getitem(x, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)]
+    if parts < 1:
+        raise ValueError(f"split expects 1 or more parts, got {parts}")
+
+    def rule(b: Builder, node: Node) -> tuple[Node, ...]:
+        place = normal_axis(axis, node.type.rank)
+        extent = node.shape[place]
+        if not isinstance(extent, int) or extent % parts:
+            raise TypeRuleError(
+                f"expects axis {axis} to have a multiple of {parts} elements, not {extent}"
+            )
+        width = extent // parts
+        before = (slice(None),) * place
+        return tuple(
+            _index(b, node, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)
+        )
+
+    found: Any = apply("split", rule, as_variables(x), parts)
+    return [found] if parts == 1 else list(found)
 
 
 def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
@@ -181,17 +193,17 @@ def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
 def getitem(x: Variable, key: Any) -> Variable:
     """NumPy's basic indexing (integers, slices, ..., None), or one integer variable (gather)."""
     keys = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
+    if len(keys) == 1 and isinstance(keys[0], (Variable, np.ndarray, list)):
         from .indexing import take
 
-        if len(keys) != 1:
-            raise TypeRuleError("expects one array of indices alone: use dg.take(x, index, axis)")
         return take(x, keys[0], axis=0)
     result: Variable = apply("index", lambda b, node: _index(b, node, keys), [x])
     return result
 
 
 def _index(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
+    if any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
+        raise TypeRuleError("expects an array of indices alone: use dg.take(x, indices, axis)")
     used = sum(1 for item in keys if item is not None and item is not Ellipsis)
     if used > node.type.rank:
         raise TypeRuleError(f"expects at most {node.type.rank} indices, not {used}")
@@ -246,6 +258,16 @@ def _position(index: int, extent: Dim, axis: int) -> Dim:
 
 def _slice_bounds(item: slice, extent: Dim, axis: int) -> tuple[Dim, Dim, int]:
     """Start and stop of the elements kept, counted upwards, and the signed step."""
+    bounds = (int, np.integer, NoneType)
+    if not isinstance(item.step, bounds):
+        raise TypeRuleError(f"expects the step of a slice to be an integer, not {item.step!r}")
+    for value in (item.start, item.stop):
+        if not isinstance(value, bounds if isinstance(extent, int) else (*bounds, str, Size)):
+            wanted = "integers" if isinstance(extent, int) else "integers or names of sizes"
+            raise TypeRuleError(
+                f"expects bounds of a slice on axis {axis} ({extent} elements) to be {wanted}, "
+                f"not {source_text(value) if isinstance(value, Variable) else repr(value)}"
+            )
     stride = 1 if item.step is None else int(item.step)
     if stride == 0:
         raise TypeRuleError(f"expects a slice step other than 0 on axis {axis}")

@@ -175,7 +175,8 @@ def _find_rows(
 
 def _hang_parameters(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
     two_rows = any(node.phase != "forward" for node in nodes.values())
-    for node in nodes.values():
+    # A weight that is computed comes with a row of its own, and takes the first place.
+    for node in sorted(nodes.values(), key=lambda node: node.kind != "computed"):
         if node.side != "parameter" or node.kind == "branch":
             continue
         ends = [e.target for e in links.out[node.id] if e.style != "residual"]
@@ -270,12 +271,14 @@ def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) 
     for node in nodes.values():
         if node.kind != "branch" or node.side != "parameter":
             continue
+        if len({found.row.get(e.target) for e in links.out[node.id]}) > 1:
+            continue  # over one row, its way to another would lead through this one
         ranks = [found.rank[e.target] for e in links.out[node.id]]
         first, last = min(ranks), max(ranks)
         raised = [node.id, *(e.source for e in links.into[node.id])]
         # Over a delay, if there is one on the way: its column is free down to the row.
         gap = next((end for end in found.gaps if first < found.rank[end] <= last), None)
-        middle = _between(found, nodes, first, last, None)
+        middle = _between(found, nodes, first, last, node.cluster, anywhere=True)
         if gap is not None:
             found.gaps[gap] += raised
             found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})
@@ -284,16 +287,29 @@ def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) 
 
 
 def _between(
-    found: Arrangement, nodes: Mapping[str, Node], first: int, last: int, cluster: str | None
+    found: Arrangement,
+    nodes: Mapping[str, Node],
+    first: int,
+    last: int,
+    cluster: str | None,
+    anywhere: bool = False,
 ) -> str | None:
-    """The node of a main row that stands nearest to the middle between two ranks."""
+    """The node of a main row that stands nearest to the middle between two ranks.
+
+    Out of a frame, a tower is not sure to stand over its foot: one in the same frame is better,
+    and one over which nothing else stands.
+    """
     inner = [
         name
         for name in found.row
         if first < found.rank[name] < last
         and nodes[name].phase == "forward"
-        and (cluster is None or nodes[name].cluster == cluster)
+        and (anywhere or cluster is None or nodes[name].cluster == cluster)
     ]
-    return min(
-        inner, key=lambda name: (abs(2 * found.rank[name] - first - last), name), default=None
-    )
+
+    def distance(name: str) -> tuple[bool, bool, int, str]:
+        away = abs(2 * found.rank[name] - first - last)
+        stranger = anywhere and nodes[name].cluster != cluster
+        return (anywhere and name in found.above, stranger, away, name)
+
+    return min(inner, key=distance, default=None)

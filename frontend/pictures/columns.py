@@ -55,8 +55,8 @@ def _threads(picture: Picture, names: dict[str, str], found: Arrangement) -> lis
         owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.rank[name])
         if not owners:
             continue
-        first = found.rank[owners[0]]
-        row = [name for name in _of_phase(found.row, nodes, forward) if found.rank[name] < first]
+        first, own = found.rank[owners[0]], found.row.get(owners[0])
+        row = [n for n, name in found.row.items() if name == own and found.rank[n] < first]
         thread = [names[max(row, key=lambda name: found.rank[name])]] if row else []
         before = -1
         for owner in owners:

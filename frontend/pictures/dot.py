@@ -23,9 +23,8 @@ from .notation import (
 from .picture import Cluster, Edge, Node, Picture
 
 _HEAD = f"""\
-  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, bgcolor=white,
-  pad=0.2,
-         fontname="{CAPTION_FACE}", fontsize=13, fontcolor="{CAPTION}"];
+  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false,
+         bgcolor=white, pad=0.2, fontname="{CAPTION_FACE}", fontsize=13, fontcolor="{CAPTION}"];
   node  [fontname="{MATH_FACE}", fontsize=18, fontcolor="{TEXT}",
          style=filled, fixedsize=true, penwidth=2.2];
   edge  [fontname="{MATH_FACE}", fontsize=15, fontcolor="{TEXT}",
@@ -35,7 +34,7 @@ _FRAMES = {
     "loop": 'style="rounded,dashed", color="#94A3B8", bgcolor="#F8FAFF", penwidth=1.3, margin=14, '
     "labeljust=r, labelloc=b",
     "block": 'style="rounded", color="#C7CAFF", bgcolor="#FBFBFF", penwidth=1.3, margin=14, '
-    "labeljust=l, labelloc=t",
+    "labeljust=r, labelloc=b",
     "plain": 'style="", bgcolor=transparent, penwidth=0, margin=12, labeljust=l, labelloc=t',
 }
 # Measured at 1500 nodes and 2000 links: 86 s with curves and full effort, 7 s so.

@@ -147,5 +147,3 @@ def splat_scalar(x: Value, scalar: ir.Instruction, kind: str) -> Value:
     """A scalar of LLVM in every lane."""
     empty = ir.Constant(vector(kind), ir.Undefined)
     return splat_first(x.like(x.builder.insert_element(empty, scalar, _I32(0)), kind))
-
-

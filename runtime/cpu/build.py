@@ -36,9 +36,9 @@ def build_kernel(source: str, symbol: str) -> bytes:
 def _entered(text: str, inner: str, symbol: str) -> str:
     """Add the function that is called from outside: Numba's takes two arguments more."""
     return f"""{text}
-define void @{symbol}(i64* %args, i64 %lo, i64 %hi) {{
-  %result = alloca i8*
-  call i32 @"{inner}"(i8** %result, {{i8*, i32, i8*, i8*, i32}}** null, i64* %args, i64 %lo, i64 %hi)
+define void @{symbol}(ptr %args, i64 %lo, i64 %hi) {{
+  %result = alloca ptr
+  call i32 @"{inner}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi)
   ret void
 }}
 """

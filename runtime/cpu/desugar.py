@@ -26,7 +26,9 @@ def desugar(source: str) -> ast.Module:
     Raises:
         SyntaxError: for text outside the kernel language, with its line.
     """
-    return ast.fix_missing_locations(_Desugar(source).visit(ast.parse(source)))
+    tree = ast.parse(source)
+    _Desugar(source).visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 class _Desugar(ast.NodeTransformer):

@@ -6,8 +6,9 @@ nothing, calls no Python, and leaves the mode as it found it.
 
     run(header, arrays)
         header   int64[5]: instructions, their table, moves, their table, offset of an array's data
-        table    four words per instruction: kernel, row, extent, flags (0, for threads to come)
+        table    four words per instruction: kernel, row, extent, address of its check or 0
         moves    three words each: the address of the word to set, the array's number, an offset
+        returns  the number of the instruction whose check failed, or -1
         arrays   a Python tuple of NumPy arrays, or (offset -1) the address of their addresses
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..program import HOLDS
 from . import host
 from .build import build_text
 
@@ -64,7 +66,7 @@ define internal void @set_mode(i64 %w) alwaysinline { ret void }
 """
 
 _RUN = """
-define void @SYMBOL(ptr %header, ptr %arrays) {
+define i64 @SYMBOL(ptr %header, ptr %arrays) {
 start:
   %count = load i64, ptr %header
   %table.p = getelementptr i64, ptr %header, i64 1
@@ -119,7 +121,7 @@ moved:
   br i1 %any, label %step, label %done
 
 step:
-  %i = phi i64 [ 0, %moved ], [ %i.next, %step ]
+  %i = phi i64 [ 0, %moved ], [ %i.next, %next ]
   %i.0 = mul i64 %i, 4
   %kernel.p = getelementptr i64, ptr %table, i64 %i.0
   %kernel = load ptr, ptr %kernel.p
@@ -128,13 +130,25 @@ step:
   %extent.p = getelementptr i64, ptr %kernel.p, i64 2
   %extent = load i64, ptr %extent.p
   call void %kernel(ptr %row, i64 0, i64 %extent)
+  %check.p = getelementptr i64, ptr %kernel.p, i64 3
+  %check = load ptr, ptr %check.p
+  %checks = icmp ne ptr %check, null
+  br i1 %checks, label %look, label %next
+
+look:
+  %found = load i64, ptr %check
+  %holds = icmp eq i64 %found, HOLDS
+  br i1 %holds, label %next, label %done
+
+next:
   %i.next = add i64 %i, 1
   %more = icmp slt i64 %i.next, %count
   br i1 %more, label %step, label %done
 
 done:
+  %failed = phi i64 [ -1, %moved ], [ %i, %look ], [ -1, %next ]
   call void @set_mode(i64 %mode)
-  ret void
+  ret i64 %failed
 }
 """
 
@@ -148,6 +162,7 @@ def text() -> str:
     else:
         mode, flush = _OTHER, 0
     run = _RUN.replace("FLUSH", str(flush)).replace("ITEMS", str(tuple.__basicsize__))
+    run = run.replace("HOLDS", str(HOLDS))
     return mode + run
 
 
@@ -176,5 +191,5 @@ def data_offset() -> int:
 def prototype(takes_objects: bool) -> Any:
     """The driver's type for ctypes, which releases the interpreter's lock during the call."""
     return ctypes.CFUNCTYPE(
-        None, ctypes.c_void_p, ctypes.py_object if takes_objects else ctypes.c_void_p
+        ctypes.c_int64, ctypes.c_void_p, ctypes.py_object if takes_objects else ctypes.c_void_p
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Address, Buffer, Program, Routine
+from ..program import Address, Buffer, CheckFailedError, Program, Routine
 from . import driver, gemm
 from .build import build_kernel
 from .natives import Native, Request, obtain
@@ -109,6 +109,8 @@ class Executor:
         for row, instruction in zip(self._table, program.instructions, strict=True):
             kernel = self._natives[f"kernel {instruction.kernel}"].address
             row[:3] = kernel, base + 8 * position, instruction.extent
+            if instruction.check is not None:
+                row[3] = self._address(instruction.check)
             for word in instruction.words:
                 if isinstance(word, Routine):
                     self._words[position] = self._natives[f"routine {word.name}"].address
@@ -168,13 +170,24 @@ class Executor:
         token = self._take()
         try:
             if self._data_offset >= 0:
-                self._run(self._header_address, arrays)
+                failed = self._run(self._header_address, arrays)
             else:
                 addresses = np.array([a.ctypes.data for a in arrays], dtype=np.int64)
-                self._run(self._header_address, addresses.ctypes.data)
+                failed = self._run(self._header_address, addresses.ctypes.data)
+            if failed >= 0:
+                self._raise(failed)
         finally:
             self._free.append(token)
         return outputs
+
+    def _raise(self, failed: int) -> None:
+        """Explain why the walk stopped at the instruction numbered `failed`."""
+        instructions = self.program.instructions
+        check = instructions[failed].check
+        assert check is not None
+        found = ctypes.c_int64.from_address(self._address(check)).value
+        number = sum(item.check is not None for item in instructions[:failed])
+        raise CheckFailedError(number, found)
 
     def _take(self) -> object:
         """Wait for the executor to be free.

@@ -4,12 +4,13 @@
     C[i*c_row + j] = sum over p of A[i*a_row + p*a_col] * B[p*b_row + j*b_col]
 
 Any sizes, any strides (in elements), zero and negative ones included; C is overwritten, with zeros
-where k is 0.  Every element is one chain of fused multiply-adds from p = 0 up, whatever the sizes,
-the strides or the place in a block, so results never depend on how a product was cut up.
+where k is 0.  Every element is the sum, in order, of chains of fused multiply-adds over `depth`
+steps each, whatever m, n, the strides or the place in a block, so results never depend on how a
+product was cut up.
 
 A is taken by broadcasts and may lie anyhow; it is packed where it will be read often.  B is read in
 vectors along n; it is packed where its rows are not contiguous or its panel does not fit the
-caches.  Workspace is on the stack: under 300 KB.
+caches.  Workspace is on the stack: under 400 KB.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ from .build import build_text
 from .gemm_pack import pack_function
 from .gemm_tile import TileShape, tile_function
 from .loops import I1, I64, internal, loop, smaller
-import os
-DEPTH=int(os.environ.get("KC","256"))
-MCX=int(os.environ.get("MC","192"))
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,14 @@ class Blocking:
     lanes: int
     rows: int
     vectors: int
-    depth: int = DEPTH
-    packed_rows: int = 192
+    packed_rows: int
+    depth: int = 192
+    panels: int = 4
+
+    @property
+    def packed_columns(self) -> int:
+        """Columns of B that are packed at a time."""
+        return self.panels * self.width
 
     @property
     def width(self) -> int:
@@ -60,13 +64,14 @@ def blocking(kind: str, vector_bytes: int) -> Blocking:
     """The register block for vectors of that many bytes."""
     lanes = vector_bytes // (4 if kind == "f32" else 8)
     rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
-    packed = MCX if kind == "f32" else MCX // 2
+    packed = 384 if kind == "f32" else 192
     return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)
 
 
 def build_routine(name: str, symbol: str) -> bytes:
     """Object code of a gemm routine."""
-    return build_text(routine_text(name.removeprefix("gemm_"), symbol, host.vector_bytes()), {symbol})
+    text = routine_text(name.removeprefix("gemm_"), symbol, host.vector_bytes())
+    return build_text(text, {symbol})
 
 
 def routine_text(kind: str, symbol: str, vector_bytes: int) -> str:
@@ -206,7 +211,7 @@ class _Routine:
         """Depth by depth, block of rows by block of rows, panel of columns by panel."""
         shape = self.shape
         room_a = self._workspace(b, shape.packed_rows * shape.depth)
-        room_b = self._workspace(b, shape.width * shape.depth)
+        room_b = self._workspace(b, shape.packed_columns * shape.depth)
         pack_a, direct_b = self._choices(b, a_row, a_col, b_row, b_col, m, n, k)
         with loop(b, I64(0), k, shape.depth) as p:
             depth = smaller(b, b.sub(k, p), I64(shape.depth))
@@ -216,29 +221,31 @@ class _Routine:
             with loop(b, I64(0), m, shape.packed_rows) as i0:
                 rows = smaller(b, b.sub(m, i0), I64(shape.packed_rows))
                 a_block = b.gep(a_deep, [b.mul(i0, a_row)])
-                with b.if_then(pack_a), loop(b, I64(0), rows, shape.rows) as i:
-                    source = b.gep(a_block, [b.mul(i, a_row)])
-                    target = b.gep(room_a, [b.mul(i, depth)])
-                    some = smaller(b, b.sub(rows, i), I64(shape.rows))
-                    b.call(self.pack_a, [target, source, a_row, a_col, some, depth])
-                with loop(b, I64(0), n, shape.width) as j:
-                    columns = b.sub(n, j)
-                    panel = b.gep(b_deep, [b.mul(j, b_col)])
+                with b.if_then(pack_a):
+                    b.call(self.pack_a, [room_a, a_block, a_row, a_col, rows, depth])
+                with loop(b, I64(0), n, shape.packed_columns) as j0:
+                    group = smaller(b, b.sub(n, j0), I64(shape.packed_columns))
+                    b_block = b.gep(b_deep, [b.mul(j0, b_col)])
                     with b.if_then(b.not_(direct_b)):
-                        some = smaller(b, columns, I64(shape.width))
-                        b.call(self.pack_b, [room_b, panel, b_col, b_row, some, depth])
-                    panel = b.select(direct_b, panel, room_b)
-                    step = b.select(direct_b, b_row, I64(shape.width))
-                    with loop(b, I64(0), rows, shape.rows) as i:
-                        target = b.gep(c, [b.add(b.mul(b.add(i0, i), c_row), j)])
-                        rest = [panel, step, target, c_row, b.sub(rows, i), columns, depth, fresh]
-                        with b.if_else(pack_a) as (yes, no):
-                            with yes:
-                                packed = b.gep(room_a, [b.mul(i, depth)])
-                                b.call(self.rows_packed, [packed, a_row, a_col, *rest])
-                            with no:
-                                source = b.gep(a_block, [b.mul(i, a_row)])
-                                b.call(self.rows_strided, [source, a_row, a_col, *rest])
+                        b.call(self.pack_b, [room_b, b_block, b_col, b_row, group, depth])
+                    with loop(b, I64(0), group, shape.width) as j:
+                        packed_b = b.gep(room_b, [b.mul(j, depth)])
+                        panel = b.select(direct_b, b.gep(b_block, [j]), packed_b)
+                        step = b.select(direct_b, b_row, I64(shape.width))
+                        columns = b.sub(group, j)
+                        with loop(b, I64(0), rows, shape.rows) as i:
+                            place = b.add(b.mul(b.add(i0, i), c_row), b.add(j0, j))
+                            left = b.sub(rows, i)
+                            rest = [panel, step, b.gep(c, [place]), c_row, left, columns, depth]
+                            with b.if_else(pack_a) as (yes, no):
+                                with yes:
+                                    source = b.gep(room_a, [b.mul(i, depth)])
+                                    args = [source, a_row, a_col, *rest, fresh]
+                                    b.call(self.rows_packed, args)
+                                with no:
+                                    source = b.gep(a_block, [b.mul(i, a_row)])
+                                    args = [source, a_row, a_col, *rest, fresh]
+                                    b.call(self.rows_strided, args)
 
     def _choices(
         self, b: Any, a_row: Any, a_col: Any, b_row: Any, b_col: Any, m: Any, n: Any, k: Any

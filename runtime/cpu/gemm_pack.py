@@ -1,9 +1,10 @@
-"""Packing for the matrix product: a panel of rows or columns, laid out as the tile reads it.
+"""Packing for the matrix product: rows or columns in panels, laid out as the tile reads them.
 
-    target[p * width + r] = source[r * across + p * along]      r < some <= width, p < depth
+    target[panel * width * depth + p * width + r] = source[(panel * width + r) * across + p * along]
 
-Elements with r >= some are never used, but the room for them is written.  Contiguous panels are
-copied, transposed ones go through a network of shuffles, others element by element.
+for p < depth, and for all panels of `width` that `some` rows fill; the last may be short, and its
+missing rows are written but never used.  Contiguous panels are copied, transposed ones go through
+a network of shuffles, others element by element.
 """
 
 from __future__ import annotations
@@ -12,11 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .loops import I32, I64, internal, loop
-
-
-_AHEAD = 12
-"""Rows to ask for ahead: a panel's rows lie far apart, which the processor does not foresee."""
+from .loops import I32, I64, internal, loop, smaller
 
 
 def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:
@@ -28,22 +25,16 @@ def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:
     function, b = internal(module, name, [pointer, pointer, I64, I64, I64, I64])
     target, source, across, along, some, depth = function.args
     pack = _Pack(b, element, lanes, width)
-    full = b.icmp_signed("==", some, I64(width))
-    copies = b.and_(full, b.icmp_signed("==", across, I64(1)))
+    full = b.sub(some, b.srem(some, I64(width)))
+    copies = b.icmp_signed("==", across, I64(1))
     with b.if_then(copies):
-        pack.copied(target, source, along, depth)
-        b.ret_void()
-    with b.if_else(b.icmp_signed("==", along, I64(1))) as (yes, no):
-        with yes:
-            whole = b.and_(depth, I64(-lanes))
-            pack.transposed(target, source, across, some, whole)
-            yes_block = b.block
-        with no:
-            no_block = b.block
-    start = b.phi(I64)
-    start.add_incoming(whole, yes_block)
-    start.add_incoming(I64(0), no_block)
-    pack.one_by_one(target, source, across, along, some, start, depth)
+        pack.copied(target, source, along, full, depth)
+    rest = b.select(copies, full, I64(0))
+    with loop(b, rest, some, width) as first:
+        place = b.gep(target, [b.mul(first, depth)])
+        row = b.gep(source, [b.mul(first, across)])
+        here = smaller(b, b.sub(some, first), I64(width))
+        pack.panel(place, row, across, along, here, depth)
     b.ret_void()
     return function
 
@@ -63,28 +54,48 @@ class _Pack:
         place = self.b.bitcast(pointer, self.vector.as_pointer())
         self.b.store(value, place).align = self.align
 
-    def _prefetch(self, pointer: Any) -> None:
-        byte = ir.IntType(8).as_pointer()
-        name = "llvm.prefetch.p0"
-        module = self.b.module
-        if name not in module.globals:
-            kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-            ir.Function(module, kind, name)
-        args = [self.b.bitcast(pointer, byte), I32(0), I32(3), I32(1)]
-        self.b.call(module.globals[name], args)
+    def panel(
+        self, target: Any, source: Any, across: Any, along: Any, some: Any, depth: Any
+    ) -> None:
+        """One panel that cannot be copied."""
+        b = self.b
+        before = b.block
+        with b.if_then(b.icmp_signed("==", along, I64(1))):
+            whole = b.and_(depth, I64(-self.lanes))
+            self.transposed(target, source, across, some, whole)
+            inside = b.block
+        start = b.phi(I64)
+        start.add_incoming(I64(0), before)
+        start.add_incoming(whole, inside)
+        self.one_by_one(target, source, across, along, some, start, depth)
 
-    def copied(self, target: Any, source: Any, along: Any, depth: Any) -> None:
-        """Whole vectors, then single elements: the source is never read beyond the panel."""
+    def copied(self, target: Any, source: Any, along: Any, full: Any, depth: Any) -> None:
+        """All full panels, each step of the depth across all of them.
+
+        Memory is read in the order in which it lies.  Panel by panel, a large matrix would be read
+        in short pieces from many pages, with every cache line fetched again for the next panel.
+        """
         b, whole = self.b, self.width // self.lanes * self.lanes
-        ahead = b.mul(along, I64(_AHEAD))
         with loop(b, I64(0), depth, 1) as p:
-            row, place = b.gep(source, [b.mul(p, along)]), b.gep(target, [b.mul(p, I64(self.width))])
-            for first in range(0, self.width, 64 // self.align):
-                self._prefetch(b.gep(row, [b.add(ahead, I64(first))]))
-            for first in range(0, whole, self.lanes):
-                self._store(self._load(b.gep(row, [I64(first)])), b.gep(place, [I64(first)]))
-            for r in range(whole, self.width):
-                b.store(b.load(b.gep(row, [I64(r)])), b.gep(place, [I64(r)]))
+            row = b.gep(source, [b.mul(p, along)])
+            place = b.gep(target, [b.mul(p, I64(self.width))])
+            with loop(b, I64(0), full, self.width) as panel:
+                here, there = b.gep(row, [panel]), b.gep(place, [b.mul(panel, depth)])
+                for first in range(0, whole, self.lanes):
+                    self._store(self._load(b.gep(here, [I64(first)])), b.gep(there, [I64(first)]))
+                self._copy_rest(here, there, whole)
+
+    def _copy_rest(self, here: Any, there: Any, first: int) -> None:
+        """What is left of a width that is no multiple of the lanes, by smaller vectors."""
+        b, lanes = self.b, self.lanes
+        while first < self.width:
+            while first + lanes > self.width:
+                lanes //= 2
+            kind = ir.VectorType(self.element, lanes).as_pointer()
+            loaded = b.load(b.bitcast(b.gep(here, [I64(first)]), kind))
+            loaded.align = self.align
+            b.store(loaded, b.bitcast(b.gep(there, [I64(first)]), kind)).align = self.align
+            first += lanes
 
     def transposed(self, target: Any, source: Any, across: Any, some: Any, depth: Any) -> None:
         """Squares of lanes x lanes; rows that are not there repeat the last one that is.
@@ -129,7 +140,8 @@ class _Pack:
         """Any strides."""
         b = self.b
         with loop(b, start, depth, 1) as p:
-            row, place = b.gep(source, [b.mul(p, along)]), b.gep(target, [b.mul(p, I64(self.width))])
+            row = b.gep(source, [b.mul(p, along)])
+            place = b.gep(target, [b.mul(p, I64(self.width))])
             with loop(b, I64(0), some, 1) as r:
                 b.store(b.load(b.gep(row, [b.mul(r, across)])), b.gep(place, [r]))
             with loop(b, some, I64(self.width), 1) as r:

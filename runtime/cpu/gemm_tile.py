@@ -35,7 +35,7 @@ class TileShape:
 
 
 def tile_function(module: Any, element: Any, shape: TileShape) -> Any:
-    """(a, a_row, a_col, b, b_row, c, c_row, columns, k, fresh): k > 0, C set if fresh else added."""
+    """(a, a_row, a_col, b, b_row, c, c_row, columns, k, fresh), k > 0; adds to C unless fresh."""
     if shape.name in module.globals:
         return module.globals[shape.name]
     pointer = element.as_pointer()
@@ -155,10 +155,11 @@ class _Tile:
         start = [self.k, self.a, self.bp, *[zeros] * len(sums)]
         for phi, value in zip([left, a, row, *sums], start, strict=True):
             phi.add_incoming(value, before)
-        vectors = []
-        for v in range(shape.vectors):
-            place = b.gep(row, [I64(v * shape.lanes)])
-            vectors.append(self._load(place) if masks is None else self._masked_load(place, masks[v]))
+        places = [b.gep(row, [I64(v * shape.lanes)]) for v in range(shape.vectors)]
+        if masks is None:
+            vectors = [self._load(place) for place in places]
+        else:
+            vectors = list(map(self._masked_load, places, masks))
         new = []
         for r in range(shape.rows):
             offset = I64(r) if shape.packed else b.mul(self.a_row, I64(r))

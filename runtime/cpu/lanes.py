@@ -2,7 +2,7 @@
 
 A word is a typing rule and an emitter.  Every word is one typing template and one lowering that
 apply the rule and write LLVM through `values` and `memory`; nothing here goes through `@overload`,
-whose compile time per use would be tens of milliseconds.  Imported only when a kernel must be built.
+whose compile time per use would be tens of milliseconds.  Imported only to build a kernel.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
-from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import lower_builtin, models, register_model
+from numba import extending
+from numba import types as numba_types
+from numba.core.typing import templates as numba_templates
 
 from . import memory
 from .values import KINDS, Value, vector
+
+# Numba is typed in parts only, and those parts contradict its use: taken as untyped.
+types: Any = numba_types
+templates: Any = numba_templates
+models: Any = extending.models
+register_model: Any = extending.register_model
+lower_builtin: Any = extending.lower_builtin
 
 
 class Lanes(types.Type):  # type: ignore[misc]  # Numba has no types
@@ -99,11 +106,9 @@ def make_word(name: str, rule: Rule, literal: bool = False) -> Word:
         return typed and typed.result(*typed.args)
 
     members = {"key": word, "generic": generic, "prefer_literal": literal}
-    template = type(name, (AbstractTemplate,), members)
-    infer_global(word, types.Function(template))
+    template = type(name, (templates.AbstractTemplate,), members)
+    templates.infer_global(word, types.Function(template))
 
-    # One lowering for all signatures: the rule says again what to emit.
-    @lower_builtin(word, types.VarArg(types.Any))  # type: ignore[untyped-decorator]  # Numba's
     def lowering(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
         typed = rule(*signature.args)
         assert typed is not None, name
@@ -112,6 +117,8 @@ def make_word(name: str, rule: Rule, literal: bool = False) -> Word:
             return context.get_dummy_value()
         return made.node if isinstance(made, Value | memory.Pointer) else made
 
+    # One lowering for all signatures: the rule says again what to emit.
+    lower_builtin(word, types.VarArg(types.Any))(lowering)
     return word
 
 

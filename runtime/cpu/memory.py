@@ -136,7 +136,7 @@ def store_first(p: Pointer, offset: Node, value: Value) -> None:
 
 
 def strided(builder: Any, offset: Node, stride: Node) -> Value:
-    """offset + lane * stride."""
+    """Offset + lane * stride."""
     return splat(builder, offset, "i64") + lane(builder) * splat(builder, stride, "i64")
 
 

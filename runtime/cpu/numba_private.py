@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 NAMES = {
@@ -43,6 +45,16 @@ def missing() -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _numba() -> Any:
+    """All of `NAMES` under one roof; Any, since Numba is typed in parts only."""
+    held = SimpleNamespace()
+    for module, names in NAMES.items():
+        for name in names:
+            setattr(held, name, getattr(importlib.import_module(module), name))
+    return held
+
+
 @contextmanager
 def _settled(*contexts: Any) -> Iterator[None]:
     """Refresh Numba's registries once instead of at every call that is typed or lowered."""
@@ -66,27 +78,16 @@ def lower(function: Any, signature: Any) -> tuple[str, str]:
     The LLVM function returns a status and takes two pointers (result, exception) before the
     arguments; a kernel's result is None and it raises nothing.
     """
-    from numba.core.bytecode import ByteCode, FunctionIdentity
-    from numba.core.cgutils import normalize_ir_text
-    from numba.core.compiler import Flags
-    from numba.core.compiler_lock import global_compiler_lock
-    from numba.core.funcdesc import PythonFunctionDescriptor
-    from numba.core.interpreter import Interpreter
-    from numba.core.lowering import Lower
-    from numba.core.postproc import PostProcessor
-    from numba.core.registry import cpu_target
-    from numba.core.targetconfig import ConfigStack
-    from numba.core.typed_passes import type_inference_stage
-
-    flags = Flags()
+    n = _numba()
+    flags = n.Flags()
     flags.error_model = "numpy"
-    typing, target = cpu_target.typing_context, cpu_target.target_context
-    with global_compiler_lock, ConfigStack().enter(flags), _settled(typing, target):
-        identity = FunctionIdentity.from_function(function)
-        code = Interpreter(identity).interpret(ByteCode(identity))
-        PostProcessor(code).run()
-        typed = type_inference_stage(typing, target, code, signature.args, signature.return_type)
-        description = PythonFunctionDescriptor.from_specialized_function(
+    typing, target = n.cpu_target.typing_context, n.cpu_target.target_context
+    with n.global_compiler_lock, n.ConfigStack().enter(flags), _settled(typing, target):
+        identity = n.FunctionIdentity.from_function(function)
+        code = n.Interpreter(identity).interpret(n.ByteCode(identity))
+        n.PostProcessor(code).run()
+        typed = n.type_inference_stage(typing, target, code, signature.args, signature.return_type)
+        description = n.PythonFunctionDescriptor.from_specialized_function(
             code,
             typed.typemap,
             typed.return_type,
@@ -98,6 +99,6 @@ def lower(function: Any, signature: Any) -> tuple[str, str]:
         )
         library = target.codegen().create_library(description.qualname)
         with target.push_code_library(library):
-            lowering = Lower(target, library, description, code, metadata={})
+            lowering = n.Lower(target, library, description, code, metadata={})
             lowering.lower_normal_function(description)
-        return normalize_ir_text(str(lowering.module)), str(description.llvm_func_name)
+        return n.normalize_ir_text(str(lowering.module)), str(description.llvm_func_name)

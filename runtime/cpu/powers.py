@@ -61,7 +61,7 @@ def _wide_power(size: Value, y: Value) -> Value:
 
 
 def _sum(a: Value, b: Value) -> tuple[Value, Value]:
-    """a + b rounded, and what the rounding lost (Knuth)."""
+    """A + b rounded, and what the rounding lost (Knuth)."""
     total = a + b
     other = total - a
     return total, (a - (total - other)) + (b - other)

@@ -73,7 +73,7 @@ def _wave(x: Value, quarter: int) -> Value:
 
 
 def _reduce(x: Value) -> tuple[Value, Value]:
-    """r in [-pi/4, pi/4] and n with x = n pi/2 + r."""
+    """R in [-pi/4, pi/4] and n with x = n pi/2 + r."""
     whole, n = nearest(x, 2 / math.pi)
     r = x
     for part in _HALF_PI[x.kind]:

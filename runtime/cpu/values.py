@@ -40,7 +40,7 @@ def vector(kind: str, lanes: int = LANES) -> Any:
 
 
 class Splat(ir.Constant):  # type: ignore[misc]  # llvmlite has no types
-    """A constant with equal lanes, written short: 16 numbers in full are slow to print and parse."""
+    """A constant with equal lanes, written short: sixteen are slow to print and to parse."""
 
     def __init__(self, kind: str, number: float, lanes: int = LANES) -> None:
         super().__init__(vector(kind, lanes), [KINDS[kind](0)] * lanes)
@@ -169,8 +169,8 @@ def intrinsic(name: str, *args: Value) -> Value:
     """LLVM's vector intrinsic of that name, from equal kinds to the same kind."""
     first = args[0]
     kind = first.kind.replace("u", "i")
-    node = call(first.builder, f"llvm.{name}.v{LANES}{kind}", first.node.type, *(a.node for a in args))
-    return first.like(node)
+    full = f"llvm.{name}.v{LANES}{kind}"
+    return first.like(call(first.builder, full, first.node.type, *(a.node for a in args)))
 
 
 def call(builder: Any, name: str, result: Any, *args: Node) -> Node:
@@ -183,7 +183,7 @@ def call(builder: Any, name: str, result: Any, *args: Node) -> Node:
 
 
 def fma(x: Value, y: Value | float, z: Value | float) -> Value:
-    """x * y + z, rounded once."""
+    """X * y + z, rounded once."""
     return intrinsic("fma", x, x._other(y), x._other(z))
 
 

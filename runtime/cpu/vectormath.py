@@ -122,7 +122,7 @@ def power_of_two(n: Value, kind: str) -> Value:
 
 
 def split_exponential(x: Value, extra: Value | None = None) -> tuple[Value, Value]:
-    """n and e^r - 1 with x + extra = n ln 2 + r and |r| <= ln(2)/2."""
+    """N and e^r - 1 with x + extra = n ln 2 + r and |r| <= ln(2)/2."""
     form = FORMATS[x.kind]
     whole, n = nearest(x, 1 / math.log(2))
     r = fma(whole, -form.ln2[0], x)
@@ -165,7 +165,7 @@ def expm1(x: Value) -> Value:
 
 
 def split_logarithm(x: Value) -> tuple[Value, Value]:
-    """k (integer lanes) and m with x = 2^k m and sqrt(1/2) <= m < sqrt(2), for normal x > 0."""
+    """K (integer lanes) and m with x = 2^k m and sqrt(1/2) <= m < sqrt(2), for normal x > 0."""
     form, ints = FORMATS[x.kind], BITS[x.kind]
     shifted = x.bitcast(ints) - form.half_root
     mantissa = (shifted & ((1 << form.mantissa) - 1)) + form.half_root
@@ -173,7 +173,7 @@ def split_logarithm(x: Value) -> tuple[Value, Value]:
 
 
 def _log_near_one(k: Value, f: Value, correction: Value | None) -> Value:
-    """k ln 2 + log(1 + f) + correction; the correction is tiny."""
+    """K ln 2 + log(1 + f) + correction; the correction is tiny."""
     form = FORMATS[f.kind]
     low = k * form.ln2[1] if correction is None else fma(k, form.ln2[1], correction)
     square = f * f
@@ -195,7 +195,7 @@ def _log_special(x: Value, found: Value) -> Value:
 
 
 def scale_denormal(x: Value) -> tuple[Value, Value]:
-    """x made normal, and the power of two it was multiplied with, as a float to subtract."""
+    """X made normal, and the power of two it was multiplied with, as a float to subtract."""
     form = FORMATS[x.kind]
     small = x < 2.0 ** (1 - form.bias)
     shift = form.mantissa + 1
@@ -229,7 +229,7 @@ def log1p(x: Value) -> Value:
 
 
 def _quotient(top: Value, first: float, rest: Value) -> Value:
-    """top / (first + rest) with the rounding of the sum made good; half an ulp saved."""
+    """Top / (first + rest) with the rounding of the sum made good; half an ulp saved."""
     bottom = rest + first
     lost = rest - (bottom - first)
     inverse = 1 / bottom

@@ -1,7 +1,7 @@
 """The words of kernel text: the only names, next to `range`, that a kernel may use.
 
-`WORDS` maps each name to what Numba resolves it to.  Names with a leading underscore are the operators
-of the text, which `desugar` spells as words.  Nothing here computes: the arithmetic is in
+`WORDS` maps each name to what Numba resolves it to.  Names with a leading underscore are the
+operators of the text, which `desugar` spells as words.  Nothing here computes: the arithmetic is in
 `arithmetic`, `vectormath`, `trigonometry`, `powers`, `random_bits`, and the moves in `memory`.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import arithmetic, memory, powers, random_bits, trigonometry, vectormath
 from .lanes import (
@@ -27,6 +26,7 @@ from .lanes import (
     equal_lanes,
     integer,
     make_word,
+    types,
 )
 from .values import FLOATS, KINDS, Value, fma, select
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,22 +10,23 @@ import numpy.typing as npt
 import diagrad as dg
 
 Array = npt.NDArray[Any]
-TARGETS = ("reference", "cpu")
+Target = Literal["reference", "cpu"]
+TARGETS: tuple[Target, ...] = ("reference", "cpu")
 
 
-def run(outputs: dict[str, Any], target: str = "reference", **inputs: Array) -> dict[str, Array]:
+def run(outputs: dict[str, Any], target: Target = "reference", **inputs: Array) -> dict[str, Array]:
     """The outputs of a diagram of its own."""
     return dict(dg.Diagram("test", outputs).compile(target=target).run(**inputs))
 
 
-def apply(function: Callable[..., Any], *arrays: Array, target: str = "reference") -> Array:
+def apply(function: Callable[..., Any], *arrays: Array, target: Target = "reference") -> Array:
     """A function's value on arrays."""
     variables, inputs = observe(*arrays)
     return run({"y": function(*variables)}, target, **inputs)["y"]
 
 
 def gradients(
-    function: Callable[..., Any], *arrays: Array, target: str = "reference"
+    function: Callable[..., Any], *arrays: Array, target: Target = "reference"
 ) -> list[Array]:
     """The gradient of the sum of a function's elements, for each array."""
     variables, inputs = observe(*arrays)
@@ -67,13 +68,17 @@ def check_derivatives(function: Callable[..., Any], *arrays: Array, width: float
 
 def _directional(cost: Any, variables: list[Any], along: list[Array]) -> Any:
     terms = [
-        dg.sum(g * dg.constant(v))
-        for g, v in zip(dg.gradient(cost, variables), along, strict=True)
+        dg.sum(g * dg.constant(v)) for g, v in zip(dg.gradient(cost, variables), along, strict=True)
     ]
     total = terms[0]
     for term in terms[1:]:
         total = total + term
     return total
+
+
+def assert_close(actual: Any, wanted: Any, rtol: float = 1e-6, atol: float = 0.0) -> None:
+    """Elementwise, NaN beside NaN and infinities of one sign included."""
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(wanted), rtol=rtol, atol=atol)
 
 
 def text(error: BaseException) -> str:

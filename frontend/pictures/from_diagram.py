@@ -1,0 +1,284 @@
+"""Stage "drawn": from what was drawn, as a NetworkX graph, to a picture like that on a slide.
+
+Blocks are one bullet each down to a depth; below it they are frames around what is in them.  The
+parameters of a bullet are one circle.  This file places nothing and reads no diagram but its graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..drawn import common_path
+from ..variable import shape_text
+from .picture import Cluster, Edge, Node, Picture
+from .symbols import applied, number, operation, series, shown_name
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_PACKAGE = __name__.split(".")[0] + "."
+
+
+def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
+    """The picture of a drawn graph.
+
+    Args:
+        graph: what `drawn_graph` made.
+        depth: how many levels of blocks are shown: 1 draws each outermost block as one bullet,
+            2 draws what is in it as well, None everything. Costs and the functions of this
+            package (`dg.relu`) are only opened by None.
+    """
+    return _Conversion(graph, depth).picture()
+
+
+class _Conversion:
+    def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
+        self.graph = graph
+        self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
+        self.opened = {
+            node: data
+            for node, data in self.data.items()
+            if data.get("opens") and _opens(data, depth)
+        }
+        self.functions = {
+            node: data
+            for node, data in self.data.items()
+            if "opens" in data and node not in self.opened and self.reached(data["path"])
+        }
+        self.costs = self.find_costs()
+        self.numbers: dict[str, str] = {}  # scalars that are told within a bullet
+        self.readers: dict[str, list[str]] = {}
+        self.makers: dict[str, str] = {}
+        for function in self.functions:
+            for node in graph.predecessors(function):
+                self.readers.setdefault(node, []).append(function)
+            for node in graph.successors(function):
+                self.makers[node] = function
+        self.fold_numbers()
+        self.circle_of: dict[str, str] = {}  # a variable's node -> the circle it is part of
+        self.circles: dict[str, list[str]] = {}
+        self.collect()
+        self.links = list(dict.fromkeys(self.edges()))
+        self.order = self.in_order()
+        self.text: dict[str, str] = {}
+        self.name_circles()
+
+    def reached(self, path: Iterable[str]) -> bool:
+        return all(block in self.opened for block in path)
+
+    def find_costs(self) -> set[str]:
+        """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
+        found = {node for node, data in self.functions.items() if data["kind"] == "cost"}
+        cost = self.graph.graph["cost"]
+        if cost is not None:
+            found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
+        return found
+
+    def fold_numbers(self) -> None:
+        """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
+        for node, readers in self.readers.items():
+            if any(self.functions[reader]["opens"] for reader in readers):
+                continue
+            data, maker = self.data[node], self.makers.get(node)
+            if data["kind"] == "constant" and data["shape"] == ():
+                self.numbers[node] = number(data["variable"].value.item())
+            elif maker is not None and self.functions[maker]["name"].startswith(("size ", "fill ")):
+                self.numbers[node] = self.functions[maker]["name"].split(" ", 1)[1]
+                del self.functions[maker]
+
+    def collect(self) -> None:
+        """Which variables are drawn, and which parameters are one circle together."""
+        together: dict[tuple[str, ...], str] = {}
+        for node, data in self.data.items():
+            if "opens" in data or node in self.numbers:
+                continue
+            readers, maker = self.readers.get(node, []), self.makers.get(node)
+            if not readers and not (data["output"] and self.reached(data["path"])):
+                if maker is None or self.only_result(maker) != node:
+                    continue
+            if maker in self.costs:
+                continue
+            circle = node
+            if data["kind"] == "parameter" and self.implicit(data, readers):
+                circle = together.setdefault(tuple(readers), node)
+            self.circle_of[node] = circle
+            self.circles.setdefault(circle, []).append(node)
+
+    def only_result(self, maker: str) -> str | None:
+        """The first result of a function whose results are all unused, so that one is drawn."""
+        results = list(self.graph.successors(maker))
+        used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
+        return None if used else results[0]
+
+    def implicit(self, data: dict[str, Any], readers: Sequence[str]) -> bool:
+        """Whether a parameter belongs to blocks that are drawn as bullets, and so is just "w"."""
+        blocks = [self.functions[reader]["opens"] for reader in readers]
+        return data["variable"].owner is not None and bool(blocks) and all(blocks)
+
+    def name_circles(self) -> None:
+        hidden, weights = [], []
+        for circle in self.order:
+            if circle in self.functions:
+                continue
+            data = self.data[circle]
+            if data["kind"] == "parameter" and self.implicit(data, self.readers.get(circle, [])):
+                weights.append(circle)
+            elif data["kind"] == "constant" and data["name"] is None:
+                value = data["variable"].value
+                self.text[circle] = number(value.item()) if value.ndim == 0 else "const"
+            elif data["output"] and data["kind"] == "computed":
+                self.text[circle] = shown_name(data["output"])
+            elif data["name"] is not None:
+                self.text[circle] = shown_name(data["name"])
+            else:
+                hidden.append(circle)
+        taken = set(self.text.values())
+        for circles, letters in ((hidden, "zhsa"), (weights, "wvuθ")):
+            symbols = series(letters, len(circles), taken)
+            self.text.update(zip(circles, symbols, strict=True))
+
+    def in_order(self) -> list[str]:
+        """Circles and functions, each after what it is computed from."""
+        import networkx as nx
+
+        place = {node: index for index, node in enumerate(self.data)}
+        flow: nx.DiGraph[str] = nx.DiGraph()
+        flow.add_nodes_from([*self.circles, *self.functions])
+        flow.add_edges_from((edge.source, edge.target) for edge in self.links)
+        return list(nx.lexicographical_topological_sort(flow, key=place.__getitem__))
+
+    def picture(self) -> Picture:
+        nodes = [
+            self.bullet(node) if node in self.functions else self.circle(node)
+            for node in self.order
+        ]
+        title = self.graph.graph["name"]
+        return Picture(title, tuple(nodes), tuple(self.links), tuple(self.frames()))
+
+    def circle(self, circle: str) -> Node:
+        members = [self.data[node] for node in self.circles[circle]]
+        data = members[0]
+        readers = self.readers.get(circle, [])
+        paths = [self.data[reader]["path"] for reader in readers]
+        path = data["path"] if data["kind"] == "computed" else common_path(paths)
+        return Node(
+            circle,
+            data["kind"],
+            self.text[circle],
+            "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
+            path[-1] if path and data["kind"] != "observed" else None,
+            "parameter" if self.beside(circle, data, readers) else "main",
+        )
+
+    def beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
+        """Whether a variable enters its reader from below: weights, and the target of a cost."""
+        if data["kind"] in ("parameter", "constant"):
+            return True
+        if len(readers) != 1 or data["output"]:
+            return False
+        (reader,) = readers
+        others = [n for n in self.graph.predecessors(reader) if n != circle and n in self.circle_of]
+        if data["kind"] == "observed":
+            return reader in self.costs and any(self.data[n]["kind"] != "parameter" for n in others)
+        links = self.graph.get_edge_data(circle, reader).values()
+        return bool(others) and all(link["captured"] for link in links)
+
+    def type_line(self, node: str) -> str:
+        data = self.data[node]
+        name = data["output"] or (node if data["kind"] in ("observed", "parameter") else "")
+        name = name or data["name"] or self.text[self.circle_of[node]]
+        return f"{name}: {_type_text(data)}"
+
+    def bullet(self, function: str) -> Node:
+        data = self.functions[function]
+        path = data["path"]
+        return Node(
+            function,
+            "cost" if function in self.costs else "function",
+            self.label(function),
+            self.function_lines(function),
+            path[-1] if path else None,
+        )
+
+    def label(self, function: str) -> str:
+        data = self.functions[function]
+        arguments, fixed = [], []
+        for node, _, link in sorted(
+            self.graph.in_edges(function, data=True), key=lambda edge: edge[2]["argument"]
+        ):
+            arguments.append(self.argument(node))
+            fixed.append(node in self.numbers)
+            del link
+        if data["opens"] or function in self.costs and data["kind"] == "cost":
+            return applied(shown_name(_block_name(data)), arguments)
+        return operation(data["name"], arguments, fixed)
+
+    def argument(self, node: str) -> str:
+        if node in self.numbers:
+            return self.numbers[node]
+        if node in self.circle_of:
+            return self.text[self.circle_of[node]]
+        return "C"  # the only variables without a circle are costs
+
+    def function_lines(self, function: str) -> str:
+        data = self.functions[function]
+        application = data["application"]
+        block = getattr(application, "block", None)
+        lines = [data["name"]]
+        if block is not None and block.has_place:
+            lines = [f"{data['name']}: {type(block).__name__}"]
+        results = [self.data[node] for node in self.graph.successors(function)]
+        lines += [f"→ {_type_text(item)}" for item in results]
+        parameters = [
+            self.data[node]["shape"]
+            for node in self.graph.predecessors(function)
+            if self.data[node]["kind"] == "parameter"
+        ]
+        if data["opens"] and parameters:
+            count = sum(_count(shape) for shape in parameters)
+            lines.append(f"{count:,} parameter{'s' if count > 1 else ''}")
+        return "\n".join([*lines, data["where"]])
+
+    def edges(self) -> Iterable[Edge]:
+        for source, target in self.graph.edges():
+            if target in self.functions and source not in self.numbers:
+                tip = _type_text(self.data[source])
+                start = self.circle_of.get(source, self.makers.get(source))
+                if start is not None:
+                    tip = "" if len(self.circles.get(start, [])) > 1 else tip
+                    yield Edge(start, target, tooltip=tip)
+            elif source in self.functions and self.circle_of.get(target) == target:
+                yield Edge(source, target, tooltip=_type_text(self.data[target]))
+
+    def frames(self) -> Iterable[Cluster]:
+        for block, data in self.opened.items():
+            if self.reached(data["path"]):
+                parent = data["path"][-1] if data["path"] else None
+                yield Cluster(block, shown_name(_block_name(data)), "block", parent)
+
+
+def _opens(data: dict[str, Any], depth: int | None) -> bool:
+    if depth is None:
+        return True
+    block = data["application"].block
+    function = getattr(block, "function", None)
+    own = function is not None and function.__module__.startswith(_PACKAGE)
+    return len(data["path"]) + 1 < depth and data["kind"] != "cost" and not own
+
+
+def _block_name(data: dict[str, Any]) -> str:
+    """A block's own name; its class where it is only an index, as in a chain."""
+    label: str = data["label"]
+    return type(data["application"].block).__name__ if label.isdigit() else label
+
+
+def _type_text(data: dict[str, Any]) -> str:
+    return f"{data['dtype']} {shape_text(data['shape'])}"
+
+
+def _count(shape: Iterable[Any]) -> int:
+    count = 1
+    for extent in shape:
+        count *= int(extent)
+    return count

@@ -1,0 +1,137 @@
+"""How things are called on a slide: z₁ for the first hidden variable, "x @ w", "net(x, w)".
+
+Text in, text out; nothing here knows a diagram or a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Operations by their names in diagrams and in the compiler's graphs.
+INFIX = {
+    "add": "+",
+    "subtract": "−",
+    "sub": "−",
+    "multiply": "⊙",
+    "mul": "⊙",
+    "divide": "/",
+    "div": "/",
+    "matmul": "@",
+    "contract": "@",
+    "less": "<",
+    "lt": "<",
+    "less_equal": "≤",
+    "le": "≤",
+    "greater": ">",
+    "gt": ">",
+    "greater_equal": "≥",
+    "ge": "≥",
+    "equal": "=",
+    "eq": "=",
+    "not_equal": "≠",
+    "ne": "≠",
+    "logical_and": "and",
+    "logical_or": "or",
+}
+COMMUTING = ("add", "multiply", "mul", "equal", "eq", "logical_and", "logical_or")
+NAMES = {
+    "maximum": "max",
+    "minimum": "min",
+    "reduce_sum": "sum",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_prod": "product",
+    "logical_not": "not",
+}
+_LONGEST = 22
+
+
+def subscript(letter: str, number: int) -> str:
+    """The letter with a small number below: z₁."""
+    return letter + str(number).translate(_SUBSCRIPTS)
+
+
+def series(letters: Sequence[str], count: int, taken: Collection[str]) -> list[str]:
+    """`count` names z₁, z₂ ... of the first letter that makes none that is taken; z for one."""
+    names: list[str] = []
+    for letter in letters:
+        names = [subscript(letter, number) for number in range(1, count + 1)]
+        names = [letter] if count == 1 else names
+        if not {letter, *names} & set(taken):
+            break
+    return names
+
+
+def shown_name(name: str) -> str:
+    """A Python name as on a slide: "cross entropy" for cross_entropy, "x₁" for x1 or x_1."""
+    text = " ".join(word for word in name.split("_") if word)
+    letters = text.rstrip("0123456789")
+    digits = text[len(letters) :]
+    if letters.rstrip() and digits:
+        return letters.rstrip() + digits.translate(_SUBSCRIPTS)
+    return text or name
+
+
+def number(value: float | int | bool) -> str:
+    """A number as short as it can be told: 0.5, −1, 1e-05, ∞."""
+    if isinstance(value, (bool, int)):
+        text = str(value)
+    elif value != value:
+        text = "NaN"
+    elif value in (float("inf"), float("-inf")):
+        text = "∞" if value > 0 else "-∞"
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def applied(shown: str, arguments: Sequence[str]) -> str:
+    """A function and its arguments, in two lines where one would be long: net(x, w)."""
+    inner = f"({', '.join(dict.fromkeys(arguments))})" if arguments else ""
+    if len(shown) + len(inner) <= 12 or (" " not in shown and len(shown + inner) <= _LONGEST):
+        return shown + inner
+    return f"{shown}\n{inner}" if inner and len(inner) <= _LONGEST else shown
+
+
+def operation(name: str, arguments: Sequence[str], fixed: Sequence[bool]) -> str:
+    """An operation on arguments, of which some are fixed numbers: "x @ w", "0.5 · z", "+"."""
+    some = any(fixed)
+    if name == "matmul" and len(arguments) == 2 and max(map(len, arguments)) > 8:
+        return "@"
+    if name in INFIX and len(arguments) == 2:
+        one, other = arguments
+        if name in ("multiply", "mul"):
+            if one == other:
+                return f"{one}²"
+            if some:
+                return f"{other} · {one}" if fixed[1] else f"{one} · {other}"
+        if name in COMMUTING and not some:
+            return INFIX[name]
+        text = f"{one} {INFIX[name]} {other}"
+        return text if len(text) <= _LONGEST else INFIX[name]
+    if name in ("power", "pow") and len(arguments) == 2 and fixed[1]:
+        exponent = arguments[1].replace("−", "-")
+        if exponent.removeprefix("-").isdigit():
+            return arguments[0] + exponent.translate(_SUPERSCRIPTS)
+    if len(arguments) == 1:
+        (only,) = arguments
+        if name in ("negative", "neg"):
+            return f"−{only}"
+        if name in ("absolute", "abs"):
+            return f"|{only}|"
+        if name == "transpose":
+            return f"{only}ᵀ"
+        if name == "index":
+            return f"{only}[·]"
+    if name == "gradient":
+        return gradient(arguments)
+    return applied(NAMES.get(name, name.replace("_", " ")), arguments)
+
+
+def gradient(arguments: Sequence[str]) -> str:
+    """The gradient of the first argument by the others: ∂C/∂x, or ∇C by several."""
+    cost, *variables = arguments
+    return f"∂{cost}/∂{variables[0]}" if len(variables) == 1 else f"∇{cost}"

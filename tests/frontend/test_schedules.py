@@ -1,0 +1,95 @@
+"""The schedules: their numbers, that a program uses the same ones, and their errors."""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import diagrad as dg
+
+from .evaluating import TARGETS, Target
+
+s = dg.schedules
+CASES: dict[str, tuple[Any, Callable[[int], float]]] = {
+    "constant": (s.constant(0.5), lambda t: 0.5),
+    "step_decay": (s.step_decay(0.5, 3), lambda t: 0.5 * 0.1 ** (t // 3)),
+    "step_decay half": (s.step_decay(2, every=1, factor=0.5), lambda t: 2 * 0.5**t),
+    "exponential": (s.exponential(0.5, 0.9), lambda t: 0.5 * 0.9**t),
+    "inverse_time": (s.inverse_time(0.5, 0.25), lambda t: 0.5 / (1 + 0.25 * t)),
+    "cosine": (s.cosine(0.5, 6), lambda t: 0.25 * (1 + math.cos(math.pi * min(t / 6, 1)))),
+    "cosine final": (
+        s.cosine(0.5, 6, final=0.1),
+        lambda t: 0.1 + 0.2 * (1 + math.cos(math.pi * min(t / 6, 1))),
+    ),
+    "warm_up": (
+        s.warm_up(s.inverse_time(0.5, 0.25), 4),
+        lambda t: 0.5 / (1 + 0.25 * t) * min((t + 1) / 4, 1),
+    ),
+    "warm_up of a number": (s.warm_up(0.5, 2), lambda t: 0.5 * min((t + 1) / 2, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_number_at_a_step(name: str) -> None:
+    schedule, expected = CASES[name]
+    for step in (0, 1, 2, 3, 5, 6, 7, 100):
+        assert schedule(step) == pytest.approx(expected(step), rel=1e-12, abs=1e-16)
+        assert type(schedule(step)) is float
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_program_uses_the_same_numbers(name: str, target: Target) -> None:
+    schedule, _ = CASES[name]
+    w = dg.parameter("w", (1,), dtype="float64")
+    x = dg.observed("x", (1,), "float64")
+    program = dg.Diagram("test", cost=dg.sum(w * x)).compile(
+        optimizer=dg.SGD(schedule), target=target
+    )
+    at = 0.0
+    for step in range(8):
+        program.step(x=np.ones(1))
+        assert at - program.parameters["w"][0] == pytest.approx(schedule(step), rel=1e-9, abs=1e-12)
+        at = float(program.parameters["w"][0])
+
+
+def test_a_schedule_is_drawn_as_one_bullet() -> None:
+    step = dg.constant(3, "int64")
+    rate: Any = s.cosine(0.1, 10)(step)
+    assert rate.producer.label == "cosine"
+    assert (rate.dtype, rate.shape) == ("float64", ())
+
+
+def test_a_function_of_the_step_is_a_schedule() -> None:
+    def triangle(step: Any) -> Any:
+        return dg.maximum(1.0 - step / 10.0, 0.0)
+
+    schedule = dg.SGD(triangle).schedule
+    assert [schedule(t) for t in (0, 5, 20)] == [1.0, 0.5, 0.0]
+    assert schedule.describe() == "triangle"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: s.constant(-1), "constant expects a learning rate of 0 or more, got -1"),
+        (lambda: s.step_decay(0.1, 0), "step_decay expects every above 0, got 0"),
+        (lambda: s.step_decay(0.1, 5, 0.0), "step_decay expects factor above 0, got 0.0"),
+        (lambda: s.exponential(0.1, 0.0), "exponential expects rate above 0, got 0.0"),
+        (lambda: s.inverse_time(0.1, -1), "inverse_time expects decay of 0 or more, got -1"),
+        (lambda: s.cosine(0.1, 0), "cosine expects steps above 0, got 0"),
+        (lambda: s.cosine(0.1, 5, -1), "cosine expects final of 0 or more, got -1"),
+        (lambda: s.warm_up(0.1, 0), "warm_up expects steps above 0, got 0"),
+        (lambda: s.constant(0.1)(-1), "constant expects a step count of 0 or more, got -1"),
+        (
+            lambda: s.constant(0.1)(cast(Any, 0.5)),
+            "constant expects a step count of 0 or more, got 0.5",
+        ),
+    ],
+)
+def test_arguments_out_of_range(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        make()
+    assert str(error.value) == message

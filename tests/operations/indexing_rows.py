@@ -1,0 +1,90 @@
+"""The rows of the table for elements chosen by arrays, and for values made from nothing."""
+
+import zlib
+
+import numpy as np
+
+import diagrad as dg
+from diagrad.compiler.primitives.philox import philox
+
+from .operation import Array, Operation
+from .rows import MATRIX, moved
+
+
+def _uniform(count: int, stream: int, shift: float) -> Array:
+    bits = philox(np.arange(count, dtype=np.int64), np.int64(stream << 31))
+    return np.asarray(((bits & np.uint32(2**24 - 1)) + shift) * 2.0**-24)
+
+
+def _scatter(index: Array, updates: Array, size: int, axis: int) -> Array:
+    moved = np.moveaxis(updates, range(axis, axis + index.ndim), range(index.ndim))
+    out = np.zeros((size, *moved.shape[index.ndim :]), updates.dtype)
+    inside = (index >= 0) & (index < size)
+    np.add.at(out, index[inside], moved[inside])
+    return np.moveaxis(out, 0, axis)
+
+
+CHOICES = [
+    Operation("take", dg.take, lambda x, i: np.take(x, i, 0),
+              (((7,), (17,)), ((7, 13), (2, 3)), ((7, 3), ()), ((7, 2), (0,)), ((7, 0), (3,))),
+              ("real", "index 7"), "fiub", named=((7, "N"), ("M",))),
+    Operation("take 1", lambda x, i: dg.take(x, i, 1), lambda x, i: np.take(x, i, 1),
+              (((3, 7), (17,)), ((2, 7, 13), (2, 3)), ((5, 7, 1), (1,))),
+              ("real", "index 7"), "fiub", named=(("M", 7), ("N",))),
+    Operation("take -1", lambda x, i: dg.take(x, i, -1), lambda x, i: np.take(x, i, -1),
+              (((3, 7), (2, 3)), ((7,), (31,))), ("real", "index 7"), "fiub"),
+    Operation("take turned", lambda x, i: dg.take(x.T, i[::-1]), lambda x, i: x.T[i[::-1]],
+              (((3, 7), (17,)),), ("real", "index 7"), "fiub"),
+    Operation("take anywhere", lambda x, i: dg.take(x, i + 0),
+              lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], np.nan),
+              (((7, 13), (17,)),), ("real", "anywhere 7")),
+    Operation("take whole anywhere", lambda x, i: dg.take(x, i + 0),
+              lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], x.dtype.type(0)),
+              (((7, 13), (17,)),), ("real", "anywhere 7"), "iub"),
+    Operation("scatter_add", lambda i, u: dg.scatter_add(i, u, 7),
+              lambda i, u: _scatter(i, u, 7, 0),
+              (((17,), (17,)), ((17,), (17, 5)), ((2, 3), (2, 3, 5)), ((2, 3), (2, 3)),
+               ((), (5,)), ((0,), (0, 5)), ((3,), (3, 0))),
+              ("index 7", "real"), "fiu", named=(("M",), ("M", "N"))),
+    Operation("scatter_add 1", lambda i, u: dg.scatter_add(i, u, 7, 1),
+              lambda i, u: _scatter(i, u, 7, 1),
+              (((17,), (3, 17)), ((17,), (2, 17, 5)), ((2, 3), (5, 2, 3, 1))),
+              ("index 7", "real"), "fiu", named=(("N",), ("M", "N"))),
+    Operation("scatter_add anywhere", lambda i, u: dg.scatter_add(i + 0, u, 7),
+              lambda i, u: _scatter(i, u, 7, 0), (((31,), (31, 3)),), ("anywhere 7", "real"),
+              "fiu"),
+    Operation("one_hot", lambda i: dg.one_hot(i, 7), lambda i: np.eye(7)[i],
+              (((17,),), ((2, 3),), ((),), ((0,),)), ("index 7",), smooth=False, dtype="float32",
+              named=(MATRIX,)),
+    Operation("one_hot whole", lambda i: dg.one_hot(i, 7, "int64"), lambda i: np.eye(7)[i],
+              (((17,),),), ("index 7",), smooth=False, dtype="int64"),
+    Operation("one_hot anywhere", lambda i: dg.one_hot(i, 5), lambda i: np.eye(9)[i + 2, 2:7],
+              (((17,),),), ("anywhere 5",), smooth=False, dtype="float32"),
+]  # fmt: skip
+
+
+def _in(i: Array, size: int) -> Array:
+    return np.asarray((i >= 0) & (i < size))
+
+
+SOURCES = [
+    Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32"),
+    Operation("arange float", lambda: dg.arange(5, "float64"), lambda: np.arange(5.0), ((),),
+              dtype="float64"),
+    moved("arange named", lambda x: np.arange(x.shape[-1]), (7, 13), named=(MATRIX,), kinds="f",
+           ours=lambda x: dg.arange(x.shape[-1], "int64"), smooth=False),
+    Operation("fill", lambda: dg.fill(2.5, (7, 3)), lambda: np.full((7, 3), 2.5), ((),),
+              dtype="float32"),
+    moved("fill named", lambda x: np.full(x.shape, 3), (7, 13), (), named=(MATRIX,), kinds="f",
+           ours=lambda x: dg.fill(3, x.shape, "int64"), smooth=False),
+    moved("size", lambda x: np.int64(x.size), (7, 13), named=(MATRIX,), kinds="f", smooth=False,
+           ours=lambda x: dg.size(x.type.count, "int64")),
+    Operation("random_uniform", lambda: dg.random_uniform((7, 13)),
+              lambda: _uniform(91, 0, 0).reshape(7, 13), ((),), dtype="float32"),
+    Operation("random_uniform wide", lambda: dg.random_uniform((31,), "a", "float64"),
+              lambda: _uniform(31, zlib.crc32(b"a"), 0), ((),), dtype="float64"),
+    Operation("random_normal", lambda: dg.random_normal((7, 13), "b"),
+              lambda: (np.sqrt(-2 * np.log(_uniform(91, zlib.crc32(b"b/radius"), 1)))
+                       * np.cos(2 * np.pi * _uniform(91, zlib.crc32(b"b/angle"), 0))).reshape(7, 13),
+              ((),), dtype="float32"),
+]  # fmt: skip

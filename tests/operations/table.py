@@ -1,0 +1,26 @@
+"""The table of all operations: every public function that computes, beside NumPy's definition."""
+
+from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
+from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
+from .indexing_rows import CHOICES, SOURCES
+from .operation import Operation
+from .product_rows import COSTS, PRODUCTS
+from .structure_rows import INDEXING, MOVES
+
+TABLE: dict[str, list[Operation]] = {
+    "arithmetic": ARITHMETIC,
+    "comparisons": COMPARISONS,
+    "casts": CASTS,
+    "functions": FUNCTIONS,
+    "rows": ROWS,
+    "reductions": REDUCTIONS,
+    "indices": INDICES,
+    "sums": SUMS,
+    "moves": MOVES,
+    "indexing": INDEXING,
+    "choices": CHOICES,
+    "sources": SOURCES,
+    "products": PRODUCTS,
+    "costs": COSTS,
+}
+"""All operations, in the groups in which they are compiled together."""
