@@ -27,6 +27,7 @@ from .passes.plan_memory import plan_memory
 from .passes.schedule import schedule
 from .passes.set_precision import set_precision
 from .passes.simplify import simplify
+from .passes.split_reductions import split_reductions
 from .template import Template
 from .verify import verify
 
@@ -39,6 +40,7 @@ GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] =
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("split_reductions", split_reductions),
     ("materialise", materialise),
     ("fuse", fuse),
     ("schedule", schedule),

@@ -47,6 +47,7 @@ class Block:
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Apply the block to variables; options are what is no variable."""
         return apply_block(self, inputs, options)
 
     def __setattr__(self, attribute: str, value: Any) -> None:

@@ -71,11 +71,12 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
     wanted: Mapping[str, Array] = program.states
     if parameters_only:
         wanted = program.parameters
-        found = _parameters(found)
+        found = _parameters(found, wanted)
     complaints = _complaints(wanted, found)
     if complaints:
         remedy = ""
-        if not parameters_only and not _complaints(program.parameters, _parameters(found)):
+        parameters = _parameters(found, program.parameters)
+        if not parameters_only and not _complaints(program.parameters, parameters):
             remedy = "\nThe parameters fit: load them alone with parameters_only=True"
         raise CheckpointError(
             f"'{shown}' does not fit program '{program.diagram.name}':\n"
@@ -119,11 +120,13 @@ def _text(name: str, array: Array) -> str:
     return f"{name} {array.dtype} {shape_text(array.shape)}".strip()
 
 
-def _parameters(arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _parameters(found: Mapping[str, Array], known: Mapping[str, Array]) -> dict[str, Array]:
+    """A file's arrays without those that stand for a program's other states."""
     return {
         name: array
-        for name, array in arrays.items()
-        if name not in ("step", "random_key") and not name.startswith("optimizer/")
+        for name, array in found.items()
+        if name in known
+        or (name not in ("step", "random_key") and not name.startswith("optimizer/"))
     }
 
 

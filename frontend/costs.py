@@ -118,7 +118,7 @@ def cross_entropy(scores: Variable, labels: Variable, reduction: Reduction = "me
         ShapeError: labels of another shape.
         DtypeError: labels that are no integers, or scores that are no floats.
     """
-    labels = _labels("cross_entropy", "scores", scores, labels)
+    scores, labels = _scored("cross_entropy", "scores", scores, labels)
     centred = scores - greatest("cross_entropy", scores, -1)
     total = log(reductions.sum(exp(centred), -1))
     return _reduced("cross_entropy", total - _at_label(centred, labels), reduction)
@@ -137,8 +137,8 @@ def nll(log_probabilities: Variable, labels: Variable, reduction: Reduction = "m
         ShapeError: labels of another shape.
         DtypeError: labels that are no integers, or log-probabilities that are no floats.
     """
-    labels = _labels("nll", "log-probabilities", log_probabilities, labels)
-    return _reduced("nll", -_at_label(log_probabilities, labels), reduction)
+    scores, labels = _scored("nll", "log-probabilities", log_probabilities, labels)
+    return _reduced("nll", -_at_label(scores, labels), reduction)
 
 
 @cost
@@ -222,10 +222,10 @@ def _expect_floats(place: str, name: str, variable: Variable) -> None:
         )
 
 
-def _labels(label: str, name: str, scores: Variable, labels: Any) -> Variable:
-    """Labels that fit the scores, to be checked before a step that is given them."""
+def _scored(label: str, name: str, scores: Any, labels: Any) -> tuple[Variable, Variable]:
+    """Scores, and labels that fit them, to be checked before a step that is given them."""
     place = f"{label} ({user_location()})"
-    (labels,) = as_variables(labels)
+    (scores,), (labels,) = as_variables(scores), as_variables(labels)
     _expect_floats(place, name, scores)
     if scores.ndim == 0:
         raise ShapeError(
@@ -246,7 +246,7 @@ def _labels(label: str, name: str, scores: Variable, labels: Any) -> Variable:
     checked: Variable = apply(
         "labels", lambda b, node: b.apply("in_range", node, low=0, high=classes), [labels]
     )
-    return checked
+    return scores, checked
 
 
 def _at_label(values: Variable, labels: Variable) -> Variable:

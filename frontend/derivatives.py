@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 from ..compiler.builder import Builder
@@ -31,8 +31,9 @@ def gradient(cost: Variable, variables: Variable | Sequence[Variable]) -> Variab
     Returns:
         A variable of the same shape and dtype for each; one alone for one alone.
     """
-    chosen = [variables] if isinstance(variables, Variable) else variables
-    for item in (cost, *(chosen if isinstance(chosen, (list, tuple)) else [chosen])):
+    several = isinstance(variables, Iterable) and not isinstance(variables, Variable)
+    chosen: list[Any] = list(variables) if several else [variables]
+    for item in (cost, *chosen):
         if not isinstance(item, Variable):
             raise TypeError(
                 f"gradient ({user_location()}) expects a cost and one variable or a list of "

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
 from . import lower as lowering
-from .blocks import Block
 from .errors import (
     CycleError,
     DiagramError,
@@ -18,13 +17,17 @@ from .errors import (
     raise_together,
 )
 from .location import user_location, user_run
+from .names import name_blocks, name_variables
 from .operations.random import KEY
 from .variable import (
     Application,
     Variable,
+    checked_name,
+    dtype_name,
     mark_read,
     mistaken,
     named_outputs,
+    shape_of,
     shape_text,
     source_text,
     unread_observed,
@@ -59,29 +62,27 @@ class Diagram:
     ) -> None:
         self.name = name
         self.where = user_location()
+        place = f"diagram '{name}' ({self.where})"
+        _expect_variables(name, place, outputs, cost)
         self.outputs = named_outputs(outputs)
         self.cost = cost
         wanted = [*self.outputs.values(), *([cost] if cost is not None else [])]
         mark_read(wanted)
-        mistakes = _interface_mistakes(self, wanted)
-        mistakes += [item for variable in wanted for item in variable.mistakes]
+        mistakes = _interface_mistakes(self, place)
         self.applications: list[Application] = []
-        try:
-            self.variables = lowering.walk(wanted, self.applications.append)
-        except CycleError as error:
-            raise_together(f"diagram '{name}' ({self.where})", [*mistakes, error])
+        cycles: list[CycleError] = []
+        self.variables = lowering.walk(wanted, self.applications.append, cycles)
+        mistakes += _wiring_mistakes(self.variables, self.applications)
+        mistakes += cycles
         unused = unread_observed(user_run())
         mistakes += [
-            UnusedError(
-                f"observed variable '{item.name}' ({item.where}) of shape "
-                f"{shape_text(item.shape)} is used by nothing: remove it, or connect it"
-            )
+            UnusedError(f"{source_text(item)} is used by nothing: remove it, or use it")
             for item in unused
         ]
-        self.roots = _root_names(self.applications, self.variables, mistakes)
-        self.names = _variable_names(self.variables, self.roots, mistakes)
         mark_read(unused)
-        raise_together(f"diagram '{name}' ({self.where})", mistakes)
+        self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
+        self.names = name_variables(self.variables, self.roots, shared, mistakes)
+        raise_together(place, mistakes)
 
     @property
     def observed(self) -> dict[str, Variable]:
@@ -151,24 +152,30 @@ class Diagram:
 def variable(name: str, shape: Any, dtype: Any = "float32") -> Variable:
     """A computed variable drawn before its function: `dg.connect` says later what computes it."""
     from ..compiler.graph import Type
-    from .variable import dtype_name, shape_of
 
-    return Variable("computed", Type(dtype_name(dtype), shape_of(shape)), name)
+    place = f"variable '{checked_name('variable', name)}' ({user_location()})"
+    return Variable("computed", Type(dtype_name(dtype, place), shape_of(shape, place)), name)
 
 
 def connect(target: Variable, value: Variable) -> None:
     """Let `value` compute `target`, a variable made by `dg.variable`."""
+    place = f"connect ({user_location()})"
+    for item in (target, value):
+        if not isinstance(item, Variable):
+            raise TypeError(f"{place} expects two variables, got {type(item).__name__}")
     if target.kind != "computed" or target.producer is not None:
+        connected = target.producer is not None and target.producer.label == "connect"
+        more = f", connected already ({target.producer.where})" if connected else ""
         raise DiagramError(
-            f"connect ({user_location()}) expects a variable of dg.variable that is not connected "
-            f"yet, got {source_text(target)}"
+            f"{place} expects a variable of dg.variable that is not connected yet, got "
+            f"{source_text(target)}{more}"
         )
     application = Application(
         "connect", (value,), rule=lambda b, node: node, where=user_location(), outputs=(target,)
     )
     if not value.mistakes and value.type != target.type:
         text = (
-            f"connect ({application.where}) expects {target.dtype} {shape_text(target.shape)} for "
+            f"{place} expects {target.dtype} {shape_text(target.shape)} for "
             f"variable '{target.name}' ({target.where}), got {value.dtype} "
             f"{shape_text(value.shape)} from {source_text(value)}"
         )
@@ -179,90 +186,68 @@ def connect(target: Variable, value: Variable) -> None:
     mark_read([value])
 
 
-def _interface_mistakes(diagram: Diagram, wanted: Sequence[Variable]) -> list[DiagramError]:
+def _expect_variables(name: Any, place: str, outputs: Any, cost: Any) -> None:
+    """TypeError for arguments of a diagram that are of another type."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"Diagram ({user_location()}) expects a name first, got {type(name).__name__}"
+        )
+    if not (outputs is None or isinstance(outputs, (Mapping, Variable))):
+        raise TypeError(
+            f"{place} expects outputs as one variable or a dict of variables by name, got "
+            f"{type(outputs).__name__}"
+        )
+    for key, item in outputs.items() if isinstance(outputs, Mapping) else ():
+        if not isinstance(item, Variable):
+            raise TypeError(
+                f"{place} expects a variable as output '{key}', got {type(item).__name__}"
+            )
+    if not (cost is None or isinstance(cost, Variable)):
+        raise TypeError(f"{place} expects a variable as its cost, got {type(cost).__name__}")
+
+
+def _interface_mistakes(diagram: Diagram, place: str) -> list[DiagramError]:
     """What is wrong with the outputs and the cost themselves."""
     found: list[DiagramError] = []
-    if not wanted:
-        found.append(DiagramError(f"diagram '{diagram.name}' ({diagram.where}) expects outputs or "
-                                  "a cost, got neither"))  # fmt: skip
-    for name, item in diagram.outputs.items():
-        if not isinstance(item, Variable):
-            raise TypeError(f"output '{name}' expects a variable, got {type(item).__name__}")
     cost = diagram.cost
-    if cost is not None and not isinstance(cost, Variable):
-        raise TypeError(f"the cost expects a variable, got {type(cost).__name__}")
+    if not diagram.outputs and cost is None:
+        found.append(DiagramError(f"{place} expects outputs or a cost, got neither"))
     if cost is not None and not cost.mistakes:
         if cost.shape != ():
-            found.append(ShapeError(
-                f"the cost of diagram '{diagram.name}' ({diagram.where}) expects shape (), got "
-                f"{shape_text(cost.shape)} from {source_text(cost)}: take its mean or sum"
-            ))  # fmt: skip
-        elif not cost.type.is_float:
-            found.append(DtypeError(
-                f"the cost of diagram '{diagram.name}' ({diagram.where}) expects a float, got "
-                f"{cost.dtype} from {source_text(cost)}"
-            ))  # fmt: skip
+            found.append(
+                ShapeError(
+                    f"the cost of {place} expects shape (), got {shape_text(cost.shape)} from "
+                    f"{source_text(cost)}: take its mean or sum"
+                )
+            )
+        if not cost.type.is_float:
+            found.append(
+                DtypeError(
+                    f"the cost of {place} expects a float, got {cost.dtype} from "
+                    f'{source_text(cost)}: convert it with .astype("float32")'
+                )
+            )
     if cost is not None and "cost" in diagram.outputs:
-        found.append(NameTakenError(
-            f"diagram '{diagram.name}' ({diagram.where}) has an output called 'cost' beside its "
-            "cost: call the output something else"
-        ))  # fmt: skip
+        found.append(
+            NameTakenError(
+                f"{place} has an output called 'cost' beside its cost: call the output something "
+                "else"
+            )
+        )
     return found
 
 
-def _root_names(
-    applications: Sequence[Application],
-    variables: Sequence[Variable],
-    mistakes: list[DiagramError],
-) -> dict[Block, str]:
-    """A name for every outermost block: its own, or its class's, numbered where that is taken."""
-    blocks: dict[Block, str] = {}
+def _wiring_mistakes(
+    variables: Sequence[Variable], applications: Sequence[Application]
+) -> list[DiagramError]:
+    """The mistakes that variables carry, inside of blocks too, and what nothing computes."""
+    reached = dict.fromkeys(variables)
     for application in applications:
-        if application.block is not None and application.block.has_place:
-            blocks.setdefault(application.block.root, application.where)
-    for item in variables:
-        if item.owner is not None:
-            blocks.setdefault(item.owner.root, item.where)
-    taken: dict[str, str] = {}
-    names: dict[Block, str] = {}
-    for block, where in blocks.items():
-        if block.name is None:
-            continue
-        if block.name in taken:
-            mistakes.append(NameTakenError(
-                f"block name '{block.name}' ({where}) is taken by another block "
-                f"({taken[block.name]}): give one of them another name="
-            ))  # fmt: skip
-        taken[block.name] = where
-        names[block] = block.name
-    for block, where in blocks.items():
-        if block.name is not None:
-            continue
-        name, number = block.default_name, 1
-        while name in taken:
-            number += 1
-            name = f"{block.default_name}_{number}"
-        taken[name] = where
-        names[block] = name
-    return names
-
-
-def _variable_names(
-    variables: Sequence[Variable], roots: Mapping[Block, str], mistakes: list[DiagramError]
-) -> dict[Variable, str]:
-    names: dict[Variable, str] = {}
-    taken: dict[str, Variable] = {}
-    for item in variables:
-        if item.kind not in ("observed", "parameter"):
-            continue
-        name = item.name or ""
-        if item.owner is not None:
-            name = f"{item.owner.path(roots)}/{name}"
-        if name in taken:
-            mistakes.append(NameTakenError(
-                f"name '{name}' of {item.kind} variable ({item.where}) is taken by "
-                f"{taken[name].kind} variable ({taken[name].where}): give one another name"
-            ))  # fmt: skip
-        taken[name] = item
-        names[item] = name
-    return names
+        reached.update(dict.fromkeys(application.inputs))
+        reached.update(dict.fromkeys(application.body.outputs if application.body else ()))
+    found = []
+    for item in reached:
+        found += item.mistakes
+        if item.kind == "computed" and item.producer is None and not item.mistakes:
+            found.append(DiagramError(f"{source_text(item)} is computed by nothing: dg.connect it"))
+    return found

@@ -14,6 +14,7 @@ from .blocks import block
 from .errors import DtypeError, ShapeError
 from .location import user_location
 from .operations import reductions
+from .operations.broadcasting import as_variables
 from .operations.elementwise import (
     absolute,
     erf,
@@ -147,6 +148,7 @@ def greatest(label: str, x: Variable, axis: Axis) -> Variable:
     The result keeps its axes.  No gradient flows through it: the functions that use it do not
     depend on what they subtract.
     """
+    (x,) = as_variables(x)
     if not x.type.is_float:
         raise DtypeError(
             f"{label} ({user_location()}) expects floats, got {x.dtype} from {source_text(x)}: "

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from ..compiler.sizes import Size, evaluate, names
 from .errors import InputError
-from .variable import Variable, shape_text
+from .variable import Variable, shape_text, source_text
 
 Array = npt.NDArray[Any]
+_KINDS = "biuf"
+"""NumPy's kinds of numbers; what Python's numbers may become stands to the right."""
 
 
 class Expected:
@@ -32,37 +34,73 @@ class Expected:
         )
 
     def check(self, value: Any) -> Array:
-        """The value as a contiguous native array; InputError for another dtype or shape.
+        """The value as a contiguous, aligned, native array; InputError for another dtype or shape.
 
-        Arrays must have the dtype; Python numbers and lists are converted.  Strided arrays are
-        copied, read-only ones are read where they lie.
+        Arrays, and what NumPy reads as one (a PyTorch tensor), must have the dtype. Python numbers
+        and lists of them are converted: integers to floats too, but floats to integers never.
+        Strided, unaligned and big-endian arrays are copied, read-only ones read where they lie.
         """
+        array = self._as_array(value)
+        self._check_shape(array.shape)
+        return np.require(array, self.dtype, "CA").reshape(array.shape)
+
+    def _as_array(self, value: Any) -> Array:
         if isinstance(value, Variable):
-            raise InputError(f"{self.text()}, got the variable {value!r}: give it an array")
-        if not isinstance(value, (np.ndarray, np.generic)):
-            try:
-                value = np.asarray(value, dtype=self.dtype)
-            except (TypeError, ValueError) as error:
-                raise InputError(f"{self.text()}, got {type(value).__name__}: {error}") from None
-        if value.dtype.newbyteorder("=") != self.dtype:
+            raise InputError(f"{self.text()}, got {source_text(value)}: give it an array")
+        if isinstance(value, np.ma.MaskedArray):
             raise InputError(
-                f"{self.text()}, got {value.dtype} {shape_text(value.shape)}: convert it with "
+                f"{self.text()}, got a masked array: fill it first, with {self.name}.filled(...)"
+            )
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from None
+        if array.dtype.kind not in _KINDS:
+            got = array.dtype if isinstance(value, np.ndarray) else _kind(value)
+            raise InputError(f"{self.text()}, got {got}: give it numbers")
+        if isinstance(value, (list, tuple, bool, int, float)) and not isinstance(value, np.generic):
+            return self._converted(array, _kind(value))
+        if array.dtype.newbyteorder("=") != self.dtype:
+            raise InputError(
+                f"{self.text()}, got {array.dtype} {shape_text(array.shape)}: convert it with "
                 f"{self.name}.astype(np.{self.dtype}), nothing is converted silently"
             )
-        self._check_shape(value.shape)
-        return np.require(value, self.dtype, "CA").reshape(value.shape)
+        return array
+
+    def _converted(self, array: Array, kind: str) -> Array:
+        """Numbers of Python in the dtype, which must hold them."""
+        if array.size and _KINDS.index(array.dtype.kind) > _KINDS.index(self.dtype.kind):
+            raise InputError(
+                f"{self.text()}, got {kind} of {array.dtype.name.rstrip('0123456789')}s"
+            )
+        with np.errstate(over="ignore"):  # a float that is too large is infinite
+            converted = array.astype(self.dtype)
+        if self.dtype.kind in "iu" and (converted != array).any():
+            value = array[converted != array][0]
+            raise InputError(
+                f"{self.text()}, got {kind} with {value}, which {self.dtype} cannot hold"
+            )
+        return converted
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != len(self.shape):
+        wanted, got = len(self.shape), len(shape)
+        if wanted != got:
+            more = f": {self.name}[np.newaxis] adds one in front" if wanted == got + 1 else ""
             raise InputError(
-                f"{self.text()}, got {shape_text(shape)}: {len(shape)} axes, not {len(self.shape)}"
+                f"{self.text()}, got {shape_text(shape)} with {got} "
+                f"{'axis' if got == 1 else 'axes'}, not {wanted}{more}"
             )
-        for axis, (wanted, got) in enumerate(zip(self.shape, shape, strict=True)):
-            if isinstance(wanted, int) and wanted != got:
+        for axis, (extent, count) in enumerate(zip(self.shape, shape, strict=True)):
+            if isinstance(extent, int) and extent != count:
                 raise InputError(
-                    f"{self.text()}, got {shape_text(shape)}: axis {axis} has {got} elements, "
-                    f"not {wanted}"
+                    f"{self.text()}, got {shape_text(shape)}: axis {axis} has {count} elements, "
+                    f"not {extent}"
                 )
+
+
+def _kind(value: Any) -> str:
+    """What is said about a value that is no array."""
+    return "None" if value is None else type(value).__name__
 
 
 def check_names(what: str, expected: Sequence[Expected], given: Mapping[str, Any]) -> None:
@@ -90,7 +128,7 @@ def bind_sizes(what: str, expected: Sequence[Expected], arrays: Sequence[Array])
             if values.setdefault(name, got) != got:
                 raise InputError(
                     f"{what}: size {name} is {values[name]} in input '{sources[name]}' and {got} "
-                    f"in input '{item.name}'"
+                    f"in input '{item.name}', expected one size"
                 )
             sources.setdefault(name, item.name)
     for item, array in zip(expected, arrays, strict=True):

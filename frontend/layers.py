@@ -9,6 +9,7 @@ from .blocks import Block
 from .errors import DtypeError, ShapeError
 from .location import user_location
 from .operations import structure
+from .operations.broadcasting import as_variables
 from .variable import Variable, dtype_name, parameter, shape_text, source_text
 
 
@@ -67,6 +68,7 @@ class Linear(Block):
 
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
+        (x,) = as_variables(x)
         place = f"{self.describe()} ({user_location()})"
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             got = x.shape[-1] if x.ndim else "shape ()"

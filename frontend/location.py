@@ -81,7 +81,7 @@ def placed(message: str) -> str:
     *outer, own = _around.get()
     if message.startswith(str(own)):
         around = "".join(f" in {block}" for block in _shown(tuple(outer), own))
-        return f"{own}{around}{message[len(str(own)):]}"
+        return f"{own}{around}{message[len(str(own)) :]}"
     return f"{place_of('')[1:]}: {message}"
 
 

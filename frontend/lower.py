@@ -12,7 +12,7 @@ from ..compiler.builder import Builder
 from ..compiler.graph import Direction, Graph, Node, Origin
 from .blocks import Block
 from .errors import CycleError, DiagramError
-from .variable import Application, Body, Variable, application_text
+from .variable import Application, Body, Variable, application_text, source_text
 
 Names = Mapping[Variable, str]
 
@@ -60,7 +60,7 @@ class _Lowering:
                 origin = Origin(path, variable.where)
                 self.nodes[variable] = Builder(origin).apply("constant", value=variable.value)
             elif variable.producer is None:
-                raise DiagramError(f"{variable!r} is used but never connected: dg.connect it")
+                raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
             else:
                 self._apply(variable.producer, path)
 
@@ -104,10 +104,15 @@ class _Lowering:
         return Graph(path, inputs, outputs), captured
 
 
-def ordered(wanted: Iterable[Variable], known: Mapping[Variable, object]) -> list[Variable]:
+def ordered(
+    wanted: Iterable[Variable],
+    known: Mapping[Variable, object],
+    cycles: list[CycleError] | None = None,
+) -> list[Variable]:
     """The variables that `wanted` depend on, beyond the known ones, each after its sources.
 
-    Raises CycleError, naming the blocks, if a variable depends on itself.
+    If a variable depends on itself, a CycleError that names the blocks goes into `cycles`, or is
+    raised where there is no such list.
     """
     result: dict[Variable, None] = {}
     active: dict[Variable, None] = {}
@@ -122,28 +127,31 @@ def ordered(wanted: Iterable[Variable], known: Mapping[Variable, object]) -> lis
             if variable in result or variable in known:
                 continue
             if variable in active:
-                raise _cycle(variable, list(active))
+                path = list(active)
+                cycle = _cycle(path[path.index(variable) :])
+                if cycles is None:
+                    raise cycle
+                cycles.append(cycle)
+                continue
             active[variable] = None
             stack.append((variable, True))
             stack.extend((item, False) for item in reversed(dependencies(variable)))
     return list(result)
 
 
-def _cycle(start: Variable, active: list[Variable]) -> CycleError:
-    around = [start]
-    names = []
-    while True:
-        variable = around[-1]
-        if variable.producer is not None and variable.producer.label != "connect":
-            names.append(application_text(variable.producer))
-        following = next((v for v in dependencies(variable) if v in active), None)
-        if following is None or following is start:
-            break
-        around.append(following)
-    label = f" '{start.name}'" if start.name else ""
+def _cycle(around: list[Variable]) -> CycleError:
+    """The mistake in variables of which each is computed from the next, the last from the first."""
+    start = next((i for i, item in enumerate(around) if item.name), 0)
+    around = [*around[start:], *around[:start]]
+    names = [
+        application_text(item.producer)
+        for item in around
+        if item.producer is not None and item.producer.label != "connect"
+    ]
+    through = f", through {' <- '.join(names)}" if names else ""
     return CycleError(
-        f"variable{label} ({start.where}) depends on itself without a delay, through "
-        f"{' <- '.join(names)}: put a delay into the loop, or cut one of these arrows"
+        f"{source_text(around[0])} depends on itself without a delay{through}: put a delay into "
+        "the loop, or cut one of these arrows"
     )
 
 
@@ -178,11 +186,17 @@ def captured_by(body: Body) -> list[Variable]:
     return result
 
 
-def walk(wanted: Sequence[Variable], visit: Callable[[Application], None]) -> list[Variable]:
-    """Every variable that `wanted` depend on; `visit` is called for every application, inner ones
-    (the bodies of blocks) included.
+def walk(
+    wanted: Sequence[Variable],
+    visit: Callable[[Application], None],
+    cycles: list[CycleError] | None = None,
+) -> list[Variable]:
+    """Every variable that `wanted` depend on.
+
+    `visit` is called for every application, inner ones (the bodies of blocks) included; `cycles`
+    are as for `ordered`.
     """
-    order = ordered(wanted, {})
+    order = ordered(wanted, {}, cycles)
     seen: set[Application] = set()
     for variable in order:
         application = variable.producer
@@ -194,7 +208,7 @@ def walk(wanted: Sequence[Variable], visit: Callable[[Application], None]) -> li
             known = {
                 item: None for item in (*application.body.ports, *captured_by(application.body))
             }
-            _walk_body(application.body, known, visit, seen)
+            _walk_body(application.body, known, visit, seen, cycles)
     return order
 
 
@@ -203,8 +217,9 @@ def _walk_body(
     known: Mapping[Variable, object],
     visit: Callable[[Application], None],
     seen: set[Application],
+    cycles: list[CycleError] | None,
 ) -> None:
-    for variable in ordered(body.outputs, known):
+    for variable in ordered(body.outputs, known, cycles):
         application = variable.producer
         if application is None or application in seen:
             continue
@@ -212,7 +227,8 @@ def _walk_body(
         visit(application)
         if application.body is not None:
             inner = application.body
-            _walk_body(inner, {v: None for v in (*inner.ports, *captured_by(inner))}, visit, seen)
+            found = {v: None for v in (*inner.ports, *captured_by(inner))}
+            _walk_body(inner, found, visit, seen, cycles)
 
 
 def _free(wanted: Sequence[Variable]) -> list[Variable]:

@@ -17,12 +17,13 @@ from ..compiler.graph import Type
 from ..compiler.pipeline import Timings
 from . import lower as lowering
 from .derivatives import gradient
-from .errors import DiagramError, InputError
-from .execution import Execution, Target
+from .errors import DiagramError, DtypeError, InputError
+from .execution import TARGETS, Execution, Target
 from .init import initial_value
 from .inputs import Expected, check_names
+from .location import user_location
 from .operations.random import KEY
-from .variable import Variable, shape_text
+from .variable import Variable, dtype_name, shape_text
 
 if TYPE_CHECKING:
     from .diagram import Diagram
@@ -46,10 +47,10 @@ class Parameters(MutableMapping[str, Array]):
     def __setitem__(self, name: str, value: Any) -> None:
         target = self[name]
         array = np.asarray(value)
-        if array.shape != target.shape:
+        if array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
             raise InputError(
-                f"parameter '{name}' expects shape {shape_text(target.shape)}, got "
-                f"{shape_text(array.shape)}"
+                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
+                f"{array.dtype} {shape_text(array.shape)}"
             )
         target[...] = array
 
@@ -90,13 +91,21 @@ class Program:
         self.optimizer = optimizer
         self.target = target
         self.timings = Timings()
-        self._precision = None if dtype is None else np.dtype(dtype).name
+        place = f"compile of '{diagram.name}' ({user_location()})"
+        if target not in TARGETS:
+            raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {target!r}")
+        self._precision = None if dtype is None else dtype_name(dtype, place)
         if self._precision not in (None, "float32", "float64"):
-            raise DiagramError(f"compile expects dtype float32 or float64, got {dtype}")
+            raise DtypeError(f"{place} expects dtype float32 or float64, got {self._precision}")
+        if not (optimizer is None or callable(getattr(optimizer, "draw", None))):
+            raise TypeError(
+                f"{place} expects an optimizer such as dg.Adam(1e-3), got "
+                f"{type(optimizer).__name__}"
+            )
         if optimizer is not None and diagram.cost is None:
             raise DiagramError(
-                f"diagram '{diagram.name}' has no cost for the optimizer to make small: give "
-                "Diagram(..., cost=...)"
+                f"{place} expects a diagram with a cost for the optimizer to make small, got one "
+                f"without: Diagram(..., cost=...) ({diagram.where})"
             )
         self.states: dict[str, Array] = {}
         for name, item in diagram.parameters.items():
@@ -157,7 +166,7 @@ class Program:
             updates.append((KEY, KEY + 1))
         return self._execution({"cost": cost}, updates, names)
 
-    def step(self, **inputs: Any) -> float:
+    def step(self, /, **inputs: Any) -> float:
         """One training step: forward, backward and update in one native call.
 
         Args:
@@ -177,7 +186,7 @@ class Program:
             )
         return float(self._step.call("step", inputs)[0])
 
-    def run(self, **inputs: Any) -> dict[str, Array]:
+    def run(self, /, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
 
         Raises:

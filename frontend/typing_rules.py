@@ -55,7 +55,7 @@ def explain(application: Application, message: str) -> str:
 
 
 def list_inputs(inputs: Sequence[Variable]) -> str:
-    """Variables with shape, dtype and source: "(B, 7) float32 from Linear 'fc' (m.py:9) and ..."."""
+    """Variables with shape, dtype and source: "(B, 7) float32 from Linear 'fc' (m.py:9)"."""
     return " and ".join(
         f"{shape_text(item.shape)} {item.dtype} from {source_text(item)}" for item in inputs
     )

@@ -8,6 +8,8 @@
         for j in range(0, n1, 16):            phase 1: what needs the reductions of phase 0
             ...
 
+A value that two phases need is put by in the cache where making it again would cost more.
+
 The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
 each row handles 16 of its elements and the phases run down the reduced axes.
 """
@@ -33,6 +35,12 @@ from .writer import Writer, decode
 
 FLAT = 1024
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
+
+CACHE = 32768
+"""Bytes of the stack that a kernel may use for values that two phases need."""
+
+DEAR = 4
+"""Operations and loads from which on a value is rather put by than computed again."""
 
 Emitted = tuple[str, tuple[Word, ...], Dim, tuple[int, ...], tuple[int, ...]]
 """Source, words, extent, buffers read, buffers written."""
@@ -75,6 +83,7 @@ class _Loop:
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
         self.ready = _ready(group)
+        self.needed, self.put_by = self.plan_phases()
 
     def narrow(self, item: Operand) -> Operand:
         """An operand with strides over the merged axes."""
@@ -210,23 +219,85 @@ class _Loop:
                 assert isinstance(target, Memory)
                 self.nest.store(self.nest.values[node][0], target)
 
-    def lane_values(self, phase: int) -> None:
-        """The full members that a phase needs, and their stores."""
-        wanted = [node for node in self.full_stores() if self.ready[node] == phase]
-        roots: list[Operand] = [*wanted]
-        for node in self.reductions(phase):
-            roots += self.operands[node]
-        needed: set[Node] = set()
-        stack = [item for item in roots if isinstance(item, Node)]
+    def plan_phases(self) -> tuple[list[set[Node]], set[Node]]:
+        """The full members that each phase computes, and those put by for later phases."""
+        needed: list[set[Node]] = []
+        put_by: set[Node] = set()
+        computed: set[Node] = set()
+        room = self.room_for_rows()
+        for phase in range(max(self.ready.values(), default=0) + 1):
+            roots: list[Operand] = [n for n in self.full_stores() if self.ready[n] == phase]
+            for node in self.reductions(phase):
+                roots += self.operands[node]
+            found: set[Node] = set()
+            stack = [item for item in roots if isinstance(item, Node)]
+            while stack:
+                node = stack.pop()
+                if node in found or self.group.members[node] == "kept":
+                    continue
+                if node in computed and (node in put_by or (room > 0 and self.is_dear(node))):
+                    if node not in put_by:
+                        put_by.add(node)
+                        room -= 0 if node in self.stores else 1
+                    continue
+                found.add(node)
+                stack.extend(item for item in self.operands[node] if isinstance(item, Node))
+            needed.append(found)
+            computed |= found
+        return needed, put_by
+
+    def room_for_rows(self) -> int:
+        """How many rows of values fit into the cache beside each other."""
+        reduced = [axis for axis in self.axes if axis.reduced]
+        if len(reduced) != 1 or reduced[0] is not self.axes[-1]:
+            return 0
+        extent = reduced[0].extent
+        return CACHE // max(8 * extent, 1) if isinstance(extent, int) else 0
+
+    def is_dear(self, node: Node) -> bool:
+        """Whether a value costs more to compute again than to store and to load."""
+        seen: set[Operand] = set()
+        stack: list[Operand] = [node]
+        cost = 0
         while stack:
-            node = stack.pop()
-            if node in needed or self.group.members[node] == "kept":
+            item = stack.pop()
+            if item in seen:
                 continue
-            needed.add(node)
-            stack.extend(item for item in self.operands[node] if isinstance(item, Node))
+            seen.add(item)
+            if isinstance(item, Memory):
+                cost += 1 if item.strides[-1] != 0 else 0
+            elif isinstance(item, Node) and self.group.members[item] == "full":
+                cost += lookup(item.op).flops
+                stack.extend(self.operands[item])
+        return cost > DEAR
+
+    def put_aside(self, node: Node, phase: int) -> None:
+        """Keep a value for later phases: in its own buffer if it has one, else on the stack."""
+        name = self.nest.values[node][0]
+        kind = LANE_TYPES[node.dtype]
+        if node in self.stores:
+            target = self.stores[node]
+            assert isinstance(target, Memory)
+            pointer = self.writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
+            place = self.nest.offset(target, target.strides)
+        else:
+            extent = self.axes[-1].extent
+            assert isinstance(extent, int)
+            pointer, place = self.writer.fresh("q"), "j"
+            text = f"{kind}_at(tile({(extent + LANES) * 8}))"
+            self.writer.prologue.append(f"    {pointer} = {text}")
+            self.writer.line(f"store({pointer}, j, {name}, m)")
+        self.nest.saved[node] = f"load({pointer}, {place}, m)"
+
+    def lane_values(self, phase: int) -> None:
+        """The full members that a phase computes, and their stores."""
+        wanted = [node for node in self.full_stores() if self.ready[node] == phase]
         for node in self.group.members:
-            if node in needed and node not in self.nest.values:
+            if node in self.needed[phase] and node not in self.nest.values:
                 self.nest.expression(node, self.operands[node])
+                lane = self.nest.values[node][1] == "lane"
+                if lane and node in self.put_by and node not in self.nest.saved:
+                    self.put_aside(node, phase)
             if node in wanted:
                 target = self.stores[node]
                 assert isinstance(target, Memory)
@@ -287,7 +358,7 @@ class _Loop:
 
     def finish(self, node: Node, state: tuple[str, ...], across: bool) -> None:
         """The reduction's value, and its store."""
-        writer, name = self.writer, state[0]
+        name = state[0]
         if node.op in ("argmax", "argmin"):
             text = self.best_index(node, state) if across else f"maximum({state[1]}, i64(0))"
         elif across:

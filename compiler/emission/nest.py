@@ -145,6 +145,7 @@ class Nest:
         self.vector = vector
         self.mask = mask
         self.values: dict[object, tuple[str, str]] = {}
+        self.saved: dict[Node, str] = {}  # how to load a value that an earlier phase has put by
         self._strides: dict[tuple[object, int], str] = {}
 
     def forget(self, scope: str) -> None:
@@ -242,7 +243,11 @@ class Nest:
 
     def value(self, operand: Operand) -> tuple[str, str]:
         """The name and scope of an operand's value."""
-        return self.values[operand] if isinstance(operand, Node) else self.load(operand)
+        if not isinstance(operand, Node):
+            return self.load(operand)
+        if operand not in self.values:
+            self.define(operand, "lane", self.saved[operand])
+        return self.values[operand]
 
     def gather(self, node: Node, operands: Sequence[Operand]) -> tuple[str, str]:
         """Elements at loaded indices; NaN (0 for integers) where an index is outside."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..drawn import common_path
 from ..variable import shape_text
 from .picture import Cluster, Edge, Node, Picture
-from .symbols import applied, number, operation, series, shown_name
+from .symbols import applied, number, operation, operator_name, series, shown_name
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -29,10 +29,24 @@ def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
             2 draws what is in it as well, None everything. Costs and the functions of this
             package (`dg.relu`) are only opened by None.
     """
-    return _Conversion(graph, depth).picture()
+    return Conversion(graph, depth).picture()
 
 
-class _Conversion:
+class Conversion:
+    """Which bullets and circles a drawn graph has at a depth, and what they are called.
+
+    Attributes:
+        data: the drawn graph's nodes.
+        functions: those drawn as bullets.
+        costs: the functions that are cost nodes.
+        circles: the variables drawn as circles, each with all that it stands for.
+        circle_of: the circle of a variable.
+        makers: the function that computes a variable.
+        readers: the functions that read a variable.
+        links: the arrows.
+        text: what is written in each circle.
+    """
+
     def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
         self.graph = graph
         self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
@@ -188,7 +202,7 @@ class _Conversion:
         data = self.data[node]
         name = data["output"] or (node if data["kind"] in ("observed", "parameter") else "")
         name = name or data["name"] or self.text[self.circle_of[node]]
-        return f"{name}: {_type_text(data)}"
+        return f"{name}: {type_text(data)}"
 
     def bullet(self, function: str) -> Node:
         data = self.functions[function]
@@ -201,17 +215,26 @@ class _Conversion:
             path[-1] if path else None,
         )
 
+    def visible(self, node: str) -> str | None:
+        """The bullet that a function of the drawn graph is, or is in."""
+        data = self.data.get(node)
+        around = () if data is None else (*data["path"], node)
+        return next((name for name in around if name in self.functions), None)
+
+    def bare_name(self, function: str) -> str:
+        """What a function is called without its arguments."""
+        data = self.functions[function]
+        return shown_name(block_name(data)) if data["opens"] else operator_name(data["name"])
+
     def label(self, function: str) -> str:
         data = self.functions[function]
         arguments, fixed = [], []
-        for node, _, link in sorted(
-            self.graph.in_edges(function, data=True), key=lambda edge: edge[2]["argument"]
-        ):
+        links = self.graph.in_edges(function, data="argument")
+        for node, _, _ in sorted(links, key=lambda link: link[2]):
             arguments.append(self.argument(node))
             fixed.append(node in self.numbers)
-            del link
         if data["opens"] or function in self.costs and data["kind"] == "cost":
-            return applied(shown_name(_block_name(data)), arguments)
+            return applied(shown_name(block_name(data)), arguments)
         return operation(data["name"], arguments, fixed)
 
     def argument(self, node: str) -> str:
@@ -229,7 +252,7 @@ class _Conversion:
         if block is not None and block.has_place:
             lines = [f"{data['name']}: {type(block).__name__}"]
         results = [self.data[node] for node in self.graph.successors(function)]
-        lines += [f"→ {_type_text(item)}" for item in results]
+        lines += [f"→ {type_text(item)}" for item in results]
         parameters = [
             self.data[node]["shape"]
             for node in self.graph.predecessors(function)
@@ -243,19 +266,19 @@ class _Conversion:
     def edges(self) -> Iterable[Edge]:
         for source, target in self.graph.edges():
             if target in self.functions and source not in self.numbers:
-                tip = _type_text(self.data[source])
+                tip = type_text(self.data[source])
                 start = self.circle_of.get(source, self.makers.get(source))
                 if start is not None:
                     tip = "" if len(self.circles.get(start, [])) > 1 else tip
                     yield Edge(start, target, tooltip=tip)
             elif source in self.functions and self.circle_of.get(target) == target:
-                yield Edge(source, target, tooltip=_type_text(self.data[target]))
+                yield Edge(source, target, tooltip=type_text(self.data[target]))
 
     def frames(self) -> Iterable[Cluster]:
         for block, data in self.opened.items():
             if self.reached(data["path"]):
                 parent = data["path"][-1] if data["path"] else None
-                yield Cluster(block, shown_name(_block_name(data)), "block", parent)
+                yield Cluster(block, shown_name(block_name(data)), "block", parent)
 
 
 def _opens(data: dict[str, Any], depth: int | None) -> bool:
@@ -267,13 +290,15 @@ def _opens(data: dict[str, Any], depth: int | None) -> bool:
     return len(data["path"]) + 1 < depth and data["kind"] != "cost" and not own
 
 
-def _block_name(data: dict[str, Any]) -> str:
+def block_name(data: dict[str, Any]) -> str:
     """A block's own name; its class where it is only an index, as in a chain."""
     label: str = data["label"]
     return type(data["application"].block).__name__ if label.isdigit() else label
 
 
-def _type_text(data: dict[str, Any]) -> str:
+def type_text(value: Any) -> str:
+    """Dtype and shape of a drawn variable's data, or of a value of the compiler."""
+    data = value if isinstance(value, dict) else {"dtype": value.dtype, "shape": value.shape}
     return f"{data['dtype']} {shape_text(data['shape'])}"
 
 

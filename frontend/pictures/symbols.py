@@ -128,10 +128,39 @@ def operation(name: str, arguments: Sequence[str], fixed: Sequence[bool]) -> str
             return f"{only}[·]"
     if name == "gradient":
         return gradient(arguments)
-    return applied(NAMES.get(name, name.replace("_", " ")), arguments)
+    return applied(operator_name(name), arguments)
+
+
+def operator_name(name: str) -> str:
+    """What an operation is called, without arguments: "⊙", "max"."""
+    return INFIX.get(name) or NAMES.get(name, name.replace("_", " "))
 
 
 def gradient(arguments: Sequence[str]) -> str:
     """The gradient of the first argument by the others: ∂C/∂x, or ∇C by several."""
     cost, *variables = arguments
     return f"∂{cost}/∂{variables[0]}" if len(variables) == 1 else f"∇{cost}"
+
+
+def primitive(name: str, fixed: Sequence[str | None], same: bool = False) -> str:
+    """A primitive whose arguments have no names: "⊙", "max(·, 0)".
+
+    Args:
+        name: the primitive.
+        fixed: the known numbers among its arguments.
+        same: whether one value is given twice.
+    """
+    if same and name in ("add", "mul"):
+        return "2 ·" if name == "add" else "(·)²"
+    symbol = INFIX.get(name)
+    known = [text for text in fixed if text is not None]
+    if symbol is not None and len(fixed) == 2:
+        if not known:
+            return symbol
+        if name in COMMUTING or fixed[0] is None:
+            return f"{'·' if name == 'mul' else symbol} {known[0]}"
+        return f"{known[0]} {symbol} ·"
+    shown = operator_name(name)
+    if known:
+        return f"{shown}({', '.join('·' if text is None else text for text in fixed)})"
+    return {"neg": "−", "abs": "|·|", "transpose": "ᵀ"}.get(name, shown)

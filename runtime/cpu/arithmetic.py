@@ -60,7 +60,7 @@ def sqrt(x: Value) -> Value:
 
 
 def rsqrt(x: Value) -> Value:
-    """1 / sqrt(x), rounded twice: 1 ulp at most."""
+    """1 / sqrt(x), rounded twice: 1.5 ulp at most."""
     return 1 / sqrt(x)
 
 

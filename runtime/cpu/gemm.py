@@ -185,12 +185,17 @@ class _Routine:
             with b.if_then(has):
                 start = b.gep(a, [b.mul(first, a_row)])
                 row = b.gep(c, [b.mul(first, c_row)])
-                with loop(b, I64(0), n, vectors * self.shape.lanes) as j:
-                    args = [
-                        start, a_row, a_col, b.gep(b_, [j]), b_row, b.gep(row, [j]), c_row,
-                        b.sub(n, j), k, I1(1),
-                    ]  # fmt: skip
-                    b.call(self._tile(height, vectors, packed=False), args)
+                # The same depths as for more rows, so that the sums are the same.
+                with loop(b, I64(0), k, self.shape.depth) as p:
+                    depth = smaller(b, b.sub(k, p), I64(self.shape.depth))
+                    fresh = b.icmp_signed("==", p, I64(0))
+                    a_deep, b_deep = b.gep(start, [b.mul(p, a_col)]), b.gep(b_, [b.mul(p, b_row)])
+                    with loop(b, I64(0), n, vectors * self.shape.lanes) as j:
+                        args = [
+                            a_deep, a_row, a_col, b.gep(b_deep, [j]), b_row, b.gep(row, [j]),
+                            c_row, b.sub(n, j), depth, fresh,
+                        ]  # fmt: skip
+                        b.call(self._tile(height, vectors, packed=False), args)
                 after = b.add(first, I64(height))
                 inside = b.block
             merged = b.phi(I64)

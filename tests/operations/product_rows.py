@@ -7,13 +7,13 @@ import numpy as np
 import diagrad as dg
 
 from .operation import Array, Operation
-from .rows import MATRIX, softmax
+from .rows import MATRIX, mean, softmax
 
 
 def _costs(name: str, each: Any, domains: tuple[str, ...], **options: Any) -> list[Operation]:
     """A cost of two operands of one shape, with its three reductions."""
     function = getattr(dg, name)
-    rows = {"": np.mean, "sum": np.sum, "none": lambda v: v}
+    rows = {"": mean, "sum": np.sum, "none": lambda v: v}
     return [
         Operation(
             " ".join([name, *map(str, options.values()), word]).strip(),
@@ -34,7 +34,7 @@ def _labels(name: str, prepare: Any) -> list[Operation]:
     def each(x: Array, y: Array) -> Array:
         return np.asarray(-np.take_along_axis(prepare(x), y[..., None], -1)[..., 0])
 
-    rows = {"": np.mean, "sum": np.sum, "none": lambda v: v}
+    rows = {"": mean, "sum": np.sum, "none": lambda v: v}
     return [
         Operation(
             f"{name} {word}".strip(),

@@ -31,6 +31,12 @@ def softmax(x: Array, axis: int) -> Array:
     return np.asarray(e / e.sum(axis, keepdims=True))
 
 
+def mean(x: Array, axis: Any = None, keep: bool = False) -> Array:
+    """The mean; NaN of nothing, without a warning."""
+    total = np.asarray(np.sum(x, axis, keepdims=keep))
+    return np.asarray(total / np.sum(np.ones_like(x), axis, keepdims=keep))
+
+
 def one(name: str, ours: Any, numpys: Any, **options: Any) -> Operation:
     """An elementwise function of one operand."""
     return Operation(name, ours, numpys, ONE, named=(MATRIX,), **options)

@@ -56,7 +56,7 @@ MOVES = [
            ours=lambda x: dg.split(x, 3)[1]),
     moved("split 1", lambda x: np.split(x, 2, 1)[1], (7, 26), (2, 4, 3),
            ours=lambda x: dg.split(x, 2, 1)[1], named=(("M", 6),)),
-    moved("pad", lambda x: np.pad(x, [(1, 2)] * x.ndim), (), (7,), (7, 13), (2, 1, 5), (0, 3),
+    moved("pad", lambda x: np.pad(x, [(1, 2)] * x.ndim) if x.ndim else x, (), (7,), (7, 13), (2, 1, 5), (0, 3),
            ours=lambda x: dg.pad(x, [(1, 2)] * x.ndim), named=(MATRIX,)),
     moved("pad one", lambda x: np.pad(x, [(0, 0), (3, 0)]), (7, 13), (7, 0), (0, 7),
            ours=lambda x: dg.pad(x, [(0, 0), (3, 0)]), named=(MATRIX,)),

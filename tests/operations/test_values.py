@@ -16,7 +16,7 @@ from .running import (
 from .table import TABLE
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool")
-TOLERANCE = {"float32": (2e-5, 2e-6), "float64": (1e-12, 1e-13)}
+TOLERANCE = {"float32": (2e-5, 2e-5), "float64": (1e-12, 1e-12)}
 
 
 def wrong_values(

@@ -1,4 +1,4 @@
-"""What the engine's tests share: run kernel text on arrays, and count in units of the last place."""
+"""What the engine's tests share: run kernel text on arrays, and measure errors."""
 
 import ctypes
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from diagrad.runtime.cpu.natives import Native, Request, obtain
 
 Array = npt.NDArray[Any]
 
-DTYPE = {
+DTYPE: dict[str, Any] = {
     "f32": np.float32,
     "f64": np.float64,
     "i32": np.int32,
@@ -59,7 +59,7 @@ def apply(expression: str, result: str, *arrays: Array) -> Array:
     """An expression in a, b, c on whole arrays, through the engine."""
     kinds = [next(k for k, d in DTYPE.items() if a.dtype == d) for a in arrays]
     held = [np.ascontiguousarray(a) for a in arrays]
-    out = np.zeros(arrays[0].size, dtype=DTYPE[result])
+    out: Array = np.zeros(arrays[0].size, dtype=DTYPE[result])
     run(lanewise(expression, kinds, result), [out.size, *held, out])
     return out
 

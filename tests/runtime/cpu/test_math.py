@@ -31,7 +31,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 def sigmoid(x: Wide) -> Wide:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    top = np.where(x >= 0, np.longdouble(1), small)
+    made: Wide = (top / (1 + small)).astype(np.longdouble)
+    return made
 
 
 def exact(name: str, x: Array) -> Wide:
@@ -52,8 +54,8 @@ def arguments(kind: str) -> Array:
     size = 40_000
     signs = rng.choice([-1.0, 1.0], size)
     tiny = math.log2(info.smallest_subnormal)
-    parts = [
-        SPECIAL,
+    parts: list[Array] = [
+        np.array(SPECIAL),
         rng.uniform(-reach, reach, size),
         rng.uniform(-3, 3, size),
         np.exp2(rng.uniform(-40, 3, size)) * signs,
@@ -75,7 +77,11 @@ def test_error_bound(name: str, kind: str) -> None:
 def test_error_bound_of_erf(kind: str) -> None:
     """Against `math.erf`, which is itself within 1 unit of float64."""
     rng, dtype = np.random.default_rng(0), DTYPE[kind]
-    parts = [SPECIAL, rng.uniform(-7, 7, 40_000), np.exp2(rng.uniform(-140, 3, 20_000))]
+    parts: list[Array] = [
+        np.array(SPECIAL),
+        rng.uniform(-7, 7, 40_000),
+        np.exp2(rng.uniform(-140, 3, 20_000)),
+    ]
     x = np.concatenate(parts).astype(dtype)
     wanted = np.array([math.erf(v) for v in x.tolist()], dtype=np.longdouble)
     slack = 1.0 if kind == "f64" else 0.0
@@ -87,7 +93,11 @@ def test_error_bound_of_erf(kind: str) -> None:
 def test_error_bound_of_power(kind: str, bound: float) -> None:
     rng, dtype, size = np.random.default_rng(0), DTYPE[kind], 30_000
     x = np.concatenate(
-        [np.exp2(rng.uniform(-30, 30, size)), rng.uniform(0.5, 2, size), 1 + rng.normal(size=size) / 1e3]
+        [
+            np.exp2(rng.uniform(-30, 30, size)),
+            rng.uniform(0.5, 2, size),
+            1 + rng.normal(size=size) / 1e3,
+        ]
     )
     y = np.concatenate([rng.uniform(-30, 30, 2 * size), rng.uniform(-7e5, 7e5, size)])
     x, y = x.astype(dtype), y.astype(dtype)

@@ -1,0 +1,34 @@
+"""split_reductions: a reduction over all axes goes by rows first.
+
+    %2: [] = reduce_sum(%1: [B,512], axes=(0,1))     ->     %2: [B] = reduce_sum(%1, axes=(1))
+                                                            %3: []  = reduce_sum(%2, axes=(0))
+
+The first part stands on the same domain as a softmax or a normalisation of those rows, so that
+they become one kernel, and its rows are independent of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..builder import Builder
+from ..graph import Graph, Node, topological
+
+SHORTEST = 32
+"""Elements below which a row is not worth a reduction of its own."""
+
+
+def split_reductions(graph: Graph) -> Graph:
+    """An equal graph whose full reductions have two parts: Graph -> Graph."""
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
+        if node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
+            real = [axis for axis, extent in enumerate(inputs[0].shape) if extent != 1]
+            last = inputs[0].shape[real[-1]] if real else 0
+            if len(real) > 1 and not (isinstance(last, int) and last < SHORTEST):
+                b = Builder(node.origin)
+                rows = b.apply(node.op, inputs[0], axes=(real[-1],))
+                done[node] = b.apply(node.op, rows, axes=tuple(range(rows.type.rank)))
+    return graph.rebuilt(done)

@@ -1,0 +1,201 @@
+"""Stages "graph", and "backward" to the last primitive: the compiler's graph as a picture.
+
+Every node of the graph is a small bullet.  Told within it, or on its arrows, and not drawn are
+numbers that are known, and `broadcast`, which only repeats.  Frames are the blocks that were drawn.
+This file lowers nothing and places nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...compiler.graph import Node as Value
+from ...compiler.graph import topological
+from ..variable import shape_text
+from .from_diagram import block_name, type_text
+from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
+from .symbols import INFIX, number, primitive, shown_name
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Drawn = Mapping[str, dict[str, Any]]
+
+
+def from_graph(
+    title: str,
+    drawn: nx.MultiDiGraph[Any],
+    outputs: Mapping[str, Value],
+    cost: Value | None = None,
+    gradients: Mapping[str, Value] | None = None,
+    depth: int | None = 1,
+) -> Picture:
+    """The picture of a graph of primitives.
+
+    Args:
+        title: above the picture.
+        drawn: what `drawn_graph` made; the origins of the graph's nodes name its functions.
+        outputs: what the graph computes, by name.
+        cost: the cost, drawn as a cost node.
+        gradients: gradients of the cost by name of the variable: backward is what they alone
+            need.
+        depth: how many levels of blocks get a frame; None for all.
+    """
+    return _Conversion(title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth).picture
+
+
+class _Conversion:
+    def __init__(
+        self,
+        title: str,
+        drawn: Drawn,
+        outputs: Mapping[str, Value],
+        cost: Value | None,
+        gradients: Mapping[str, Value],
+        depth: int | None,
+    ) -> None:
+        self.drawn, self.depth = drawn, depth
+        self.nodes: list[Node] = []
+        self.edges: dict[Edge, None] = {}
+        self.ids: dict[Value, str] = {}
+        self.frames: dict[str, Cluster] = {}
+        first = [*outputs.values(), *([cost] if cost is not None else [])]
+        self.forward = set(topological(first))
+        self.outputs = {value: name for name, value in reversed(outputs.items())}
+        for value in topological([*first, *gradients.values()]):
+            self.add(value)
+        if cost is not None:
+            tip = f"cost: {type_text(cost)}"
+            self.end(Node("cost", "cost", "C", tip), cost, "forward")
+        for name, value in gradients.items():
+            label = "∂" + shown_name(name.rsplit("/", 1)[-1])
+            tip = f"∂{name}: {type_text(value)}"
+            node = Node(f"gradient {name}", "value", label, tip, None, "parameter", "backward")
+            self.end(node, value, "backward")
+        self.picture = Picture(
+            title, tuple(self.nodes), tuple(self.edges), tuple(self.frames.values())
+        )
+
+    def phase(self, value: Value) -> Phase:
+        return "forward" if value in self.forward else "backward"
+
+    def add(self, value: Value) -> None:
+        if value.op == "broadcast" or known_number(value) is not None:
+            return
+        name = self.ids[value] = f"%{len(self.ids)}"
+        if value.op == "input":
+            self.input(name, value)
+            return
+        if value.op == "constant":
+            self.nodes.append(
+                Node(name, "constant", "const", value_lines(value), self.frame(value), "parameter")
+            )
+            return
+        fixed = [known_number(item) for item in value.inputs]
+        self.nodes.append(
+            Node(
+                name,
+                "operation",
+                primitive(value.op, fixed, len(set(value.inputs)) < len(value.inputs)),
+                value_lines(value),
+                self.frame(value),
+                phase=self.phase(value),
+            )
+        )
+        for item in value.inputs:
+            self.link(item, name, self.phase(value))
+        if value in self.outputs:
+            output = self.outputs[value]
+            tip = f"{output}: {type_text(value)}"
+            self.end(Node(f"output {output}", "computed", shown_name(output), tip), value, "forward")
+            self.ids[value] = f"output {output}"
+
+    def input(self, name: str, value: Value) -> None:
+        kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
+        label = shown_name(value.attrs["name"].rsplit("/", 1)[-1])
+        tip = f"{value.attrs['name']}: {type_text(value)}\n{value.origin.where}"
+        side = "parameter" if kind == "parameter" else "main"
+        data = self.drawn.get(value.attrs["name"], {})
+        frame = self.framed(data.get("path", ()), False) if kind == "parameter" else None
+        self.nodes.append(Node(name, kind, label, tip, frame, side))
+
+    def link(self, source: Value, end: str, phase: Phase) -> None:
+        tip = type_text(source)
+        while source.op == "broadcast":
+            source = source.inputs[0]
+            tip = f"{type_text(source)}, broadcast to {tip.split(' ', 1)[1]}"
+        if source not in self.ids:
+            return
+        style: EdgeStyle = "normal"
+        if phase == "backward":
+            style = "residual" if source in self.forward else "backward"
+        self.edges[Edge(self.ids[source], end, style, tooltip=tip)] = None
+
+    def end(self, node: Node, value: Value, phase: Phase) -> None:
+        """What the graph gives: a circle behind the bullet that computes it, or the cost."""
+        self.nodes.append(node)
+        self.link(value, node.id, phase)
+
+    def frame(self, value: Value) -> str | None:
+        data = self.drawn.get(value.origin.path)
+        if data is None:
+            return None
+        path = data.get("path", ())
+        return self.framed(
+            (*path, value.origin.path) if data.get("opens") else path,
+            value.origin.direction == "backward",
+        )
+
+    def framed(self, path: Iterable[str], back: bool) -> str | None:
+        """The innermost frame of a path of blocks, down to the depth; made where it is missing."""
+        sign = "∂" if back else ""
+        parent = None
+        for level, block in enumerate(path):
+            if self.depth is not None and level >= self.depth:
+                break
+            name = sign + block
+            if name not in self.frames:
+                label = sign + shown_name(block_name(self.drawn[block]))
+                self.frames[name] = Cluster(name, label, "block", parent)
+            parent = name
+        return parent
+
+
+def known_number(value: Value) -> str | None:
+    """The text of a value that is one number everywhere, known but for sizes; else None."""
+    while value.op in ("broadcast", "reshape"):
+        value = value.inputs[0]
+    if value.op == "constant" and value.attrs["value"].ndim == 0:
+        return number(value.attrs["value"].item())
+    if value.op == "size":
+        text = str(value.attrs["size"]).replace("*", "·")
+        return text if text.isalnum() else f"({text})"
+    if value.shape == () and len(value.inputs) == 2 and value.op in INFIX:
+        one, other = (known_number(item) for item in value.inputs)
+        if one is not None and other is not None:
+            return f"({one} {INFIX[value.op].replace('⊙', '·')} {other})"
+    return None
+
+
+def value_lines(value: Value) -> str:
+    """The tooltip of a primitive: its operation, type, attributes and the user's line."""
+    lines = [f"{value.op}: {type_text(value)}"]
+    lines += [
+        f"{name} = {shape_text(item) if isinstance(item, tuple) else item}"
+        for name, item in value.attrs.items()
+        if not hasattr(item, "dtype") and name not in ("shape", "type")
+    ]
+    if value.op == "contract":
+        lines[1:] = [_subscripts(value.attrs)]
+    return "\n".join([*lines, *([value.origin.where] if value.origin.where else [])])
+
+
+def _subscripts(attrs: Mapping[str, Any]) -> str:
+    letters: dict[int, str] = {}
+    texts = []
+    for key in ("a", "b", "out"):
+        texts.append("".join(letters.setdefault(k, chr(97 + len(letters))) for k in attrs[key]))
+    return f"{texts[0]},{texts[1]}->{texts[2]}"
+
+

@@ -1,0 +1,68 @@
+"""The stages at which a diagram can be drawn: one table, a picture from each.
+
+    drawn      what the user drew
+    graph      what it means: the graph of primitives, simplified
+    backward   the gradients of the cost, under what was drawn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..drawn import drawn_graph
+from ..errors import DiagramError
+from .picture import Picture
+
+if TYPE_CHECKING:
+    from ..diagram import Diagram
+
+
+def stage_picture(diagram: Diagram, stage: str = "drawn", depth: int | None = 1) -> Picture:
+    """The picture of a diagram at a stage.
+
+    Raises:
+        ValueError: an unknown stage, or a depth that is no number of levels.
+        DiagramError: the stage shows gradients, and the diagram has no cost or no parameters.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"render expects a stage out of {', '.join(STAGES)}, got {stage!r}")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ValueError(f"render expects a depth of 1 or more, or None for all, got {depth!r}")
+    return STAGES[stage](diagram, depth)
+
+
+def _drawn(diagram: Diagram, depth: int | None) -> Picture:
+    from .from_diagram import from_diagram
+
+    return from_diagram(drawn_graph(diagram), depth)
+
+
+def _graph(diagram: Diagram, depth: int | None) -> Picture:
+    from .from_graph import from_graph
+    from .lowered import lower_drawn
+
+    drawn = drawn_graph(diagram)
+    outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
+    cost = drawn.graph["cost"]
+    found = lower_drawn(diagram, drawn, [*outputs.values(), *([cost] if cost else [])])
+    values = {name: found.values[node] for name, node in outputs.items()}
+    return from_graph(diagram.name, drawn, values, found.values.get(cost), depth=depth)
+
+
+def _backward(diagram: Diagram, depth: int | None) -> Picture:
+    from .from_gradient import from_gradient
+
+    if diagram.cost is None:
+        raise DiagramError(
+            f"diagram '{diagram.name}' ({diagram.where}) has no cost whose gradients could be "
+            "drawn: give Diagram(..., cost=...)"
+        )
+    return from_gradient(diagram, depth)
+
+
+STAGES: dict[str, Callable[[Diagram, int | None], Picture]] = {
+    "drawn": _drawn,
+    "graph": _graph,
+    "backward": _backward,
+}
