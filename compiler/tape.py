@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.reference import Step, Tape
+from ..runtime.program import Step, Tape
 from .binding import Sizes, bind_attrs, bind_type
 from .graph import Graph, Node, topological
 from .primitives.registry import lookup

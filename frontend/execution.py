@@ -19,6 +19,10 @@ from .inputs import Expected, bind_sizes, check_names
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
 Array = npt.NDArray[Any]
+KEPT = 128
+"""Sets of sizes that stay bound, each with memory of its own; the oldest goes first."""
+_READY = 0x101
+"""NumPy's flags C_CONTIGUOUS and ALIGNED, looked up at once."""
 
 
 class Execution:
@@ -57,7 +61,7 @@ class Execution:
                 if (
                     type(value) is not np.ndarray
                     or value.dtype is not item.dtype
-                    or not value.flags.c_contiguous
+                    or value.flags.num & _READY != _READY
                 ):
                     value = item.check(value)
                 arrays.append(value)
@@ -98,6 +102,8 @@ class Execution:
         except SizeRuleError as error:
             raise InputError(f"{what}: {error}") from None
         executor = self.executor(sizes)
+        if len(self._bound) >= KEPT:
+            del self._bound[next(iter(self._bound))]
         self._bound[tuple(array.shape for array in arrays)] = executor
         return executor, arrays
 

@@ -91,10 +91,13 @@ def name_variables(
         if item.kind not in ("observed", "parameter"):
             continue
         name = item.name or ""
+        if item is KEY:
+            names[item] = name
+            continue
         if item.owner is not None:
             name = f"{item.owner.path(roots)}/{name}"
         place = f"{item.kind} '{name}' ({item.where})"
-        if item.kind == "parameter" and item is not KEY and name in RESERVED:
+        if item.kind == "parameter" and name in RESERVED:
             mistakes.append(_reserved(place, name))
         other = taken.setdefault(name, item)
         if other is not item and not _below(name, shared):

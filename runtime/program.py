@@ -10,8 +10,9 @@ a byte in a buffer, or the address of one of the engine's native routines.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -117,3 +118,29 @@ class Program:
     instructions: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
     arena_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """slots[output] = function(*slots[inputs])."""
+
+    function: Callable[..., npt.NDArray[Any]]
+    inputs: tuple[int, ...]
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """A graph at one set of sizes, as NumPy calls on numbered slots.
+
+    `inputs` and `states` say which slot each named array enters, `outputs` and `updates` which
+    slots are returned by name and written back; `checks` are slots that must be HOLDS.
+    """
+
+    inputs: tuple[tuple[str, int], ...]
+    states: tuple[tuple[str, int], ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[tuple[str, int], ...]
+    updates: tuple[tuple[str, int], ...]
+    slots: int
+    checks: tuple[int, ...] = ()

@@ -5,42 +5,15 @@ It runs a graph's own rules, never emitted kernels, so that it can judge them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .program import HOLDS, CheckFailedError
+from .program import HOLDS, CheckFailedError, Tape
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """slots[output] = function(*slots[inputs])."""
-
-    function: Callable[..., Array]
-    inputs: tuple[int, ...]
-    output: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tape:
-    """A graph at one set of sizes, as NumPy calls on numbered slots.
-
-    `inputs` and `states` say which slot each named array enters, `outputs` and `updates` which
-    slots are returned by name and written back; `checks` are slots that must be HOLDS.
-    """
-
-    inputs: tuple[tuple[str, int], ...]
-    states: tuple[tuple[str, int], ...]
-    steps: tuple[Step, ...]
-    outputs: tuple[tuple[str, int], ...]
-    updates: tuple[tuple[str, int], ...]
-    slots: int
-    checks: tuple[int, ...] = ()
 
 
 class ReferenceExecutor:

@@ -19,7 +19,7 @@ LONGEST = 450
 # What a room may import from the package besides itself: a prefix of the dotted name.
 MAY_IMPORT = {
     "frontend": ("diagrad.compiler", "diagrad.runtime"),
-    "compiler": ("diagrad.runtime.program",),
+    "compiler": ("diagrad.runtime.program", "diagrad.runtime.philox"),
     "runtime": (),
 }
 # What a room may not import from elsewhere.

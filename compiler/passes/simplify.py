@@ -53,7 +53,7 @@ def simplify(graph: Graph) -> Graph:
         inputs = tuple(done[item] for item in node.inputs)
         if inputs != node.inputs:
             node = replace(node, inputs=inputs)
-        for rule in (_fold, *RULES.get(node.op, ())):
+        for rule in (_fold, _on_scalars, *RULES.get(node.op, ())):
             better = rule(Builder(node.origin), node)
             if better is not None and better is not node:
                 return rebuilt(better)
@@ -98,6 +98,15 @@ def _fold(b: Builder, n: Node) -> Node | None:
     scalars = tuple(b.constant(v, item.dtype) for v, item in zip(values, n.inputs, strict=True))
     value = value_of(replace(n, inputs=scalars, type=n.type.with_shape(())), {})
     return b.spread(b.constant(value, n.dtype), n.shape)
+
+
+def _on_scalars(b: Builder, n: Node) -> Node | None:
+    """A function of repeated scalars is the repeated function of the scalars."""
+    if lookup(n.op).kind != "elementwise" or n.op == "copy" or n.shape == ():
+        return None
+    if not all(item.op == "broadcast" and item.inputs[0].shape == () for item in n.inputs):
+        return None
+    return b.spread(b.apply(n.op, *(item.inputs[0] for item in n.inputs), **n.attrs), n.shape)
 
 
 def _neutral(right: float, either: bool) -> Rule:

@@ -45,7 +45,7 @@ def _reference_iota(result: Type, attrs: Attrs) -> Array:
 
 def _reference_random_bits(result: Type, attrs: Attrs, key: Array) -> Array:
 
-    from .philox import philox
+    from ...runtime.philox import philox
 
     count = int(np.prod(result.shape, dtype=np.int64))
     bits = philox(np.arange(count, dtype=np.int64), np.int64(key))

@@ -74,7 +74,7 @@ def _number(value: Any, beside: str | None) -> Variable:
         return constant(value)
     if isinstance(value, bool):
         return constant(value, "bool")
-    if isinstance(value, float) and not beside.startswith("float") and value != int(value):
+    if isinstance(value, float) and not beside.startswith("float") and not value.is_integer():
         return constant(value)  # a dtype error of the operation follows, with both sources
     if isinstance(value, (int, float)) and beside != "bool":
         return constant(value, beside)

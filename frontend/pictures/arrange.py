@@ -25,6 +25,7 @@ class Arrangement:
         gaps: For a variable, the delays (and what stands on them) above the link into it, which
             is drawn longer for them.
         turns: The links where the forward row ends and the backward row begins.
+        under: For a backward node, the forward node that it stands beneath.
         owner_of: ``below``, read the other way.
         tower_of: ``above``, read the other way: the node at the foot, and the storey.
     """
@@ -36,6 +37,7 @@ class Arrangement:
     above: dict[str, list[str]] = field(default_factory=dict)
     gaps: dict[str, list[str]] = field(default_factory=dict)
     turns: set[tuple[str, str]] = field(default_factory=set)
+    under: dict[str, str] = field(default_factory=dict)
     owner_of: dict[str, str] = field(default_factory=dict)
     tower_of: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -52,6 +54,11 @@ def arrange(picture: Picture) -> Arrangement:
     _hang_parameters(found, links, nodes)
     _line_up_computed(found, picture, nodes)
     _turn_back(found, picture, nodes)
+    found.under = {
+        node.id: node.under
+        for node in picture.nodes
+        if node.under is not None and node.id not in found.owner_of
+    }
     _raise_delays(found, links, nodes)
     _raise_shared(found, links, nodes)
     for base, tower in found.above.items():

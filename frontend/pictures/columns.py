@@ -15,10 +15,12 @@ from .picture import Node, Picture
 
 def column_lines(picture: Picture, names: dict[str, str], found: Arrangement) -> list[str]:
     """The DOT lines that set the columns; within one, Graphviz goes from bottom to top."""
-    linked = {frozenset((names[edge.source], names[edge.target])) for edge in picture.edges}
+    linked = {frozenset((names[e.source], names[e.target])) for e in picture.edges}
     lines: list[str] = []
     for owner, hung in found.below.items():
         lines += _column([names[name] for name in [*hung, owner]], linked)
+    for lower, upper in found.under.items():
+        lines += _column([names[lower], names[found.below.get(upper, [upper])[0]]], linked)
     for foot, tower in found.above.items():
         lines += _column([names[name] for name in [foot, *tower]], linked)
     for delays in found.gaps.values():

@@ -132,7 +132,10 @@ def _edge(
 ) -> str:
     source, target = nodes[edge.source], nodes[edge.target]
     delayed = "delay" in (source.kind, target.kind)
+    beneath = edge.style == "residual" and found.under.get(target.id) == source.id
     words = [f'id="{name}"', f'class="{edge.style}"', *_style(edge)]
+    if edge.style == "residual":
+        words.append("weight=0" if beneath else "constraint=false")
     if edge.label:
         words.append(f"label={quote(edge.label)}")
     if edge.style != "residual":
@@ -142,7 +145,9 @@ def _edge(
     out, into = _ports(edge, source, target, found)
     ends = f"{names[edge.source]}{out}", f"{names[edge.target]}{into}"
     turned = _turned(source, target, found) or delayed
-    if found.owner_of.get(source.id) == target.id:
+    if beneath:
+        turned = True
+    elif found.owner_of.get(source.id) == target.id:
         turned = False
     elif found.owner_of.get(target.id) == source.id:
         turned = True
@@ -157,7 +162,7 @@ def _edge(
 
 def _style(edge: Edge) -> list[str]:
     if edge.style == "residual":
-        return [f'style=dashed, color="{RESIDUAL}", penwidth=1.4, arrowsize=0.7, constraint=false']
+        return [f'style=dashed, color="{RESIDUAL}", penwidth=1.4, arrowsize=0.7']
     return [f'color="{GRADIENT}"'] if edge.style == "backward" else []
 
 
@@ -187,6 +192,8 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
     )
     if source.kind in (*_FUNCTIONS, "delay") and not hangs:
         out = ":w" if _facing(source) == "left" else ":e"
+    if edge.style == "residual" and source.kind in (*_FUNCTIONS, "cost"):
+        out = ":s"
     if target.kind == "delay":
         into = ":e" if source.side == "main" else ":n"
     elif target.kind in _FUNCTIONS and (

@@ -224,6 +224,8 @@ class Conversion:
     def bare_name(self, function: str) -> str:
         """What a function is called without its arguments."""
         data = self.functions[function]
+        if data["name"] == "gradient":
+            return self.label(function)
         return shown_name(block_name(data)) if data["opens"] else operator_name(data["name"])
 
     def label(self, function: str) -> str:

@@ -91,8 +91,11 @@ class _Conversion:
         front = self.forward.picture()
         back = [self.circle(c, m) for c, m in self.circles().items()]
         back += [self.bullet(function) for function in self.forward.functions if function in self.bullets]
-        edges = dict.fromkeys([*front.edges, *self.flow(), *self.residuals()])
-        return Picture(front.title, (*front.nodes, *back), tuple(edges), front.clusters)
+        edges: dict[tuple[str, str], Edge] = {}
+        for edge in (*front.edges, *self.flow(), *self.residuals()):
+            edges.setdefault((edge.source, edge.target), edge)
+        nodes = (*front.nodes, *back)
+        return Picture(front.title, nodes, tuple(edges.values()), front.clusters)
 
     def circles(self) -> dict[str, list[str]]:
         """The circles with a gradient, and the variables with one that each stands for."""
@@ -113,9 +116,10 @@ class _Conversion:
 
     def bullet(self, function: str) -> Node:
         data = self.forward.functions[function]
-        label = "∂" + self.forward.bare_name(function)
+        name = self.forward.bare_name(function)
+        label = f"∂{name}" if name.replace(" ", "").isalnum() else f"∂({name})"
         tip = f"gradient of {data['name']}\n{data['where']}"
-        return Node(f"∂{function}", "function", label, tip, None, "main", "backward")
+        return Node(f"∂{function}", "function", label, tip, None, "main", "backward", function)
 
     def flow(self) -> Iterable[Edge]:
         """The arrows of the drawing, reversed."""

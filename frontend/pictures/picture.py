@@ -37,7 +37,8 @@ class Node:
 
     ``label`` is plain Unicode and may have several lines. ``tooltip`` has one fact a line: shape,
     dtype, the user's file and line. A node of ``side="parameter"`` enters its reader from below
-    instead of standing in the row. ``phase`` colours the compiler's graphs.
+    instead of standing in the row. ``phase`` colours the compiler's graphs. A backward node may
+    name in ``under`` the forward node that it stands beneath.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Node:
     cluster: str | None = None
     side: Side = "main"
     phase: Phase = "forward"
+    under: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ class Picture:
                     raise ValueError(
                         f"edge {edge.source!r} -> {edge.target!r}: the picture has no node {end!r}"
                     )
+        for node in self.nodes:
+            if node.under is not None and node.under not in nodes:
+                raise ValueError(f"{node.id!r} is under {node.under!r}, which the picture lacks")
         for owner, parent in [
             *((node.id, node.cluster) for node in self.nodes),
             *((cluster.id, cluster.parent) for cluster in self.clusters),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import diagrad as dg
-from diagrad.compiler.primitives.philox import philox
+from diagrad.runtime.philox import philox
 
 from .operation import Array, Operation
 from .rows import MATRIX, moved

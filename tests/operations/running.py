@@ -59,8 +59,8 @@ def applications(
             continue
         shapes = row.shapes if not named else () if row.named is None else (row.named,)
         if number and len(shapes) > FEW:
-            start = zlib.crc32(f"{row.name} {dtype}".encode())
-            shapes = tuple(shapes[(start + 4 * i) % len(shapes)] for i in range(2))
+            start, count = zlib.crc32(f"{row.name} {dtype}".encode()), 2 if "32" in dtype else 1
+            shapes = tuple(shapes[(start + 4 * i) % len(shapes)] for i in range(count))
         found += [Application(row, dtype, item) for item in shapes]
     return found
 
