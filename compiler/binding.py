@@ -38,8 +38,7 @@ def value_of(node: Node, sizes: Sizes) -> np.generic:
     rule = lookup(node.op).reference
     assert rule is not None
     array = rule(bind_type(node.type, sizes), bind_attrs(node.attrs, sizes), *arrays)
-    scalar: np.generic = np.asarray(array, dtype=node.dtype)[()]
-    return scalar
+    return np.dtype(node.dtype).type(array)
 
 
 def size_names(graph: Graph) -> set[str]:
@@ -69,10 +68,10 @@ def check_sizes(graph: Graph, sizes: Sizes, training: bool) -> None:
                 raise SizeRuleError(f"size {extent} of {node.op}{place} is negative for {values}")
         if node.op == "slice":
             attrs = bind_attrs(node.attrs, sizes)
-            extents = bind_type(node.inputs[0].type, sizes).shape
+            extents = bind_type(node.inputs[0].type, sizes).extents
             bounds = zip(attrs["start"], attrs["stop"], extents, strict=True)
             for axis, (start, stop, extent) in enumerate(bounds):
-                if not 0 <= start <= stop <= extent:  # type: ignore[operator]  # bound sizes
+                if not 0 <= start <= stop <= extent:
                     raise SizeRuleError(
                         f"slice{place} takes {start}:{stop} of axis {axis}, which has {extent} "
                         f"elements for {values}"

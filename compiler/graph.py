@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .sizes import Dim, product
 
@@ -45,6 +45,12 @@ class Type:
     def is_float(self) -> bool:
         """Whether a gradient can flow through values of this type."""
         return self.dtype.startswith("float")
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """The shape of a type whose sizes are all bound to integers."""
+        assert all(isinstance(extent, int) for extent in self.shape), f"unbound sizes in {self}"
+        return cast("tuple[int, ...]", self.shape)
 
     def with_shape(self, shape: Iterable[Dim]) -> Type:
         """The same dtype with another shape."""

@@ -49,7 +49,7 @@ from .frontend.functions import (
     softplus,
 )
 from .frontend.layers import Flatten, Linear
-from .frontend.operations import operators as _operators
+from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
 from .frontend.operations.elementwise import (
     absolute,

@@ -42,7 +42,7 @@ class Expected:
         """
         array = self._as_array(value)
         self._check_shape(array.shape)
-        return np.require(array, self.dtype, "CA").reshape(array.shape)
+        return np.require(array, self.dtype, ["C", "A"]).reshape(array.shape)
 
     def _as_array(self, value: Any) -> Array:
         if isinstance(value, Variable):

@@ -110,7 +110,7 @@ class Program:
         self.states: dict[str, Array] = {}
         for name, item in diagram.parameters.items():
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
-            self.states[name] = np.require(value, None, "CWA")
+            self.states[name] = np.require(value, None, ["C", "W", "A"])
         self.parameters = Parameters(self.states, list(diagram.parameters))
         if KEY in diagram.variables:
             self.states["random_key"] = np.array(seed, np.int64)
@@ -160,7 +160,7 @@ class Program:
             name = state.variable.name or ""
             names[state.variable] = name
             value = state.initial.astype(self._dtype(state.initial.dtype.name))
-            self.states[name] = np.require(value, None, "CWA")
+            self.states[name] = np.require(value, None, ["C", "W", "A"])
             updates.append((state.variable, state.next))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))

@@ -93,8 +93,9 @@ class _Product:
         if None in found:
             order = tuple(label for label in node.attrs["b"] if label in order)
             found = [merged_axis(left, a, order), merged_axis(right, b, order)]
-        assert found[0] is not None and found[1] is not None
-        (self.depth, self.depth_left), (_, self.depth_right) = found
+        first, second = found
+        assert first is not None and second is not None
+        (self.depth, self.depth_left), (_, self.depth_right) = first, second
         self.left, self.right = left, right
 
     def merge(self, axes: Sequence[_Axis]) -> _Axis | None:
@@ -173,9 +174,9 @@ class _Product:
             self.direct(call, narrow, split, size, k)
         else:
             self.epilogue(call, indices, places, k, block_rows, block_columns, size)
-        extent = product(extent for _, extent in blocks)
+        total = product(count for _, count in blocks)
         source = writer.source()
-        return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
+        return source, tuple(writer.words), total, tuple(writer.reads), tuple(writer.writes)
 
     def operand(self, base: Node, offset: Dim) -> str:
         """The name of an operand's address."""

@@ -83,7 +83,7 @@ def _name(group: Group) -> str:
 
 def _origins(group: Group) -> tuple[str, ...]:
     """The blocks, with the direction, that a group computes for."""
-    found = {}
+    found: dict[str, None] = {}
     for node in group.members:
         direction = "" if node.origin.direction == "forward" else f" {node.origin.direction}"
         found[(node.origin.path or "diagram") + direction] = None

@@ -10,6 +10,7 @@ of moves lie in memory, and every output and update is computed by a node of its
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
@@ -114,7 +115,7 @@ def merged_axis(
     pairs = [pair for pair in found if pair[0] != 1]
     if not pairs:
         return (1, 0)
-    if not all(mergeable(a, b) for a, b in zip(pairs, pairs[1:], strict=False)):
+    if not all(mergeable(a, b) for a, b in pairwise(pairs)):
         return None
     extent: Dim = 1
     for size, _ in pairs:

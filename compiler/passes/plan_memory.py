@@ -30,8 +30,7 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
     buffers = []
     for number, storage in enumerate(template.storages):
         bound = bind_type(storage.type, sizes)
-        shape = tuple(int(extent) for extent in bound.shape)  # type: ignore[arg-type]  # bound
-        buffers.append(Buffer(storage.name, storage.role, bound.dtype, shape, None, storage.data))
+        buffers.append(Buffer(storage.name, storage.role, bound.dtype, bound.extents, None, storage.data))
         items[number] = np.dtype(bound.dtype).itemsize
     lives = _lives(template.rows)
     wanted = {

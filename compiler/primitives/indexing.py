@@ -42,7 +42,7 @@ def _reference_gather(result: Type, attrs: Attrs, x: Array, index: Array) -> Arr
     axis, extent = attrs["axis"], x.shape[attrs["axis"]]
     missing = np.nan if result.is_float else 0
     if extent == 0:
-        return np.full(result.shape, missing, x.dtype)  # type: ignore[arg-type]  # bound sizes
+        return np.full(result.extents, missing, x.dtype)
     value = np.take(x, np.clip(index, 0, extent - 1), axis)
     outside = (index < 0) | (index >= extent)
     outside = outside.reshape((1,) * axis + index.shape + (1,) * (x.ndim - axis - 1))
@@ -51,7 +51,7 @@ def _reference_gather(result: Type, attrs: Attrs, x: Array, index: Array) -> Arr
 
 def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Array) -> Array:
     axis, extent = attrs["axis"], attrs["size"]
-    out = np.zeros(result.shape, updates.dtype)  # type: ignore[arg-type]  # sizes are bound here
+    out = np.zeros(result.extents, updates.dtype)
     inside = (index >= 0) & (index < extent)
     before = (slice(None),) * axis
     flat = updates.reshape((*updates.shape[:axis], index.size, *updates.shape[axis + index.ndim :]))

@@ -39,17 +39,17 @@ def _random_bits(types: Sequence[Type], attrs: Attrs) -> Type:
 def _reference_iota(result: Type, attrs: Attrs) -> Array:
     shape = [1] * result.rank
     shape[attrs["axis"]] = -1
-    line = np.arange(result.shape[attrs["axis"]], dtype=result.dtype).reshape(shape)
-    return np.broadcast_to(line, result.shape)  # type: ignore[arg-type]  # sizes are bound here
+    line = np.arange(result.extents[attrs["axis"]], dtype=result.dtype).reshape(shape)
+    return np.broadcast_to(line, result.extents)
 
 
 def _reference_random_bits(result: Type, attrs: Attrs, key: Array) -> Array:
 
     from ...runtime.philox import philox
 
-    count = int(np.prod(result.shape, dtype=np.int64))
+    count = int(np.prod(result.extents, dtype=np.int64))
     bits = philox(np.arange(count, dtype=np.int64), np.int64(key))
-    return (bits & np.uint32(2**RANDOM_BITS - 1)).reshape(result.shape)
+    return (bits & np.uint32(2**RANDOM_BITS - 1)).reshape(result.extents)
 
 
 PRIMITIVES = (

@@ -105,11 +105,11 @@ def _reference_broadcast(result: Type, attrs: Attrs, x: Array) -> Array:
     shape = [1] * result.rank
     for axis, extent in zip(attrs["axes"], x.shape, strict=True):
         shape[axis] = extent
-    return np.broadcast_to(x.reshape(shape), result.shape)  # type: ignore[arg-type]  # bound sizes
+    return np.broadcast_to(x.reshape(shape), result.extents)
 
 
 def _reference_pad(result: Type, attrs: Attrs, x: Array) -> Array:
-    out = np.zeros(result.shape, x.dtype)  # type: ignore[arg-type]  # sizes are bound here
+    out = np.zeros(result.extents, x.dtype)
     places = tuple(
         slice(low, low + inner * (extent - 1) + 1 if extent else low, inner)
         for low, inner, extent in zip(attrs["low"], attrs["inner"], x.shape, strict=True)
@@ -165,7 +165,7 @@ PRIMITIVES = (
         "reshape",
         "view",
         _reshape,
-        lambda result, attrs, x: x.reshape(result.shape),
+        lambda result, attrs, x: x.reshape(result.extents),
         lambda b, n, g: (b.reshape(g, shape=n.inputs[0].shape),),
     ),
     Primitive(

@@ -192,7 +192,7 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
     )
     if source.kind in (*_FUNCTIONS, "delay") and not hangs:
         out = ":w" if _facing(source) == "left" else ":e"
-    if edge.style == "residual" and source.kind in (*_FUNCTIONS, "cost"):
+    if edge.style == "residual":
         out = ":s"
     if target.kind == "delay":
         into = ":e" if source.side == "main" else ":n"

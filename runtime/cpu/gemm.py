@@ -258,7 +258,7 @@ class _Routine:
         """Whether to pack A, and whether to read B where it lies."""
         shape = self.shape
         first, _ = host.cache_bytes()
-        many_panels = b.icmp_signed(">", n, I64(2 * shape.width))
+        many_panels = b.icmp_signed(">", n, I64(4 * shape.width))
         pack_a = many_panels
         contiguous = b.icmp_signed("==", b_col, I64(1))
         few_rows = b.icmp_signed("<=", m, I64(2 * shape.rows))

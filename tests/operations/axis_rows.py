@@ -55,15 +55,15 @@ INDICES = [
     for text, axis in (("", None), ("0", 0), ("-1", -1), ("1", 1))
     for row in (
         axes(f"argmax {text}".strip(), lambda x, a=axis: dg.argmax(x, a),
-              lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES, named=None),
+              lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES, named=None, smooth=False),
         axes(f"argmin {text}".strip(), lambda x, a=axis: dg.argmin(x, a),
-              lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES, named=None),
+              lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES, named=None, smooth=False),
         axes(f"argmax {text} ties", lambda x, a=axis: dg.argmax(x, a),
               lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES,
-              domains=("level",), named=None),
+              domains=("level",), named=None, smooth=False),
         axes(f"argmin {text} ties", lambda x, a=axis: dg.argmin(x, a),
               lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES,
-              domains=("level",), named=None),
+              domains=("level",), named=None, smooth=False),
     )
 ]  # fmt: skip
 SUMS = [

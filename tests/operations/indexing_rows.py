@@ -74,23 +74,23 @@ def _zero(x: Any) -> Any:
 
 
 SOURCES = [
-    Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32"),
+    Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32", smooth=False),
     Operation("arange float", lambda: dg.arange(5, "float64"), lambda: np.arange(5.0), ((),),
-              dtype="float64"),
+              dtype="float64", smooth=False),
     moved("arange named", lambda x: np.arange(x.shape[-1]), (7, 13), named=(MATRIX,), kinds="f",
            ours=lambda x: _zero(x) + dg.arange(x.shape[-1], "int64"), smooth=False),
     Operation("fill", lambda: dg.fill(2.5, (7, 3)), lambda: np.full((7, 3), 2.5), ((),),
-              dtype="float32"),
+              dtype="float32", smooth=False),
     moved("fill named", lambda x: np.full(x.shape, 3), (7, 13), (), named=(MATRIX,), kinds="f",
            ours=lambda x: _zero(x) + dg.fill(3, x.shape, "int64"), smooth=False),
     moved("size", lambda x: np.int64(x.size), (7, 13), named=(MATRIX,), kinds="f", smooth=False,
            ours=lambda x: _zero(x) + dg.size(x.type.count, "int64")),
     Operation("random_uniform", lambda: dg.random_uniform((7, 13)),
-              lambda: _uniform(91, 0, 0).reshape(7, 13), ((),), dtype="float32"),
+              lambda: _uniform(91, 0, 0).reshape(7, 13), ((),), dtype="float32", smooth=False),
     Operation("random_uniform wide", lambda: dg.random_uniform((31,), "a", "float64"),
-              lambda: _uniform(31, zlib.crc32(b"a"), 0), ((),), dtype="float64"),
+              lambda: _uniform(31, zlib.crc32(b"a"), 0), ((),), dtype="float64", smooth=False),
     Operation("random_normal", lambda: dg.random_normal((7, 13), "b"),
               lambda: (np.sqrt(-2 * np.log(_uniform(91, zlib.crc32(b"b/radius"), 1)))
                        * np.cos(2 * np.pi * _uniform(91, zlib.crc32(b"b/angle"), 0))).reshape(7, 13),
-              ((),), dtype="float32"),
+              ((),), dtype="float32", smooth=False),
 ]  # fmt: skip

@@ -7,7 +7,17 @@ import numpy.typing as npt
 import pytest
 
 from diagrad.runtime.cpu import Executor, build, driver
-from diagrad.runtime.program import Address, Buffer, Instruction, Kernel, Program, Role, Routine
+from diagrad.runtime.program import (
+    HOLDS,
+    Address,
+    Buffer,
+    CheckFailedError,
+    Instruction,
+    Kernel,
+    Program,
+    Role,
+    Routine,
+)
 
 MULTIPLY = """def kernel(args, lo, hi):
     x = f32_at(args[0])
@@ -176,6 +186,32 @@ def test_denormals_flush_inside_and_live_outside() -> None:
     assert float(executor([tiny, one])[0]) == 0
     assert float((tiny * one).sum()) > 0
     assert float(executor([one, one])[0]) == 16
+
+
+def test_a_failed_check_stops_the_program() -> None:
+    text = "def kernel(args, lo, hi):\n    store_first(i64_at(args[0]), 0, load_splat(i64_at(args[1]), 0))"
+    program = Program(
+        name="check",
+        kernels=(Kernel("copy", text),),
+        instructions=(
+            Instruction(0, (Address(1), Address(0)), 1, (), (), check=1),
+            Instruction(0, (Address(2), Address(0)), 1, (), ()),
+        ),
+        buffers=(
+            Buffer("x", "input", "int64", ()),
+            Buffer("place", "temporary", "int64", (), 0),
+            Buffer("s", "state", "int64", ()),
+        ),
+        arena_bytes=8,
+    )
+    state = np.zeros((), np.int64)
+    executor = Executor(program, {"s": state})
+    with pytest.raises(CheckFailedError) as caught:
+        executor([np.array(5, np.int64)])
+    assert (caught.value.check, caught.value.index) == (0, 5)
+    assert state == 0
+    executor([np.array(HOLDS, np.int64)])
+    assert state == HOLDS
 
 
 def test_mistakes_are_named() -> None:
