@@ -38,7 +38,8 @@ def value_of(node: Node, sizes: Sizes) -> np.generic:
     rule = lookup(node.op).reference
     assert rule is not None
     array = rule(bind_type(node.type, sizes), bind_attrs(node.attrs, sizes), *arrays)
-    return np.dtype(node.dtype).type(array)
+    scalar: np.generic = np.dtype(node.dtype).type(array)
+    return scalar
 
 
 def size_names(graph: Graph) -> set[str]:

@@ -195,6 +195,8 @@ def line_text(node: Node, names: Mapping[Node, str]) -> str:
 def _attr_text(value: object) -> str:
     if isinstance(value, Graph):
         return f"<{value.name}>"
+    if isinstance(value, Type):
+        return str(value)
     if isinstance(value, tuple):
         return "(" + ",".join(_attr_text(item) for item in value) + ")"
     if hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != ():

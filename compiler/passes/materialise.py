@@ -40,7 +40,8 @@ def materialise(graph: Graph) -> Graph:
 
     def root(node: Node) -> Node:
         node = done[node]
-        if node in taken or lookup(node.op).kind in ("view", "source"):
+        known = lookup(node.op).kind in ("view", "source") or is_static(node)
+        if known or node in taken:
             node = Builder(node.origin).copy(node)
         taken.add(node)
         return node
@@ -55,7 +56,7 @@ def materialise(graph: Graph) -> Graph:
 
 def is_static(node: Node) -> bool:
     """Whether a scalar depends on sizes and constants alone, and so is known at binding."""
-    if node.shape != ():
+    if node.shape != () or node.op == "copy":
         return False
     if node.op in ("constant", "size"):
         return True

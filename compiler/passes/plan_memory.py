@@ -30,7 +30,8 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
     buffers = []
     for number, storage in enumerate(template.storages):
         bound = bind_type(storage.type, sizes)
-        buffers.append(Buffer(storage.name, storage.role, bound.dtype, bound.extents, None, storage.data))
+        data = storage.data
+        buffers.append(Buffer(storage.name, storage.role, bound.dtype, bound.extents, None, data))
         items[number] = np.dtype(bound.dtype).itemsize
     lives = _lives(template.rows)
     wanted = {

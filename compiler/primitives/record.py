@@ -35,7 +35,7 @@ class Primitive:
                gradient ever flows through this primitive
     reference  (result type, attributes, *arrays) -> array, in NumPy: the definition of its meaning
     emit       for elementwise primitives, the expression in the engine's vocabulary: "{0} + {1}"
-    flops      floating-point operations for each element of the result (contractions count their own)
+    flops      floating-point operations for an element of the result (contractions count theirs)
     """
 
     name: str

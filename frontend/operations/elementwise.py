@@ -67,8 +67,9 @@ def power(x: Any, y: Any) -> Variable:
 
 
 def maximum(x: Any, y: Any) -> Variable:
-    """The greater of x and y; NaN if either is. At a tie the gradient is shared evenly, except
-    that a constant operand wins its ties: the derivative of maximum(x, 0) at 0 is 0.
+    """The greater of x and y; NaN if either is.
+
+    At a tie the gradient is shared evenly, except that a constant operand wins its ties: the derivative of maximum(x, 0) at 0 is 0.
     """
     return elementwise("maximum", x, y)
 
@@ -79,7 +80,7 @@ def minimum(x: Any, y: Any) -> Variable:
 
 
 def equal(x: Any, y: Any) -> Variable:
-    """X == y, as bool. (The operator == compares variables as objects.)"""
+    """X == y, as bool; the operator == compares variables as objects."""
     return elementwise("eq", x, y, label="equal")
 
 

@@ -8,6 +8,7 @@ This file lowers nothing and places nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.graph import Node as Value
@@ -63,7 +64,8 @@ class _Conversion:
         first = [*outputs.values(), *([cost] if cost is not None else [])]
         self.forward = set(topological(first))
         self.outputs = {value: name for name, value in reversed(outputs.items())}
-        for value in topological([*first, *gradients.values()]):
+        order = list(topological([*first, *gradients.values()]))
+        for value in order:
             self.add(value)
         if cost is not None:
             tip = f"cost: {type_text(cost)}"
@@ -73,6 +75,7 @@ class _Conversion:
             tip = f"∂{name}: {type_text(value)}"
             node = Node(f"gradient {name}", "value", label, tip, None, "parameter", "backward")
             self.end(node, value, "backward")
+        self.anchor(order, cost)
         self.picture = Picture(
             title, tuple(self.nodes), tuple(self.edges), tuple(self.frames.values())
         )
@@ -137,7 +140,30 @@ class _Conversion:
         self.nodes.append(node)
         self.link(value, node.id, phase)
 
+    def anchor(self, values: Iterable[Value], cost: Value | None) -> None:
+        """Backward stands under forward: each drawn function's first step, and the turn.
+
+        Out of a frame that order is not sure; the turn, which is in none, makes it so.
+        """
+        feet: dict[str, str] = {}
+        for value in self.forward & self.ids.keys():
+            feet.setdefault(value.origin.path, self.ids[value])
+        length: dict[str, int] = {}
+        for edge in reversed(self.edges):
+            if edge.style == "backward":
+                length[edge.source] = max(length.get(edge.source, 0), 1 + length.get(edge.target, 0))
+        under: dict[str, str] = {}
+        if cost is not None and length:
+            under[max(length, key=lambda name: length[name])] = "cost"
+        for value in values:
+            foot = feet.pop(value.origin.path, None) if value not in self.forward else None
+            if foot is not None and value in self.ids:
+                under.setdefault(self.ids[value], foot)
+        self.nodes = [replace(node, under=under.get(node.id)) for node in self.nodes]
+
     def frame(self, value: Value) -> str | None:
+        if value not in self.forward:
+            return None
         data = self.drawn.get(value.origin.path)
         if data is None:
             return None

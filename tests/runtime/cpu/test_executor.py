@@ -189,7 +189,9 @@ def test_denormals_flush_inside_and_live_outside() -> None:
 
 
 def test_a_failed_check_stops_the_program() -> None:
-    text = "def kernel(args, lo, hi):\n    store_first(i64_at(args[0]), 0, load_splat(i64_at(args[1]), 0))"
+    text = """def kernel(args, lo, hi):
+    store_first(i64_at(args[0]), 0, load_splat(i64_at(args[1]), 0))
+"""
     program = Program(
         name="check",
         kernels=(Kernel("copy", text),),
