@@ -48,6 +48,7 @@ from .frontend.functions import (
     softmax,
     softplus,
 )
+from .frontend.history import Epoch, History
 from .frontend.layers import Flatten, Linear
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
@@ -136,7 +137,9 @@ __all__ = [
     "DiagramError",
     "DtypeError",
     "EarlyStopping",
+    "Epoch",
     "Flatten",
+    "History",
     "InputError",
     "Linear",
     "NameTakenError",

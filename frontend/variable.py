@@ -101,8 +101,8 @@ class Variable:
     def __len__(self) -> int:
         if not self.shape or not isinstance(self.shape[0], int):
             raise TypeError(
-                f"{source_text(self)} of shape {shape_text(self.shape)} has no length while the "
-                "diagram is drawn: its first axis has no fixed size"
+                f"{source_text(self)} of shape {shape_text(self.shape)} has no fixed length: use "
+                "functions over its first axis, such as dg.sum(x, axis=0), not a loop"
             )
         return self.shape[0]
 

@@ -65,6 +65,18 @@ def _gather_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     return b.scatter_add(n.inputs[1], g, axis=axis, size=x.shape[axis]), None
 
 
+def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """What an update was added to; nothing flows to one that was added nowhere."""
+    (index, updates), axis, size = n.inputs, n.attrs["axis"], n.attrs["size"]
+    known = isinstance(size, int)
+    end = b.constant(size, index.dtype) if known else b.size(size=size, dtype=index.dtype)
+    above = b.ge(index, b.fill(0, index.type))
+    inside = b.apply("and", above, b.lt(index, b.spread(end, index.shape)))
+    axes = tuple(range(axis, axis + index.type.rank))
+    inside = b.broadcast(inside, shape=updates.shape, axes=axes)
+    return None, b.select(inside, b.gather(g, index, axis=axis), b.fill(0, updates.type))
+
+
 def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
     expect(types[0].dtype in ("int32", "int64"), f"expected integers, got {types[0].dtype}")
     return Type("int64")
@@ -83,7 +95,7 @@ PRIMITIVES = (
         "movement",
         _scatter_add,
         _reference_scatter_add,
-        lambda b, n, g: (None, b.gather(g, n.inputs[0], axis=n.attrs["axis"])),
+        _scatter_add_vjp,
         flops=1,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.

@@ -69,7 +69,8 @@ def power(x: Any, y: Any) -> Variable:
 def maximum(x: Any, y: Any) -> Variable:
     """The greater of x and y; NaN if either is.
 
-    At a tie the gradient is shared evenly, except that a constant operand wins its ties: the derivative of maximum(x, 0) at 0 is 0.
+    At a tie the gradient is shared evenly, except that a constant operand wins its ties: the
+    derivative of maximum(x, 0) at 0 is 0.
     """
     return elementwise("maximum", x, y)
 

@@ -177,7 +177,7 @@ DTYPES: dict[str, Case] = {
         "() int32 from observed 'i' (model.py:1): integers have no gradient",
     ),
     "an unknown dtype": (
-        '\n\ny = dg.observed("x", ("B",), "float16")', dg.DtypeError,
+        'y = dg.observed("x", ("B",), "float16")', dg.DtypeError,
         "observed 'x' (model.py:1) expects a dtype out of float32, float64, int32, int64, uint32, "
         "bool, got float16",
     ),
@@ -269,7 +269,7 @@ VARIABLES: dict[str, Case] = {
 VALUES: dict[str, tuple[str, str]] = {
     "if": (
         "if x > 0:\n    pass",
-        "gt (model.py:2) has no value while the diagram is drawn: use dg.where(condition, a, b) "
+        "greater (model.py:2) has no value while the diagram is drawn: use dg.where(condition, a, b) "
         "instead of `if`",
     ),
     "float": (
@@ -294,8 +294,8 @@ VALUES: dict[str, tuple[str, str]] = {
     ),
     "iteration": (
         "for row in x:\n    pass",
-        "observed 'x' (model.py:1) of shape (B, 4) has no length while the diagram is drawn: its "
-        "first axis has no fixed size",
+        "observed 'x' (model.py:1) of shape (B, 4) has no fixed length: use functions over its "
+        "first axis, such as dg.sum(x, axis=0), not a loop",
     ),
 }
 

@@ -38,7 +38,7 @@ CHOICES = [
               (((3, 7), (17,)),), ("real", "index 7"), "fiub"),
     Operation("take anywhere", lambda x, i: dg.take(x, i + 0),
               lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], np.nan),
-              (((7, 13), (17,)),), ("real", "anywhere 7")),
+              (((7, 13), (17,)),), ("real", "anywhere 7"), smooth=False),
     Operation("take whole anywhere", lambda x, i: dg.take(x, i + 0),
               lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], x.dtype.type(0)),
               (((7, 13), (17,)),), ("real", "anywhere 7"), "iub"),
