@@ -28,10 +28,11 @@ def name_blocks(
 ) -> tuple[dict[Block, str], set[str]]:
     """A name for every outermost block, and the paths that two blocks have.
 
-    A block without a name is called by its class, numbered where that is taken.
+    A block without a name is called by its class, numbered where that is taken, in the order in
+    which the blocks were applied.
     """
     blocks: dict[Block, str] = {}
-    for application in applications:
+    for application in sorted(applications, key=lambda item: item.outputs[0].serial):
         if application.block is not None and application.block.has_place:
             _note(application.block, application.where, blocks)
     for item in variables:

@@ -10,7 +10,7 @@ import numpy as np
 from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.sizes import Dim
+from ...compiler.sizes import Dim, Size
 from ..variable import Variable, constant, shape_text
 
 
@@ -70,7 +70,13 @@ def as_variables(*operands: Any) -> list[Variable]:
 
 
 def _number(value: Any, beside: str | None) -> Variable:
-    if beside is None or isinstance(value, (np.ndarray, np.generic, list, tuple)):
+    if isinstance(value, Size):  # of x.shape, say
+        from .indexing import size
+
+        return size(value, beside or "float32")
+    if isinstance(value, np.generic):
+        value = value.item()  # math on NumPy's scalars, such as 1 / np.sqrt(n), gives a number
+    if beside is None or isinstance(value, (np.ndarray, list, tuple)):
         return constant(value)
     if isinstance(value, bool):
         return constant(value, "bool")

@@ -97,5 +97,5 @@ FUNCTIONS = [
     one("softplus", dg.softplus, lambda x: np.logaddexp(x, 0)),
     one("hard_tanh", dg.hard_tanh, lambda x: np.clip(x, -1, 1)),
     one("soft_shrink", dg.soft_shrink, lambda x: np.sign(x) * np.maximum(abs(x) - 0.5, 0)),
-    one("hard_shrink", dg.hard_shrink, lambda x: np.where(abs(x) > 0.5, x, 0)),
+    one("hard_shrink", dg.hard_shrink, lambda x: np.where(abs(x) <= 0.5, 0, x)),
 ]  # fmt: skip
