@@ -2,7 +2,8 @@
 
 A group runs over a domain: a tuple of extents, each axis kept or reduced.  A member is "full"
 (one value for each point of the domain) or "kept" (one for each point of the kept axes, after
-the reductions).  Axes of one element do not count.
+the reductions).  A "column" member is the sum of a full one over blocks of rows, which only other
+groups read.  Axes of one element do not count.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .sizes import Dim
 from .views import View, contiguous, resolve
 
 GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside"]
-Level = Literal["full", "kept"]
+Level = Literal["full", "kept", "column"]
 
 
 @dataclass(eq=False)

@@ -36,6 +36,8 @@ class Size:
     terms: tuple[tuple[Monomial, int], ...]
 
     def __add__(self, other: Dim) -> Dim:
+        if not isinstance(other, (int, Size)):
+            return NotImplemented  # it may know how to add a size
         return _collect([*self.terms, *_terms(other)])
 
     __radd__ = __add__
@@ -44,12 +46,16 @@ class Size:
         return _collect((monomial, -factor) for monomial, factor in self.terms)
 
     def __sub__(self, other: Dim) -> Dim:
+        if not isinstance(other, (int, Size)):
+            return NotImplemented
         return self + -other
 
     def __rsub__(self, other: int) -> Dim:
         return -self + other
 
     def __mul__(self, other: Dim) -> Dim:
+        if not isinstance(other, (int, Size)):
+            return NotImplemented
         return _collect(
             (_ordered(left + right), a * b) for left, a in self.terms for right, b in _terms(other)
         )

@@ -26,6 +26,7 @@ from ..builder import Builder
 from ..fusion import Group
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.reduction import BLOCK
 from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, product
 from ..template import Word
@@ -83,6 +84,8 @@ class _Loop:
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
         self.ready = _ready(group)
+        self.columns = [node for node, level in group.members.items() if level == "column"]
+        self.row_length: str | None = None
         self.needed, self.put_by = self.plan_phases()
 
     def narrow(self, item: Operand) -> Operand:
@@ -111,9 +114,12 @@ class _Loop:
             extent = ceil_divide(vector.extent, FLAT)
             indices[vector] = "j"
         else:
-            writer.line("for row in range(lo, hi):")
             outer = [axis for axis in kept if axis is not vector]
             extent = product(axis.extent for axis in outer)
+            if self.columns:
+                extent = self.open_blocks(extent, names[vector])
+            else:
+                writer.line("for row in range(lo, hi):")
             writer.indent += 1
             pairs: list[tuple[str, Dim]] = [(names[axis], axis.extent) for axis in outer]
             if not vector.reduced and reduced:
@@ -150,6 +156,32 @@ class _Loop:
         source = writer.source()
         return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
 
+    def open_blocks(self, rows: Dim, width: str) -> Dim:
+        """Rows in blocks, each of which starts its column sums at zero; how many blocks."""
+        writer = self.writer
+        total = writer.integer(rows, "n")
+        writer.line("for block in range(lo, hi):")
+        writer.indent += 1
+        writer.line(f"for j in range(0, {width}, {LANES}):")
+        for node in self.columns:
+            pointer, place = self.column_place(node)
+            text = f"store({pointer}, {place}, {LANE_TYPES[node.dtype]}(0), below({width} - j))"
+            writer.line("    " + text)
+        writer.line(f"stop = block * {BLOCK} + {BLOCK}")
+        writer.line(f"if stop > {total}:")
+        writer.line(f"    stop = {total}")
+        writer.line(f"for row in range(block * {BLOCK}, stop):")
+        return ceil_divide(rows, BLOCK)
+
+    def column_place(self, node: Node) -> tuple[str, str]:
+        """Where a column sum stands: a pointer, and the offset of the lane's element."""
+        target = self.stores[node]
+        assert isinstance(target, Memory)
+        pointer = self.writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
+        if self.row_length is None:
+            self.row_length = self.writer.integer(self.axes[-1].extent, "n")
+        return pointer, f"block * {self.row_length} + j"
+
     def flat_phase(self, extent: str) -> None:
         """One axis alone, kept: no rows, each index of the parallel axis is a stretch of it."""
         writer = self.writer
@@ -173,7 +205,8 @@ class _Loop:
             self.writer.mark_row()
             self.row_values(phase)
             starts = self.reductions(phase)
-            if not starts and not any(self.ready[n] == phase for n in self.full_stores()):
+            columns = any(self.ready[n] == phase + 1 for n in self.columns)
+            if not (starts or columns) and not any(self.ready[n] == phase for n in self.full_stores()):
                 continue
             looped = list(reduced)
             if vector is not None and not vector.reduced and not reduced:
@@ -205,7 +238,9 @@ class _Loop:
         return [
             node
             for node in self.group.members
-            if lookup(node.op).kind == "reduction" and self.ready[node] == phase + 1
+            if self.group.members[node] == "kept"
+            and lookup(node.op).kind == "reduction"
+            and self.ready[node] == phase + 1
         ]
 
     def row_values(self, phase: int) -> None:
@@ -229,6 +264,8 @@ class _Loop:
             roots: list[Operand] = [n for n in self.full_stores() if self.ready[n] == phase]
             for node in self.reductions(phase):
                 roots += self.operands[node]
+            for node in self.columns:
+                roots += self.operands[node] if self.ready[node] == phase + 1 else []
             found: set[Node] = set()
             stack = [item for item in roots if isinstance(item, Node)]
             while stack:
@@ -302,6 +339,12 @@ class _Loop:
                 target = self.stores[node]
                 assert isinstance(target, Memory)
                 self.nest.store(self.nest.values[node][0], target)
+        for node in self.columns:
+            if self.ready[node] == phase + 1:
+                value, _ = self.nest.value(self.operands[node][0])
+                pointer, place = self.column_place(node)
+                text = f"load({pointer}, {place}, m) + {value}"
+                self.writer.line(f"store({pointer}, {place}, {text}, m)")
 
     def start(self, node: Node) -> tuple[str, ...]:
         """Accumulators with the neutral value of a reduction."""

@@ -116,6 +116,8 @@ def gather_operands(node: Node, rank: int, buffers: Mapping[Node, int]) -> tuple
 
 def stored_at(node: Node, group: Group, buffers: Mapping[Node, int]) -> Memory:
     """Where a member is stored: row-major over the axes of its level."""
+    if group.members[node] == "column":
+        return Memory(buffers[node], 0, (*[0] * (len(group.domain) - 1), 1), node.dtype)
     axes = group.axes(group.members[node])
     strides: list[Dim] = [0] * len(group.domain)
     inner = contiguous([group.domain[axis] for axis in axes])

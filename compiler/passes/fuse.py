@@ -48,6 +48,12 @@ def fuse(graph: Graph) -> Fusion:
     return Fusion(graph, groups, frozenset(n for n in stored if is_computed(n)))
 
 
+def by_rows(group: Group) -> bool:
+    """Whether a group goes through its domain row by row, a row being the last axis."""
+    last = len(group.domain) - 1
+    return group.kind == "loop" and last > 0 and group.reduced in ((), (last,))
+
+
 def is_computed(node: Node) -> bool:
     """Whether a kernel computes this node: it is no view, no input and nothing known before."""
     if node.op == "random_bits":
@@ -72,6 +78,8 @@ class _Fusing:
             self.start(Group("gemm", squeeze(node.shape)), node, sources)
         elif node.op in ALONE:
             self.start(Group(node.op, squeeze(node.shape)), node, sources)  # type: ignore[arg-type]
+        elif node.op == "block_sum":
+            self.place_block_sum(node, views[0], sources)
         elif kind == "reduction":
             self.place_reduction(node, views[0], sources)
         else:
@@ -108,6 +116,22 @@ class _Fusing:
             self.runs_before(group, source) for source in sources if source is not group
         )
 
+    def place_block_sum(self, node: Node, view: View, sources: list[Group]) -> None:
+        """Column sums join a group that goes through the same rows."""
+        group = self.of.get(view.base)
+        if (
+            group is not None
+            and group.kind == "loop"
+            and group.members[view.base] == "full"
+            and aligned(view, group, "full")
+            and by_rows(group)
+            and self.can_join(group, sources)
+        ):
+            self.join(group, node, "column", sources)
+            return
+        self.start(Group("loop", squeeze(view.shape)), node, sources)
+        self.of[node].members[node] = "column"
+
     def place_reduction(self, node: Node, view: View, sources: list[Group]) -> None:
         domain = squeeze(view.shape)
         real = [axis for axis, extent in enumerate(view.shape) if extent != 1]
@@ -119,6 +143,7 @@ class _Fusing:
             and group.members[view.base] == "full"
             and aligned(view, group, "full")
             and group.reduced in ((), reduced)
+            and (reduced == (len(domain) - 1,) or "column" not in group.members.values())
             and self.can_join(group, sources)
         ):
             group.reduced = reduced
@@ -159,6 +184,8 @@ class _Fusing:
         if index in NEEDS_MEMORY.get(node.op, ()):
             return False
         source = group.members[view.base]
+        if source == "column":
+            return False
         if level == "full":
             return aligned(view, group, source)
         return source == "kept" and view.is_identity()
@@ -169,6 +196,8 @@ class _Fusing:
             pure = other.kind == "loop" and other.reduced in ((), group.reduced)
             if (
                 pure
+                and (by_rows(group) or "column" not in other.members.values())
+                and (by_rows(other) or "column" not in group.members.values())
                 and (group.kind == "loop" or not other.reduced)
                 and other.domain == group.domain
                 and len(group.members) + len(other.members) <= MOST_MEMBERS
@@ -190,6 +219,8 @@ class _Fusing:
                 if not crossing:
                     continue
                 source = union.members[view.base]
+                if "column" in (source, level):
+                    return False
                 if index in NEEDS_MEMORY.get(node.op, ()):
                     return False
                 if lookup(node.op).kind == "reduction":

@@ -28,7 +28,7 @@ def guard(graph: Graph) -> Graph:
             continue
         done[node] = x = inputs[0]
         low, high = node.attrs["low"], node.attrs["high"]
-        if is_checked(node):
+        if is_checked(node) and x.type.count != 0:
             outside = Builder(node.origin).first_outside(x, low=low, high=high)
             checks.setdefault((x, low, high), Check(outside, x.attrs["name"], low, high))
     return replace(graph.rebuilt(done), checks=(*graph.checks, *checks.values()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph import Node, Type
-from ..sizes import Dim
+from ..sizes import Dim, ceil_divide, product
 from .record import Array, Attrs, Infer, Primitive, Reference, expect
 
 if TYPE_CHECKING:
@@ -102,6 +102,27 @@ def dims_reduced(node: Node) -> tuple[Dim, ...]:
     return tuple(node.inputs[0].shape[axis] for axis in node.attrs["axes"])
 
 
+BLOCK = 64
+"""Rows that one element of a `block_sum` adds up."""
+
+
+def block_count(shape: Sequence[Dim]) -> Dim:
+    """The blocks of rows of an array: all axes but the last number its rows."""
+    return ceil_divide(product(shape[:-1]), BLOCK)
+
+
+def _block_sum(types: Sequence[Type], attrs: Attrs) -> Type:
+    expect(types[0].rank > 1 and types[0].dtype != "bool", f"expected rows of numbers, {types[0]}")
+    return types[0].with_shape((block_count(types[0].shape), types[0].shape[-1]))
+
+
+def _reference_block_sum(result: Type, attrs: Attrs, x: Array) -> Array:
+    rows = x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+    out = np.zeros(result.extents, x.dtype)
+    np.add.at(out, np.arange(len(rows)) // BLOCK, rows)
+    return out
+
+
 PRIMITIVES = (
     _reduction(
         "reduce_sum",
@@ -109,6 +130,8 @@ PRIMITIVES = (
         lambda result, attrs, x: np.sum(x, attrs["axes"], dtype=x.dtype),
         lambda b, n, g: (_spread(b, n, g),),
     ),
+    # Sums of the columns over blocks of BLOCK rows: made by `split_reductions` alone.
+    Primitive("block_sum", "reduction", _block_sum, _reference_block_sum, flops=1),
     _reduction("reduce_max", _extremum, _extremum_value(np.max, False), _extremum_vjp),
     _reduction("reduce_min", _extremum, _extremum_value(np.min, True), _extremum_vjp),
     # The index of the first greatest (least) element; over no elements, 0.

@@ -7,7 +7,7 @@ import pytest
 
 import diagrad as dg
 
-from .evaluating import TARGETS, run
+from .evaluating import TARGETS, Target, run
 from .source import draw, mistake_in
 
 RESIDUAL = """
@@ -115,7 +115,7 @@ def test_a_number_never_takes_a_name_that_was_given() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_shared_block_has_one_set_of_parameters(target: str) -> None:
+def test_a_shared_block_has_one_set_of_parameters(target: Target) -> None:
     shared = dg.Linear(4, 4, bias=False, name="shared")
     diagram = dg.Diagram("test", {"y": shared(dg.tanh(shared(observed())))})
     program = diagram.compile(target=target)
@@ -142,7 +142,7 @@ def test_a_chain_is_a_sequence() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_function_as_a_block_with_options(target: str) -> None:
+def test_a_function_as_a_block_with_options(target: Target) -> None:
     @dg.block
     def swish(x: Any, beta: float = 1.0, *, square: bool = False) -> Any:
         """An activation."""
@@ -161,7 +161,7 @@ def test_a_function_as_a_block_with_options(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_several_outputs_keep_their_form(target: str) -> None:
+def test_several_outputs_keep_their_form(target: Target) -> None:
     @dg.block
     def polar(x: Any, y: Any) -> Any:
         return {"radius": dg.sqrt(x * x + y * y), "parts": [x, (y, "a text")]}
@@ -175,7 +175,7 @@ def test_several_outputs_keep_their_form(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_inputs_in_lists_dicts_and_keywords(target: str) -> None:
+def test_inputs_in_lists_dicts_and_keywords(target: Target) -> None:
     @dg.block
     def weighted(parts: list[Any], by: dict[str, Any], shift: Any) -> Any:
         return parts[0] * by["left"] + parts[1] * by["right"] + shift
@@ -187,7 +187,7 @@ def test_inputs_in_lists_dicts_and_keywords(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_block_may_use_variables_from_outside(target: str) -> None:
+def test_a_block_may_use_variables_from_outside(target: Target) -> None:
     x, scale = observed(), dg.parameter("scale", (4,), init=2.0)
     outer = dg.exp(x) * scale
 

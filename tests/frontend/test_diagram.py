@@ -7,7 +7,7 @@ import pytest
 
 import diagrad as dg
 
-from .evaluating import TARGETS
+from .evaluating import TARGETS, Target
 from .source import draw
 
 X = 'x = dg.observed("x", ("B", 4))\n'
@@ -270,7 +270,7 @@ def test_diagrams_may_share_variables() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_variable_drawn_before_its_function(target: str) -> None:
+def test_a_variable_drawn_before_its_function(target: Target) -> None:
     x, v = dg.observed("x", ("B",)), dg.variable("v", ("B",))
     y = v * 2.0
     dg.connect(v, x + 1.0)
@@ -279,7 +279,7 @@ def test_a_variable_drawn_before_its_function(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_named_size_is_a_number_in_an_expression(target: str) -> None:
+def test_a_named_size_is_a_number_in_an_expression(target: Target) -> None:
     x = dg.observed("x", ("B", 2))
     outputs: dict[str, Any] = {"mean": x.sum(axis=0) / x.shape[0], "more": x.shape[0] * 2 + x}
     program = dg.Diagram("d", outputs).compile(target=target)
