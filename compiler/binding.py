@@ -78,7 +78,8 @@ def check_sizes(graph: Graph, sizes: Sizes, training: bool) -> None:
                         f"elements for {values}"
                     )
         if training and node.op == "size" and evaluate(node.attrs["size"], sizes) == 0:
+            empty = f"{node.attrs['size']} = 0"
             raise SizeRuleError(
-                f"the batch is empty: {node.attrs['size']} = 0 for {values}, and a mean{place} is "
-                "taken over it; give at least one sample"
+                f"the batch is empty: {empty}{'' if empty == values else f' for {values}'}, and a "
+                f"mean{place} is taken over it; give at least one sample"
             )

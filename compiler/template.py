@@ -36,7 +36,10 @@ Word = Dim | Place | Bits | Routine
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An instruction with named sizes: run `kernel` with `words` over [0, extent)."""
+    """An instruction with named sizes: run `kernel` with `words` over [0, extent).
+
+    `work` estimates the whole of it, in operations on one element.
+    """
 
     kernel: int
     words: tuple[Word, ...]
@@ -45,6 +48,7 @@ class Row:
     writes: tuple[int, ...]
     origins: tuple[str, ...]
     check: int | None = None
+    work: Dim = 0
 
 
 @dataclass(frozen=True, slots=True)

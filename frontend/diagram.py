@@ -164,8 +164,9 @@ def connect(target: Variable, value: Variable) -> None:
         if not isinstance(item, Variable):
             raise TypeError(f"{place} expects two variables, got {type(item).__name__}")
     if target.kind != "computed" or target.producer is not None:
-        connected = target.producer is not None and target.producer.label == "connect"
-        more = f", connected already ({target.producer.where})" if connected else ""
+        more, maker = "", target.producer
+        if maker is not None and maker.label == "connect":
+            more = f", connected already ({maker.where})"
         raise DiagramError(
             f"{place} expects a variable of dg.variable that is not connected yet, got "
             f"{source_text(target)}{more}"
@@ -245,7 +246,7 @@ def _wiring_mistakes(
     for application in applications:
         reached.update(dict.fromkeys(application.inputs))
         reached.update(dict.fromkeys(application.body.outputs if application.body else ()))
-    found = []
+    found: list[DiagramError] = []
     for item in reached:
         found += item.mistakes
         if item.kind == "computed" and item.producer is None and not item.mistakes:

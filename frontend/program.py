@@ -169,15 +169,21 @@ class Program:
     def step(self, /, **inputs: Any) -> float:
         """One training step: forward, backward and update in one native call.
 
+        Every batch size is allowed; a new one needs memory, but compiles nothing.
+
         Args:
-            **inputs: an array for every observed variable that the cost depends on.
+            **inputs: for every observed variable that the cost depends on, an array of its dtype
+                (nothing is converted silently) and shape; or Python's numbers, or lists of them.
+                Arrays are read where they lie, read-only ones too; only those that are strided,
+                unaligned or big-endian are copied.
 
         Returns:
-            The cost before the update.
+            The cost before the update; NaN where an input has one that the cost depends on.
 
         Raises:
-            InputError: an input is missing, unknown, or of another dtype or shape; labels are out
-                of range; the batch is empty. Nothing has changed then.
+            InputError: an input is missing, unknown, or of another dtype or shape; sizes of one
+                name differ; labels or indices lie outside their range; the cost is a mean over no
+                samples.  Nothing has changed then.
         """
         if self._step is None:
             raise InputError(
@@ -189,8 +195,14 @@ class Program:
     def run(self, /, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
 
+        Args:
+            **inputs: for every observed variable that the outputs depend on, as for `step`.
+
+        Returns:
+            New arrays, by name; empty ones for an empty batch, where a mean is NaN.
+
         Raises:
-            InputError: as `step`; an empty batch is allowed.
+            InputError: as `step`, except that the batch may be empty.
         """
         given = frozenset(inputs)
         execution = self._runs.get(given)
@@ -198,7 +210,9 @@ class Program:
             execution = self._draw_run(given)
             self._runs[given] = execution
         values = execution.call("run", inputs)
-        return dict(zip(execution.outputs, values, strict=True))
+        # Scalars lie in the executor's memory, which the next call overwrites.
+        kept = (value if value.shape else value.copy() for value in values)
+        return dict(zip(execution.outputs, kept, strict=True))
 
     def _draw_run(self, given: frozenset[str]) -> Execution:
         outputs = dict(self.diagram.outputs)

@@ -1,8 +1,7 @@
-"""What a diagram costs, counted before anything is compiled: `Diagram.summary()`.
+"""What a diagram costs, said before anything is compiled: `Diagram.summary()`.
 
-Links are connections of a network: a product with a weight in a sum is one, and so is a bias; a
-shared weight is one free parameter of many links.  Counted are the primitives of the prepared
-graphs, sizes still named.  This file runs nothing and asks no machine.
+Counted are the primitives of the prepared graphs (see `counting`), sizes still named; memory is
+what the compiler plans.  This file runs nothing.
 """
 
 from __future__ import annotations
@@ -11,45 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.graph import Graph, Node, topological
-from ..compiler.primitives.contraction import contraction_flops
-from ..compiler.primitives.registry import lookup
-from ..compiler.sizes import Dim, evaluate, exact_divide, named, names, product
+from ..compiler.graph import Graph
+from ..compiler.sizes import Dim, named, names
+from . import lower as lowering
+from .counting import Row, count_elements, count_flops, count_links, count_rows, sum_sizes, weights
+from .derivatives import gradient
 from .drawn import drawn_graph
 from .errors import InputError
-from .variable import shape_text
+from .variable import Variable, shape_text
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from .diagram import Diagram
 
 _BATCHES = (1, 64)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A block of the diagram, with all that is in it.
-
-    Attributes:
-        name: its path; a function's own name.
-        kind: its class.
-        level: how many blocks it is in.
-        outputs: the shapes of what it returns.
-        links: connections for a sample.
-        parameters: free parameters that it reads.
-        shared: whether a row above has counted them all.
-        flops: floating-point operations, forward.
-    """
-
-    name: str
-    kind: str
-    level: int
-    outputs: tuple[tuple[Dim, ...], ...]
-    links: Dim
-    parameters: int
-    shared: bool
-    flops: Dim
 
 
 @dataclass(frozen=True)
@@ -109,27 +82,28 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
     """
     from .pictures.lowered import lower_drawn
 
-    found = [n for v in diagram.observed.values() for extent in v.shape for n in sorted(names(extent))]
-    known = tuple(dict.fromkeys(found))
+    extents = [extent for item in diagram.observed.values() for extent in item.shape]
+    known = tuple(dict.fromkeys(name for extent in extents for name in sorted(names(extent))))
     _check_sizes(diagram, known, sizes)
     drawn = drawn_graph(diagram)
     results = [node for node, data in drawn.nodes(data=True) if data.get("output")]
     cost = drawn.graph["cost"]
     graph = lower_drawn(diagram, drawn, [*results, *([cost] if cost is not None else [])]).graph
-    step = _step(diagram)
+    back = _gradients(diagram)
     batch = _batch(diagram)
-    links = {node: _links(node, batch, graph) for node in graph.nodes()}
-    flops = {node: _flops(node) for node in graph.nodes()}
+    fixed = weights(graph)
+    links = {node: count_links(node, batch, fixed) for node in graph.nodes()}
+    flops = {node: count_flops(node) for node in graph.nodes()}
     values = diagram.parameters.values()
     return Summary(
         name=diagram.name,
-        rows=tuple(_rows(drawn, links, flops)),
-        links=_sum(links.values()),
-        parameters=sum(_count(item.shape) for item in values),
+        rows=tuple(count_rows(drawn, links, flops)),
+        links=sum_sizes(links.values()),
+        parameters=sum(count_elements(item.shape) for item in values),
         parameter_bytes=sum(_bytes(item.dtype, item.shape) for item in values),
-        forward=_sum(flops.values()),
-        step=None if step is None else _sum(map(_flops, _without_updates(step).nodes())),
-        memory=tuple(_memories(diagram, step, known, batch, sizes)),
+        forward=sum_sizes(flops.values()),
+        step=None if back is None else sum_sizes(map(count_flops, back.nodes())),
+        memory=tuple(_memories(diagram, known, batch, sizes)),
         batch=batch,
         sizes=known,
     )
@@ -159,94 +133,39 @@ def _batch(diagram: Diagram) -> str | None:
     return max(fronts, key=fronts.count, default=None)
 
 
-def _links(node: Node, batch: str | None, graph: Graph) -> Dim:
-    """The connections for a sample that a node makes."""
-    total: Dim = 0
-    if node.op == "contract" and any(_is_weight(item) for item in node.inputs):
-        total = _halved(contraction_flops(node))
-    elif node.op in ("add", "sub", "mul", "div"):
-        direct = [_base(item).op == "input" and _is_weight(item) for item in node.inputs]
-        other = node.inputs[direct.index(False)] if sum(direct) == 1 else None
-        if other is not None and _base(other).op not in ("constant", "size"):
-            total = node.type.count
-    each = None if batch is None else exact_divide(total, named(batch))
-    return total if each is None else each
+def _trained(diagram: Diagram) -> list[Variable]:
+    """The parameters that the cost depends on."""
+    if diagram.cost is None:
+        return []
+    reached = set(lowering.ordered([diagram.cost], {}))
+    return [v for v in diagram.parameters.values() if v in reached and v.type.is_float]
 
 
-def _base(node: Node) -> Node:
-    while lookup(node.op).kind == "view":
-        node = node.inputs[0]
-    return node
+def _gradients(diagram: Diagram) -> Graph | None:
+    """The cost and its gradients by the parameters."""
+    from ..compiler.pipeline import prepare
 
-
-def _is_weight(node: Node) -> bool:
-    """Whether a value depends on parameters alone."""
-    sources = [item.attrs["role"] for item in topological([node]) if item.op == "input"]
-    return bool(sources) and all(role == "parameter" for role in sources)
-
-
-def _flops(node: Node) -> Dim:
-    if node.op == "contract":
-        return contraction_flops(node)
-    primitive = lookup(node.op)
-    worked = node.inputs[0] if primitive.kind == "reduction" else node
-    worked = node.inputs[1] if node.op == "scatter_add" else worked
-    return worked.type.count * primitive.flops
-
-
-def _rows(
-    drawn: nx.MultiDiGraph[Any], links: Mapping[Node, Dim], flops: Mapping[Node, Dim]
-) -> Iterable[Row]:
-    data = dict(drawn.nodes(data=True))
-    inside: dict[str, list[Node]] = {}
-    for node in links:
-        if node.op != "input" and node.origin.path in data:
-            for block in (*data[node.origin.path]["path"], node.origin.path):
-                inside.setdefault(block, []).append(node)
-    counted: set[str] = set()
-    for block, item in data.items():
-        if not item.get("opens"):
-            continue
-        own = inside.get(block, [])
-        read = [node for node in drawn.predecessors(block) if data[node]["kind"] == "parameter"]
-        yield Row(
-            name=item["name"],
-            kind=type(item["application"].block).__name__,
-            level=len(item["path"]),
-            outputs=tuple(data[node]["shape"] for node in drawn.successors(block)),
-            links=_sum(links[node] for node in own),
-            parameters=sum(_count(data[node]["shape"]) for node in dict.fromkeys(read)),
-            shared=bool(read) and counted >= set(read),
-            flops=_sum(flops[node] for node in own),
-        )
-        if not item["path"]:
-            counted |= set(read)
+    trained = _trained(diagram)
+    if diagram.cost is None or not trained:
+        return None
+    found = {str(place): item for place, item in enumerate(gradient(diagram.cost, trained))}
+    return prepare(diagram.lower({"cost": diagram.cost, **found}))
 
 
 def _step(diagram: Diagram) -> Graph | None:
-    """The graph of a training step with plain gradient descent."""
+    """A training step with plain gradient descent."""
     from ..compiler.pipeline import prepare
-    from .derivatives import gradient
 
-    trained = [item for item in diagram.parameters.values() if item.type.is_float]
+    trained = _trained(diagram)
     if diagram.cost is None or not trained:
         return None
-    updates = [
-        (item, item - 0.01 * slope)
-        for item, slope in zip(trained, gradient(diagram.cost, trained), strict=True)
-    ]
+    slopes = gradient(diagram.cost, trained)
+    updates = [(item, item - 0.01 * slope) for item, slope in zip(trained, slopes, strict=True)]
     return prepare(diagram.lower({"cost": diagram.cost}, updates))
-
-
-def _without_updates(step: Graph) -> Graph:
-    """The cost and its gradients alone: each update is a parameter minus a scaled gradient."""
-    slopes = tuple((str(i), value.inputs[1]) for i, (_, value) in enumerate(step.updates) if value.inputs)
-    return Graph(step.name, step.inputs, (*step.outputs, *slopes))
 
 
 def _memories(
     diagram: Diagram,
-    step: Graph | None,
     known: tuple[str, ...],
     batch: str | None,
     sizes: Mapping[str, int],
@@ -258,6 +177,7 @@ def _memories(
     if missing and missing != [batch]:
         return
     run = compile_kernels(prepare(diagram.lower(dict(diagram.outputs) or None)))
+    step = _step(diagram)
     trained = None if step is None else compile_kernels(step)
     for count in _BATCHES if missing else (0,):
         bound = {**sizes, **dict.fromkeys(missing, count)}
@@ -268,27 +188,10 @@ def _memories(
         )
 
 
-def _sum(sizes: Iterable[Dim]) -> Dim:
-    total: Dim = 0
-    for size in sizes:
-        total = total + size
-    return total
-
-
-def _halved(size: Dim) -> Dim:
-    half = exact_divide(size, 2)
-    assert half is not None
-    return half
-
-
-def _count(shape: tuple[Dim, ...]) -> int:
-    return evaluate(product(shape), {})
-
-
 def _bytes(dtype: str, shape: tuple[Dim, ...]) -> int:
     import numpy as np
 
-    return _count(shape) * np.dtype(dtype).itemsize
+    return count_elements(shape) * np.dtype(dtype).itemsize
 
 
 def _text(summary: Summary) -> str:
@@ -302,9 +205,16 @@ def _text(summary: Summary) -> str:
             ", ".join(map(shape_text, row.outputs)),
             _size_text(row.links) if row.links != 0 else "",
             f"({count})" if row.shared and count else count,
-            short(row.flops) if row.flops != 0 else "",
+            _short(row.flops) if row.flops != 0 else "",
         ))  # fmt: skip
-    total = ("total", "", "", _size_text(summary.links), f"{summary.parameters:,}", short(summary.forward))
+    total = (
+        "total",
+        "",
+        "",
+        _size_text(summary.links),
+        f"{summary.parameters:,}",
+        _short(summary.forward),
+    )
     widths = [max(len(line[i]) for line in (*table, total)) for i in range(len(head))]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     lines = [f"{summary.name}", _line(head, widths), rule]
@@ -326,16 +236,16 @@ def _facts(summary: Summary) -> list[str]:
     each = f" for each of {summary.batch} samples" if summary.batch else ""
     lines = [
         f"links             {_size_text(summary.links)}{each}",
-        f"free parameters   {summary.parameters:,} ({byte_text(summary.parameter_bytes)})",
-        f"FLOPs             {short(summary.forward)} forward"
-        + (f", {short(summary.step)} forward and backward" if summary.step is not None else ""),
+        f"free parameters   {summary.parameters:,} ({_byte_text(summary.parameter_bytes)})",
+        f"FLOPs             {_short(summary.forward)} forward"
+        + (f", {_short(summary.step)} forward and backward" if summary.step is not None else ""),
     ]
     for item in summary.memory:
         where = ", ".join(f"{name} = {value}" for name, value in item.sizes.items())
-        text = f"memory            {byte_text(item.run)} to run"
+        text = f"{_byte_text(item.run)} to run"
         if item.step is not None:
-            text += f", {byte_text(item.step)} to train"
-        lines.append(text + (f", {where}" if where else ""))
+            text += f", {_byte_text(item.step)} to train"
+        lines.append(f"memory            {text}{f', where {where}' if where else ''}")
     if not summary.memory:
         wanted = ", ".join(f"{name}=..." for name in summary.sizes)
         lines.append(f"memory            depends on the sizes: summary({wanted})")
@@ -349,7 +259,7 @@ def _size_text(size: Dim) -> str:
     return _terms_text(size, lambda factor: f"{factor:,}")
 
 
-def short(size: Dim) -> str:
+def _short(size: Dim) -> str:
     """A size to four digits: 407.1k·B."""
     return _short_number(size) if isinstance(size, int) else _terms_text(size, _short_number)
 
@@ -370,7 +280,7 @@ def _short_number(value: int) -> str:
     return str(value)
 
 
-def byte_text(count: int) -> str:
+def _byte_text(count: int) -> str:
     """Bytes in units of 1024: 795.0 KiB."""
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):

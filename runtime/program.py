@@ -64,6 +64,10 @@ class Instruction:
 
     `check` is the buffer of an int64 that the kernel writes; unless that is then HOLDS, the
     program stops there, and nothing has been updated.
+
+    Several threads may share the range, `chunk` indices at a time (0: all at once, by one thread).
+    The instruction may start once all those with a number below `wait` are complete; None waits
+    for all before it.  `work` estimates the whole range, in operations on one element.
     """
 
     kernel: int
@@ -73,6 +77,14 @@ class Instruction:
     writes: tuple[int, ...]
     origins: tuple[str, ...] = ()
     check: int | None = None
+    chunk: int = 0
+    wait: int | None = None
+    work: int = 0
+
+    @property
+    def chunks(self) -> int:
+        """How many parts the range is done in."""
+        return -(-self.extent // (self.chunk or max(1, self.extent)))
 
 
 class CheckFailedError(Exception):

@@ -37,7 +37,7 @@ from .writer import Writer, decode
 FLAT = 1024
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
 
-CACHE = 32768
+CACHE = 65536
 """Bytes of the stack that a kernel may use for values that two phases need."""
 
 DEAR = 4
@@ -259,7 +259,7 @@ class _Loop:
         needed: list[set[Node]] = []
         put_by: set[Node] = set()
         computed: set[Node] = set()
-        room = self.room_for_rows()
+        row, room = self.longest_row(), CACHE
         for phase in range(max(self.ready.values(), default=0) + 1):
             roots: list[Operand] = [n for n in self.full_stores() if self.ready[n] == phase]
             for node in self.reductions(phase):
@@ -272,10 +272,12 @@ class _Loop:
                 node = stack.pop()
                 if node in found or self.group.members[node] == "kept":
                     continue
-                if node in computed and (node in put_by or (room > 0 and self.is_dear(node))):
-                    if node not in put_by:
-                        put_by.add(node)
-                        room -= 0 if node in self.stores else 1
+                if node in put_by:
+                    continue
+                size = 0 if node in self.stores else row * np.dtype(node.dtype).itemsize
+                if node in computed and size <= room and self.is_dear(node, put_by):
+                    put_by.add(node)
+                    room -= size
                     continue
                 found.add(node)
                 stack.extend(item for item in self.operands[node] if isinstance(item, Node))
@@ -283,15 +285,15 @@ class _Loop:
             computed |= found
         return needed, put_by
 
-    def room_for_rows(self) -> int:
-        """How many rows of values fit into the cache beside each other."""
+    def longest_row(self) -> int:
+        """Elements that a row put by would have; more than the cache has where that is unknown."""
         reduced = [axis for axis in self.axes if axis.reduced]
         if len(reduced) != 1 or reduced[0] is not self.axes[-1]:
-            return 0
+            return CACHE
         extent = reduced[0].extent
-        return CACHE // max(8 * extent, 1) if isinstance(extent, int) else 0
+        return extent + LANES if isinstance(extent, int) else CACHE
 
-    def is_dear(self, node: Node) -> bool:
+    def is_dear(self, node: Node, put_by: set[Node]) -> bool:
         """Whether a value costs more to compute again than to store and to load."""
         seen: set[Operand] = set()
         stack: list[Operand] = [node]
@@ -301,7 +303,9 @@ class _Loop:
             if item in seen:
                 continue
             seen.add(item)
-            if isinstance(item, Memory):
+            if item in put_by:
+                cost += 1
+            elif isinstance(item, Memory):
                 cost += 1 if item.strides[-1] != 0 else 0
             elif isinstance(item, Node) and self.group.members[item] == "full":
                 cost += lookup(item.op).flops
@@ -318,10 +322,9 @@ class _Loop:
             pointer = self.writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
             place = self.nest.offset(target, target.strides)
         else:
-            extent = self.axes[-1].extent
-            assert isinstance(extent, int)
             pointer, place = self.writer.fresh("q"), "j"
-            text = f"{kind}_at(tile({(extent + LANES) * 8}))"
+            size = self.longest_row() * np.dtype(node.dtype).itemsize
+            text = f"{kind}_at(tile({size}))"
             self.writer.prologue.append(f"    {pointer} = {text}")
             self.writer.line(f"store({pointer}, j, {name}, m)")
         self.nest.saved[node] = f"load({pointer}, {place}, m)"

@@ -19,6 +19,9 @@ from ..emission.nest import Memory
 from ..emission.products import emit_gemm
 from ..fusion import Group
 from ..graph import Node
+from ..primitives.contraction import contraction_flops
+from ..primitives.registry import lookup
+from ..sizes import Dim, floor_divide, product
 from ..template import Row, Template
 from ..views import contiguous, squeeze
 from .schedule import Schedule
@@ -31,23 +34,27 @@ def emit(schedule: Schedule) -> Template:
     rows: list[Row] = []
 
     def add(
-        emitted: Emitted, name: str, origins: tuple[str, ...], check: int | None = None
+        emitted: Emitted,
+        name: str,
+        origins: tuple[str, ...],
+        work: Dim,
+        check: int | None = None,
     ) -> None:
         source, words, extent, reads, writes = emitted
         if source not in kernels:
             numbers[source] = len(kernels)
             kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
-        rows.append(Row(numbers[source], words, extent, reads, writes, origins, check))
+        rows.append(Row(numbers[source], words, extent, reads, writes, origins, check, work))
 
     for group in schedule.groups:
         for emitted in _emit_group(group, schedule.buffer_of):
             check = emitted[4][0] if group.kind == "first_outside" else None
-            add(emitted, _name(group), _origins(group), check)
+            add(emitted, _name(group), _origins(group), _work(group), check)
     inputs = {schedule.buffer_of[node]: node for node in schedule.buffer_of}
     for source, target in schedule.copies:
         node = inputs[source]
         place = Memory(target, 0, contiguous(squeeze(node.shape)), node.dtype)
-        add(emit_copy(node, schedule.buffer_of, place), "copy", (node.origin.path,))
+        add(emit_copy(node, schedule.buffer_of, place), "copy", (node.origin.path,), node.type.count)
     return Template(
         schedule.graph.name,
         schedule.graph,
@@ -71,6 +78,16 @@ def _emit_group(group: Group, buffers: dict[Node, int]) -> list[Emitted]:
     if group.kind == "first_outside":
         return [emit_first_outside(group, buffers)]
     return [emit_loop(group, buffers)]
+
+
+def _work(group: Group) -> Dim:
+    """An estimate, in operations on one element: a matrix product does 32 in the time of one."""
+    each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
+    total = product(group.domain) * each
+    for node in group.members:
+        if node.op == "contract":
+            total = total + floor_divide(contraction_flops(node), 32)
+    return total
 
 
 def _name(group: Group) -> str:

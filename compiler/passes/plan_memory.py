@@ -1,4 +1,4 @@
-"""plan_memory: sizes become integers, and temporaries get their places in one arena.
+"""plan_memory: sizes become integers, temporaries get their places, rows what they wait for.
 
     temporaries  a [0..2] 400 B, b [1..3] 80 B, c [3..4] 400 B     ->     a at 0, b at 448, c at 0
 
@@ -6,11 +6,16 @@ A temporary lives from the first row that writes it to the last that reads it; t
 overlap never overlap in memory.  Places are given in the order of size, largest first, each the
 lowest that is free (greedy by size: Pisarchyk and Lee, Efficient Memory Management for Deep
 Neural Net Inference, 2020).  Every place is a multiple of 64 bytes.
+
+A row waits for the last row before it that it conflicts with: one of the two writes a byte that
+the other reads or writes, be it because two temporaries share a place.  Rows with much work are
+cut into chunks, which several threads may share; how many depends on the work alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +27,11 @@ from ..template import Bits, Place, Row, Template, Word
 
 ALIGNMENT = 64
 """Bytes; a cache line."""
+
+CHUNK_WORK = 50_000
+"""Operations of one chunk: about 8 us, of which claiming it takes a hundredth."""
+
+MOST_CHUNKS = 128
 
 
 def plan_memory(template: Template, sizes: Sizes) -> Program:
@@ -43,19 +53,19 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
     for number, place in places.items():
         old = buffers[number]
         buffers[number] = Buffer(old.name, old.role, old.dtype, old.shape, place)
-    instructions = tuple(
-        Instruction(
-            row.kernel,
-            tuple(_bind(word, sizes, items) for word in row.words),
-            evaluate(row.extent, sizes),
-            row.reads,
-            row.writes,
-            row.origins,
-            row.check,
-        )
-        for row in template.rows
-    )
-    return Program(template.name, template.kernels, instructions, tuple(buffers), arena)
+    waits = plan_waits(template.rows, buffers)
+    instructions = []
+    for row, wait in zip(template.rows, waits, strict=True):
+        words = tuple(_bind(word, sizes, items) for word in row.words)
+        extent, work = evaluate(row.extent, sizes), evaluate(row.work, sizes)
+        chunk = 0 if row.check is not None else chunk_of(extent, work)
+        instructions.append(
+            Instruction(
+                row.kernel, words, extent, row.reads, row.writes, row.origins, row.check,
+                chunk, wait, work,
+            )
+        )  # fmt: skip
+    return Program(template.name, template.kernels, tuple(instructions), tuple(buffers), arena)
 
 
 def lay_out(
@@ -77,6 +87,63 @@ def lay_out(
         placed.append((start, start + room, life))
         placed.sort()
     return places, max((high for _, high, _ in placed), default=0)
+
+
+def chunk_of(extent: int, work: int) -> int:
+    """Indices that one thread takes at a time; 0 for all of them."""
+    count = min(work // CHUNK_WORK, MOST_CHUNKS, extent)
+    return 0 if count <= 1 else -(-extent // count)
+
+
+class _Uses(Protocol):
+    """What a row or an instruction touches."""
+
+    @property
+    def reads(self) -> tuple[int, ...]: ...
+    @property
+    def writes(self) -> tuple[int, ...]: ...
+    @property
+    def check(self) -> int | None: ...
+
+
+def plan_waits(rows: Sequence[_Uses], buffers: Sequence[Buffer]) -> list[int]:
+    """For every row: it may start once all rows with a number below this one are complete."""
+    sharing = _sharing(buffers)
+    wrote = [0] * len(buffers)  # 1 + the last row so far that writes a byte of the buffer
+    used = [0] * len(buffers)  # 1 + the last row so far that reads or writes one
+    waits = []
+    checked = 0
+    for number, row in enumerate(rows):
+        wait = max((wrote[b] for b in row.reads), default=0)
+        for b in row.writes:
+            wait = max(wait, used[b])
+            if buffers[b].role in ("state", "output"):
+                wait = max(wait, checked)
+        waits.append(wait)
+        for b in row.reads:
+            for other in sharing[b]:
+                used[other] = number + 1
+        for b in row.writes:
+            for other in sharing[b]:
+                wrote[other] = used[other] = number + 1
+        if row.check is not None:
+            checked = number + 1
+    return waits
+
+
+def _sharing(buffers: Sequence[Buffer]) -> list[list[int]]:
+    """For every buffer, those that share a byte with it, itself among them."""
+    sharing = [[number] for number in range(len(buffers))]
+    open_ends: list[tuple[int, int]] = []  # end, number
+    placed = [(b.offset, i) for i, b in enumerate(buffers) if b.offset is not None]
+    for start, number in sorted(placed):
+        open_ends = [(end, other) for end, other in open_ends if end > start]
+        for _, other in open_ends:
+            sharing[other].append(number)
+            sharing[number].append(other)
+        if buffers[number].nbytes:
+            open_ends.append((start + buffers[number].nbytes, number))
+    return sharing
 
 
 def _lives(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
+from ..primitives.reduction import block_count
 
 SHORTEST = 32
 """Elements below which a row is not worth a reduction of its own."""
@@ -40,6 +41,7 @@ def split_reductions(graph: Graph) -> Graph:
 
 
 def is_column_sum(node: Node) -> bool:
-    """Whether a sum leaves the last axis alone, of more than one element."""
-    rank = node.inputs[0].type.rank
-    return node.attrs["axes"] == tuple(range(rank - 1)) and rank > 1 and node.shape[0] != 1
+    """Whether a sum leaves the last axis alone, and has more than one block of rows."""
+    x = node.inputs[0]
+    leading = tuple(range(x.type.rank - 1))
+    return node.attrs["axes"] == leading and node.shape[0] != 1 and block_count(x.shape) != 1

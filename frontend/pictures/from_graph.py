@@ -7,7 +7,7 @@ This file lowers nothing and places nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -140,21 +140,19 @@ class _Conversion:
         self.nodes.append(node)
         self.link(value, node.id, phase)
 
-    def anchor(self, values: Iterable[Value], cost: Value | None) -> None:
+    def anchor(self, values: Sequence[Value], cost: Value | None) -> None:
         """Backward stands under forward: each drawn function's first step, and the turn.
 
         Out of a frame that order is not sure; the turn, which is in none, makes it so.
         """
         feet: dict[str, str] = {}
-        for value in self.forward & self.ids.keys():
-            feet.setdefault(value.origin.path, self.ids[value])
-        length: dict[str, int] = {}
-        for edge in reversed(self.edges):
-            if edge.style == "backward":
-                length[edge.source] = max(length.get(edge.source, 0), 1 + length.get(edge.target, 0))
+        for value in values:
+            if value in self.forward and value in self.ids:
+                feet.setdefault(value.origin.path, self.ids[value])
         under: dict[str, str] = {}
-        if cost is not None and length:
-            under[max(length, key=lambda name: length[name])] = "cost"
+        start = longest(self.edges)
+        if cost is not None and start is not None:
+            under[start] = "cost"
         for value in values:
             foot = feet.pop(value.origin.path, None) if value not in self.forward else None
             if foot is not None and value in self.ids:
@@ -186,6 +184,16 @@ class _Conversion:
                 self.frames[name] = Cluster(name, label, "block", parent)
             parent = name
         return parent
+
+
+def longest(edges: Iterable[Edge]) -> str | None:
+    """Where the longest way of gradients begins, of edges in the order of their targets."""
+    length: dict[str, int] = {}
+    for edge in reversed(list(edges)):
+        if edge.style == "backward":
+            after = length.get(edge.target, 0)
+            length[edge.source] = max(length.get(edge.source, 0), 1 + after)
+    return max(length, key=lambda name: length[name], default=None)
 
 
 def known_number(value: Value) -> str | None:

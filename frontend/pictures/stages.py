@@ -3,12 +3,13 @@
     drawn      what the user drew
     graph      what it means: the graph of primitives, simplified
     backward   the gradients of the cost, under what was drawn
+    kernels    what is run: the graph with its gradients, fused
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..drawn import drawn_graph
 from ..errors import DiagramError
@@ -61,8 +62,29 @@ def _backward(diagram: Diagram, depth: int | None) -> Picture:
     return from_gradient(diagram, depth)
 
 
+def _kernels(diagram: Diagram, depth: int | None) -> Picture:
+    from ...compiler.fusion import Fusion
+    from ...compiler.pipeline import KERNEL_PASSES, prepare
+    from ..derivatives import gradient
+    from .from_kernels import from_kernels
+
+    outputs = dict(diagram.outputs)
+    if diagram.cost is not None:
+        outputs["cost"] = diagram.cost
+        trained = {name: v for name, v in diagram.parameters.items() if v.type.is_float}
+        slopes = gradient(diagram.cost, list(trained.values()))
+        outputs |= {f"∂{name}": slope for name, slope in zip(trained, slopes, strict=True)}
+    found: Any = prepare(diagram.lower(outputs))
+    for _, compiler_pass in KERNEL_PASSES:
+        if isinstance(found, Fusion):
+            break
+        found = compiler_pass(found)
+    return from_kernels(diagram.name, found)
+
+
 STAGES: dict[str, Callable[[Diagram, int | None], Picture]] = {
     "drawn": _drawn,
     "graph": _graph,
     "backward": _backward,
+    "kernels": _kernels,
 }

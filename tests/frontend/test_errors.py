@@ -269,8 +269,8 @@ VARIABLES: dict[str, Case] = {
 VALUES: dict[str, tuple[str, str]] = {
     "if": (
         "if x > 0:\n    pass",
-        "greater (model.py:2) has no value while the diagram is drawn: use dg.where(condition, a, b) "
-        "instead of `if`",
+        "greater (model.py:2) has no value while the diagram is drawn: use dg.where(condition, a, "
+        "b) instead of `if`",
     ),
     "float": (
         "float(x)",

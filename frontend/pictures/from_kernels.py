@@ -1,0 +1,127 @@
+"""Stage "kernels": what the compiler runs, one bullet for each kernel of a gradient step.
+
+An arrow is a value that lies in memory between two kernels; what a kernel keeps to itself is told
+in its tooltip.  This file fuses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ...compiler.fusion import Fusion, Group
+from ...compiler.graph import Node as Value
+from ...compiler.graph import topological
+from ...compiler.views import resolve
+from ..variable import shape_text
+from .from_diagram import type_text
+from .from_graph import longest
+from .picture import Edge, EdgeStyle, Node, NodeKind, Phase, Picture
+from .symbols import operator_name, shown_name
+
+_FEW = 3
+
+
+def from_kernels(title: str, fusion: Fusion) -> Picture:
+    """The picture of fused groups; what only gradients need is backward.
+
+    The graph's outputs that are gradients have names that begin with "∂".
+    """
+    return _Conversion(title, fusion).picture
+
+
+class _Conversion:
+    def __init__(self, title: str, fusion: Fusion) -> None:
+        outputs = fusion.graph.outputs
+        wanted = [value for name, value in outputs if not name.startswith("∂")]
+        self.forward = set(topological(wanted))
+        self.nodes: list[Node] = []
+        self.edges: dict[tuple[str, str], Edge] = {}
+        self.ids: dict[Value, str] = {}
+        self.back: set[str] = set()
+        for value in fusion.graph.inputs:
+            self.input(value)
+        for index, group in enumerate(fusion.groups):
+            self.kernel(f"kernel {index}", group)
+        for name, value in outputs:
+            self.output(name, value)
+        self.anchor(fusion.groups)
+        self.picture = Picture(title, tuple(self.nodes), tuple(self.edges.values()))
+
+    def anchor(self, groups: Sequence[Group]) -> None:
+        """A backward kernel stands under one of the same block; the longest way back begins last.
+
+        The turn is in no frame, and so is sure to be below what it is under.
+        """
+        feet: dict[str, str] = {}
+        under: dict[str, str] = {}
+        ends = [node.id for node in self.nodes if node.kind == "cost"]
+        start = longest(self.edges.values())
+        if ends and start is not None:
+            under[start] = ends[0]
+        for group in groups:
+            for value in group.members:
+                name = self.ids[value]
+                if name not in self.back:
+                    feet.setdefault(value.origin.path, name)
+                elif name not in under and value.origin.path in feet:
+                    under[name] = feet.pop(value.origin.path)
+        self.nodes = [replace(node, under=under.get(node.id)) for node in self.nodes]
+
+    def input(self, value: Value) -> None:
+        name = value.attrs["name"]
+        kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
+        tip = f"{name}: {type_text(value)}\n{value.origin.where}"
+        label = shown_name(name.rsplit("/", 1)[-1])
+        self.ids[value] = f"input {name}"
+        side = "parameter" if kind == "parameter" else "main"
+        self.nodes.append(Node(f"input {name}", kind, label, tip, None, side))
+
+    def kernel(self, name: str, group: Group) -> None:
+        back = not any(value in self.forward for value in group.members)
+        phase: Phase = "backward" if back else "forward"
+        if back:
+            self.back.add(name)
+        lines = [f"{group.kind} over {shape_text(group.domain)}"]
+        lines += [
+            f"{value.op}: {type_text(value)}  {value.origin.path}".rstrip()
+            for value in group.members
+        ]
+        label = _label(group)
+        self.nodes.append(Node(name, "operation", label, "\n".join(lines), phase=phase))
+        self.ids.update(dict.fromkeys(group.members, name))
+        for value in group.members:
+            for item in value.inputs:
+                self.link(resolve(item).base, name)
+
+    def link(self, value: Value, end: str) -> None:
+        start = self.ids.get(value)
+        if start is None or start == end:
+            return
+        style: EdgeStyle = "normal"
+        if end in self.back:
+            style = "backward" if start in self.back else "residual"
+        self.edges.setdefault((start, end), Edge(start, end, style, tooltip=type_text(value)))
+
+    def output(self, name: str, value: Value) -> None:
+        back = name.startswith("∂")
+        kind: NodeKind = "value" if back else "cost" if name == "cost" else "computed"
+        label = "C" if name == "cost" else shown_name(name.rsplit("/", 1)[-1])
+        label = f"∂{label.removeprefix('∂')}" if back else label
+        side = "parameter" if back and self.ids[resolve(value).base] in self.back else "main"
+        tip = f"{name}: {type_text(value)}"
+        if back:
+            self.back.add(f"output {name}")
+        phase: Phase = "backward" if back else "forward"
+        self.nodes.append(Node(f"output {name}", kind, label, tip, None, side, phase))
+        self.link(resolve(value).base, f"output {name}")
+
+
+def _label(group: Group) -> str:
+    """The first operations of a kernel: "@ + max"."""
+    names = list(_named(group.members))
+    return ", ".join(names[:_FEW]) + (", …" if len(names) > _FEW else "")
+
+
+def _named(values: Iterable[Value]) -> list[str]:
+    return list(dict.fromkeys(operator_name(value.op) for value in values))

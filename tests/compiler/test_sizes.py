@@ -1,0 +1,131 @@
+"""Sizes: polynomials over names are equal if they always have equal values, and print well."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagrad.compiler.sizes import (
+    Dim,
+    Size,
+    ceil_divide,
+    evaluate,
+    exact_divide,
+    floor_divide,
+    named,
+    names,
+    product,
+)
+
+B, T = named("B"), named("T")
+NAMES = ("B", "T")
+Case = tuple[Dim, dict[str, int]]
+
+atoms: st.SearchStrategy[Dim] = st.sampled_from([B, T]) | st.integers(-5, 5)
+sizes: st.SearchStrategy[Dim] = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda p: p[0] + p[1]),
+        st.tuples(inner, inner).map(lambda p: p[0] - p[1]),
+        st.tuples(inner, inner).map(lambda p: p[0] * p[1]),
+        st.tuples(inner, st.integers(1, 4)).map(lambda p: floor_divide(*p)),
+    ),
+    max_leaves=6,
+)
+values = st.fixed_dictionaries({name: st.integers(0, 40) for name in NAMES})
+
+
+@given(sizes, sizes, values)
+def test_arithmetic_is_that_of_the_values(p: Dim, q: Dim, at: dict[str, int]) -> None:
+    x, y = evaluate(p, at), evaluate(q, at)
+    assert evaluate(p + q, at) == x + y
+    assert evaluate(p - q, at) == x - y
+    assert evaluate(p * q, at) == x * y
+    assert evaluate(-p, at) == -x
+    assert evaluate(product([p, q, p]), at) == x * y * x
+
+
+@given(sizes, sizes, sizes)
+def test_equal_polynomials_are_equal(p: Dim, q: Dim, r: Dim) -> None:
+    assert p + q == q + p and hash(p + q) == hash(q + p)
+    assert p * q == q * p and hash(p * q) == hash(q * p)
+    assert (p + q) * r == p * r + q * r
+    assert (p + q) + r == p + (q + r)
+    assert p - p == 0 and isinstance(p - p, int)
+    assert p * 0 == 0 and isinstance(p * 0, int)
+    assert p * 1 == p and p + 0 == p
+
+
+@given(sizes)
+def test_a_size_without_names_is_an_integer(p: Dim) -> None:
+    assert isinstance(p, int) == (not names(p))
+    assert isinstance(p, int) or str(p) == repr(p)
+
+
+@given(sizes, st.integers(1, 6), values)
+def test_divisions_round_down_and_up(p: Dim, by: int, at: dict[str, int]) -> None:
+    x = evaluate(p, at)
+    assert evaluate(floor_divide(p, by), at) == x // by
+    assert evaluate(ceil_divide(p, by), at) == -(-x // by)
+
+
+@given(sizes, st.sampled_from([1, 3, B, B * 2, B * T, T * T * 5]), values)
+def test_an_exact_division_undoes_a_product(p: Dim, by: Dim, at: dict[str, int]) -> None:
+    quotient = exact_divide(p * by, by)
+    assert quotient == p or p == 0
+    other = exact_divide(p, by)
+    if other is not None:
+        assert other * by == p
+
+
+@pytest.mark.parametrize(
+    ("size", "divisor", "expected"),
+    [
+        (B * 6, 3, B * 2),
+        (B * 6, 4, None),
+        (B * T, T, B),
+        (B * T + T, T, B + 1),
+        (B + 1, B + 1, 1),
+        (B * B + B, B + 1, None),
+        (B, T, None),
+        (12, 4, 3),
+        (12, 5, None),
+        (12, 0, None),
+        (B, 0, None),
+    ],
+)
+def test_exact_division(size: Dim, divisor: Dim, expected: Dim | None) -> None:
+    assert exact_divide(size, divisor) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (B, "B"),
+        (B * 10, "10*B"),
+        (B + 1, "B+1"),
+        (B - 1, "B-1"),
+        (1 - B, "-B+1"),
+        (-B, "-B"),
+        (B * T * 2 - T + 3, "2*B*T-T+3"),
+        (T * B, "B*T"),
+        (floor_divide(B * 4, 2), "2*B"),
+        (floor_divide(B + 1, 2), "((B+1)//2)"),
+        (floor_divide(B, 2) * T * 3, "3*((B)//2)*T"),
+    ],
+)
+def test_text(size: Dim, text: str) -> None:
+    assert str(size) == text
+
+
+def test_names_are_found_inside_divisions() -> None:
+    assert names(floor_divide(B * T + 1, 2) + 5) == {"B", "T"}
+    assert names(7) == set()
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(KeyError, match="'T'"):
+        evaluate(B + T, {"B": 1})
+
+
+def test_a_size_is_no_number() -> None:
+    assert isinstance(B, Size) and B != 3 and B != "B"

@@ -1,0 +1,103 @@
+"""Nothing is missing from the table by accident: no public operation, no primitive, no rule."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import diagrad as dg
+from diagrad.compiler.graph import topological
+from diagrad.compiler.passes import differentiate
+from diagrad.compiler.passes.inline import inline
+from diagrad.compiler.passes.materialise import materialise
+from diagrad.compiler.pipeline import prepare
+from diagrad.compiler.primitives.record import Primitive
+from diagrad.compiler.primitives.registry import PRIMITIVES
+
+from .running import Batch, applications, value_alone
+from .table import TABLE
+from .test_derivatives import each
+
+NO_OPERATIONS = {
+    "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
+    "jacobian", "observed", "parameter", "variable",
+}  # fmt: skip
+"""Public functions that draw, train or transform instead of computing an elementwise value."""
+
+NO_REFERENCE = {"input", "call", "gradient"}
+"""Primitives that no tape ever runs: a program is given the one, passes remove the others."""
+
+NOT_DRAWN = {"call", "gradient", "block_sum"}
+"""Primitives that an operation alone is not drawn with: blocks, derivatives, long sums."""
+
+NO_DERIVATIVE = {
+    "input", "constant", "size", "iota", "random_bits",  # from nothing
+    "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin",  # no floats
+    "sign", "floor", "ceil",  # zero
+    "stop_gradient",  # its purpose
+    "in_range", "first_outside", "block_sum", "call", "gradient",  # of integers, or of one pass
+}  # fmt: skip
+
+NOT_DIFFERENTIATED = {"copy"}
+"""Primitives that have a derivative rule and are made by a pass after `differentiate`."""
+
+DTYPES = ("float64", "int32", "bool")
+
+
+def test_every_public_operation_is_in_the_table() -> None:
+    public = {
+        name
+        for name in dg.__all__
+        if callable(getattr(dg, name)) and not isinstance(getattr(dg, name), type)
+    }
+    found = {row.public for rows in TABLE.values() for row in rows}
+    assert found - {"getitem"} == public - NO_OPERATIONS  # x[...] has no public name
+
+
+def test_every_row_has_its_own_name() -> None:
+    names = [row.name for rows in TABLE.values() for row in rows]
+    assert len(set(names)) == len(names)
+
+
+def test_every_primitive_is_drawn() -> None:
+    found: set[str] = set()
+    for rows in TABLE.values():
+        for dtype in DTYPES:
+            cases = applications(rows, dtype)
+            if cases:
+                batch = Batch(cases, value_alone)
+                graph = inline(dg.Diagram("all", batch.outputs).lower())
+                ready = prepare(graph)
+                for stage in (graph, ready, materialise(ready)):
+                    found |= {node.op for node in topological(stage.roots)}
+    assert found == set(PRIMITIVES) - NOT_DRAWN
+
+
+def test_every_derivative_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: set[str] = set()
+
+    def lookup(name: str) -> Primitive:
+        record = PRIMITIVES[name]
+        rule = record.vjp
+
+        def noted(*inputs: Any) -> Any:
+            used.add(name)
+            assert rule is not None
+            return rule(*inputs)
+
+        return record if rule is None else replace(record, vjp=noted)
+
+    monkeypatch.setattr(differentiate, "lookup", lookup)
+    for rows in TABLE.values():
+        cases = applications(rows, "float64", smooth=True)
+        if cases:
+            prepare(dg.Diagram("all", Batch(cases, each).outputs).lower())
+    assert used | NOT_DIFFERENTIATED == {name for name, p in PRIMITIVES.items() if p.vjp}
+
+
+def test_every_primitive_has_its_rules() -> None:
+    for name, primitive in PRIMITIVES.items():
+        assert primitive.name == name
+        assert (primitive.reference is None) == (name in NO_REFERENCE), name
+        assert (primitive.vjp is None) == (name in NO_DERIVATIVE), name
+        assert (primitive.emit is not None) == (primitive.kind == "elementwise"), name
