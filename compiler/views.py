@@ -108,9 +108,9 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
     Axes are matched in groups of equal products, from the front; the old axes of a group must
     merge into one.
     """
-    if strides == contiguous(old) or 0 in old:
-        return contiguous(new)
     pairs = [(n, s) for n, s in zip(old, strides, strict=True) if n != 1]
+    if 0 in old or tuple(s for _, s in pairs) == contiguous(squeeze(old)):
+        return contiguous(new)
     wanted = [(axis, n) for axis, n in enumerate(new) if n != 1]
     result: list[Dim] = [0] * len(new)
     i = j = 0
@@ -118,9 +118,9 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
         have, want = pairs[i][0], wanted[j][1]
         end_i, end_j = i + 1, j + 1
         while have != want:
-            if end_i < len(pairs) and exact_divide(want, have) is not None:
+            if end_i < len(pairs) and _below(have, want):
                 have, end_i = have * pairs[end_i][0], end_i + 1
-            elif end_j < len(wanted) and exact_divide(have, want) is not None:
+            elif end_j < len(wanted) and _below(want, have):
                 want, end_j = want * wanted[end_j][1], end_j + 1
             else:
                 return None
@@ -132,6 +132,13 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
             step = step * extent
         i, j = end_i, end_j
     return tuple(result) if i == len(pairs) and j == len(wanted) else None
+
+
+def _below(size: Dim, other: Dim) -> bool:
+    """Whether a product that has come to `size` must grow to be `other`."""
+    if isinstance(size, int) and isinstance(other, int):
+        return size < other
+    return exact_divide(other, size) is not None
 
 
 def mergeable(outer: tuple[Dim, Dim], inner: tuple[Dim, Dim]) -> bool:

@@ -57,8 +57,7 @@ class _Lowering:
     def run(self, wanted: Sequence[Variable], path: str) -> None:
         for variable in ordered(wanted, self.nodes):
             if variable.kind == "constant":
-                origin = Origin(path, variable.where)
-                self.nodes[variable] = Builder(origin).apply("constant", value=variable.value)
+                self.nodes[variable] = _constant(variable, Builder(Origin(path, variable.where)))
             elif variable.producer is None:
                 raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
             else:
@@ -102,6 +101,15 @@ class _Lowering:
         inner.run(body.outputs, path)
         outputs = tuple((str(i), inner.nodes[v]) for i, v in enumerate(body.outputs))
         return Graph(path, inputs, outputs), captured
+
+
+def _constant(variable: Variable, builder: Builder) -> Node:
+    """A constant; a rounded number as it was, so that another precision rounds it anew."""
+    if variable.exact is None:
+        return builder.apply("constant", value=variable.value)
+    exact = builder.constant(variable.exact, "float64")
+    node: Node = builder.cast(exact, dtype=variable.dtype)
+    return node
 
 
 def ordered(

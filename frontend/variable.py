@@ -69,6 +69,7 @@ class Variable:
         self.serial = next(_serial)
         self.owner: Block | None = None
         self.source: Variable | None = None  # of a port: the variable that enters there
+        self.exact: float | None = None  # of a constant: the number that its dtype has rounded
         self._type = type
 
     @property
@@ -222,7 +223,10 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
 
 
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable:
-    """A constant: an array or number that never changes; Python floats become float32."""
+    """A constant: an array or number that never changes; Python floats become float32.
+
+    (A program compiled with dtype="float64" has them as they were written.)
+    """
     place = f"constant ({user_location()})"
     if isinstance(value, Variable):
         raise TypeError(f"{place} expects numbers, got {source_text(value)}")
@@ -238,7 +242,10 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
         dtype = narrow.get(array.dtype.name, array.dtype.name)
     array = np.array(array, dtype=dtype_name(dtype or array.dtype, place), order="C")
     array.flags.writeable = False
-    return Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
+    variable = Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
+    if isinstance(value, (int, float)) and array.dtype == np.float32:
+        variable.exact = float(value)
+    return variable
 
 
 def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) -> Any:

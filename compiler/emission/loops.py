@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.program import LANES
-from ..builder import Builder
 from ..fusion import Group
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
@@ -30,18 +29,14 @@ from ..primitives.reduction import BLOCK
 from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, product
 from ..template import Word
-from ..views import contiguous, mergeable, resolve
+from ..views import contiguous, mergeable
+from .accumulators import Accumulators
 from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
+from .phases import CACHE, plan_phases, ready_phases
 from .writer import Writer, decode
 
 FLAT = 1024
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
-
-CACHE = 65536
-"""Bytes of the stack that a kernel may use for values that two phases need."""
-
-DEAR = 4
-"""Operations and loads from which on a value is rather put by than computed again."""
 
 Emitted = tuple[str, tuple[Word, ...], Dim, tuple[int, ...], tuple[int, ...]]
 """Source, words, extent, buffers read, buffers written."""
@@ -83,10 +78,12 @@ class _Loop:
         self.operands = {node: [self.narrow(i) for i in items] for node, items in operands.items()}
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
-        self.ready = _ready(group)
+        self.ready = ready_phases(group)
         self.columns = [node for node, level in group.members.items() if level == "column"]
         self.row_length: str | None = None
-        self.needed, self.put_by = self.plan_phases()
+        self.needed, self.put_by = plan_phases(
+            group, self.operands, self.roots(), self.stores.keys(), self.longest_row()
+        )
 
     def narrow(self, item: Operand) -> Operand:
         """An operand with strides over the merged axes."""
@@ -200,18 +197,20 @@ class _Loop:
         indices: Mapping[Axis, str],
         vector: Axis | None,
     ) -> None:
+        sums = Accumulators(self.writer, self.nest, vector is not None and vector.reduced)
         last = max(self.ready.values(), default=0)
         for phase in range(last + 1):
             self.writer.mark_row()
             self.row_values(phase)
             starts = self.reductions(phase)
-            columns = any(self.ready[n] == phase + 1 for n in self.columns)
-            if not (starts or columns) and not any(self.ready[n] == phase for n in self.full_stores()):
+            if not (starts or self.column_sums(phase)) and not any(
+                self.ready[n] == phase for n in self.full_stores()
+            ):
                 continue
             looped = list(reduced)
             if vector is not None and not vector.reduced and not reduced:
                 looped.append(vector)
-            accumulators = {node: self.start(node) for node in starts}
+            accumulators = {node: sums.start(node) for node in starts}
             self.writer.mark_row()
             depth = self.writer.indent
             for axis in looped:
@@ -222,14 +221,14 @@ class _Loop:
                 if axis is vector:
                     self.writer.line(f"m = below({names[axis]} - j)")
             self.lane_values(phase)
-            across = vector is not None and vector.reduced
             for node, state in accumulators.items():
-                self.accumulate(node, state, across, indices)
+                value, _ = self.nest.value(self.operands[node][0])
+                sums.accumulate(node, state, value, indices[reduced[0]] if reduced else "0")
             self.writer.indent = depth
             self.nest.forget("lane")
             self.writer.mark_row()
             for node, state in accumulators.items():
-                self.finish(node, state, across)
+                sums.finish(node, state)
 
     def full_stores(self) -> list[Node]:
         return [node for node in self.stores if self.group.members[node] == "full"]
@@ -254,36 +253,15 @@ class _Loop:
                 assert isinstance(target, Memory)
                 self.nest.store(self.nest.values[node][0], target)
 
-    def plan_phases(self) -> tuple[list[set[Node]], set[Node]]:
-        """The full members that each phase computes, and those put by for later phases."""
-        needed: list[set[Node]] = []
-        put_by: set[Node] = set()
-        computed: set[Node] = set()
-        row, room = self.longest_row(), CACHE
+    def roots(self) -> list[list[Operand]]:
+        """What each phase must have: the values that it stores or reduces."""
+        found: list[list[Operand]] = []
         for phase in range(max(self.ready.values(), default=0) + 1):
-            roots: list[Operand] = [n for n in self.full_stores() if self.ready[n] == phase]
-            for node in self.reductions(phase):
-                roots += self.operands[node]
-            for node in self.columns:
-                roots += self.operands[node] if self.ready[node] == phase + 1 else []
-            found: set[Node] = set()
-            stack = [item for item in roots if isinstance(item, Node)]
-            while stack:
-                node = stack.pop()
-                if node in found or self.group.members[node] == "kept":
-                    continue
-                if node in put_by:
-                    continue
-                size = 0 if node in self.stores else row * np.dtype(node.dtype).itemsize
-                if node in computed and size <= room and self.is_dear(node, put_by):
-                    put_by.add(node)
-                    room -= size
-                    continue
-                found.add(node)
-                stack.extend(item for item in self.operands[node] if isinstance(item, Node))
-            needed.append(found)
-            computed |= found
-        return needed, put_by
+            wanted: list[Operand] = [n for n in self.full_stores() if self.ready[n] == phase]
+            for node in (*self.reductions(phase), *self.column_sums(phase)):
+                wanted += self.operands[node]
+            found.append(wanted)
+        return found
 
     def longest_row(self) -> int:
         """Elements that a row put by would have; more than the cache has where that is unknown."""
@@ -293,24 +271,8 @@ class _Loop:
         extent = reduced[0].extent
         return extent + LANES if isinstance(extent, int) else CACHE
 
-    def is_dear(self, node: Node, put_by: set[Node]) -> bool:
-        """Whether a value costs more to compute again than to store and to load."""
-        seen: set[Operand] = set()
-        stack: list[Operand] = [node]
-        cost = 0
-        while stack:
-            item = stack.pop()
-            if item in seen:
-                continue
-            seen.add(item)
-            if item in put_by:
-                cost += 1
-            elif isinstance(item, Memory):
-                cost += 1 if item.strides[-1] != 0 else 0
-            elif isinstance(item, Node) and self.group.members[item] == "full":
-                cost += lookup(item.op).flops
-                stack.extend(self.operands[item])
-        return cost > DEAR
+    def column_sums(self, phase: int) -> list[Node]:
+        return [node for node in self.columns if self.ready[node] == phase + 1]
 
     def put_aside(self, node: Node, phase: int) -> None:
         """Keep a value for later phases: in its own buffer if it has one, else on the stack."""
@@ -342,91 +304,11 @@ class _Loop:
                 target = self.stores[node]
                 assert isinstance(target, Memory)
                 self.nest.store(self.nest.values[node][0], target)
-        for node in self.columns:
-            if self.ready[node] == phase + 1:
-                value, _ = self.nest.value(self.operands[node][0])
-                pointer, place = self.column_place(node)
-                text = f"load({pointer}, {place}, m) + {value}"
-                self.writer.line(f"store({pointer}, {place}, {text}, m)")
-
-    def start(self, node: Node) -> tuple[str, ...]:
-        """Accumulators with the neutral value of a reduction."""
-        writer = self.writer
-        name = writer.fresh("a")
-        writer.line(f"{name} = {self.neutral(node)}")
-        if node.op not in ("argmax", "argmin"):
-            return (name,)
-        place = writer.fresh("a")
-        writer.line(f"{place} = i64(-1)")
-        return name, place
-
-    def neutral(self, node: Node) -> str:
-        """What a reduction of nothing gives, in all lanes."""
-        dtype = node.inputs[0].dtype
-        if node.op == "reduce_sum":
-            return f"{LANE_TYPES[dtype]}(0)"
-        least = node.op in ("reduce_min", "argmin")
-        if dtype.startswith("float"):
-            value = np.inf if least else -np.inf
-        else:
-            limits = np.iinfo(dtype)
-            value = limits.max if least else limits.min
-        return self.writer.scalar(Builder().constant(value, dtype))
-
-    def accumulate(
-        self, node: Node, state: tuple[str, ...], across: bool, indices: Mapping[Axis, str]
-    ) -> None:
-        """Take one more vector of values into the accumulators."""
-        writer = self.writer
-        value, _ = self.nest.value(self.operands[node][0])
-        name = state[0]
-        if node.op in ("argmax", "argmin"):
-            place = state[1]
-            axis = next(axis for axis in self.axes if axis.reduced)
-            index = f"i64({indices[axis]})" + (" + lane()" if across else "")
-            sign = ">" if node.op == "argmax" else "<"
-            better = writer.fresh("b")
-            first = f"({place} < i64(0))"
-            text = f"({value} {sign} {name}) | {first}"
-            if node.inputs[0].type.is_float:
-                text += f" | (({value} != {value}) & ({name} == {name}))"
-            writer.line(f"{better} = ({text})" + (" & m" if across else ""))
-            writer.line(f"{name} = select({better}, {value}, {name})")
-            writer.line(f"{place} = select({better}, {index}, {place})")
-            return
-        if across:
-            value = f"select(m, {value}, {self.neutral(node)})"
-        if node.op == "reduce_sum":
-            writer.line(f"{name} = {name} + {value}")
-        else:
-            function = "maximum" if node.op == "reduce_max" else "minimum"
-            writer.line(f"{name} = {function}({name}, {value})")
-
-    def finish(self, node: Node, state: tuple[str, ...], across: bool) -> None:
-        """The reduction's value, and its store."""
-        name = state[0]
-        if node.op in ("argmax", "argmin"):
-            text = self.best_index(node, state) if across else f"maximum({state[1]}, i64(0))"
-        elif across:
-            word = {"reduce_sum": "reduce_add"}.get(node.op, node.op)
-            text = f"{word}({name})"
-        else:
-            text = name
-        self.nest.define(node, "row", text)
-
-    def best_index(self, node: Node, state: tuple[str, ...]) -> str:
-        """The least index among the lanes that hold the best value."""
-        writer, (name, place) = self.writer, state
-        reduce = "reduce_max" if node.op == "argmax" else "reduce_min"
-        best, chosen = writer.fresh("b"), writer.fresh("b")
-        writer.line(f"{name} = select({place} < i64(0), {self.neutral(node)}, {name})")
-        writer.line(f"{best} = {reduce}({name})")
-        match = f"({name} == {best})"
-        if node.inputs[0].type.is_float:
-            match = f"({match} | (({name} != {name}) & ({best} != {best})))"
-        top = self.writer.scalar(Builder().constant(np.iinfo(np.int64).max, "int64"))
-        writer.line(f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))")
-        return f"select({chosen} == {top}, i64(0), {chosen})"
+        for node in self.column_sums(phase):
+            value, _ = self.nest.value(self.operands[node][0])
+            pointer, place = self.column_place(node)
+            text = f"load({pointer}, {place}, m) + {value}"
+            self.writer.line(f"store({pointer}, {place}, {text}, m)")
 
 
 def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:
@@ -441,17 +323,3 @@ def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:
                 continue
         axes.append(Axis(extent, index, reduced))
     return axes
-
-
-def _ready(group: Group) -> dict[Node, int]:
-    """The phase before whose loop each member is known, counting the reductions it waits for."""
-    ready: dict[Node, int] = {}
-    for node in group.members:
-        before = [ready[base] for base in _members(node, group)]
-        after = 1 if lookup(node.op).kind == "reduction" else 0
-        ready[node] = max(before, default=0) + after
-    return ready
-
-
-def _members(node: Node, group: Group) -> list[Node]:
-    return [base for item in node.inputs if (base := resolve(item).base) in group.members]

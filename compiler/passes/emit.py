@@ -54,7 +54,9 @@ def emit(schedule: Schedule) -> Template:
     for source, target in schedule.copies:
         node = inputs[source]
         place = Memory(target, 0, contiguous(squeeze(node.shape)), node.dtype)
-        add(emit_copy(node, schedule.buffer_of, place), "copy", (node.origin.path,), node.type.count)
+        add(
+            emit_copy(node, schedule.buffer_of, place), "copy", (node.origin.path,), node.type.count
+        )
     return Template(
         schedule.graph.name,
         schedule.graph,

@@ -1,7 +1,8 @@
 """Stage "kernels": what the compiler runs, one bullet for each kernel of a gradient step.
 
-An arrow is a value that lies in memory between two kernels; what a kernel keeps to itself is told
-in its tooltip.  This file fuses nothing.
+An arrow is a value that lies in memory between two kernels.  What a kernel keeps to itself, the
+parameters that it reads and the gradients that it writes are told in its tooltip.  This file fuses
+nothing.
 """
 
 from __future__ import annotations
@@ -39,12 +40,18 @@ class _Conversion:
         self.edges: dict[tuple[str, str], Edge] = {}
         self.ids: dict[Value, str] = {}
         self.back: set[str] = set()
+        self.written: dict[Value, list[str]] = {}
+        for name, value in outputs:
+            if name.startswith("∂"):
+                self.written.setdefault(resolve(value).base, []).append(name)
         for value in fusion.graph.inputs:
-            self.input(value)
+            if value.attrs["role"] != "parameter":
+                self.input(value)
         for index, group in enumerate(fusion.groups):
             self.kernel(f"kernel {index}", group)
         for name, value in outputs:
-            self.output(name, value)
+            if not name.startswith("∂"):
+                self.output(name, value)
         self.anchor(fusion.groups)
         self.picture = Picture(title, tuple(self.nodes), tuple(self.edges.values()))
 
@@ -70,12 +77,9 @@ class _Conversion:
 
     def input(self, value: Value) -> None:
         name = value.attrs["name"]
-        kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
         tip = f"{name}: {type_text(value)}\n{value.origin.where}"
-        label = shown_name(name.rsplit("/", 1)[-1])
         self.ids[value] = f"input {name}"
-        side = "parameter" if kind == "parameter" else "main"
-        self.nodes.append(Node(f"input {name}", kind, label, tip, None, side))
+        self.nodes.append(Node(f"input {name}", "observed", shown_name(name), tip))
 
     def kernel(self, name: str, group: Group) -> None:
         back = not any(value in self.forward for value in group.members)
@@ -87,6 +91,9 @@ class _Conversion:
             f"{value.op}: {type_text(value)}  {value.origin.path}".rstrip()
             for value in group.members
         ]
+        reads = (resolve(item).base for value in group.members for item in value.inputs)
+        lines += [f"reads {base.attrs['name']}" for base in dict.fromkeys(reads) if _is_weight(base)]
+        lines += [f"writes {name}" for value in group.members for name in self.written.get(value, [])]
         label = _label(group)
         self.nodes.append(Node(name, "operation", label, "\n".join(lines), phase=phase))
         self.ids.update(dict.fromkeys(group.members, name))
@@ -104,17 +111,14 @@ class _Conversion:
         self.edges.setdefault((start, end), Edge(start, end, style, tooltip=type_text(value)))
 
     def output(self, name: str, value: Value) -> None:
-        back = name.startswith("∂")
-        kind: NodeKind = "value" if back else "cost" if name == "cost" else "computed"
-        label = "C" if name == "cost" else shown_name(name.rsplit("/", 1)[-1])
-        label = f"∂{label.removeprefix('∂')}" if back else label
-        side = "parameter" if back and self.ids[resolve(value).base] in self.back else "main"
-        tip = f"{name}: {type_text(value)}"
-        if back:
-            self.back.add(f"output {name}")
-        phase: Phase = "backward" if back else "forward"
-        self.nodes.append(Node(f"output {name}", kind, label, tip, None, side, phase))
+        kind: NodeKind = "cost" if name == "cost" else "computed"
+        label = "C" if name == "cost" else shown_name(name)
+        self.nodes.append(Node(f"output {name}", kind, label, f"{name}: {type_text(value)}"))
         self.link(resolve(value).base, f"output {name}")
+
+
+def _is_weight(value: Value) -> bool:
+    return value.op == "input" and value.attrs["role"] == "parameter"
 
 
 def _label(group: Group) -> str:

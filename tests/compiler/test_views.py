@@ -74,7 +74,7 @@ def seen(view: View, base: Array) -> Array:
     return as_strided(base.reshape(-1)[evaluate(view.offset, {}) :], shape, strides)
 
 
-@settings(max_examples=20000, deadline=None)
+@settings(max_examples=30000, deadline=None)
 @hypothesis_given(st.data(), st.lists(st.integers(0, 4), max_size=3))
 def test_random_chains_are_numpys(data: st.DataObject, shape: list[int]) -> None:
     base = np.arange(math.prod(shape)).reshape(shape)
@@ -119,6 +119,9 @@ def test_random_chains_are_numpys(data: st.DataObject, shape: list[int]) -> None
         ((4, 3), (3, -1), (2, 2, 3), (6, 3, -1)),
         ((4, 0), (5, 1), (0, 7), (7, 1)),
         ((2, 2), (0, 0), (4,), (0,)),
+        ((3, 1, 2), (2, 6, 1), (2, 3), (3, 1)),
+        ((4, 6), (12, 2), (3, 8), (16, 2)),
+        ((4, 6), (13, 2), (3, 8), None),
     ],
 )
 def test_reshaped_strides(

@@ -98,7 +98,7 @@ def test_parameters_are_views(target: Target) -> None:
     assert not np.array_equal(weight, before)  # it is what the step wrote to
 
     for name in names:
-        program.parameters[name] = 0
+        program.parameters[name] = np.zeros(program.parameters[name].shape)
     program.parameters["net/2/bias"] += [1.0, 3.0]
     np.testing.assert_array_equal(program.run(x=X[:1])["scores"], [[1, 3]])
     weight[...] = 1
