@@ -59,7 +59,7 @@ def count_links(node: Node, batch: str | None, weights: Set[Node]) -> Dim:
     total: Dim = 0
     if node.origin.direction == "backward":
         return 0
-    if node.op == "contract" and weights.intersection(node.inputs):
+    if node.op == "contract" and not weights.isdisjoint(node.inputs):
         total = _halved(contraction_flops(node))
     elif node.op in ("add", "sub", "mul", "div"):
         direct = [item in weights and _base(item).op == "input" for item in node.inputs]

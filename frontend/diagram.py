@@ -34,11 +34,15 @@ from .variable import (
 )
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     import networkx as nx
 
     from .execution import Target
     from .optimizers import Optimizer
     from .program import Program
+    from .summary import Summary
 
 
 class Diagram:
@@ -122,6 +126,7 @@ class Diagram:
         target: Target = "cpu",
         dtype: Any = None,
         seed: int = 0,
+        threads: int | None = None,
     ) -> Program:
         """A program of this diagram.
 
@@ -130,10 +135,12 @@ class Diagram:
             target: "cpu", or "reference" (NumPy: slow, and the definition of what is right).
             dtype: "float32" or "float64" to compute every float in; by default as drawn.
             seed: of the initial parameters and of random draws; the same seed, the same numbers.
+            threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores
+                that this process may use. The numbers do not depend on it.
         """
         from .program import Program
 
-        return Program(self, optimizer, target, dtype, seed)
+        return Program(self, optimizer, target, dtype, seed, threads)
 
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:
@@ -141,6 +148,42 @@ class Diagram:
         from .drawn import drawn_graph
 
         return drawn_graph(self)
+
+    def render(
+        self, path: str | os.PathLike[str], stage: str = "drawn", depth: int | None = 1
+    ) -> Path:
+        """Draw the diagram into a file, and return its path.
+
+        Args:
+            path: a name that ends in .svg or .png.
+            stage: "drawn", as the user drew it; "graph", the primitives it means; "backward", the
+                gradients of its cost under what was drawn; or "kernels", what is run.
+            depth: how many levels of blocks are opened: 1 draws each outermost block as one
+                bullet, 2 also what is in it, None everything.
+
+        Raises:
+            ValueError: another suffix, stage or depth.
+            DiagramError: the stage "backward" of a diagram without a cost.
+            LayoutError: Graphviz is not installed; the message says how to.
+        """
+        from .pictures import write
+        from .pictures.stages import stage_picture
+
+        return write(stage_picture(self, stage, depth), path)
+
+    def summary(self, **sizes: int) -> Summary:
+        """Blocks, shapes, links, free parameters, floating-point operations and memory: a table.
+
+        Args:
+            **sizes: values of named sizes, such as B=64, at which memory is planned; by default
+                for a batch of 1 and of 64.
+
+        Raises:
+            InputError: a size that the diagram does not have.
+        """
+        from .summary import summarise
+
+        return summarise(self, sizes)
 
     def __repr__(self) -> str:
         return (

@@ -36,10 +36,12 @@ class Execution:
         target: Target,
         precision: str | None,
         timings: Timings,
+        threads: int | None = None,
     ) -> None:
         self.name = graph.name
         self.target = target
         self.timings = timings
+        self.threads = threads
         self.expected = list(expected)
         self.outputs = [name for name, _ in graph.outputs]
         self.states = states
@@ -121,7 +123,7 @@ class Execution:
         if self._template is None:
             self._template = compile_kernels(self.graph, self.timings)
         program = self.timings.run("plan_memory", plan_memory, self._template, sizes)
-        return Executor(program, self.states)
+        return Executor(program, self.states, self.threads)
 
     def kernels(self) -> dict[str, str]:
         """Kernel sources by name, of every set of sizes bound so far."""

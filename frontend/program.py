@@ -77,6 +77,8 @@ class Program:
         target: "cpu", or "reference" (NumPy: slow, and what is right).
         dtype: "float32" or "float64" to compute everything in; by default as drawn.
         seed: of the initial parameters and of random draws.
+        threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores
+            that this process may use.
     """
 
     def __init__(
@@ -86,10 +88,12 @@ class Program:
         target: Target = "cpu",
         dtype: Any = None,
         seed: int = 0,
+        threads: int | None = None,
     ) -> None:
         self.diagram = diagram
         self.optimizer = optimizer
         self.target = target
+        self.threads = threads
         self.timings = Timings()
         place = f"compile of '{diagram.name}' ({user_location()})"
         if target not in TARGETS:
@@ -97,6 +101,8 @@ class Program:
         self._precision = None if dtype is None else dtype_name(dtype, place)
         if self._precision not in (None, "float32", "float64"):
             raise DtypeError(f"{place} expects dtype float32 or float64, got {self._precision}")
+        if not (threads is None or (type(threads) is int and threads > 0)):
+            raise InputError(f"{place} expects a number of threads from 1 on, got {threads!r}")
         if not (optimizer is None or callable(getattr(optimizer, "draw", None))):
             raise TypeError(
                 f"{place} expects an optimizer such as dg.Adam(1e-3), got "
@@ -137,7 +143,9 @@ class Program:
         wanted = [*outputs.values(), *(value for _, value in updates)]
         expected = self._expected(wanted)
         graph = self.diagram.lower(outputs, updates, names)
-        return Execution(graph, expected, self.states, self.target, self._precision, self.timings)
+        return Execution(
+            graph, expected, self.states, self.target, self._precision, self.timings, self.threads
+        )
 
     def _draw_step(self) -> Execution:
         """Forward, backward and update, as one graph."""

@@ -131,6 +131,11 @@ class Program:
     buffers: tuple[Buffer, ...]
     arena_bytes: int
 
+    @property
+    def work(self) -> int:
+        """An estimate of a whole run, in operations on one element."""
+        return sum(item.work for item in self.instructions)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -141,9 +141,10 @@ def _divide_by_fill(b: Builder, n: Node) -> Node | None:
     if value is None or value == 0 or not np.isfinite(value):
         return None
     mantissa, _ = np.frexp(value)
-    if abs(mantissa) != 0.5 or not np.isfinite(1 / value):
+    inverse, limits = 1 / float(value), np.finfo(n.dtype)
+    if abs(mantissa) != 0.5 or not limits.tiny <= abs(inverse) <= limits.max:
         return None
-    return b.mul(n.inputs[0], b.fill(1 / value, n.type))
+    return b.mul(n.inputs[0], b.fill(inverse, n.type))
 
 
 def _negated(b: Builder, n: Node) -> Node | None:
@@ -262,6 +263,8 @@ def _sum_of_repeats(b: Builder, n: Node) -> Node | None:
     count: Any = 1
     for axis in repeated:
         count = count * x.shape[axis]
+    if count == 0:
+        return b.fill(0, n.type)
     kept = [axis for axis in range(x.type.rank) if axis not in repeated]
     shape = tuple(x.shape[axis] for axis in kept)
     less = b.broadcast(

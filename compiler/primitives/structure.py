@@ -71,11 +71,12 @@ def _pad(types: Sequence[Type], attrs: Attrs) -> Type:
     for extent, low, inner, result in zip(
         types[0].shape, attrs["low"], attrs["inner"], attrs["shape"], strict=True
     ):
-        least = low + inner * (extent - 1) + 1
-        if isinstance(least, int) and isinstance(result, int) and extent != 0:
-            expect(
-                low >= 0 and least <= result, f"expected at least {least} elements, got {result}"
-            )
+        least = low + inner * (extent - 1) + 1 if extent != 0 else low
+        spare = result - least
+        expect(
+            not (isinstance(low, int) and low < 0) and not (isinstance(spare, int) and spare < 0),
+            f"expected {low} of 0 or more, and at least {least} elements, got {result}",
+        )
         shape.append(result)
     return types[0].with_shape(shape)
 

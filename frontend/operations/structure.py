@@ -182,6 +182,8 @@ def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
     def rule(b: Builder, node: Node) -> Node:
         if len(widths) != node.type.rank:
             raise TypeRuleError(f"expects {node.type.rank} pairs of widths, not {len(widths)}")
+        if any(width < 0 for pair in widths for width in pair):
+            raise TypeRuleError(f"expects widths of 0 or more, not {list(widths)}: use a slice")
         shape = tuple(n + low + high for n, (low, high) in zip(node.shape, widths, strict=True))
         low = tuple(low for low, _ in widths)
         return b.pad(node, low=low, inner=(1,) * node.type.rank, shape=shape)

@@ -1,4 +1,7 @@
-"""Pictures of diagrams and graphs: ``Picture``, and ``write`` that draws it. Knows no compiler."""
+"""Pictures of diagrams and graphs: ``Picture``, and ``write`` that draws it.
+
+``stages`` makes pictures of a diagram; all that draws them knows pictures alone, and no compiler.
+"""
 
 from .export import to_png, to_svg, write
 from .layout import LayoutError

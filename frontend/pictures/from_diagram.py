@@ -58,9 +58,9 @@ class Conversion:
         self.functions = {
             node: data
             for node, data in self.data.items()
-            if "opens" in data and node not in self.opened and self.reached(data["path"])
+            if "opens" in data and node not in self.opened and self._reached(data["path"])
         }
-        self.costs = self.find_costs()
+        self.costs = self._find_costs()
         self.numbers: dict[str, str] = {}  # scalars that are told within a bullet
         self.readers: dict[str, list[str]] = {}
         self.makers: dict[str, str] = {}
@@ -69,19 +69,19 @@ class Conversion:
                 self.readers.setdefault(node, []).append(function)
             for node in graph.successors(function):
                 self.makers[node] = function
-        self.fold_numbers()
+        self._fold_numbers()
         self.circle_of: dict[str, str] = {}  # a variable's node -> the circle it is part of
         self.circles: dict[str, list[str]] = {}
-        self.collect()
-        self.links = list(dict.fromkeys(self.edges()))
-        self.order = self.in_order()
+        self._collect()
+        self.links = list(dict.fromkeys(self._edges()))
+        self.order = self._in_order()
         self.text: dict[str, str] = {}
-        self.name_circles()
+        self._name_circles()
 
-    def reached(self, path: Iterable[str]) -> bool:
+    def _reached(self, path: Iterable[str]) -> bool:
         return all(block in self.opened for block in path)
 
-    def find_costs(self) -> set[str]:
+    def _find_costs(self) -> set[str]:
         """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
         found = {node for node, data in self.functions.items() if data["kind"] == "cost"}
         cost = self.graph.graph["cost"]
@@ -89,7 +89,7 @@ class Conversion:
             found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
         return found
 
-    def fold_numbers(self) -> None:
+    def _fold_numbers(self) -> None:
         """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
         for node, readers in self.readers.items():
             if any(self.functions[reader]["opens"] for reader in readers):
@@ -101,42 +101,41 @@ class Conversion:
                 self.numbers[node] = self.functions[maker]["name"].split(" ", 1)[1]
                 del self.functions[maker]
 
-    def collect(self) -> None:
+    def _collect(self) -> None:
         """Which variables are drawn, and which parameters are one circle together."""
         together: dict[tuple[str, ...], str] = {}
         for node, data in self.data.items():
             if "opens" in data or node in self.numbers:
                 continue
             readers, maker = self.readers.get(node, []), self.makers.get(node)
-            if not readers and not (data["output"] and self.reached(data["path"])):
-                if maker is None or self.only_result(maker) != node:
-                    continue
-            if maker in self.costs:
+            returned = data["output"] and self._reached(data["path"])
+            alone = maker is not None and self._only_result(maker) == node
+            if maker in self.costs or not (readers or returned or alone):
                 continue
             circle = node
-            if data["kind"] == "parameter" and self.implicit(data, readers):
+            if data["kind"] == "parameter" and self._implicit(data, readers):
                 circle = together.setdefault(tuple(readers), node)
             self.circle_of[node] = circle
             self.circles.setdefault(circle, []).append(node)
 
-    def only_result(self, maker: str) -> str | None:
+    def _only_result(self, maker: str) -> str | None:
         """The first result of a function whose results are all unused, so that one is drawn."""
         results = list(self.graph.successors(maker))
         used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
         return None if used else results[0]
 
-    def implicit(self, data: dict[str, Any], readers: Sequence[str]) -> bool:
+    def _implicit(self, data: dict[str, Any], readers: Sequence[str]) -> bool:
         """Whether a parameter belongs to blocks that are drawn as bullets, and so is just "w"."""
         blocks = [self.functions[reader]["opens"] for reader in readers]
         return data["variable"].owner is not None and bool(blocks) and all(blocks)
 
-    def name_circles(self) -> None:
+    def _name_circles(self) -> None:
         hidden, weights = [], []
         for circle in self.order:
             if circle in self.functions:
                 continue
             data = self.data[circle]
-            if data["kind"] == "parameter" and self.implicit(data, self.readers.get(circle, [])):
+            if data["kind"] == "parameter" and self._implicit(data, self.readers.get(circle, [])):
                 weights.append(circle)
             elif data["kind"] == "constant" and data["name"] is None:
                 value = data["variable"].value
@@ -152,7 +151,7 @@ class Conversion:
             symbols = series(letters, len(circles), taken)
             self.text.update(zip(circles, symbols, strict=True))
 
-    def in_order(self) -> list[str]:
+    def _in_order(self) -> list[str]:
         """Circles and functions, each after what it is computed from."""
         import networkx as nx
 
@@ -163,14 +162,15 @@ class Conversion:
         return list(nx.lexicographical_topological_sort(flow, key=place.__getitem__))
 
     def picture(self) -> Picture:
+        """The picture of all that was found."""
         nodes = [
-            self.bullet(node) if node in self.functions else self.circle(node)
+            self._bullet(node) if node in self.functions else self._circle(node)
             for node in self.order
         ]
         title = self.graph.graph["name"]
-        return Picture(title, tuple(nodes), tuple(self.links), tuple(self.frames()))
+        return Picture(title, tuple(nodes), tuple(self.links), tuple(self._frames()))
 
-    def circle(self, circle: str) -> Node:
+    def _circle(self, circle: str) -> Node:
         members = [self.data[node] for node in self.circles[circle]]
         data = members[0]
         readers = self.readers.get(circle, [])
@@ -182,10 +182,10 @@ class Conversion:
             self.text[circle],
             "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
             path[-1] if path and data["kind"] != "observed" else None,
-            "parameter" if self.beside(circle, data, readers) else "main",
+            "parameter" if self._beside(circle, data, readers) else "main",
         )
 
-    def beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
+    def _beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
         """Whether a variable enters its reader from below: weights, and the target of a cost."""
         if data["kind"] in ("parameter", "constant"):
             return True
@@ -199,19 +199,20 @@ class Conversion:
         return bool(others) and all(link["captured"] for link in links)
 
     def type_line(self, node: str) -> str:
+        """A variable with its type, for tooltips."""
         data = self.data[node]
         name = data["output"] or (node if data["kind"] in ("observed", "parameter") else "")
         name = name or data["name"] or self.text[self.circle_of[node]]
         return f"{name}: {type_text(data)}"
 
-    def bullet(self, function: str) -> Node:
+    def _bullet(self, function: str) -> Node:
         data = self.functions[function]
         path = data["path"]
         return Node(
             function,
             "cost" if function in self.costs else "function",
-            self.label(function),
-            self.function_lines(function),
+            self._label(function),
+            self._function_lines(function),
             path[-1] if path else None,
         )
 
@@ -225,28 +226,28 @@ class Conversion:
         """What a function is called without its arguments."""
         data = self.functions[function]
         if data["name"] == "gradient":
-            return self.label(function)
+            return self._label(function)
         return shown_name(block_name(data)) if data["opens"] else operator_name(data["name"])
 
-    def label(self, function: str) -> str:
+    def _label(self, function: str) -> str:
         data = self.functions[function]
         arguments, fixed = [], []
         links = self.graph.in_edges(function, data="argument")
         for node, _, _ in sorted(links, key=lambda link: link[2]):
-            arguments.append(self.argument(node))
+            arguments.append(self._argument(node))
             fixed.append(node in self.numbers)
-        if data["opens"] or function in self.costs and data["kind"] == "cost":
+        if data["opens"] or (function in self.costs and data["kind"] == "cost"):
             return applied(shown_name(block_name(data)), arguments)
         return operation(data["name"], arguments, fixed)
 
-    def argument(self, node: str) -> str:
+    def _argument(self, node: str) -> str:
         if node in self.numbers:
             return self.numbers[node]
         if node in self.circle_of:
             return self.text[self.circle_of[node]]
         return "C"  # the only variables without a circle are costs
 
-    def function_lines(self, function: str) -> str:
+    def _function_lines(self, function: str) -> str:
         data = self.functions[function]
         application = data["application"]
         block = getattr(application, "block", None)
@@ -265,7 +266,7 @@ class Conversion:
             lines.append(f"{count:,} parameter{'s' if count > 1 else ''}")
         return "\n".join([*lines, data["where"]])
 
-    def edges(self) -> Iterable[Edge]:
+    def _edges(self) -> Iterable[Edge]:
         for source, target in self.graph.edges():
             if target in self.functions and source not in self.numbers:
                 tip = type_text(self.data[source])
@@ -276,9 +277,9 @@ class Conversion:
             elif source in self.functions and self.circle_of.get(target) == target:
                 yield Edge(source, target, tooltip=type_text(self.data[target]))
 
-    def frames(self) -> Iterable[Cluster]:
+    def _frames(self) -> Iterable[Cluster]:
         for block, data in self.opened.items():
-            if self.reached(data["path"]):
+            if self._reached(data["path"]):
                 parent = data["path"][-1] if data["path"] else None
                 yield Cluster(block, shown_name(block_name(data)), "block", parent)
 

@@ -90,7 +90,9 @@ class _Conversion:
     def picture(self) -> Picture:
         front = self.forward.picture()
         back = [self.circle(c, m) for c, m in self.circles().items()]
-        back += [self.bullet(function) for function in self.forward.functions if function in self.bullets]
+        back += [
+            self.bullet(function) for function in self.forward.functions if function in self.bullets
+        ]
         edges: dict[tuple[str, str], Edge] = {}
         for edge in (*front.edges, *self.flow(), *self.residuals()):
             edges.setdefault((edge.source, edge.target), edge)
@@ -107,9 +109,7 @@ class _Conversion:
         return found
 
     def circle(self, circle: str, members: list[str]) -> Node:
-        lines = [
-            f"∂{self.forward.type_line(node)}" for node in members
-        ]
+        lines = [f"∂{self.forward.type_line(node)}" for node in members]
         side = "parameter" if self.forward.data[circle]["kind"] == "parameter" else "main"
         text = "∂" + self.forward.text[circle]
         return Node(f"∂{circle}", "value", text, "\n".join(lines), None, side, "backward")  # type: ignore[arg-type]
@@ -166,7 +166,5 @@ class _Conversion:
             made, origin = made + 1, origin.forward.origin
         if made <= sweeps:
             return self.forward.visible(value.origin.path)
-        drawn = [
-            node for node, data in self.forward.data.items() if data.get("name") == "gradient"
-        ]
+        drawn = [node for node, data in self.forward.data.items() if data.get("name") == "gradient"]
         return self.forward.visible(drawn[min(made - sweeps, len(drawn)) - 1]) if drawn else None

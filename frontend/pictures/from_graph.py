@@ -15,7 +15,7 @@ from ...compiler.graph import Node as Value
 from ...compiler.graph import topological
 from ..variable import shape_text
 from .from_diagram import block_name, type_text
-from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
+from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
 from .symbols import INFIX, number, primitive, shown_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def from_graph(
             need.
         depth: how many levels of blocks get a frame; None for all.
     """
-    return _Conversion(title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth).picture
+    return _Conversion(
+        title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth
+    ).picture
 
 
 class _Conversion:
@@ -63,7 +65,7 @@ class _Conversion:
         self.frames: dict[str, Cluster] = {}
         first = [*outputs.values(), *([cost] if cost is not None else [])]
         self.forward = set(topological(first))
-        self.outputs = {value: name for name, value in reversed(outputs.items())}
+        self.outputs = {value: name for name, value in reversed(list(outputs.items()))}
         order = list(topological([*first, *gradients.values()]))
         for value in order:
             self.add(value)
@@ -111,14 +113,16 @@ class _Conversion:
         if value in self.outputs:
             output = self.outputs[value]
             tip = f"{output}: {type_text(value)}"
-            self.end(Node(f"output {output}", "computed", shown_name(output), tip), value, "forward")
+            self.end(
+                Node(f"output {output}", "computed", shown_name(output), tip), value, "forward"
+            )
             self.ids[value] = f"output {output}"
 
     def input(self, name: str, value: Value) -> None:
         kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
         label = shown_name(value.attrs["name"].rsplit("/", 1)[-1])
         tip = f"{value.attrs['name']}: {type_text(value)}\n{value.origin.where}"
-        side = "parameter" if kind == "parameter" else "main"
+        side: Side = "parameter" if kind == "parameter" else "main"
         data = self.drawn.get(value.attrs["name"], {})
         frame = self.framed(data.get("path", ()), False) if kind == "parameter" else None
         self.nodes.append(Node(name, kind, label, tip, frame, side))
@@ -231,5 +235,3 @@ def _subscripts(attrs: Mapping[str, Any]) -> str:
     for key in ("a", "b", "out"):
         texts.append("".join(letters.setdefault(k, chr(97 + len(letters))) for k in attrs[key]))
     return f"{texts[0]},{texts[1]}->{texts[2]}"
-
-

@@ -92,8 +92,12 @@ class _Conversion:
             for value in group.members
         ]
         reads = (resolve(item).base for value in group.members for item in value.inputs)
-        lines += [f"reads {base.attrs['name']}" for base in dict.fromkeys(reads) if _is_weight(base)]
-        lines += [f"writes {name}" for value in group.members for name in self.written.get(value, [])]
+        lines += [
+            f"reads {base.attrs['name']}" for base in dict.fromkeys(reads) if _is_weight(base)
+        ]
+        lines += [
+            f"writes {name}" for value in group.members for name in self.written.get(value, [])
+        ]
         label = _label(group)
         self.nodes.append(Node(name, "operation", label, "\n".join(lines), phase=phase))
         self.ids.update(dict.fromkeys(group.members, name))

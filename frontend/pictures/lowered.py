@@ -59,8 +59,8 @@ def lower_drawn(
         assert diagram.cost is not None
         cost = work.nodes[diagram.cost]
         for node in gradients:
-            found = Builder(Origin("", diagram.where)).gradient(cost, work.nodes[variables[node]])
-            outputs.append((f"gradient {node}", found))
+            slope = Builder(Origin("", diagram.where)).gradient(cost, work.nodes[variables[node]])
+            outputs.append((f"gradient {node}", slope))
     graph = prepare(Graph(diagram.name, tuple(work.inputs), tuple(outputs)))
     found = dict(graph.outputs)
     return Lowered(

@@ -1,9 +1,8 @@
 """The stages at which a diagram can be drawn: one table, a picture from each.
 
-    drawn      what the user drew
-    graph      what it means: the graph of primitives, simplified
-    backward   the gradients of the cost, under what was drawn
-    kernels    what is run: the graph with its gradients, fused
+``drawn`` is what the user drew; ``graph`` what it means, the simplified graph of primitives;
+``backward`` the gradients of the cost, under what was drawn; ``kernels`` what is run: the graph
+with its gradients, fused.
 """
 
 from __future__ import annotations

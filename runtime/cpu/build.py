@@ -36,7 +36,7 @@ def build_kernel(source: str, symbol: str) -> bytes:
 def _entered(text: str, inner: str, symbol: str) -> str:
     """Add the function that is called from outside: Numba's takes two arguments more."""
     return f"""{text}
-define void @{symbol}(ptr %args, i64 %lo, i64 %hi) {{
+define void @{symbol}(ptr %args, i64 %lo, i64 %hi, ptr %space) {{
   %result = alloca ptr
   call i32 @"{inner}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi)
   ret void

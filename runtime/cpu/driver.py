@@ -5,8 +5,10 @@ calls and the processor's floating-point mode, which kernel text has no words fo
 nothing, calls no Python, and leaves the mode as it found it.
 
     run(header, arrays)
-        header   int64[5]: instructions, their table, moves, their table, offset of an array's data
-        table    four words per instruction: kernel, row, extent, address of its check or 0
+        header   int64[6]: instructions, their table, moves, their table, offset of an array's data,
+                 the address of memory that kernels may use while they run
+        table    a cache line per instruction: kernel, row, extent, address of its check or 0, and
+                 what `walk` needs to share it: indices of a chunk, chunks, what it waits for
         moves    three words each: the address of the word to set, the array's number, an offset
         returns  the number of the instruction whose check failed, or -1
         arrays   a Python tuple of NumPy arrays, or (offset -1) the address of their addresses
@@ -23,7 +25,7 @@ from ..program import HOLDS
 from . import host
 from .build import build_text
 
-HEADER, INSTRUCTION, MOVE = 5, 4, 3
+HEADER, INSTRUCTION, MOVE = 6, 8, 3
 
 _FLUSH = {"x86": 0x8040, "aarch64": 1 << 24}
 """Flush to zero and denormals are zero (x86 MXCSR); flush to zero (AArch64 FPCR)."""
@@ -65,12 +67,9 @@ define internal i64 @get_mode() alwaysinline { ret i64 0 }
 define internal void @set_mode(i64 %w) alwaysinline { ret void }
 """
 
-_RUN = """
-define i64 @SYMBOL(ptr %header, ptr %arrays) {
+_PLACE = """
+define internal void @place(ptr %header, ptr %arrays) alwaysinline {
 start:
-  %count = load i64, ptr %header
-  %table.p = getelementptr i64, ptr %header, i64 1
-  %table = load ptr, ptr %table.p
   %moves.p = getelementptr i64, ptr %header, i64 2
   %moves = load i64, ptr %moves.p
   %move.table.p = getelementptr i64, ptr %header, i64 3
@@ -114,6 +113,19 @@ place:
   br i1 %m.more, label %move, label %moved
 
 moved:
+  ret void
+}
+"""
+
+_RUN = """
+define i64 @SYMBOL(ptr %header, ptr %arrays) {
+start:
+  %count = load i64, ptr %header
+  %table.p = getelementptr i64, ptr %header, i64 1
+  %table = load ptr, ptr %table.p
+  %space.p = getelementptr i64, ptr %header, i64 5
+  %space = load ptr, ptr %space.p
+  call void @place(ptr %header, ptr %arrays)
   %mode = call i64 @get_mode()
   %flush = or i64 %mode, FLUSH
   call void @set_mode(i64 %flush)
@@ -121,15 +133,15 @@ moved:
   br i1 %any, label %step, label %done
 
 step:
-  %i = phi i64 [ 0, %moved ], [ %i.next, %next ]
-  %i.0 = mul i64 %i, 4
+  %i = phi i64 [ 0, %start ], [ %i.next, %next ]
+  %i.0 = shl i64 %i, 3
   %kernel.p = getelementptr i64, ptr %table, i64 %i.0
   %kernel = load ptr, ptr %kernel.p
   %row.p = getelementptr i64, ptr %kernel.p, i64 1
   %row = load ptr, ptr %row.p
   %extent.p = getelementptr i64, ptr %kernel.p, i64 2
   %extent = load i64, ptr %extent.p
-  call void %kernel(ptr %row, i64 0, i64 %extent)
+  call void %kernel(ptr %row, i64 0, i64 %extent, ptr %space)
   %check.p = getelementptr i64, ptr %kernel.p, i64 3
   %check = load ptr, ptr %check.p
   %checks = icmp ne ptr %check, null
@@ -146,24 +158,32 @@ next:
   br i1 %more, label %step, label %done
 
 done:
-  %failed = phi i64 [ -1, %moved ], [ %i, %look ], [ -1, %next ]
+  %failed = phi i64 [ -1, %start ], [ %i, %look ], [ -1, %next ]
   call void @set_mode(i64 %mode)
   ret i64 %failed
 }
 """
 
 
+def floating_point_mode() -> tuple[str, int]:
+    """LLVM text of `get_mode` and `set_mode`, and the bits of the mode that flush denormals."""
+    if host.is_x86():
+        return _X86, _FLUSH["x86"]
+    if host.is_aarch64():
+        return _AARCH64, _FLUSH["aarch64"]
+    return _OTHER, 0
+
+
+def placement() -> str:
+    """LLVM text of `place`, which sets the words that move from call to call."""
+    return _PLACE.replace("ITEMS", str(tuple.__basicsize__))
+
+
 def text() -> str:
     """The driver's LLVM text for this processor; the symbol is still to be filled in."""
-    if host.is_x86():
-        mode, flush = _X86, _FLUSH["x86"]
-    elif host.is_aarch64():
-        mode, flush = _AARCH64, _FLUSH["aarch64"]
-    else:
-        mode, flush = _OTHER, 0
-    run = _RUN.replace("FLUSH", str(flush)).replace("ITEMS", str(tuple.__basicsize__))
-    run = run.replace("HOLDS", str(HOLDS))
-    return mode + run
+    mode, flush = floating_point_mode()
+    run = _RUN.replace("FLUSH", str(flush)).replace("HOLDS", str(HOLDS))
+    return mode + placement() + run
 
 
 def build_driver(source: str, symbol: str) -> bytes:

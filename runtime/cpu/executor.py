@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,24 +17,42 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Address, Buffer, CheckFailedError, Program, Routine
-from . import driver, gemm
+from . import driver, gemm, walk
 from .build import build_kernel
 from .natives import Native, Request, obtain
+from .team import MOST, Team, aligned, default_threads, team
 
 Array = npt.NDArray[Any]
 
-_ALIGNMENT = 64
 _WRAP = 1 << 64
+
+SHARE_WORK = 100_000
+"""Operations (about 15 us) from which on one more thread helps."""
+
+WAKE_WORK = 400_000
+"""Operations (about 60 us) from which on it pays to wake a helper that sleeps."""
 
 
 class Executor:
-    """Runs one program; safe to call from several threads, one call at a time."""
+    """Runs one program; safe to call from several threads, one call at a time.
 
-    def __init__(self, program: Program, states: Mapping[str, Array]) -> None:
+    Args:
+        program: what to run.
+        states: an array for each state buffer, by name.
+        threads: how many may share a step; by default `$DIAGRAD_THREADS` or the cores at hand.
+            Small programs use one.  The results are the same, bit for bit.
+    """
+
+    def __init__(
+        self, program: Program, states: Mapping[str, Array], threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads expects a number from 1 on, got {threads}")
         self.program = program
+        self.threads = useful_threads(program, threads or default_threads())
         self._free: list[object] = [object()]
         self._natives = self._build(program)
-        self._arena = _aligned(program.arena_bytes)
+        self._arena = aligned(program.arena_bytes)
         self._constants: dict[int, Array] = {}
         self._states: dict[str, Array] = {}
         self._scalars: dict[int, Array] = {}
@@ -42,19 +61,37 @@ class Executor:
         self._fill_tables(program)
         self.rebind_states(states)
         self._data_offset = driver.data_offset()
-        self._header = np.array(
-            [
-                len(program.instructions),
-                self._table.ctypes.data,
-                len(self._moves),
-                self._moves.ctypes.data,
-                self._data_offset,
-            ],
-            dtype=np.int64,
+        self._header = aligned(8 * walk.JOB).view(np.int64)
+        self._header[: driver.HEADER - 1] = (
+            len(program.instructions),
+            self._table.ctypes.data,
+            len(self._moves),
+            self._moves.ctypes.data,
+            self._data_offset,
         )
+        if self.threads > 1:
+            self._share()
         native = driver.prototype(self._data_offset >= 0)(self._natives["driver"].address)
         self._run = native
         self._header_address = ctypes.c_void_p(self._header.ctypes.data)
+
+    def _share(self) -> None:
+        """Hire helpers, and fill the words with which they find their work."""
+        helpers, job = team(), self._header
+        counters = aligned(8 * walk.COUNTER * len(self.program.instructions))
+        held = {
+            "counters": counters.ctypes.data,
+            "mailboxes": helpers.mailboxes.ctypes.data,
+            "helpers": helpers.hire(self.threads - 1),
+            "wake": self.program.work >= WAKE_WORK,
+            "calls": helpers.calls.ctypes.data,
+            "spins": helpers.spins // 10,
+        }
+        for name, value in held.items():
+            job[walk.field(name)] = value
+        # A helper may still look at these when the executor goes.
+        kept = (job, self._table, self._words, counters)
+        weakref.finalize(self, _retire, helpers, job.ctypes.data, kept).atexit = False
 
     @property
     def report(self) -> list[tuple[str, str, str, float]]:
@@ -70,7 +107,10 @@ class Executor:
         }
         for name in routines:
             requests[f"routine {name}"] = Request(name, name, gemm.build_routine)
-        requests["driver"] = Request("driver", driver.text(), driver.build_driver)
+        if self.threads > 1:
+            requests["driver"] = Request("driver", walk.lead_text(), walk.build_walk)
+        else:
+            requests["driver"] = Request("driver", driver.text(), driver.build_driver)
         return dict(zip(requests, obtain(list(requests.values())), strict=True))
 
     def _place_buffers(self, program: Program) -> None:
@@ -102,15 +142,21 @@ class Executor:
     def _fill_tables(self, program: Program) -> None:
         count = sum(len(i.words) for i in program.instructions)
         self._words = np.zeros(max(1, count), dtype=np.int64)
-        self._table = np.zeros((len(program.instructions), driver.INSTRUCTION), dtype=np.int64)
+        rows = len(program.instructions)
+        table = aligned(8 * driver.INSTRUCTION * rows).view(np.int64)
+        self._table = table.reshape(rows, driver.INSTRUCTION)
         self._state_words: list[tuple[int, int, int]] = []
         base, position = self._words.ctypes.data, 0
         moves = []
-        for row, instruction in zip(self._table, program.instructions, strict=True):
+        for number, (row, instruction) in enumerate(
+            zip(self._table, program.instructions, strict=True)
+        ):
             kernel = self._natives[f"kernel {instruction.kernel}"].address
             row[:3] = kernel, base + 8 * position, instruction.extent
             if instruction.check is not None:
                 row[3] = self._address(instruction.check)
+            wait = number if instruction.wait is None else instruction.wait
+            row[4:7] = instruction.chunk or instruction.extent, instruction.chunks, wait
             for word in instruction.words:
                 if isinstance(word, Routine):
                     self._words[position] = self._natives[f"routine {word.name}"].address
@@ -202,10 +248,19 @@ class Executor:
                 time.sleep(1e-5)
 
 
-def _aligned(nbytes: int) -> Array:
-    raw = np.zeros(nbytes + _ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + nbytes]
+def useful_threads(program: Program, threads: int) -> int:
+    """How many of them are worth their while: one for a small program."""
+    shared = sum(item.work for item in program.instructions if item.chunks > 1)
+    if shared < SHARE_WORK:
+        return 1
+    most = sum(item.chunks for item in program.instructions)
+    return max(1, min(threads, most, shared // SHARE_WORK + 1, MOST + 1))
+
+
+def _retire(helpers: Team, job: int, kept: tuple[Array, ...]) -> None:
+    """Wait until no helper looks at `kept` any more: they leave a finished step by themselves."""
+    while helpers.busy_with(job):
+        time.sleep(0)
 
 
 def _signed(word: int) -> int:

@@ -1,0 +1,30 @@
+"""What every peer gives the measuring process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass
+class Job:
+    """A workload, ready to run in one system.
+
+    step    makes one step and waits for its result
+    many    makes n steps one after another and waits once, at the end
+    result  numbers that every peer must agree on, from the state that the steps so far have left
+    """
+
+    step: Callable[[], object]
+    many: Callable[[int], None]
+    result: Callable[[], list[float]]
+
+
+def repeated(step: Callable[[], object]) -> Callable[[int], None]:
+    """`many` for a system whose every step is waited for."""
+
+    def many(count: int) -> None:
+        for _ in range(count):
+            step()
+
+    return many

@@ -1,0 +1,115 @@
+"""diagrad."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+import diagrad as dg
+
+from ..workloads import MLP, MLP_SMALL, Arrays
+from .common import Job, repeated
+
+
+def build(name: str, arrays: Arrays) -> Job:
+    """The workload as a compiled diagram."""
+    if name.startswith("matmul"):
+        return _matmul(arrays)
+    return {
+        "mlp": lambda: _dense(arrays, MLP, dg.relu),
+        "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),
+        "pointwise": lambda: _pointwise(arrays),
+        "optimizer": lambda: _optimizer(arrays),
+        "softmax_ce": lambda: _softmax_ce(arrays),
+    }[name]()
+
+
+def _training(program: dg.Program, inputs: Arrays) -> Job:
+    costs: list[float] = []
+
+    def step() -> float:
+        cost = program.step(**inputs)
+        if len(costs) < 5:
+            costs.append(cost)
+        return cost
+
+    return Job(step, repeated(step), lambda: costs[:5])
+
+
+def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: object) -> Job:
+    layers: list[object] = []
+    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        layers += [dg.Linear(rows, columns, name=f"l{i}"), activation]
+    net = dg.Chain(*layers[:-1], name="net")  # type: ignore[arg-type]  # blocks and functions
+    x = dg.observed("x", ("B", sizes[0]))
+    y = dg.observed("y", ("B",), dtype=dg.int32)
+    scores = net(x)
+    diagram = dg.Diagram("dense", {"scores": scores}, dg.cross_entropy(scores, y))
+    program = diagram.compile(dg.SGD(0.01))
+    for name in program.parameters:
+        layer, kind = name.split("/")[-2:]
+        program.parameters[name] = arrays[("w" if kind == "weight" else "b") + layer[1:]]
+    return _training(program, {"x": arrays["x"], "y": arrays["y"]})
+
+
+def _pointwise(arrays: Arrays) -> Job:
+    x = dg.observed("x", ("R", 1024))
+    a = dg.parameter("a", (1024,), arrays["a"])
+    b = dg.parameter("b", (1024,), arrays["b"])
+    h = dg.gelu(x * a + b)
+    centred = h - h.mean(-1, keepdims=True)
+    normal = centred * dg.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+    cost = dg.mean(normal * dg.sigmoid(x))
+    gx, ga, gb = dg.gradient(cost, [x, a, b])
+    program = dg.Diagram("pointwise", {"c": cost, "x": gx, "a": ga, "b": gb}).compile()
+    inputs = {"x": arrays["x"]}
+    held: dict[str, np.ndarray] = {}
+
+    def step() -> object:
+        held.update(program.run(**inputs))
+        return held
+
+    return Job(step, repeated(step), lambda: [float(np.abs(held[k]).sum()) for k in "cxab"])
+
+
+def _optimizer(arrays: Arrays) -> Job:
+    pairs = len(arrays) // 2
+    parameters = [dg.parameter(f"p{i}", arrays[f"p{i}"].shape, arrays[f"p{i}"]) for i in range(pairs)]
+    terms = [dg.sum(p * dg.constant(arrays[f"g{i}"])) for i, p in enumerate(parameters)]
+    cost = terms[0]
+    for term in terms[1:]:
+        cost = cost + term
+    return _training(dg.Diagram("optimizer", cost=cost).compile(dg.Adam(1e-3)), {})
+
+
+def _softmax_ce(arrays: Arrays) -> Job:
+    z = dg.observed("z", ("B", 1000))
+    y = dg.observed("y", ("B",), dtype=dg.int32)
+    cost = dg.cross_entropy(z, y)
+    program = dg.Diagram("softmax_ce", {"c": cost, "g": dg.gradient(cost, z)}).compile()
+    held: dict[str, np.ndarray] = {}
+
+    def step() -> object:
+        held.update(program.run(**arrays))
+        return held
+
+    return Job(step, repeated(step), lambda: [float(np.abs(held[k]).sum()) for k in "cg"])
+
+
+def _matmul(arrays: Arrays) -> Job:
+    a = dg.observed("a", arrays["a"].shape)
+    b = dg.observed("b", arrays["b"].shape)
+    program = dg.Diagram("matmul", {"c": a @ b}).compile()
+    held: dict[str, np.ndarray] = {}
+
+    def step() -> object:
+        held.update(program.run(**arrays))
+        return held
+
+    return Job(step, repeated(step), lambda: [float(np.abs(held["c"]).sum())])
+
+
+def set_threads(threads: int) -> None:
+    """Use this many threads; called before anything is built."""
+    os.environ["DIAGRAD_THREADS"] = str(threads)

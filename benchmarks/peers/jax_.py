@@ -1,0 +1,161 @@
+"""JAX: one jitted function a step, parameters donated."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from ..workloads import MLP, MLP_SMALL, Arrays
+from .common import Job
+
+
+def build(name: str, arrays: Arrays) -> Job:
+    """The workload as a jitted function."""
+    if name.startswith("matmul"):
+        return _function(lambda jnp: jnp.matmul, [arrays["a"], arrays["b"]])
+    return {
+        "mlp": lambda: _dense(arrays, MLP, "relu"),
+        "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),
+        "pointwise": lambda: _pointwise(arrays),
+        "optimizer": lambda: _optimizer(arrays),
+        "softmax_ce": lambda: _softmax_ce(arrays),
+    }[name]()
+
+
+def _training(update: Any, state: Any, *inputs: Any) -> Job:
+    import jax
+
+    run = jax.jit(update, donate_argnums=0)
+    inputs = tuple(jax.device_put(i) for i in inputs)
+    held = [jax.device_put(state), None]
+    costs: list[float] = []
+
+    def launch() -> Any:
+        held[0], cost = run(held[0], *inputs)
+        return cost
+
+    def step() -> float:
+        value = float(launch())
+        if len(costs) < 5:
+            costs.append(value)
+        return value
+
+    def many(count: int) -> None:
+        for _ in range(count):
+            cost = launch()
+        jax.block_until_ready((held[0], cost))
+
+    return Job(step, many, lambda: costs[:5])
+
+
+def _cross_entropy(scores: Any, y: Any) -> Any:
+    import jax.numpy as jnp
+    from jax.nn import logsumexp
+
+    return (logsumexp(scores, -1) - jnp.take_along_axis(scores, y[:, None], 1)[:, 0]).mean()
+
+
+def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
+    import jax
+    import jax.numpy as jnp
+
+    count = len(sizes) - 1
+    act = jax.nn.relu if activation == "relu" else jnp.tanh
+
+    def cost_of(parameters: Any, x: Any, y: Any) -> Any:
+        for i in range(count):
+            x = x @ parameters[2 * i] + parameters[2 * i + 1]
+            x = act(x) if i < count - 1 else x
+        return _cross_entropy(x, y)
+
+    def update(parameters: Any, x: Any, y: Any) -> Any:
+        cost, slopes = jax.value_and_grad(cost_of)(parameters, x, y)
+        return [p - 0.01 * g for p, g in zip(parameters, slopes, strict=True)], cost
+
+    state = [arrays[f"{k}{i}"] for i in range(count) for k in "wb"]
+    return _training(update, state, arrays["x"], arrays["y"])
+
+
+def _function(make: Any, inputs: list[Any]) -> Job:
+    import jax
+    import jax.numpy as jnp
+
+    run = jax.jit(make(jnp))
+    values = [jax.device_put(i) for i in inputs]
+    held: list[Any] = []
+
+    def step() -> None:
+        result = run(*values)
+        held[:] = list(result) if isinstance(result, tuple) else [result]
+        jax.block_until_ready(held)
+
+    def many(count: int) -> None:
+        for _ in range(count):
+            result = run(*values)
+        jax.block_until_ready(result)
+
+    return Job(step, many, lambda: [float(np.abs(np.asarray(v)).sum()) for v in held])
+
+
+def _pointwise(arrays: Arrays) -> Job:
+    import jax
+
+    def make(jnp: Any) -> Any:
+        def cost_of(x: Any, a: Any, b: Any) -> Any:
+            h = jax.nn.gelu(x * a + b, approximate=False)
+            centred = h - h.mean(-1, keepdims=True)
+            normal = centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+            return (normal * jax.nn.sigmoid(x)).mean()
+
+        def run(x: Any, a: Any, b: Any) -> Any:
+            cost, slopes = jax.value_and_grad(cost_of, (0, 1, 2))(x, a, b)
+            return (cost, *slopes)
+
+        return run
+
+    return _function(make, [arrays[k] for k in "xab"])
+
+
+def _softmax_ce(arrays: Arrays) -> Job:
+    import jax
+
+    return _function(
+        lambda jnp: lambda z, y: jax.value_and_grad(_cross_entropy)(z, y),
+        [arrays["z"], arrays["y"]],
+    )
+
+
+def _optimizer(arrays: Arrays) -> Job:
+    import jax
+    import jax.numpy as jnp
+
+    pairs = len(arrays) // 2
+    slopes_given = [arrays[f"g{i}"] for i in range(pairs)]
+
+    def cost_of(parameters: Any, given: Any) -> Any:
+        return sum((p * g).sum() for p, g in zip(parameters, given, strict=True))
+
+    def update(state: Any, given: Any) -> Any:
+        parameters, means, squares, count = state
+        cost, slopes = jax.value_and_grad(cost_of)(parameters, given)
+        count = count + 1
+        means = [0.9 * m + 0.1 * g for m, g in zip(means, slopes, strict=True)]
+        squares = [0.999 * s + 0.001 * g * g for s, g in zip(squares, slopes, strict=True)]
+        first, second = 1 - 0.9**count, 1 - 0.999**count
+        parameters = [
+            p - 1e-3 * (m / first) / (jnp.sqrt(s / second) + 1e-8)
+            for p, m, s in zip(parameters, means, squares, strict=True)
+        ]
+        return (parameters, means, squares, count), cost
+
+    start = [arrays[f"p{i}"] for i in range(pairs)]
+    zeros = [np.zeros_like(p) for p in start]
+    more = [np.zeros_like(p) for p in start]
+    return _training(update, (start, zeros, more, np.float32(0)), slopes_given)
+
+
+def set_threads(threads: int) -> None:
+    """Use this many threads: the processors that the process may use, set before JAX starts."""
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"

@@ -1,0 +1,128 @@
+"""PyTorch, eager and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..workloads import MLP, MLP_SMALL, Arrays
+from .common import Job, repeated
+
+
+def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
+    """The workload; `compiled` puts forward and loss, or the whole function, under torch.compile."""
+    wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
+    if name.startswith("matmul"):
+        return _matmul(arrays, wrap)
+    return {
+        "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
+        "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),
+        "pointwise": lambda: _pointwise(arrays, wrap),
+        "optimizer": lambda: _optimizer(arrays, wrap),
+        "softmax_ce": lambda: _softmax_ce(arrays, wrap),
+    }[name]()
+
+
+def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: Any, wrap: Any) -> Job:
+    count = len(sizes) - 1
+    parameters = [torch.nn.Parameter(torch.tensor(arrays[f"{k}{i}"])) for i in range(count) for k in "wb"]
+    x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"]).long()
+    optimizer = torch.optim.SGD(parameters, lr=0.01)
+
+    @wrap
+    def forward(x: Any, y: Any) -> Any:
+        for i in range(count):
+            x = torch.addmm(parameters[2 * i + 1], x, parameters[2 * i])
+            x = activation(x) if i < count - 1 else x
+        return functional.cross_entropy(x, y)
+
+    costs: list[float] = []
+
+    def step() -> float:
+        optimizer.zero_grad()
+        cost = forward(x, y)
+        cost.backward()
+        optimizer.step()
+        value = float(cost)
+        if len(costs) < 5:
+            costs.append(value)
+        return value
+
+    return Job(step, repeated(step), lambda: costs[:5])
+
+
+def _pointwise(arrays: Arrays, wrap: Any) -> Job:
+    a, b, x = (torch.tensor(arrays[k], requires_grad=True) for k in "abx")
+
+    @wrap
+    def forward(x: Any, a: Any, b: Any) -> Any:
+        normal = functional.layer_norm(functional.gelu(x * a + b), (1024,))
+        return (normal * torch.sigmoid(x)).mean()
+
+    held: list[Any] = []
+
+    def step() -> None:
+        cost = forward(x, a, b)
+        held[:] = [cost, *torch.autograd.grad(cost, [x, a, b])]
+
+    return Job(step, repeated(step), lambda: [float(v.detach().abs().sum()) for v in held])
+
+
+def _optimizer(arrays: Arrays, wrap: Any) -> Job:
+    pairs = len(arrays) // 2
+    parameters = [torch.nn.Parameter(torch.tensor(arrays[f"p{i}"])) for i in range(pairs)]
+    slopes = [torch.tensor(arrays[f"g{i}"]) for i in range(pairs)]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+
+    @wrap
+    def forward() -> Any:
+        cost = torch.zeros(())
+        for p, g in zip(parameters, slopes, strict=True):
+            cost = cost + (p * g).sum()
+        return cost
+
+    costs: list[float] = []
+
+    def step() -> float:
+        optimizer.zero_grad()
+        cost = forward()
+        cost.backward()
+        optimizer.step()
+        value = float(cost)
+        if len(costs) < 5:
+            costs.append(value)
+        return value
+
+    return Job(step, repeated(step), lambda: costs[:5])
+
+
+def _softmax_ce(arrays: Arrays, wrap: Any) -> Job:
+    z, y = torch.tensor(arrays["z"], requires_grad=True), torch.tensor(arrays["y"]).long()
+    forward = wrap(functional.cross_entropy)
+    held: list[Any] = []
+
+    def step() -> None:
+        cost = forward(z, y)
+        held[:] = [cost, *torch.autograd.grad(cost, [z])]
+
+    return Job(step, repeated(step), lambda: [float(v.detach().abs().sum()) for v in held])
+
+
+def _matmul(arrays: Arrays, wrap: Any) -> Job:
+    a, b = torch.tensor(arrays["a"]), torch.tensor(arrays["b"])
+    multiply = wrap(torch.matmul)
+    held: list[Any] = []
+
+    def step() -> None:
+        held[:] = [multiply(a, b)]
+
+    return Job(step, repeated(step), lambda: [float(np.abs(held[0].numpy()).sum())])
+
+
+def set_threads(threads: int) -> None:
+    """Use this many threads."""
+    torch.set_num_threads(threads)

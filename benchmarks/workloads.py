@@ -1,0 +1,147 @@
+"""The workloads: their data, the same for every peer, and what one step of each is.
+
+A workload is a function of nothing that gives the arrays of a step by name, float32 unless they
+are labels.  Parameters come first and are updated by a step where the workload trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+MATMUL_SIZES = (
+    (16, 16, 16), (32, 32, 32), (64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512),
+    (1024, 1024, 1024), (2048, 2048, 2048), (128, 784, 512), (8, 512, 512), (2048, 64, 2048),
+)  # fmt: skip
+"""Rows, depth and columns of the products of `matmul`, square and skinny."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A name, what one step is, its arrays, and the bytes and operations it cannot do without."""
+
+    name: str
+    text: str
+    make: Callable[[], Arrays]
+    flops: float
+    traffic: float
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(20261120)
+
+
+def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
+    rng = _rng()
+    arrays: Arrays = {}
+    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        bound = 1 / np.sqrt(rows)
+        arrays[f"w{i}"] = rng.uniform(-bound, bound, (rows, columns)).astype(np.float32)
+        arrays[f"b{i}"] = np.zeros(columns, np.float32)
+    arrays["x"] = rng.normal(size=(batch, sizes[0])).astype(np.float32)
+    arrays["y"] = rng.integers(0, sizes[-1], batch).astype(np.int32)
+    return arrays
+
+
+def _dense_flops(sizes: tuple[int, ...], batch: int) -> float:
+    products = [2.0 * batch * a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    return 3 * sum(products) - products[0]  # no gradient of the input
+
+
+def _pointwise() -> Arrays:
+    rng = _rng()
+    return {
+        "a": rng.uniform(0.5, 1.5, 1024).astype(np.float32),
+        "b": rng.normal(0, 0.1, 1024).astype(np.float32),
+        "x": rng.normal(size=(4096, 1024)).astype(np.float32),
+    }
+
+
+def optimizer_shapes() -> list[tuple[int, ...]]:
+    """The 200 parameters of `optimizer`: forty layers of five sizes."""
+    return [(512, 128), (128,), (64, 64), (33, 17), (1000,)] * 40
+
+
+def _optimizer() -> Arrays:
+    rng = _rng()
+    arrays: Arrays = {}
+    for i, shape in enumerate(optimizer_shapes()):
+        arrays[f"p{i}"] = rng.normal(size=shape).astype(np.float32)
+        arrays[f"g{i}"] = rng.normal(size=shape).astype(np.float32)
+    return arrays
+
+
+def _softmax_ce() -> Arrays:
+    rng = _rng()
+    return {
+        "z": rng.normal(size=(8192, 1000)).astype(np.float32),
+        "y": rng.integers(0, 1000, 8192).astype(np.int32),
+    }
+
+
+def _matmul(rows: int, depth: int, columns: int) -> Callable[[], Arrays]:
+    def make() -> Arrays:
+        rng = _rng()
+        return {
+            "a": rng.normal(size=(rows, depth)).astype(np.float32),
+            "b": rng.normal(size=(depth, columns)).astype(np.float32),
+        }
+
+    return make
+
+
+MLP, MLP_SMALL = (784, 512, 512, 10), (16, 32, 10)
+_ELEMENTS = sum(int(np.prod(shape)) for shape in optimizer_shapes())
+
+WORKLOADS: dict[str, Workload] = {
+    w.name: w
+    for w in (
+        Workload(
+            "mlp",
+            "784-512-512-10, ReLU, cross entropy, batch 128, SGD",
+            lambda: _dense(MLP, 128),
+            _dense_flops(MLP, 128),
+            0,
+        ),
+        Workload(
+            "mlp_small",
+            "16-32-10, tanh, cross entropy, batch 8, SGD",
+            lambda: _dense(MLP_SMALL, 8),
+            _dense_flops(MLP_SMALL, 8),
+            0,
+        ),
+        Workload(
+            "pointwise",
+            "mean(layernorm(gelu(x * a + b)) * sigmoid(x)), x 4096x1024, gradients to x, a, b",
+            _pointwise,
+            0,
+            2 * 4 * 4096 * 1024,
+        ),
+        Workload(
+            "optimizer", "Adam over 200 parameters of mixed sizes, cost sum(p * g)", _optimizer, 0, 28 * _ELEMENTS
+        ),
+        Workload(
+            "softmax_ce",
+            "cross entropy of 8192x1000 scores and its gradient",
+            _softmax_ce,
+            0,
+            2 * 4 * 8192 * 1000,
+        ),
+        *(
+            Workload(
+                f"matmul_{m}x{k}x{n}",
+                f"the product of {m}x{k} and {k}x{n}",
+                _matmul(m, k, n),
+                2.0 * m * k * n,
+                0,
+            )
+            for m, k, n in MATMUL_SIZES
+        ),
+    )
+}

@@ -1,0 +1,157 @@
+"""`python -m diagrad`: what it prints, and what it says to wrong arguments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diagrad.frontend.command_line import main
+
+SCRIPT = '''
+import sys
+import diagrad as dg
+
+x = dg.observed("x", ("B", 4))
+net = dg.Linear(4, 3, name="net")
+d = dg.Diagram("small", {"y": net(x)})
+
+if __name__ == "__main__":
+    print("run as main:", sys.argv[1:])
+'''
+PROGRAM = "python -m diagrad: error: "
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "small.py"
+    path.write_text(SCRIPT, encoding="utf-8")
+    return path
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "other.py"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    """The one line that is said."""
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(PROGRAM) and err.count("\n") == 1
+    return err.removeprefix(PROGRAM).rstrip("\n")
+
+
+def test_render(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "picture.svg"
+    assert main(["render", str(script), "-o", str(output), "--depth", "all"]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    assert "x @ weight" in output.read_text(encoding="utf-8").replace("\u00a0", " ")
+
+
+def test_render_beside_where_one_stands(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["render", f"{script.name}:d", "--stage", "graph"]) == 0
+    assert (tmp_path / "small.svg").exists()
+
+
+def test_summary(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", str(script), "B=2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("small\n") and "where B = 2" in out and "run as main" not in out
+
+
+def test_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.argv[:], sys.path[:]
+    assert main(["run", str(script), "one", "--two"]) == 0
+    assert capsys.readouterr().out == "run as main: ['one', '--two']\n"
+    assert (sys.argv, sys.path) == before
+
+
+def test_a_script_imports_what_stands_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beside_it.py").write_text(SCRIPT, encoding="utf-8")
+    text = written(tmp_path, "from beside_it import d")
+    try:
+        assert main(["summary", text]) == 0
+    finally:
+        sys.modules.pop("beside_it", None)
+
+
+def test_as_a_module(script: Path) -> None:
+    root = Path(__file__).resolve().parent.parent
+    run = subprocess.run(
+        [sys.executable, "-m", "diagrad", "summary", str(script)],
+        cwd=root, capture_output=True, text=True, check=False, encoding="utf-8",
+        env={"PYTHONIOENCODING": "utf-8", "PATH": ""},
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("small\n")
+
+
+def test_wrong_arguments(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(script)
+    missing = str(script.with_name("none.py"))
+    assert complaint(capsys, "render", missing) == f"there is no file {missing}"
+    assert complaint(capsys, "run", missing) == f"there is no file {missing}"
+    assert complaint(capsys, "render", f"{missing}:d") == f"there is no file {missing}"
+    said = complaint(capsys, "render", f"{file}:net")
+    assert said == f"{file} has no diagram called net; its diagrams: d"
+    assert complaint(capsys, "render", file, "-o", "x.gif") == (
+        "cannot draw into 'x.gif': expected a name that ends in .svg or .png, got .gif"
+    )
+    folder = str(script.parent / "none" / "x.svg")
+    said = complaint(capsys, "render", file, "-o", folder)
+    assert said == f"cannot write {folder}: No such file or directory"
+    said = complaint(capsys, "render", file, "--stage", "unrolled")
+    assert said.startswith("argument --stage: invalid choice: 'unrolled' (choose from ")
+    assert complaint(capsys, "render", file, "--depth", "0") == (
+        "argument --depth: expected a number of 1 or more, or all, got '0'"
+    )
+    assert complaint(capsys, "summary", file, "B=many") == (
+        "argument NAME=SIZE: expected a size such as B=64, got 'B=many'"
+    )
+    assert complaint(capsys, "summary", file, "Q=1") == (
+        "summary of 'small' expects sizes out of B, got Q"
+    )
+    assert complaint(capsys).endswith("required: render|summary|run")
+    assert "invalid choice: 'draw'" in complaint(capsys, "draw")
+
+
+def test_none_or_several_diagrams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    none = written(tmp_path, "x = 1")
+    assert complaint(capsys, "summary", none) == (
+        f"{none} has no diagram: no global variable of it is a dg.Diagram"
+    )
+    several = written(tmp_path, SCRIPT + 'e = dg.Diagram("more", {"y": net(x)})\n')
+    assert complaint(capsys, "summary", several) == (
+        f"{several} has several diagrams (d, e): choose one, as {several}:d"
+    )
+    one = written(tmp_path, SCRIPT + "e = d\n")
+    assert main(["summary", one]) == 0
+
+
+def test_a_mistake_in_the_diagram(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = written(tmp_path, SCRIPT.replace("4, 3", "5, 3"))
+    assert complaint(capsys, "render", wrong, code=1) == (
+        "ShapeError: Linear 'net' (other.py:7) expects 5 features, got 4 from observed 'x' "
+        "(other.py:5)"
+    )
+
+
+def test_gradients_need_a_cost(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = complaint(capsys, "render", str(script), "--stage", "backward", code=1)
+    assert said == (
+        "DiagramError: diagram 'small' (small.py:7) has no cost whose gradients could be drawn: "
+        "give Diagram(..., cost=...)"
+    )
+
+
+def test_an_error_of_the_script_is_its_own(tmp_path: Path) -> None:
+    broken = written(tmp_path, "1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        main(["run", broken])
