@@ -52,6 +52,24 @@ class Fusion:
     groups: tuple[Group, ...]
     stored: frozenset[Node]
 
+    def __str__(self) -> str:
+        """One line a group, nodes numbered as in the graph's text; reduced axes have a star.
+
+        loop [B,10*]  %7 %8:kept %9  ->  %9
+        """
+        inputs = dict.fromkeys(self.graph.inputs)
+        body = [*inputs, *(node for node in self.graph.nodes() if node not in inputs)]
+        names = {node: f"%{number}" for number, node in enumerate(body)}
+        lines = []
+        for group in self.groups:
+            extents = enumerate(group.domain)
+            domain = ",".join(f"{n}{'*' if a in group.reduced else ''}" for a, n in extents)
+            levels = group.members.items()
+            members = [names[n] + ("" if level == "full" else f":{level}") for n, level in levels]
+            stored = [names[node] for node in group.members if node in self.stored]
+            lines.append(f"{group.kind} [{domain}]  {' '.join(members)}  ->  {' '.join(stored)}")
+        return "\n".join(lines) + "\n"
+
 
 def aligned(view: View, group: Group, level: Level) -> bool:
     """Whether a full-size view of a member of `level` is, point for point, that member."""

@@ -83,7 +83,7 @@ def prepare(
     timings = timings or Timings()
     verify(graph)
     for name, function, banned in GRAPH_PASSES:
-        if name == "simplify" and precision is not None:
+        if name == "differentiate" and precision is not None:
             graph = timings.run("set_precision", set_precision, graph, precision)
         before = graph
         graph = timings.run(name, function, graph)

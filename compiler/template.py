@@ -31,7 +31,23 @@ class Bits:
     node: Node
 
 
-Word = Dim | Place | Bits | Routine
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """A number of a matrix product's tiling (`tiling.Tiling`), once its sizes are known.
+
+    `which` is a field of it or "blocks"; `count` multiplies it.
+    """
+
+    which: str
+    dtype: str
+    rows: Dim
+    columns: Dim
+    depth: Dim
+    epilogue: bool
+    count: Dim = 1
+
+
+Word = Dim | Place | Bits | Routine | Tiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +59,13 @@ class Row:
 
     kernel: int
     words: tuple[Word, ...]
-    extent: Dim
+    extent: Dim | Tiled
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     origins: tuple[str, ...]
     check: int | None = None
     work: Dim = 0
+    space: Dim | Tiled = 0
 
 
 @dataclass(frozen=True, slots=True)

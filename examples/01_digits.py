@@ -1,8 +1,7 @@
 """Recognise handwritten digits: a diagram, its pictures, and a program trained from it.
 
-    python examples/01_digits.py [--out FOLDER]
-
-It writes three pictures of the diagram and the learning curve into a folder.
+Run it with `python examples/01_digits.py [--out FOLDER]`.  It writes three pictures of the diagram
+and the learning curve into the folder, and says at the end how many digits it gets right.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The gradient is a graph like any other: use it, train through it, differentiate it, look at it.
 
-    python examples/02_gradient_is_a_graph.py [--out FOLDER]
+Run it with `python examples/02_gradient_is_a_graph.py [--out FOLDER]`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ rng = np.random.default_rng(0)
 #    said.  `dg.gradient` returns a variable of the same diagram, so it can be applied twice.
 x = dg.observed("x", (5,), dtype=dg.float64)
 v = dg.observed("v", (5,), dtype=dg.float64)
-cost = dg.sum(dg.tanh(x[1:] * x[:-1])) + dg.sum(x**4)
+cost = dg.sum(dg.tanh(dg.constant(rng.normal(size=(3, 5))) @ x))
 slope = dg.gradient(cost, x)
 curvature = dg.gradient(dg.sum(slope * v), x)
 diagram = dg.Diagram("hessian", {"slope": slope, "curvature": curvature})

@@ -243,7 +243,7 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
     array = np.array(array, dtype=dtype_name(dtype or array.dtype, place), order="C")
     array.flags.writeable = False
     variable = Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
-    if isinstance(value, (int, float)) and array.dtype == np.float32:
+    if isinstance(value, (int, float)) and array.dtype == np.float32 and array.item() != value:
         variable.exact = float(value)
     return variable
 

@@ -28,8 +28,11 @@ ROUTINES = ("gemm_f32", "gemm_f64")
 HOLDS = 2**63 - 1
 """What an instruction that checks something writes if it holds; else the index of the fault."""
 
-GEMM_BLOCK: dict[str, tuple[int, int]] = {"float32": (192, 128), "float64": (96, 128)}
-"""Rows and columns of the block of a matrix product that one call of a gemm routine makes."""
+GEMM_LEFT, GEMM_RIGHT = 64, 64 + 384 * 192 * 4 + 64
+"""Where in a thread's memory a gemm routine puts what it packs of its two operands.
+
+The word before says which product's right operand is there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ Word = int | Address | Routine
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel's source text: one `def kernel(args, lo, hi)` in the engine's vocabulary."""
+    """A kernel's source text: one `def kernel(args, lo, hi)` in the engine's vocabulary.
+
+    With a fourth argument, `space`, it gets the address of memory of its own.
+    """
 
     name: str
     source: str
@@ -65,6 +71,7 @@ class Instruction:
     `check` is the buffer of an int64 that the kernel writes; unless that is then HOLDS, the
     program stops there, and nothing has been updated.
 
+    `space` is the memory in bytes that every thread needs for itself while it runs the kernel.
     Several threads may share the range, `chunk` indices at a time (0: all at once, by one thread).
     The instruction may start once all those with a number below `wait` are complete; None waits
     for all before it.  `work` estimates the whole range, in operations on one element.
@@ -80,6 +87,7 @@ class Instruction:
     chunk: int = 0
     wait: int | None = None
     work: int = 0
+    space: int = 0
 
     @property
     def chunks(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from diagrad.frontend.command_line import main
 
-SCRIPT = '''
+SCRIPT = """
 import sys
 import diagrad as dg
 
@@ -20,7 +20,7 @@ d = dg.Diagram("small", {"y": net(x)})
 
 if __name__ == "__main__":
     print("run as main:", sys.argv[1:])
-'''
+"""
 PROGRAM = "python -m diagrad: error: "
 
 

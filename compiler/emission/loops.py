@@ -28,7 +28,7 @@ from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK
 from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, product
-from ..template import Word
+from ..template import Tiled, Word
 from ..views import contiguous, mergeable
 from .accumulators import Accumulators
 from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
@@ -38,7 +38,7 @@ from .writer import Writer, decode
 FLAT = 1024
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
 
-Emitted = tuple[str, tuple[Word, ...], Dim, tuple[int, ...], tuple[int, ...]]
+Emitted = tuple[str, tuple[Word, ...], Dim | Tiled, tuple[int, ...], tuple[int, ...]]
 """Source, words, extent, buffers read, buffers written."""
 
 

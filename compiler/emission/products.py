@@ -1,7 +1,7 @@
 """A gemm group as a kernel: blocks of a batched matrix product, each followed by its epilogue.
 
     for block in range(lo, hi):
-        gemm(routine, a, ..., tile, ...)      one block of rows x columns, into a tile in the cache
+        gemm(routine, a, ..., tile, ...)      one block of rows x columns, into memory of the thread
         for i in ...:                         the epilogue: what else the group computes of it
             for j in range(0, columns, 16):
                 v0 = load(tile, ...)
@@ -15,16 +15,16 @@ operand has the stride 0.  Without an epilogue the product goes straight to its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...runtime.program import GEMM_BLOCK, Routine
+from ...runtime.program import Routine
 from ..fusion import Group
 from ..graph import Node
 from ..passes.materialise import merged_axis
 from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
-from ..sizes import Dim, ceil_divide, product
-from ..template import Place
+from ..sizes import Dim, product
+from ..template import Place, Tiled
 from ..views import mergeable, resolve
 from .loops import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
@@ -116,19 +116,26 @@ class _Product:
 
     def emit(self) -> Emitted:
         writer, node = self.writer, self.node
-        block_rows, block_columns = GEMM_BLOCK[node.dtype]
         one = _Axis(1, 0, 0, -1)
         rows, columns = self.rows or one, self.columns or one
         m = writer.integer(rows.extent, "m")
         n = writer.integer(columns.extent, "n")
         k = writer.integer(self.depth, "k")
         routine = writer.integer(Routine(f"gemm_{LANE_TYPES[node.dtype]}"), "routine")
-        across, along = (
-            ceil_divide(columns.extent, block_columns),
-            ceil_divide(rows.extent, block_rows),
-        )
+        target = self.stores.get(node)
+        places = [axis.place for axis in self.batch] + [rows.place, columns.place]
+        narrow = None if target is None else self.narrow(target, places)
+        straight = isinstance(narrow, Memory) and narrow.strides[-1] in (0, 1)
+        direct = len(self.group.members) == 1 and straight
+        tiled = Tiled("", node.dtype, rows.extent, columns.extent, self.depth, not direct)
+        names = {
+            which: writer.integer(replace(tiled, which=which), prefix)
+            for which, prefix in (
+                ("across", "n"), ("down", "n"), ("rows", "h"), ("columns", "w"), ("whole", "whole"),
+            )
+        }  # fmt: skip
         blocks = [(writer.integer(a.extent, "n"), a.extent) for a in self.batch]
-        blocks += [(writer.integer(across, "n"), across), (writer.integer(along, "n"), along)]
+        blocks += [(names["across"], 0), (names["down"], 0)]
         a = self.operand(self.left.base, self.left.offset)
         b = self.operand(self.right.base, self.right.offset)
         steps = {
@@ -144,15 +151,12 @@ class _Product:
         writer.line("for block in range(lo, hi):")
         writer.indent += 1
         split = decode(writer, "block", blocks)
-        writer.line(f"top = {split[-1]} * {block_rows}")
-        writer.line(f"left = {split[-2]} * {block_columns}")
-        for name, extent, start, most in (
-            ("rows", m, "top", block_rows),
-            ("columns", n, "left", block_columns),
-        ):
+        writer.line(f"top = {split[-1]} * {names['rows']}")
+        writer.line(f"left = {split[-2]} * {names['columns']}")
+        for name, extent, start in (("rows", m, "top"), ("columns", n, "left")):
             writer.line(f"{name} = {extent} - {start}")
-            writer.line(f"if {name} > {most}:")
-            writer.line(f"    {name} = {most}")
+            writer.line(f"if {name} > {names[name]}:")
+            writer.line(f"    {name} = {names[name]}")
         from_a = [f"top * {steps['a_row']}"]
         from_b = [f"left * {steps['b_column']}"]
         for axis, index in zip(self.batch, split, strict=False):
@@ -165,17 +169,18 @@ class _Product:
             f"{steps['a_depth']}, {b} + ({' + '.join(from_b)}) * {size}, {steps['b_depth']}, "
             f"{steps['b_column']}, "
         )
+        # What a thread has packed of b serves the blocks below as well.
+        rest = f"rows, columns, {k}, space, {names['whole']} * (block // {names['down']} + 1))"
         indices = [*split[:-2], "i", "j"]
-        places = [axis.place for axis in self.batch] + [rows.place, columns.place]
-        target = self.stores.get(node)
-        narrow = None if target is None else self.narrow(target, places)
-        straight = isinstance(narrow, Memory) and narrow.strides[-1] in (0, 1)
-        if len(self.group.members) == 1 and straight and isinstance(narrow, Memory):
-            self.direct(call, narrow, split, size, k)
+        if direct:
+            assert isinstance(narrow, Memory)
+            self.direct(call, narrow, split, size, rest)
         else:
-            self.epilogue(call, indices, places, k, block_rows, block_columns, size)
-        total = product(count for _, count in blocks)
-        source = writer.source()
+            tile = writer.integer(replace(tiled, which="tile"), "t")
+            self.epilogue(call, indices, places, rest, tile, names["columns"])
+        count = product(axis.extent for axis in self.batch)
+        total = replace(tiled, which="blocks", count=count)
+        source = writer.source(", space")
         return source, tuple(writer.words), total, tuple(writer.reads), tuple(writer.writes)
 
     def operand(self, base: Node, offset: Dim) -> str:
@@ -199,7 +204,7 @@ class _Product:
         target: Memory,
         split: Sequence[str],
         size: int,
-        k: str,
+        rest: str,
     ) -> None:
         """The product alone, written where it belongs."""
         writer = self.writer
@@ -210,23 +215,21 @@ class _Product:
         terms = [f"top * {apart}", "left"]
         for index, stride in zip(split[:-2], target.strides[:-2], strict=True):
             terms.append(f"{index} * {writer.integer(stride, 's')}")
-        writer.line(f"{call}{out} + ({' + '.join(terms)}) * {size}, {apart}, rows, columns, {k})")
+        writer.line(f"{call}{out} + ({' + '.join(terms)}) * {size}, {apart}, {rest}")
 
     def epilogue(
         self,
         call: str,
         indices: Sequence[str],
         places: Sequence[int],
-        k: str,
-        block_rows: int,
-        block_columns: int,
-        size: int,
+        rest: str,
+        tile: str,
+        width: str,
     ) -> None:
         """The product into a tile, then what the group computes from it."""
         writer = self.writer
-        writer.prologue.append(f"    t = tile({block_rows * block_columns * size})")
-        writer.prologue.append(f"    p_tile = {LANE_TYPES[self.node.dtype]}_at(t)")
-        writer.line(f"{call}t, {block_columns}, rows, columns, {k})")
+        writer.prologue.append(f"    p_tile = {LANE_TYPES[self.node.dtype]}_at(space + {tile})")
+        writer.line(f"{call}space + {tile}, {width}, {rest}")
         batch = len(indices) - 2
         nest = Nest(writer, indices, ["row"] * (batch + 1) + ["lane"], batch + 1, "m")
         writer.line("for i in range(top, top + rows):")
@@ -237,7 +240,7 @@ class _Product:
         writer.line("m = below(left + columns - j)")
         for node in self.group.members:
             if node is self.node:
-                text = f"load(p_tile, (i - top) * {block_columns} + j - left, m)"
+                text = f"load(p_tile, (i - top) * {width} + j - left, m)"
                 nest.define(node, "lane", text)
             else:
                 operands = [self.narrow(item, places) for item in self.operands[node]]

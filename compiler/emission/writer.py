@@ -93,10 +93,10 @@ class Writer:
             self._names[key] = name
         return self._names[key]
 
-    def source(self) -> str:
-        """The kernel's text."""
+    def source(self, more: str = "") -> str:
+        """The kernel's text; `more` arguments after the three that all kernels have."""
         body = [*self.prologue, *self.lines]
-        return "def kernel(args, lo, hi):\n" + "\n".join(body) + "\n"
+        return f"def kernel(args, lo, hi{more}):\n" + "\n".join(body) + "\n"
 
 
 def decode(

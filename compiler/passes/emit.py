@@ -5,6 +5,8 @@ loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...runtime.program import Kernel
 from ..emission.loops import Emitted, emit_loop
 from ..emission.moves import (
@@ -22,7 +24,7 @@ from ..graph import Node
 from ..primitives.contraction import contraction_flops
 from ..primitives.registry import lookup
 from ..sizes import Dim, floor_divide, product
-from ..template import Row, Template
+from ..template import Row, Template, Tiled
 from ..views import contiguous, squeeze
 from .schedule import Schedule
 
@@ -44,7 +46,9 @@ def emit(schedule: Schedule) -> Template:
         if source not in kernels:
             numbers[source] = len(kernels)
             kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
-        rows.append(Row(numbers[source], words, extent, reads, writes, origins, check, work))
+        space = replace(extent, which="space", count=1) if isinstance(extent, Tiled) else 0
+        number = numbers[source]
+        rows.append(Row(number, words, extent, reads, writes, origins, check, work, space))
 
     for group in schedule.groups:
         for emitted in _emit_group(group, schedule.buffer_of):

@@ -22,8 +22,9 @@ import numpy as np
 from ...runtime.program import Address, Buffer, Instruction, Program, Routine
 from ...runtime.program import Word as BoundWord
 from ..binding import Sizes, bind_type, value_of
-from ..sizes import evaluate
-from ..template import Bits, Place, Row, Template, Word
+from ..sizes import Dim, evaluate
+from ..template import Bits, Place, Row, Template, Tiled, Word
+from ..tiling import tile_product
 
 ALIGNMENT = 64
 """Bytes; a cache line."""
@@ -57,12 +58,12 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
     instructions = []
     for row, wait in zip(template.rows, waits, strict=True):
         words = tuple(_bind(word, sizes, items) for word in row.words)
-        extent, work = evaluate(row.extent, sizes), evaluate(row.work, sizes)
+        extent, work = _number(row.extent, sizes), evaluate(row.work, sizes)
         chunk = 0 if row.check is not None else chunk_of(extent, work)
         instructions.append(
             Instruction(
                 row.kernel, words, extent, row.reads, row.writes, row.origins, row.check,
-                chunk, wait, work,
+                chunk, wait, work, _number(row.space, sizes),
             )
         )  # fmt: skip
     return Program(template.name, template.kernels, tuple(instructions), tuple(buffers), arena)
@@ -166,4 +167,12 @@ def _bind(word: Word, sizes: Sizes, items: Mapping[int, int]) -> BoundWord:
         return int.from_bytes(raw, "little", signed=signed)
     if isinstance(word, Routine):
         return word
-    return evaluate(word, sizes)
+    return _number(word, sizes)
+
+
+def _number(word: Dim | Tiled, sizes: Sizes) -> int:
+    if not isinstance(word, Tiled):
+        return evaluate(word, sizes)
+    m, n, k = (evaluate(size, sizes) for size in (word.rows, word.columns, word.depth))
+    number: int = getattr(tile_product(word.dtype, m, n, k, word.epilogue), word.which)
+    return number * evaluate(word.count, sizes)

@@ -112,7 +112,7 @@ def _extremum_vjp(b: Builder, n: Node, g: Node, wins: str) -> tuple[Node | None,
 
 def is_fill(node: Node) -> bool:
     """Whether every element of the node is one known scalar."""
-    while node.op == "broadcast":
+    while node.op in ("broadcast", "cast"):
         node = node.inputs[0]
     return node.op == "constant" and node.shape == ()
 

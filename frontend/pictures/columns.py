@@ -57,8 +57,10 @@ def _threads(picture: Picture, names: dict[str, str], found: Arrangement) -> lis
         owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.rank[name])
         if not owners:
             continue
-        first, own = found.rank[owners[0]], found.row.get(owners[0])
-        row = [n for n, name in found.row.items() if name == own and found.rank[n] < first]
+        first = found.rank[owners[0]]
+        row = [n for n in _of_phase(found.row, nodes, forward) if found.rank[n] < first]
+        if owners[0] not in found.row:
+            row = []
         thread = [names[max(row, key=lambda name: found.rank[name])]] if row else []
         before = -1
         for owner in owners:

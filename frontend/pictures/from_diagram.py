@@ -44,7 +44,7 @@ class Conversion:
         makers: the function that computes a variable.
         readers: the functions that read a variable.
         links: the arrows.
-        text: what is written in each circle.
+        text: what is written in each circle; and what a cost is called, which has none.
     """
 
     def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
@@ -108,7 +108,8 @@ class Conversion:
             if "opens" in data or node in self.numbers:
                 continue
             readers, maker = self.readers.get(node, []), self.makers.get(node)
-            returned = data["output"] and self._reached(data["path"])
+            returned = data["output"] or node == self.graph.graph["cost"]
+            returned = returned and self._reached(data["path"])
             alone = maker is not None and self._only_result(maker) == node
             if maker in self.costs or not (readers or returned or alone):
                 continue
@@ -146,8 +147,11 @@ class Conversion:
                 self.text[circle] = shown_name(data["name"])
             else:
                 hidden.append(circle)
+        # A cost has no circle, but may be read: by the sum of several, by its gradient.
+        makers = [function for function in self.order if function in self.costs]
+        costs = [n for maker in makers for n in self.graph.successors(maker) if n in self.readers]
         taken = set(self.text.values())
-        for circles, letters in ((hidden, "zhsa"), (weights, "wvuθ")):
+        for circles, letters in ((hidden, "zhsa"), (weights, "wvuθ"), (costs, "CJL")):
             symbols = series(letters, len(circles), taken)
             self.text.update(zip(circles, symbols, strict=True))
 
@@ -243,9 +247,7 @@ class Conversion:
     def _argument(self, node: str) -> str:
         if node in self.numbers:
             return self.numbers[node]
-        if node in self.circle_of:
-            return self.text[self.circle_of[node]]
-        return "C"  # the only variables without a circle are costs
+        return self.text[self.circle_of.get(node, node)]
 
     def _function_lines(self, function: str) -> str:
         data = self.functions[function]

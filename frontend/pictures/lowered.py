@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
 from .. import lower as lowering
-from ..errors import DiagramError
 from ..variable import Application, Variable
 
 if TYPE_CHECKING:
@@ -43,11 +42,7 @@ def lower_drawn(
     values: Sequence[str],
     gradients: Sequence[str] = (),
 ) -> Lowered:
-    """The prepared graph of drawn variables, and of the cost's gradients by others.
-
-    Raises:
-        DiagramError: a variable of `dg.variable` was never connected.
-    """
+    """The prepared graph of drawn variables, and of the cost's gradients by others."""
     from ...compiler.pipeline import prepare
 
     work = _Lowering(diagram, drawn)
@@ -91,9 +86,8 @@ class _Lowering:
             elif item.kind == "constant":
                 origin = Origin(block, item.where)
                 self.nodes[item] = Builder(origin).apply("constant", value=item.value)
-            elif item.producer is None:
-                raise DiagramError(f"{item!r} is used but never connected: dg.connect it")
             elif item not in self.nodes:
+                assert item.producer is not None
                 self.apply(item.producer)
 
     def apply(self, application: Application) -> None:

@@ -21,24 +21,27 @@ _lock = threading.RLock()
 
 
 def build_kernel(source: str, symbol: str) -> bytes:
-    """Object code with one function `symbol(args: int64*, lo: int64, hi: int64) -> void`."""
+    """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`."""
     with _lock:
-        from .lanes import SIGNATURE
+        from .lanes import SIGNATURES
         from .numba_private import lower
         from .vocabulary import WORDS
 
         scope: dict[str, Any] = dict(WORDS)
         exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
-        text, inner = lower(scope["kernel"], SIGNATURE)
-        return build_text(_entered(text, inner, symbol), {symbol})
+        kernel = scope["kernel"]
+        count = kernel.__code__.co_argcount
+        text, inner = lower(kernel, SIGNATURES[count])
+        more = ", i64 %space" if count == 4 else ""
+        return build_text(_entered(text, inner, symbol, more), {symbol})
 
 
-def _entered(text: str, inner: str, symbol: str) -> str:
+def _entered(text: str, inner: str, symbol: str, more: str) -> str:
     """Add the function that is called from outside: Numba's takes two arguments more."""
     return f"""{text}
-define void @{symbol}(ptr %args, i64 %lo, i64 %hi, ptr %space) {{
+define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space) {{
   %result = alloca ptr
-  call i32 @"{inner}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi)
+  call i32 @"{inner}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
   ret void
 }}
 """

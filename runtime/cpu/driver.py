@@ -6,7 +6,7 @@ nothing, calls no Python, and leaves the mode as it found it.
 
     run(header, arrays)
         header   int64[6]: instructions, their table, moves, their table, offset of an array's data,
-                 the address of memory that kernels may use while they run
+                 the address of memory for kernels; its first word is 0 when one begins
         table    a cache line per instruction: kernel, row, extent, address of its check or 0, and
                  what `walk` needs to share it: indices of a chunk, chunks, what it waits for
         moves    three words each: the address of the word to set, the array's number, an offset
@@ -141,6 +141,7 @@ step:
   %row = load ptr, ptr %row.p
   %extent.p = getelementptr i64, ptr %kernel.p, i64 2
   %extent = load i64, ptr %extent.p
+  store i64 0, ptr %space
   call void %kernel(ptr %row, i64 0, i64 %extent, ptr %space)
   %check.p = getelementptr i64, ptr %kernel.p, i64 3
   %check = load ptr, ptr %check.p

@@ -69,6 +69,10 @@ class Executor:
             self._moves.ctypes.data,
             self._data_offset,
         )
+        room = -(-(64 + max((i.space for i in program.instructions), default=0)) // 4096) * 4096
+        self._space = aligned(room * self.threads)
+        self._header[walk.field("space")] = self._space.ctypes.data
+        self._header[walk.field("room")] = room
         if self.threads > 1:
             self._share()
         native = driver.prototype(self._data_offset >= 0)(self._natives["driver"].address)

@@ -1,6 +1,6 @@
 """The native matrix products `gemm_f32` and `gemm_f64`: blocking, packing and edges.
 
-    void(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k)        all 64-bit integers
+    void(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, space, tag)    all 64-bit integers
     C[i*c_row + j] = sum over p of A[i*a_row + p*a_col] * B[p*b_row + j*b_col]
 
 Any sizes, any strides (in elements), zero and negative ones included; C is overwritten, with zeros
@@ -10,7 +10,9 @@ product was cut up.
 
 A is taken by broadcasts and may lie anyhow; it is packed where it will be read often.  B is read in
 vectors along n; it is packed where its rows are not contiguous or its panel does not fit the
-caches.  Workspace is on the stack: under 400 KB.
+caches.  `space` is memory of the calling thread for what is packed (`program.GEMM_LEFT` and
+`GEMM_RIGHT` say where).  With a `tag` other than 0 all of B is packed at once, and not again for
+as long as the word at the start of the space is that tag.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..program import GEMM_LEFT, GEMM_RIGHT
 from . import host
 from .build import build_text
 from .gemm_pack import pack_function
@@ -138,13 +141,13 @@ class _Routine:
 
     def write(self, symbol: str) -> None:
         """The routine itself."""
-        kind = ir.FunctionType(ir.VoidType(), [I64] * 11)
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 13)
         function = ir.Function(self.module, kind, symbol)
         b = ir.IRBuilder(function.append_basic_block("entry"))
         words = list(function.args)
         a, b_, c = (b.inttoptr(words[i], self.pointer) for i in (0, 3, 6))
         a_row, a_col, b_row, b_col, c_row = (words[i] for i in (1, 2, 4, 5, 7))
-        m, n, k = words[8:]
+        m, n, k, space, tag = words[8:]
         self._zero_without_depth(b, c, c_row, m, n, k)
         # A column of results that lies contiguously is a row of the transposed product.
         flip = b.and_(
@@ -160,7 +163,7 @@ class _Routine:
         with b.if_then(b.and_(contiguous, few)):
             self._few_rows(b, a, a_row, a_col, b_, b_row, c, c_row, m, n, k)
             b.ret_void()
-        self._blocks(b, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k)
+        self._blocks(b, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space, tag)
         b.ret_void()
 
     def _zero_without_depth(self, b: Any, c: Any, c_row: Any, m: Any, n: Any, k: Any) -> None:
@@ -203,38 +206,55 @@ class _Routine:
             merged.add_incoming(after, inside)
             first = merged
 
-    def _workspace(self, b: Any, elements: int) -> Any:
-        with b.goto_entry_block():
-            place = b.alloca(ir.ArrayType(self.element, elements + self.shape.lanes))
-            place.align = 64
-        return b.gep(place, [I64(0), I64(0)])
+    def _hold(
+        self, b: Any, b_: Any, b_row: Any, b_col: Any, n: Any, padded: Any, k: Any, space: Any,
+        tag: Any,
+    ) -> Any:  # fmt: skip
+        """Pack all of B, depth after depth, unless it is there; whether it is to be used."""
+        whole = b.icmp_signed("!=", tag, I64(0))
+        place = b.inttoptr(space, I64.as_pointer())
+        room = b.inttoptr(b.add(space, I64(GEMM_RIGHT)), self.pointer)
+        missing = b.and_(whole, b.icmp_signed("!=", b.load(place), tag))
+        with b.if_then(missing):
+            with loop(b, I64(0), k, self.shape.depth) as p:
+                depth = smaller(b, b.sub(k, p), I64(self.shape.depth))
+                source, target = b.gep(b_, [b.mul(p, b_row)]), b.gep(room, [b.mul(p, padded)])
+                b.call(self.pack_b, [target, source, b_col, b_row, n, depth])
+            b.store(tag, place)
+        return whole
 
     def _blocks(
         self, b: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_row: Any, b_col: Any, c: Any,
-        c_row: Any, m: Any, n: Any, k: Any,
+        c_row: Any, m: Any, n: Any, k: Any, space: Any, tag: Any,
     ) -> None:  # fmt: skip
         """Depth by depth, block of rows by block of rows, panel of columns by panel."""
         shape = self.shape
-        room_a = self._workspace(b, shape.packed_rows * shape.depth)
-        room_b = self._workspace(b, shape.packed_columns * shape.depth)
-        pack_a, direct_b = self._choices(b, a_row, a_col, b_row, b_col, m, n, k)
+        room_a = b.inttoptr(b.add(space, I64(GEMM_LEFT)), self.pointer)
+        room_b = b.inttoptr(b.add(space, I64(GEMM_RIGHT)), self.pointer)
+        padded = b.and_(b.add(n, I64(shape.width - 1)), I64(-shape.width))
+        whole = self._hold(b, b_, b_row, b_col, n, padded, k, space, tag)
+        pack_a, near = self._choices(b, a_row, a_col, b_row, b_col, m, n, k)
+        direct_b = b.and_(near, b.not_(whole))
+        pack_b = b.not_(b.or_(near, whole))
+        group_most = b.select(whole, padded, I64(shape.packed_columns))
         with loop(b, I64(0), k, shape.depth) as p:
             depth = smaller(b, b.sub(k, p), I64(shape.depth))
             fresh = b.icmp_signed("==", p, I64(0))
             a_deep = b.gep(a, [b.mul(p, a_col)])
             b_deep = b.gep(b_, [b.mul(p, b_row)])
+            held = b.gep(room_b, [b.select(whole, b.mul(p, padded), I64(0))])
             with loop(b, I64(0), m, shape.packed_rows) as i0:
                 rows = smaller(b, b.sub(m, i0), I64(shape.packed_rows))
                 a_block = b.gep(a_deep, [b.mul(i0, a_row)])
                 with b.if_then(pack_a):
                     b.call(self.pack_a, [room_a, a_block, a_row, a_col, rows, depth])
-                with loop(b, I64(0), n, shape.packed_columns) as j0:
-                    group = smaller(b, b.sub(n, j0), I64(shape.packed_columns))
+                with loop(b, I64(0), n, group_most) as j0:
+                    group = smaller(b, b.sub(n, j0), group_most)
                     b_block = b.gep(b_deep, [b.mul(j0, b_col)])
-                    with b.if_then(b.not_(direct_b)):
+                    with b.if_then(pack_b):
                         b.call(self.pack_b, [room_b, b_block, b_col, b_row, group, depth])
                     with loop(b, I64(0), group, shape.width) as j:
-                        packed_b = b.gep(room_b, [b.mul(j, depth)])
+                        packed_b = b.gep(held, [b.mul(j, depth)])
                         panel = b.select(direct_b, b.gep(b_block, [j]), packed_b)
                         step = b.select(direct_b, b_row, I64(shape.width))
                         columns = b.sub(group, j)

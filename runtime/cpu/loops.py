@@ -17,7 +17,7 @@ I1 = ir.IntType(1)
 
 
 @contextmanager
-def loop(b: Any, start: Any, stop: Any, step: int) -> Iterator[Any]:
+def loop(b: Any, start: Any, stop: Any, step: Any) -> Iterator[Any]:
     """`for index in range(start, stop, step)`; the body is written at the builder's place."""
     before = b.block
     head = b.append_basic_block("loop")
@@ -30,7 +30,7 @@ def loop(b: Any, start: Any, stop: Any, step: int) -> Iterator[Any]:
     b.cbranch(b.icmp_signed("<", index, stop), body, done)
     b.position_at_end(body)
     yield index
-    index.add_incoming(b.add(index, I64(step)), b.block)
+    index.add_incoming(b.add(index, I64(step) if isinstance(step, int) else step), b.block)
     b.branch(head)
     b.position_at_end(done)
 

@@ -277,9 +277,9 @@ def _gemm(builder: Any, routine: Any, *words: Any) -> None:
 
 
 def _gemm_rule(*args: Any) -> Typed | None:
-    if len(args) != 12 or not all(map(integer, args)):
+    if len(args) != 14 or not all(map(integer, args)):
         return None
-    return Typed(types.void, (INTEGER,) * 12, _gemm)
+    return Typed(types.void, (INTEGER,) * 14, _gemm)
 
 
 def _tile(count: Any) -> Typed | None:

@@ -112,6 +112,7 @@ step:
 claim:
   %seen = phi i64 [ %first, %step ], [ %found.claim, %lost ], [ %again, %finished ]
   %front.0 = phi i64 [ %front, %step ], [ %front.1, %lost ], [ %front.1, %finished ]
+  %at = phi i64 [ -1, %step ], [ %i, %lost ], [ %i, %finished ]
   %its = lshr i64 %seen, 32
   %mine = icmp eq i64 %its, %generation
   br i1 %mine, label %left, label %out
@@ -122,13 +123,20 @@ left:
   br i1 %some, label %ready, label %next
 
 ready:
+  ; Nothing that this thread has put by for another instruction is of use here.
+  %foreign = icmp ne i64 %at, %i
+  br i1 %foreign, label %clear, label %cleared
+clear:
+  store i64 0, ptr %space
+  br label %cleared
+cleared:
   %wait.p = getelementptr i64, ptr %row.p, i64 6
   %wait = load i64, ptr %wait.p
   br label %look
 
 look:
-  %front.1 = phi i64 [ %front.0, %ready ], [ %front.n, %pass ], [ %front.1, %idle ]
-  %turn = phi i64 [ 0, %ready ], [ 0, %pass ], [ %turn.n, %idle ]
+  %front.1 = phi i64 [ %front.0, %cleared ], [ %front.n, %pass ], [ %front.1, %idle ]
+  %turn = phi i64 [ 0, %cleared ], [ 0, %pass ], [ %turn.n, %idle ]
   %behind = icmp slt i64 %front.1, %wait
   br i1 %behind, label %test, label %take
 

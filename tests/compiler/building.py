@@ -61,10 +61,32 @@ def run(
     else:
         executor = Executor(plan_memory(compile_kernels(graph), sizes or {}), states)
     observed = [n.attrs["name"] for n in graph.inputs if n.attrs["role"] == "observed"]
-    values = executor([arrays[name] for name in observed])
+    values = executor([np.asarray(arrays[name]) for name in observed])
     return {name: np.array(v) for (name, _), v in zip(graph.outputs, values, strict=True)}
 
 
 def numbers(*shape: int, seed: int = 0, dtype: str = "float32") -> Array:
     """Normal numbers, the same every time."""
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def expression(node: Node) -> str:
+    """A node as one nested expression; `2.0~` is a number repeated over a shape."""
+    if node.op == "input":
+        return str(node.attrs["name"])
+    if node.op == "constant":
+        value = node.attrs["value"]
+        return str(value) if value.ndim == 0 else f"<{value.dtype} {value.shape}>"
+    if node.op == "broadcast" and node.inputs[0].shape == ():
+        return f"{expression(node.inputs[0])}~"
+    hidden = {"dtype": node.op != "cast", "value": True}
+    words = [expression(item) for item in node.inputs]
+    words += [f"{k}={line(v)}" for k, v in node.attrs.items() if not hidden.get(k, False)]
+    return f"{node.op}({', '.join(words)})"
+
+
+def line(value: Any) -> str:
+    """An attribute without spaces."""
+    if isinstance(value, tuple):
+        return "(" + ",".join(map(str, value)) + ")"
+    return str(value)

@@ -26,7 +26,8 @@ class Residual(dg.Block):
 
     def forward(self, x: dg.Variable) -> dg.Variable:
         """(B, width) -> (B, width)."""
-        return x + self.outer(dg.relu(self.inner(x)))
+        result: dg.Variable = x + self.outer(dg.relu(self.inner(x)))
+        return result
 
 
 def residual() -> dg.Diagram:

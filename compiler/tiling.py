@@ -1,0 +1,73 @@
+"""How a matrix product is cut into blocks, from its sizes alone.
+
+A block is what one thread does at a time.  Small products are few blocks whose operands are packed
+piece by piece.  In large ones all of the right operand that a block needs is packed at once, and
+stays for the blocks below it; so blocks are as wide as the memory for it allows, and as low as it
+takes to have some for every thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..runtime.program import GEMM_RIGHT
+
+SMALL = 8_000_000
+"""Floating-point operations up to which a product is small: about 60 us."""
+
+BLOCK = 20_000_000
+"""Floating-point operations that are worth a block of their own."""
+
+MOST_BLOCKS = 16
+FEWEST_ROWS = 96
+FEWEST_COLUMNS = 128
+HELD = 8 << 20
+"""Bytes of the right operand that are packed at once."""
+
+_ITEM = {"float32": 4, "float64": 8}
+_PANEL = 32
+"""Columns to a multiple of which the packed operand is filled up, on any processor."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Rows and columns of a block, how many there are, and what a thread needs of memory.
+
+    `whole` is 1 where the right operand is packed whole; `tile` is where in a thread's memory the
+    block goes that an epilogue then reads, and `space` is how much of that memory there is.
+    """
+
+    rows: int
+    columns: int
+    down: int
+    across: int
+    whole: int
+    tile: int
+    space: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of one product."""
+        return self.down * self.across
+
+
+def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
+    """The blocks of [m, k] times [k, n]."""
+    size, flops = _ITEM[dtype], 2 * m * n * k
+    if flops < SMALL or m <= 24:
+        rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 192
+    else:
+        across = max(1, -(-k * n * size // HELD))
+        wanted = min(MOST_BLOCKS, max(1, flops // BLOCK))
+        down = max(1, min(wanted // across, m // FEWEST_ROWS))
+        across = min(max(across, wanted // down), max(1, n // FEWEST_COLUMNS))
+        rows = _up(-(-m // down), 12)
+        columns = _up(-(-n // across), 2 * _PANEL)
+        whole, held = 1, _up(columns, _PANEL) * k
+    tile = _up(GEMM_RIGHT + held * size + 64, 64)
+    space = tile + (rows * columns * size if epilogue else 0)
+    return Tiling(rows, columns, -(-m // rows), -(-n // columns), whole, tile, space)
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
