@@ -15,7 +15,7 @@ from ..runtime.program import GEMM_RIGHT
 SMALL = 8_000_000
 """Floating-point operations up to which a product is small: about 60 us."""
 
-BLOCK = 20_000_000
+BLOCK = 16_000_000
 """Floating-point operations that are worth a block of their own."""
 
 MOST_BLOCKS = 16
@@ -58,7 +58,8 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 192
     else:
         across = max(1, -(-k * n * size // HELD))
-        wanted = min(MOST_BLOCKS, max(1, flops // BLOCK))
+        # A power of two: two, four or eight threads then have the same to do.
+        wanted = min(MOST_BLOCKS, 1 << (flops // BLOCK).bit_length())
         down = max(1, min(wanted // across, m // FEWEST_ROWS))
         across = min(max(across, wanted // down), max(1, n // FEWEST_COLUMNS))
         rows = _up(-(-m // down), 12)

@@ -56,6 +56,8 @@ class Diagram:
     Raises:
         DiagramError: a mistake of wiring (ShapeError, DtypeError, NameTakenError, UnusedError,
             CycleError); where there are several independent ones, a DiagramError that lists them.
+            An observed variable is unused if it was drawn in the function that builds the diagram
+            and nothing reads it by then.
     """
 
     def __init__(

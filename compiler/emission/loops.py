@@ -229,6 +229,7 @@ class _Loop:
             self.writer.mark_row()
             for node, state in accumulators.items():
                 sums.finish(node, state)
+        self.store([node for node in self.stores if self.group.members[node] == "kept"])
 
     def full_stores(self) -> list[Node]:
         return [node for node in self.stores if self.group.members[node] == "full"]
@@ -243,15 +244,17 @@ class _Loop:
         ]
 
     def row_values(self, phase: int) -> None:
-        """Kept members that this phase's loop may need, and their stores."""
+        """Kept members that this phase's loop may need."""
         for node, level in self.group.members.items():
             if level != "kept" or self.ready[node] != phase or node in self.nest.values:
                 continue
             self.nest.expression(node, self.operands[node])
-        for node, target in self.stores.items():
-            if self.group.members[node] == "kept" and self.ready[node] == phase:
-                assert isinstance(target, Memory)
-                self.nest.store(self.nest.values[node][0], target)
+
+    def store(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            target = self.stores[node]
+            assert isinstance(target, Memory)
+            self.nest.store(self.nest.values[node][0], target)
 
     def roots(self) -> list[list[Operand]]:
         """What each phase must have: the values that it stores or reduces."""
@@ -300,10 +303,8 @@ class _Loop:
                 lane = self.nest.values[node][1] == "lane"
                 if lane and node in self.put_by and node not in self.nest.saved:
                     self.put_aside(node, phase)
-            if node in wanted:
-                target = self.stores[node]
-                assert isinstance(target, Memory)
-                self.nest.store(self.nest.values[node][0], target)
+        # Stores come last: a state that is overwritten in place has been read by then.
+        self.store(wanted)
         for node in self.column_sums(phase):
             value, _ = self.nest.value(self.operands[node][0])
             pointer, place = self.column_place(node)

@@ -25,7 +25,7 @@ from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
 from ..sizes import Dim, product
 from ..template import Place, Tiled
-from ..views import mergeable, resolve
+from ..views import contiguous, mergeable, resolve
 from .loops import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
 from .writer import Writer, decode
@@ -61,6 +61,9 @@ class _Product:
         linear = [item for items in self.operands.values() for item in items]
         self.strides = [item.strides for item in linear if isinstance(item, (Memory, Index))]
         self.strides += [target.strides for target in self.stores.values()]
+        self.flat = contiguous(group.domain)
+        if any(node.op == "random_bits" for node in group.members):
+            self.strides.append(self.flat)
         self.sort_labels()
 
     def sort_labels(self) -> None:
@@ -232,6 +235,7 @@ class _Product:
         writer.line(f"{call}space + {tile}, {width}, {rest}")
         batch = len(indices) - 2
         nest = Nest(writer, indices, ["row"] * (batch + 1) + ["lane"], batch + 1, "m")
+        nest.flat_strides = tuple(0 if place < 0 else self.flat[place] for place in places)
         writer.line("for i in range(top, top + rows):")
         writer.indent += 1
         writer.mark_row()
@@ -245,7 +249,8 @@ class _Product:
             else:
                 operands = [self.narrow(item, places) for item in self.operands[node]]
                 nest.expression(node, operands)
-            if node in self.stores:
-                target = self.narrow(self.stores[node], places)
-                assert isinstance(target, Memory)
-                nest.store(nest.values[node][0], target)
+        # Stores come last: a state that is overwritten in place has been read by then.
+        for node, place in self.stores.items():
+            target = self.narrow(place, places)
+            assert isinstance(target, Memory)
+            nest.store(nest.values[node][0], target)

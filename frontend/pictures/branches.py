@@ -15,12 +15,15 @@ def with_branches(picture: Picture) -> Picture:
 
     Before: ``v -> f``, ``v -> g``. After: ``v -- dot`` (a stem), ``dot -> f``, ``dot -> g``. The
     way into a delay is no branch (the loop shows it), nor is a residual edge (it would double every
-    value).
+    value); but it starts at the dot where there is one.
     """
     kinds = {node.id: node.kind for node in picture.nodes}
     readers: dict[str, list[Edge]] = {}
+    kept: dict[str, list[Edge]] = {}
     for edge in picture.edges:
-        if edge.style in ("normal", "backward") and kinds[edge.target] != "delay":
+        if edge.style == "residual":
+            kept.setdefault(edge.source, []).append(edge)
+        elif edge.style in ("normal", "backward") and kinds[edge.target] != "delay":
             readers.setdefault(edge.source, []).append(edge)
     nodes: list[Node] = []
     moved: dict[Edge, Edge] = {}
@@ -43,7 +46,7 @@ def with_branches(picture: Picture) -> Picture:
             )
         )
         stems[node.id] = Edge(node.id, dot, "stem")
-        for edge in own:
+        for edge in own + kept.get(node.id, []):
             moved[edge] = replace(edge, source=dot)
     edges: list[Edge] = []
     for edge in picture.edges:

@@ -220,7 +220,7 @@ class _Routine:
                 depth = smaller(b, b.sub(k, p), I64(self.shape.depth))
                 source, target = b.gep(b_, [b.mul(p, b_row)]), b.gep(room, [b.mul(p, padded)])
                 b.call(self.pack_b, [target, source, b_col, b_row, n, depth])
-            b.store(tag, place)
+        b.store(tag, place)
         return whole
 
     def _blocks(

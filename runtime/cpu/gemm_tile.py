@@ -15,6 +15,10 @@ from llvmlite import ir
 from .loops import I1, I32, I64, internal
 
 
+AHEAD = 6
+"""Steps of the depth by which B is asked for before it is needed."""
+
+
 @dataclass(frozen=True)
 class TileShape:
     """Rows, vectors of `lanes` elements, and how A lies.
@@ -135,11 +139,11 @@ class _Tile:
                 kinds = [x.type for x in args]
                 b.call(self._external(name, ir.VoidType(), kinds), args)
 
-    def _prefetch(self, pointer: Any) -> None:
+    def _prefetch(self, pointer: Any, write: int = 1) -> None:
         byte = ir.IntType(8).as_pointer()
         function = self._external("llvm.prefetch.p0", ir.VoidType(), [byte, I32, I32, I32])
-        # For writing, into the nearest cache, as data.
-        self.b.call(function, [self.b.bitcast(pointer, byte), I32(1), I32(3), I32(1)])
+        # Into the nearest cache, as data.
+        self.b.call(function, [self.b.bitcast(pointer, byte), I32(write), I32(3), I32(1)])
 
     def _depth_loop(self, masks: list[Any] | None) -> list[Any]:
         b, shape = self.b, self.shape
@@ -156,6 +160,10 @@ class _Tile:
         for phi, value in zip([left, a, row, *sums], start, strict=True):
             phi.add_incoming(value, before)
         places = [b.gep(row, [I64(v * shape.lanes)]) for v in range(shape.vectors)]
+        if shape.packed:
+            ahead = b.gep(row, [b.mul(self.b_row, I64(AHEAD))])
+            for v in range(shape.vectors):
+                self._prefetch(b.gep(ahead, [I64(v * shape.lanes)]), write=0)
         if masks is None:
             vectors = [self._load(place) for place in places]
         else:

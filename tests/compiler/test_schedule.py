@@ -66,13 +66,13 @@ CASES: dict[str, tuple[Graph, set[str]]] = {
         {"w"},
     ),
     "two states of each other": (
-        updating({W: b.add(V, SHARED), V: b.add(W, SHARED)}), {"v"},
+        updating({W: b.add(V, SHARED), V: b.add(W, SHARED)}), set(),
     ),
     "two states of each other, one read before": (
         updating({W: b.add(V, b.mul(W, SHARED)), V: b.add(W, SHARED)}), set(),
     ),
     "a state read after its update": (
-        updating({W: b.mul(SHARED, V), V: b.mul(b.exp(b.mul(SHARED, V)), W)}), {"w"},
+        updating({W: b.mul(SHARED, V), V: b.mul(b.exp(b.mul(SHARED, V)), W)}), set(),
     ),
     "a running mean": (
         updating({W: b.broadcast(b.reduce_sum(X, axes=(0,)), shape=(6, 6), axes=(1,))}), set(),

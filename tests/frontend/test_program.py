@@ -162,6 +162,22 @@ def test_double_precision_on_request(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_no_number_is_rounded_to_single_precision_on_the_way(target: Target) -> None:
+    """Numbers of the user (0.1), of functions and of derivatives (2 / sqrt(pi)) are exact."""
+
+    def found(drawn: Any, asked: Any) -> dict[str, Array]:
+        x = dg.observed("x", (5,), drawn)
+        y = dg.gelu(0.1 * x) + dg.rsqrt(x * x + 0.3) + dg.maximum(x, 0.7)
+        outputs = {"y": y, "slope": dg.gradient(dg.sum(y * y), x)}
+        program = dg.Diagram("exact", outputs).compile(target=target, dtype=asked)
+        return program.run(x=np.linspace(-1, 1, 5))
+
+    asked, drawn = found("float32", "float64"), found("float64", None)
+    for name, value in drawn.items():
+        np.testing.assert_array_equal(asked[name], value)
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_single_precision_on_request(target: Target) -> None:
     program = classifier(dtype="float64").compile(target=target, dtype=np.float32)
     assert {array.dtype.name for array in program.parameters.values()} == {"float32"}

@@ -83,7 +83,7 @@ def test_derivatives_are_differences(group: str) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_derivatives_on_the_cpu(group: str) -> None:
-    """All applications together, as one cost: its whole gradients are those of the reference."""
+    """Of one application of each row, together: whole gradients are those of the reference."""
 
     def check(cases: list[Application]) -> list[str]:
         batch = Batch(cases, lambda case, operands, value: {"y": value})
@@ -106,4 +106,27 @@ def test_derivatives_on_the_cpu(group: str) -> None:
             if not np.allclose(got[name], value, rtol=1e-9, atol=1e-9)
         ]
 
-    explained(applications(TABLE[group], "float64", smooth=True), check)
+    explained(applications(TABLE[group], "float64", smooth=True, few=True), check)
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kinks(dtype: str, target: str) -> None:
+    """A number wins its ties, two variables share them; |x| and sign are level at 0."""
+    x = dg.observed("x", (3,), dtype)
+    y = dg.observed("y", (3,), dtype)
+    outputs = {
+        "number": dg.maximum(x, 0.0), "other": dg.minimum(0.0, x), "relu": dg.relu(x),
+        "both": dg.maximum(x, y), "absolute": dg.absolute(x), "sign": dg.sign(x),
+        "max": dg.max(x), "square": x**2.0, "power": x**2.5, "zeroth": x**0.0,
+    }  # fmt: skip
+    slopes = {name: dg.gradient(dg.sum(value), x) for name, value in outputs.items()}
+    program = dg.Diagram("kinks", slopes).compile(target=target)
+    values = program.run(x=np.zeros(3, dtype), y=np.array([-1, 0, 1], dtype))
+    third = float(np.ones((), dtype) / 3)
+    expected = {
+        "number": [0, 0, 0], "other": [0, 0, 0], "relu": [0, 0, 0], "both": [1, 0.5, 0],
+        "absolute": [0, 0, 0], "sign": [0, 0, 0], "max": [third] * 3, "square": [0, 0, 0],
+        "power": [0, 0, 0], "zeroth": [0, 0, 0],
+    }  # fmt: skip
+    assert {name: value.tolist() for name, value in values.items()} == expected

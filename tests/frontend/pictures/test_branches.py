@@ -33,3 +33,10 @@ def test_a_name_that_is_taken_is_not_taken_twice() -> None:
     nodes = (Node("v", "parameter"), Node("v branch", "function"), Node("g", "function"))
     drawn = with_branches(Picture("p", nodes, (Edge("v", "v branch"), Edge("v", "g"))))
     assert [node.id for node in drawn.nodes] == ["v", "v branch'", "v branch", "g"]
+
+
+def test_a_residual_edge_starts_at_the_dot() -> None:
+    nodes = tuple(Node(name, "function") for name in "fgh")
+    edges = (Edge("v", "f"), Edge("v", "g"), Edge("v", "h", "residual"))
+    drawn = with_branches(Picture("p", (Node("v", "observed"), *nodes), edges))
+    assert drawn.edges[-1] == Edge("v branch", "h", "residual")

@@ -33,8 +33,9 @@ def run(source: str, words: Sequence[Array | int], extent: int = 1) -> None:
     for place, word in enumerate(words):
         value = word.ctypes.data if isinstance(word, np.ndarray) else word
         row[place] = np.uint64(value % 2**64).astype(np.int64)
-    kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    kernel(native(source).address)(row.ctypes.data, 0, extent)
+    space = np.zeros(1 << 17)
+    kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
+    kernel(native(source).address)(row.ctypes.data, 0, extent, space.ctypes.data)
 
 
 def lanewise(expression: str, kinds: Sequence[str], result: str) -> str:

@@ -134,14 +134,21 @@ def test_the_fallback_without_the_objects_layout(monkeypatch: pytest.MonkeyPatch
 
 
 def test_routines_have_addresses() -> None:
-    text = """def kernel(args, lo, hi):
-    gemm(args[0], args[1], 3, 1, args[2], 2, 1, args[3], 2, 4, 2, 3)
+    text = """def kernel(args, lo, hi, space):
+    gemm(args[0], args[1], 3, 1, args[2], 2, 1, args[3], 2, 4, 2, 3, space, 0)
 """
     program = Program(
         name="product",
         kernels=(Kernel("product", text),),
         instructions=(
-            Instruction(0, (Routine("gemm_f32"), Address(0), Address(1), Address(2)), 1, (), ()),
+            Instruction(
+                0,
+                (Routine("gemm_f32"), Address(0), Address(1), Address(2)),
+                1,
+                (),
+                (),
+                space=1 << 20,
+            ),
         ),
         buffers=(
             buffer("a", "input", (4, 3)),

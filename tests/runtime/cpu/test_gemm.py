@@ -11,6 +11,7 @@ from diagrad.runtime.cpu import host, link
 from diagrad.runtime.cpu.build import build_text
 from diagrad.runtime.cpu.gemm import blocking, build_routine, routine_text
 from diagrad.runtime.cpu.natives import Request, obtain
+from diagrad.runtime.program import GEMM_RIGHT
 
 from .engine import Array, run
 
@@ -30,7 +31,7 @@ def routine(request: pytest.FixtureRequest) -> tuple[Any, Gemm]:
     else:
         name = f"gemm_{kind}"
         address = obtain([Request(name, name, build_routine)])[0].address
-    return KINDS[kind], ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 11)(address)
+    return KINDS[kind], ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(address)
 
 
 def strides(array: Array) -> tuple[int, int]:
@@ -38,12 +39,20 @@ def strides(array: Array) -> tuple[int, int]:
     return row // array.itemsize, column // array.itemsize
 
 
-def multiply(gemm: Gemm, a: Array, b: Array, c: Array) -> None:
+SPACE = np.zeros(1 << 17)
+
+
+def multiply(gemm: Gemm, a: Array, b: Array, c: Array, space: Array = SPACE, tag: int = 0) -> None:
     (m, k), n = a.shape, b.shape[1]
     gemm(
         a.ctypes.data, *strides(a), b.ctypes.data, *strides(b), c.ctypes.data, strides(c)[0],
-        m, n, k,
+        m, n, k, space.ctypes.data, tag,
     )  # fmt: skip
+
+
+def room(k: int, n: int) -> Array:
+    """Space for a right operand that is packed whole."""
+    return np.zeros((GEMM_RIGHT + 8 * k * (n + 32)) // 8 + 16)
 
 
 def lay(rng: np.random.Generator, rows: int, columns: int, how: str, dtype: Any) -> Array:
@@ -131,6 +140,25 @@ def test_results_do_not_depend_on_the_blocks(routine: tuple[Any, Gemm]) -> None:
                     block = parts[i : i + rows, j : j + columns]
                     multiply(gemm, a[i : i + rows], b[:, j : j + columns], block)
             np.testing.assert_array_equal(parts, whole)
+        space = room(400, 97)
+        for columns in (97, 33):
+            space[0] = 0
+            for j in range(0, 97, columns):
+                for i in range(0, 131, 50):
+                    block = parts[i : i + 50, j : j + columns]
+                    right = b[:, j : j + columns]
+                    multiply(gemm, a[i : i + 50], right, block, space, tag=1 + j)
+            np.testing.assert_array_equal(parts, whole)
+
+
+def test_a_packed_operand_stays_as_long_as_its_tag(routine: tuple[Any, Gemm]) -> None:
+    dtype, gemm = routine
+    a, b = np.ones((7, 20), dtype), np.ones((20, 40), dtype)
+    c, space = np.empty((7, 40), dtype), room(20, 40)
+    for tag, value, wanted in ((3, 1, 20), (3, 2, 20), (4, 2, 40), (0, 3, 60), (3, 1, 20)):
+        b[:] = value
+        multiply(gemm, a, b, c, space, tag)
+        assert (c == wanted).all()
 
 
 def test_infinities_and_nan_stay_in_their_row_and_column(routine: tuple[Any, Gemm]) -> None:
@@ -144,9 +172,10 @@ def test_infinities_and_nan_stay_in_their_row_and_column(routine: tuple[Any, Gem
 
 
 def test_kernels_call_the_routine() -> None:
-    text = """def kernel(args, lo, hi):
+    text = """def kernel(args, lo, hi, space):
     for i in range(lo, hi):
-        gemm(args[0], args[1] + i * 4 * 6, 6, 1, args[2], 5, 1, args[3] + i * 4 * 5, 5, 1, 5, 6)
+        c = args[3] + i * 4 * 5
+        gemm(args[0], args[1] + i * 4 * 6, 6, 1, args[2], 5, 1, c, 5, 1, 5, 6, space, 0)
 """
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(9, 6)).astype(np.float32), rng.normal(size=(6, 5)).astype(np.float32)

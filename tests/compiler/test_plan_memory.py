@@ -1,0 +1,163 @@
+"""plan_memory: no two lives overlap in memory, rows wait for what they touch, words are bound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given as hypothesis_given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from diagrad.compiler.graph import Type
+from diagrad.compiler.passes.plan_memory import (
+    ALIGNMENT,
+    CHUNK_WORK,
+    MOST_CHUNKS,
+    chunk_of,
+    lay_out,
+    plan_memory,
+    plan_waits,
+)
+from diagrad.compiler.sizes import named
+from diagrad.compiler.template import Bits, Place, Row, Storage, Template
+from diagrad.runtime.program import Address, Buffer, Role
+
+from .building import b, graph
+
+B = named("B")
+Life = tuple[int, int]
+
+lives = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda p: (p[0], p[0] + p[1]))
+wanted = st.dictionaries(
+    st.integers(0, 30), st.tuples(lives, st.integers(0, 700)), max_size=15
+)
+
+
+def overlap(first: Life, second: Life) -> bool:
+    return first[0] < second[1] and second[0] < first[1]
+
+
+@hypothesis_given(wanted)
+def test_no_two_lives_overlap_in_memory(wanted: dict[int, tuple[Life, int]]) -> None:
+    places, arena = lay_out(wanted)
+    assert places.keys() == wanted.keys()
+    spans = {number: (place, place + wanted[number][1]) for number, place in places.items()}
+    for number, (place, end) in spans.items():
+        assert place % ALIGNMENT == 0 and 0 <= place and end <= arena
+        life = wanted[number][0]
+        for other, span in spans.items():
+            if other != number and overlap((place, end), span):
+                there = wanted[other][0]
+                assert life[1] < there[0] or there[1] < life[0]
+    most = max((sum(-(-max(size, 1) // 64) * 64 for (a, z), size in wanted.values() if a <= i <= z)
+                for i in range(20)), default=0)  # fmt: skip
+    assert arena >= most
+
+
+@hypothesis_given(wanted)
+def test_places_are_the_same_every_time(wanted: dict[int, tuple[Life, int]]) -> None:
+    assert lay_out(wanted) == lay_out(dict(reversed(wanted.items())))
+
+
+def test_memory_is_used_again() -> None:
+    chain = {i: ((i, i + 1), 640) for i in range(10)}
+    places, arena = lay_out(chain)
+    assert arena == 2 * 640 and set(places.values()) == {0, 640}
+    assert lay_out({0: ((0, 2), 100), 1: ((1, 3), 80), 2: ((3, 4), 100)}) == ({0: 0, 2: 0, 1: 128}, 256)
+    assert lay_out({}) == ({}, 0)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a row touches."""
+
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    check: int | None = None
+
+
+ROLES: tuple[Role, ...] = ("input", "state", "output", "temporary", "temporary", "temporary")
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[list[Use], list[Buffer]]:
+    buffers = []
+    for number in range(draw(st.integers(1, 6))):
+        role = draw(st.sampled_from(ROLES))
+        place = draw(st.integers(0, 4)) * 64 if role == "temporary" else None
+        count = draw(st.integers(1, 40))
+        buffers.append(Buffer(f"b{number}", role, "float32", (count,), place))
+    chosen = st.lists(st.integers(0, len(buffers) - 1), max_size=3, unique=True).map(tuple)
+    rows = []
+    for _ in range(draw(st.integers(0, 8))):
+        writes = draw(chosen)
+        check = writes[0] if len(writes) == 1 and draw(st.booleans()) else None
+        rows.append(Use(draw(chosen), writes, check))
+    return rows, buffers
+
+
+def share(first: int, second: int, buffers: list[Buffer]) -> bool:
+    """Whether two buffers share a byte, or are one."""
+    if first == second:
+        return True
+    a, z = buffers[first], buffers[second]
+    if a.offset is None or z.offset is None:
+        return False
+    return overlap((a.offset, a.offset + a.nbytes), (z.offset, z.offset + z.nbytes))
+
+
+@settings(max_examples=300)
+@hypothesis_given(tables())
+def test_a_row_waits_for_the_last_that_it_conflicts_with(
+    table: tuple[list[Use], list[Buffer]],
+) -> None:
+    rows, buffers = table
+    for number, (row, wait) in enumerate(zip(rows, plan_waits(rows, buffers), strict=True)):
+        conflicts = [0]
+        for before in range(number):
+            other = rows[before]
+            touched = [(r, w) for r in row.reads for w in other.writes]
+            touched += [(w, t) for w in row.writes for t in (*other.reads, *other.writes)]
+            if any(share(i, j, buffers) for i, j in touched):
+                conflicts.append(before + 1)
+            kept = any(buffers[w].role in ("state", "output") for w in row.writes)
+            if kept and other.check is not None:
+                conflicts.append(before + 1)
+        assert wait == max(conflicts)
+
+
+@hypothesis_given(st.integers(0, 10**6), st.integers(0, 10**9))
+def test_chunks(extent: int, work: int) -> None:
+    chunk = chunk_of(extent, work)
+    if chunk == 0:
+        assert extent <= 1 or work < 2 * CHUNK_WORK
+        return
+    count = -(-extent // chunk)
+    assert 1 <= chunk < extent and 1 < count <= MOST_CHUNKS
+    assert work // count >= CHUNK_WORK // 2
+
+
+def test_a_template_is_bound() -> None:
+    size = b.mul(b.size(size=B, dtype="float32"), b.constant(0.5, "float32"))
+    storages = (
+        Storage("x", "input", Type("float32", (B, 3))),
+        Storage("t", "temporary", Type("float64", (B, 3))),
+        Storage("u", "temporary", Type("bool", (B + 1,))),
+        Storage("y", "output", Type("float32", (B,))),
+        Storage("c", "constant", Type("int32", (2,)), np.arange(2, dtype=np.int32)),
+    )
+    rows = (
+        Row(0, (B * 3, Place(0), Place(1, B), Bits(size)), B * 3, (0,), (1,), ("net",)),
+        Row(1, (Place(1, 2), Place(3, 1), Bits(b.constant(-1, "int32"))), 1, (1,), (3,), ()),
+        Row(0, (Place(2, 5),), B, (), (2,), ()),
+    )
+    program = plan_memory(Template("test", graph(), (), rows, storages), {"B": 4})
+    half = int(np.float32(2).view(np.uint32))
+    assert program.instructions[0].words == (12, Address(0), Address(1, 32), half)
+    assert program.instructions[1].words == (Address(1, 16), Address(3, 4), -1)
+    assert program.instructions[2].words == (Address(2, 5),)
+    assert [item.extent for item in program.instructions] == [12, 1, 4]
+    assert [item.wait for item in program.instructions] == [0, 1, 2]
+    assert [buffer.shape for buffer in program.buffers] == [(4, 3), (4, 3), (5,), (4,), (2,)]
+    assert [buffer.offset for buffer in program.buffers] == [None, 0, 0, None, None]
+    assert program.arena_bytes == 128 and program.instructions[0].origins == ("net",)
+    assert program.buffers[4].data is storages[4].data

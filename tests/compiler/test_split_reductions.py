@@ -1,0 +1,52 @@
+"""split_reductions: large sums get two parts, of which the first can join what makes its terms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from diagrad.compiler.graph import Node
+from diagrad.compiler.passes.split_reductions import SHORTEST, split_reductions
+from diagrad.compiler.primitives.reduction import BLOCK
+from diagrad.compiler.sizes import named
+from diagrad.compiler.verify import verify
+
+from .building import b, expression, given, graph, numbers, run
+
+B = named("B")
+X, Y, Z = given("x", "B", 512), given("y", "B", 3), given("z", BLOCK, 5)
+CUBE, LINE, TALL = given("cube", "B", 3, 40), given("line", "B"), given("tall", 200, 5)
+INPUTS = (X, Y, Z, CUBE, LINE, TALL)
+SUMS: list[Node] = [
+    b.reduce_sum(X, axes=(0, 1)), b.reduce_max(X, axes=(0, 1)), b.reduce_sum(Y, axes=(0, 1)),
+    b.reduce_sum(LINE, axes=(0,)), b.reduce_sum(CUBE, axes=(0, 1, 2)), b.reduce_sum(X, axes=(0,)),
+    b.reduce_max(X, axes=(0,)), b.reduce_sum(X, axes=(1,)), b.reduce_sum(CUBE, axes=(0, 1)),
+    b.reduce_sum(CUBE, axes=(0, 2)), b.reduce_sum(Z, axes=(0,)), b.reduce_sum(TALL, axes=(0,)),
+    b.reduce_min(b.reshape(X, shape=(B, 512, 1)), axes=(0, 1, 2)),
+]  # fmt: skip
+
+
+def test_rules(golden: Callable[[str, str], None]) -> None:
+    lines = []
+    for node in SUMS:
+        whole = split_reductions(graph(*INPUTS, y=node))
+        verify(whole)
+        before, after = expression(node), expression(whole.outputs[0][1])
+        lines += [before, f"    {'stays' if before == after else '->  ' + after}"]
+    golden("split_reductions/rules", "\n".join(lines))
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+@pytest.mark.parametrize("batch", [0, 1, BLOCK, BLOCK + 1, 3 * SHORTEST])
+def test_the_values_stay(batch: int, target: str) -> None:
+    arrays = {
+        n.attrs["name"]: numbers(*(batch if e == B else e for e in n.type.shape))  # type: ignore[misc]  # integers then
+        for n in INPUTS
+    }
+    outputs = {f"y{i}": node for i, node in enumerate(SUMS)}
+    wanted = run(graph(*INPUTS, **outputs), arrays, sizes={"B": batch})
+    got = run(split_reductions(graph(*INPUTS, **outputs)), arrays, target, {"B": batch})
+    for i, node in enumerate(SUMS):
+        np.testing.assert_allclose(
+            got[f"y{i}"], wanted[f"y{i}"], rtol=1e-4, atol=1e-3, err_msg=expression(node)
+        )
