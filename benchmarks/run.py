@@ -48,7 +48,8 @@ def measure_once(
         "OMP_NUM_THREADS": str(threads),
         "DIAGRAD_THREADS": str(threads),
     }
-    command = [sys.executable, "-m", "benchmarks.measure", peer, workload, str(threads), str(seconds)]
+    words = [peer, workload, str(threads), str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.measure", *words]
     environment["BENCHMARK_START"] = repr(time.time())
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -95,7 +96,9 @@ def main() -> None:
     for workload in options.workloads.split(","):
         runs: dict[str, list[Measurement]] = {}
         with tempfile.TemporaryDirectory() as folder:
-            peers = [p for p in options.peers.split(",") if p != "numpy" or "matmul" in workload]
+            peers = options.peers.split(",")
+            if "matmul" not in workload:
+                peers = [peer for peer in peers if peer != "numpy"]
             for repeat in range(options.repeats):
                 for peer in peers:
                     if repeat and peer not in runs:
@@ -106,11 +109,13 @@ def main() -> None:
                     if found is not None:
                         runs.setdefault(peer, []).append(found)
         results[workload] = {peer: summarise(found) for peer, found in runs.items()}
-        reference = next((r["result"] for p, r in results[workload].items() if p != "diagrad"), None)
+        peers_of = results[workload]
+        reference = next((r["result"] for p, r in peers_of.items() if p != "diagrad"), None)
         for peer, found in results[workload].items():
             found["agrees"] = reference is None or agree(found["result"], reference)
-            print(f"{workload:22s} {peer:14s} {1e3 * found['step_s']:10.4f} ms "
-                  f"(spread {found['spread']:.2f}){'' if found['agrees'] else '  DIFFERS'}")  # fmt: skip
+            note = "" if found["agrees"] else "  DIFFERS"
+            step, spread = 1e3 * found["step_s"], found["spread"]
+            print(f"{workload:22s} {peer:14s} {step:10.4f} ms (spread {spread:.2f}){note}")
     machine = {"processor": platform.processor() or platform.machine(), "threads": options.threads}
     write_report(options.out, {"machine": {**machine, **limits}, "results": results})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def _rng() -> np.random.Generator:
 def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
     rng = _rng()
     arrays: Arrays = {}
-    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (rows, columns) in enumerate(pairwise(sizes)):
         bound = 1 / np.sqrt(rows)
         arrays[f"w{i}"] = rng.uniform(-bound, bound, (rows, columns)).astype(np.float32)
         arrays[f"b{i}"] = np.zeros(columns, np.float32)
@@ -50,7 +51,7 @@ def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
 
 
 def _dense_flops(sizes: tuple[int, ...], batch: int) -> float:
-    products = [2.0 * batch * a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    products = [2.0 * batch * a * b for a, b in pairwise(sizes)]
     return 3 * sum(products) - products[0]  # no gradient of the input
 
 
@@ -124,7 +125,11 @@ WORKLOADS: dict[str, Workload] = {
             2 * 4 * 4096 * 1024,
         ),
         Workload(
-            "optimizer", "Adam over 200 parameters of mixed sizes, cost sum(p * g)", _optimizer, 0, 28 * _ELEMENTS
+            "optimizer",
+            "Adam over 200 parameters of mixed sizes, cost sum(p * g)",
+            _optimizer,
+            0,
+            28 * _ELEMENTS,
         ),
         Workload(
             "softmax_ce",

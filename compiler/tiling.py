@@ -55,7 +55,7 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
     """The blocks of [m, k] times [k, n]."""
     size, flops = _ITEM[dtype], 2 * m * n * k
     if flops < SMALL or m <= 24:
-        rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 192
+        rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 384
     else:
         across = max(1, -(-k * n * size // HELD))
         # A power of two: two, four or eight threads then have the same to do.

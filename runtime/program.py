@@ -28,7 +28,7 @@ ROUTINES = ("gemm_f32", "gemm_f64")
 HOLDS = 2**63 - 1
 """What an instruction that checks something writes if it holds; else the index of the fault."""
 
-GEMM_LEFT, GEMM_RIGHT = 64, 64 + 384 * 192 * 4 + 64
+GEMM_LEFT, GEMM_RIGHT = 64, 64 + 192 * 384 * 4 + 64
 """Where in a thread's memory a gemm routine puts what it packs of its two operands.
 
 The word before says which product's right operand is there.

@@ -78,7 +78,8 @@ class Drawing:
 def unary(d: Drawing) -> dg.Variable | None:
     """A function of one variable."""
     x = d.pick()
-    return UNARY[d.data.draw(st.sampled_from(sorted(UNARY)))](x)
+    made: dg.Variable = UNARY[d.data.draw(st.sampled_from(sorted(UNARY)))](x)
+    return made
 
 
 def binary(d: Drawing) -> dg.Variable | None:
@@ -91,7 +92,8 @@ def binary(d: Drawing) -> dg.Variable | None:
         pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
         return all(a == b or a == 1 or b == 1 for a, b in pairs)
 
-    return function(x, d.pick(fits))
+    made: dg.Variable = function(x, d.pick(fits))
+    return made
 
 
 def reduction(d: Drawing) -> dg.Variable | None:
@@ -104,7 +106,8 @@ def reduction(d: Drawing) -> dg.Variable | None:
     name = d.data.draw(st.sampled_from(["sum", "max", "mean", "min"]))
     if name != "sum" and any(isinstance(x.shape[a], Size) for a in axes):
         name = "sum"  # over an empty batch the others give infinities and NaN
-    return getattr(dg, name)(x, sorted(axes), keep)
+    made: dg.Variable = getattr(dg, name)(x, sorted(axes), keep)
+    return made
 
 
 def row(d: Drawing) -> dg.Variable | None:
@@ -113,7 +116,8 @@ def row(d: Drawing) -> dg.Variable | None:
     if x is None:
         return None
     if d.data.draw(st.booleans()):
-        return dg.softmax(x)
+        made: dg.Variable = dg.softmax(x)
+        return made
     centred = x - x.mean(-1, keepdims=True)
     return centred * dg.rsqrt((centred * centred).mean(-1, keepdims=True) + 0.1)
 
@@ -209,7 +213,7 @@ def test_cpu_agrees_with_the_reference(dtype: str, data: st.DataObject) -> None:
     optimizer = dg.SGD(0.1, momentum=0.5)
     cpu = diagram.compile(optimizer, "cpu")
     reference = diagram.compile(optimizer, "reference")
-    tolerance = {"rtol": 1e-9, "atol": 1e-9} if dtype == "float64" else {"rtol": 2e-3, "atol": 2e-3}
+    close = 1e-9 if dtype == "float64" else 2e-3
     for batch in (3, data.draw(st.sampled_from([0, 1, 20, 150]))):
         rng = np.random.default_rng(batch)
         values = {}
@@ -219,8 +223,14 @@ def test_cpu_agrees_with_the_reference(dtype: str, data: st.DataObject) -> None:
         got, wanted = cpu.run(**values), reference.run(**values)
         assert list(got) == list(wanted)
         for name, value in wanted.items():
-            np.testing.assert_allclose(got[name], value, **tolerance, err_msg=f"{name}, B={batch}")
+            np.testing.assert_allclose(
+                got[name], value, rtol=close, atol=close, err_msg=f"{name}, B={batch}"
+            )
         if batch and np.isfinite(wanted["cost"]):
-            np.testing.assert_allclose(cpu.step(**values), reference.step(**values), **tolerance)
+            np.testing.assert_allclose(
+                cpu.step(**values), reference.step(**values), rtol=close, atol=close
+            )
             for name, value in reference.states.items():
-                np.testing.assert_allclose(cpu.states[name], value, **tolerance, err_msg=name)
+                np.testing.assert_allclose(
+                    cpu.states[name], value, rtol=close, atol=close, err_msg=name
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _training(program: dg.Program, inputs: Arrays) -> Job:
 
 def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: object) -> Job:
     layers: list[object] = []
-    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (rows, columns) in enumerate(pairwise(sizes)):
         layers += [dg.Linear(rows, columns, name=f"l{i}"), activation]
     net = dg.Chain(*layers[:-1], name="net")  # type: ignore[arg-type]  # blocks and functions
     x = dg.observed("x", ("B", sizes[0]))
@@ -75,7 +76,9 @@ def _pointwise(arrays: Arrays) -> Job:
 
 def _optimizer(arrays: Arrays) -> Job:
     pairs = len(arrays) // 2
-    parameters = [dg.parameter(f"p{i}", arrays[f"p{i}"].shape, arrays[f"p{i}"]) for i in range(pairs)]
+    parameters = [
+        dg.parameter(f"p{i}", arrays[f"p{i}"].shape, arrays[f"p{i}"]) for i in range(pairs)
+    ]
     terms = [dg.sum(p * dg.constant(arrays[f"g{i}"])) for i, p in enumerate(parameters)]
     cost = terms[0]
     for term in terms[1:]:

@@ -76,7 +76,8 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
             h = pt.maximum(h, np.float32(0)) if activation == "relu" else pt.tanh(h)
     cost = _cross_entropy(h, y)
     rate = np.float32(0.01)
-    updates = [(p, p - rate * g) for p, g in zip(parameters, pt.grad(cost, parameters), strict=True)]
+    slopes = pt.grad(cost, parameters)
+    updates = [(p, p - rate * g) for p, g in zip(parameters, slopes, strict=True)]
     return _training([x, y], [arrays["x"], arrays["y"]], cost, updates)
 
 

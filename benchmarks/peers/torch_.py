@@ -14,7 +14,7 @@ from .common import Job, repeated
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
-    """The workload; `compiled` puts forward and loss, or the whole function, under torch.compile."""
+    """The workload; `compiled` puts its forward function under torch.compile."""
     wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
     if name.startswith("matmul"):
         return _matmul(arrays, wrap)
@@ -29,7 +29,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
 
 def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: Any, wrap: Any) -> Job:
     count = len(sizes) - 1
-    parameters = [torch.nn.Parameter(torch.tensor(arrays[f"{k}{i}"])) for i in range(count) for k in "wb"]
+    names = [f"{kind}{i}" for i in range(count) for kind in "wb"]
+    parameters = [torch.nn.Parameter(torch.tensor(arrays[name])) for name in names]
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"]).long()
     optimizer = torch.optim.SGD(parameters, lr=0.01)
 

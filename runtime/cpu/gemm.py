@@ -39,7 +39,7 @@ class Blocking:
     rows: int
     vectors: int
     packed_rows: int
-    depth: int = 192
+    depth: int = 384
     panels: int = 4
 
     @property
@@ -67,7 +67,7 @@ def blocking(kind: str, vector_bytes: int) -> Blocking:
     """The register block for vectors of that many bytes."""
     lanes = vector_bytes // (4 if kind == "f32" else 8)
     rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
-    packed = 384 if kind == "f32" else 192
+    packed = 192 if kind == "f32" else 96
     return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)
 
 

@@ -25,9 +25,7 @@ def shape_of(*extents: int | str) -> tuple[Dim, ...]:
     return tuple(named(n) if isinstance(n, str) else n for n in extents)
 
 
-def given(
-    name: str, *extents: int | str, dtype: str = "float32", role: str = "observed"
-) -> Node:
+def given(name: str, *extents: int | str, dtype: str = "float32", role: str = "observed") -> Node:
     """An input of a graph."""
     return b.apply("input", name=name, type=Type(dtype, shape_of(*extents)), role=role)
 
@@ -42,14 +40,20 @@ def number(value: float, like: Node) -> Node:
     return b.fill(value, like.type)
 
 
-def graph(*inputs: Node, updates: Mapping[Node, Node] | None = None, **outputs: Node) -> Graph:
-    """The graph of named outputs."""
-    return Graph("test", inputs, tuple(outputs.items()), tuple((updates or {}).items()))
+def graph(
+    *inputs: Node,
+    updates: Mapping[Node, Node] | None = None,
+    outputs: Mapping[str, Node] | None = None,
+    **named: Node,
+) -> Graph:
+    """The graph of outputs by name."""
+    found = {**(outputs or {}), **named}
+    return Graph("test", inputs, tuple(found.items()), tuple((updates or {}).items()))
 
 
 def run(
     graph: Graph,
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Any],
     target: str = "reference",
     sizes: Mapping[str, int] | None = None,
 ) -> dict[str, Array]:

@@ -41,8 +41,10 @@ THIRD: dict[str, tuple[Callable[[Node], Node], list[Callable[[np.ndarray], np.nd
         lambda x: b.mul(x, b.mul(x, x)),
         [lambda x: 3 * x**2, lambda x: 6 * x, lambda x: 6 + 0 * x],
     ),
-    "exp": (lambda x: b.exp(b.scale(x, 2.0)), [lambda x, n=n: 2**n * np.exp(2 * x)
-            for n in (1, 2, 3)]),
+    "exp": (
+        lambda x: b.exp(b.scale(x, 2.0)),
+        [lambda x: 2 * np.exp(2 * x), lambda x: 4 * np.exp(2 * x), lambda x: 8 * np.exp(2 * x)],
+    ),
     "log": (b.log, [lambda x: 1 / x, lambda x: -1 / x**2, lambda x: 2 / x**3]),
     "sin": (b.sin, [np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x)]),
     "inverse": (
@@ -73,7 +75,7 @@ THIRD: dict[str, tuple[Callable[[Node], Node], list[Callable[[np.ndarray], np.nd
             lambda x: (8 * x**2 - 4) / np.sqrt(np.pi) * np.exp(-(x**2)),
         ],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
@@ -85,7 +87,7 @@ def test_to_the_third_order(target: str) -> None:
         for order in (1, 2, 3):
             y = slope(y, x)
             outputs[f"{name} {order}"] = y
-    values = run(prepare(graph(x, **outputs)), {"x": X}, target)
+    values = run(prepare(graph(x, outputs=outputs)), {"x": X}, target)
     for name, (_, forms) in THIRD.items():
         for order, form in enumerate(forms, 1):
             got = values[f"{name} {order}"]
@@ -102,7 +104,7 @@ def test_a_gradient_of_what_does_not_depend_is_zero() -> None:
         "itself": b.gradient(total(x), x),
     }  # fmt: skip
     arrays = {"x": numbers(3), "y": numbers(4, 2)}
-    values = run(differentiate(graph(x, y, **outputs)), arrays, sizes={"B": 4})
+    values = run(differentiate(graph(x, y, outputs=outputs)), arrays, sizes={"B": 4})
     assert values["other"].shape == (4, 2) and not values["other"].any()
     for name in ("integer", "floor", "mask", "stopped"):
         assert not values[name].any() and values[name].dtype == "float32"
@@ -194,6 +196,4 @@ def test_a_wrong_rule_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     x = given("x", 3)
     with pytest.raises(InvalidGraphError) as error:
         differentiate(graph(x, g=slope(b.exp(x), x)))
-    assert str(error.value) == (
-        "the derivative rule of exp gave float32[] for an input float32[3]"
-    )
+    assert str(error.value) == ("the derivative rule of exp gave float32[] for an input float32[3]")

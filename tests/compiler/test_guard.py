@@ -1,7 +1,5 @@
 """guard: ranges of observed variables are checked first; what they make sure of is known."""
 
-import numpy as np
-
 from diagrad.compiler.graph import Graph, Node
 from diagrad.compiler.passes.guard import guard
 from diagrad.compiler.pipeline import prepare
@@ -19,7 +17,7 @@ def inside(x: Node, high: object = 10) -> Node:
 
 
 def guarded(**outputs: Node) -> Graph:
-    return guard(graph(Y, S, **outputs))
+    return guard(graph(Y, S, outputs=outputs))
 
 
 def ranges(whole: Graph) -> list[str]:
@@ -73,4 +71,4 @@ def test_a_gradient_through_checked_indices_asks_no_more() -> None:
 
 def test_without_ranges_nothing_changes() -> None:
     whole = graph(Y, y=b.neg(Y))
-    assert guard(whole) == whole and np.array_equal(guard(whole).checks, ())
+    assert guard(whole) == whole and guard(whole).checks == ()

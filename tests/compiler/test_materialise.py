@@ -53,7 +53,7 @@ NAMES = list(COPIES)
 
 
 def whole(*nodes: Node) -> Graph:
-    return graph(*INPUTS, **{f"y{i}": node for i, node in enumerate(nodes)})
+    return graph(*INPUTS, outputs={f"y{i}": node for i, node in enumerate(nodes)})
 
 
 @pytest.mark.parametrize("name", NAMES)

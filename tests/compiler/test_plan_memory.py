@@ -27,9 +27,7 @@ B = named("B")
 Life = tuple[int, int]
 
 lives = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda p: (p[0], p[0] + p[1]))
-wanted = st.dictionaries(
-    st.integers(0, 30), st.tuples(lives, st.integers(0, 700)), max_size=15
-)
+wanted = st.dictionaries(st.integers(0, 30), st.tuples(lives, st.integers(0, 700)), max_size=15)
 
 
 def overlap(first: Life, second: Life) -> bool:
@@ -42,7 +40,7 @@ def test_no_two_lives_overlap_in_memory(wanted: dict[int, tuple[Life, int]]) -> 
     assert places.keys() == wanted.keys()
     spans = {number: (place, place + wanted[number][1]) for number, place in places.items()}
     for number, (place, end) in spans.items():
-        assert place % ALIGNMENT == 0 and 0 <= place and end <= arena
+        assert place % ALIGNMENT == 0 and place >= 0 and end <= arena
         life = wanted[number][0]
         for other, span in spans.items():
             if other != number and overlap((place, end), span):
@@ -62,7 +60,10 @@ def test_memory_is_used_again() -> None:
     chain = {i: ((i, i + 1), 640) for i in range(10)}
     places, arena = lay_out(chain)
     assert arena == 2 * 640 and set(places.values()) == {0, 640}
-    assert lay_out({0: ((0, 2), 100), 1: ((1, 3), 80), 2: ((3, 4), 100)}) == ({0: 0, 2: 0, 1: 128}, 256)
+    assert lay_out({0: ((0, 2), 100), 1: ((1, 3), 80), 2: ((3, 4), 100)}) == (
+        {0: 0, 2: 0, 1: 128},
+        256,
+    )
     assert lay_out({}) == ({}, 0)
 
 

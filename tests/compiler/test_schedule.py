@@ -147,9 +147,7 @@ def values(draw: st.DrawFn, made: tuple[Node, ...]) -> Node:
     return b.add(b.tanh(x), b.mul(y, number(0.5, y)))
 
 
-@settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @hypothesis_given(st.data())
 def test_random_updates(data: st.DataObject) -> None:
     made: tuple[Node, ...] = ()

@@ -1,6 +1,7 @@
 """simplify: every rule on a graph built by hand, and the same values from fewer nodes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,7 +178,7 @@ def test_constants_are_equal_by_type_and_bits() -> None:
         constant([[1], [2]], "int32"), constant(0.0, "float32"), constant(-0.0, "float32"),
         constant(np.nan, "float32"), constant(1, "bool"), constant(1, "int32"),
     ]  # fmt: skip
-    whole = simplify(graph(**{f"a{i}": node for i, node in enumerate(arrays)}))
+    whole = simplify(graph(outputs={f"a{i}": node for i, node in enumerate(arrays)}))
     assert len({node for _, node in whole.outputs}) == len(arrays)
     again = simplify(graph(a=constant([1, 2], "int32"), b=constant([1, 2], "int32")))
     assert len(set(again.roots)) == 1
@@ -202,7 +203,7 @@ def test_twice_is_once() -> None:
 @pytest.mark.parametrize("batch", [0, 1, 5])
 def test_the_values_stay(batch: int) -> None:
     odd = np.array([np.nan, np.inf, -np.inf], np.float32)
-    arrays = {
+    arrays: dict[str, Any] = {
         "x": numbers(batch, 3), "y": numbers(batch, 3, seed=1), "s": np.float32(1.5),
         "i": np.arange(batch, dtype=np.int32), "u": np.array([0, 7], np.uint32),
         "m": np.array([0, 1, 1, 0], bool), "v": odd if batch else numbers(3), "w": numbers(3, 5),
@@ -211,7 +212,7 @@ def test_the_values_stay(batch: int) -> None:
     if batch > 2:
         arrays["x"][1] = odd
     nodes = [n for c in (ARITHMETIC, VIEWS, SUMS) for group in c.values() for n in group]
-    whole = graph(*INPUTS, **{f"y{i}": node for i, node in enumerate(nodes)})
+    whole = graph(*INPUTS, outputs={f"y{i}": node for i, node in enumerate(nodes)})
     wanted = run(whole, arrays, sizes={"B": batch})
     got = run(simplify(whole), arrays, sizes={"B": batch})
     for i, node in enumerate(nodes):

@@ -128,4 +128,5 @@ def test_a_missing_value_is_named() -> None:
 
 
 def test_a_size_is_no_number() -> None:
-    assert isinstance(B, Size) and B != 3 and B != "B"
+    values: list[object] = [3, "B", 1]
+    assert isinstance(B, Size) and B not in values

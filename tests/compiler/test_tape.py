@@ -34,7 +34,7 @@ def test_values_have_the_dtypes_of_their_nodes() -> None:
         "index": b.argmax(x, axes=(0,)), "mask": b.gt(x, number(0, x)),
         "wide": b.cast(x, dtype="float64"), "size": b.size(size=B, dtype="int32"),
     }  # fmt: skip
-    values = run(graph(x, given("y", "B"), **outputs), {"x": numbers(2), "y": numbers(3)},
+    values = run(graph(x, given("y", "B"), outputs=outputs), {"x": numbers(2), "y": numbers(3)},
                  sizes={"B": 3})  # fmt: skip
     assert {name: value.dtype.name for name, value in values.items()} == {
         "index": "int64", "mask": "bool", "wide": "float64", "size": "int32",
@@ -64,7 +64,7 @@ def test_a_failed_check_changes_nothing() -> None:
         call([np.array([0, 3, -1], np.int32)])
     assert (error.value.check, error.value.index) == (0, 1)
     assert states["w"].tolist() == [-1, -1]
-    assert HOLDS == np.iinfo(np.int64).max
+    assert np.iinfo(np.int64).max == HOLDS
 
 
 def test_numpys_warnings_stay_off() -> None:

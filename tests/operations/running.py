@@ -7,7 +7,7 @@ so that the compiler may fuse across rows, as it does in a model.
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,8 @@ import diagrad as dg
 
 from .operation import Array, Operation, Shapes, bound, draw, dtypes_of
 
-TARGETS = ("reference", "cpu")
+Target = Literal["reference", "cpu"]
+TARGETS: tuple[Target, ...] = ("reference", "cpu")
 Values = dict[str, Array]
 
 
@@ -107,7 +108,7 @@ class Batch:
             found[name] = draw(domain, shape, dtype, np.random.default_rng(seed))
         return found
 
-    def compile(self, target: str) -> Callable[..., Values]:
+    def compile(self, target: Target) -> Callable[..., Values]:
         """The program's `run`."""
         program = dg.Diagram("batch", self.outputs).compile(target=target)
         return lambda **arrays: {n: np.array(v) for n, v in program.run(**arrays).items()}

@@ -8,7 +8,7 @@ import pytest
 import diagrad as dg
 
 from .operation import Array
-from .running import TARGETS, Application, Batch, difference, explained, value_alone
+from .running import TARGETS, Application, Batch, Target, difference, explained, value_alone
 from .table import TABLE
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, 2.0, -1.0])
@@ -23,7 +23,7 @@ ELEMENTWISE = [
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_elementwise(dtype: str, target: str) -> None:
+def test_elementwise(dtype: str, target: Target) -> None:
     first, second = (v.ravel() for v in np.meshgrid(SPECIAL, SPECIAL))
 
     def check(cases: list[Application]) -> list[str]:
@@ -45,12 +45,12 @@ def test_elementwise(dtype: str, target: str) -> None:
     explained(cases, check)
 
 
-def found(outputs: dict[str, Any], target: str, **arrays: Array) -> dict[str, Array]:
+def found(outputs: dict[str, Any], target: Target, **arrays: Array) -> dict[str, Array]:
     return dict(dg.Diagram("special", outputs).compile(target=target).run(**arrays))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_reductions(target: str) -> None:
+def test_reductions(target: Target) -> None:
     rows = np.array(
         [
             [1, np.nan, 3, 2], [np.inf, 1, -np.inf, 2], [np.inf, 1, 2, 3], [-np.inf] * 4,
@@ -73,7 +73,7 @@ def test_reductions(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_products_do_not_lose_nan(target: str) -> None:
+def test_products_do_not_lose_nan(target: Target) -> None:
     x = np.array([[np.nan, 1], [np.inf, 0], [1, 2]], np.float32)
     y = np.array([[0, 1, np.inf], [0, 1, 2]], np.float32)
     a, b = dg.observed("a", x.shape), dg.observed("b", y.shape)
@@ -86,7 +86,7 @@ def test_products_do_not_lose_nan(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_branch_not_taken_does_no_harm(target: str) -> None:
+def test_a_branch_not_taken_does_no_harm(target: Target) -> None:
     x = np.array([-1.0, 0.0, 4.0], np.float32)
     v = dg.observed("x", x.shape)
     safe = dg.where(v > 0, v, 1.0)
@@ -97,7 +97,7 @@ def test_a_branch_not_taken_does_no_harm(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_means_of_nothing(target: str) -> None:
+def test_means_of_nothing(target: Target) -> None:
     v = dg.observed("x", ("B", 3))
     outputs = {"mean": dg.mean(v, 0), "sum": dg.sum(v), "max": dg.max(v, 0), "min": dg.min(v, 0)}
     values = found(outputs, target, x=np.zeros((0, 3), np.float32))
@@ -108,7 +108,7 @@ def test_means_of_nothing(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_integers_wrap(target: str) -> None:
+def test_integers_wrap(target: Target) -> None:
     top = np.array([2**31 - 1, -(2**31), 5], np.int32)
     v = dg.observed("x", top.shape, "int32")
     u = dg.observed("u", (2,), "uint32")

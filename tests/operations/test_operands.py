@@ -6,7 +6,7 @@ import pytest
 import diagrad as dg
 
 from .operation import Array
-from .running import TARGETS, Batch, applications, value_alone
+from .running import TARGETS, Batch, Target, applications, value_alone
 from .table import TABLE
 
 GROUPS = ("arithmetic", "reductions", "moves", "choices", "products")
@@ -44,7 +44,7 @@ def unaligned(array: Array) -> Array:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("group", GROUPS)
-def test_any_layout_gives_the_same(group: str, target: str) -> None:
+def test_any_layout_gives_the_same(group: str, target: Target) -> None:
     batch = Batch(applications(TABLE[group], "float32"), value_alone)
     run = batch.compile(target)
     arrays = batch.arrays()
@@ -59,7 +59,7 @@ def test_any_layout_gives_the_same(group: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_results_stay_as_they_are(target: str) -> None:
+def test_results_stay_as_they_are(target: Target) -> None:
     x = dg.observed("x", ("B",))
     outputs = {"given": x, "double": x + x, "total": dg.sum(x), "one": dg.size("B")}
     program = dg.Diagram("test", outputs).compile(target=target)
@@ -75,7 +75,7 @@ def test_results_stay_as_they_are(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_results_share_no_memory_with_operands(target: str) -> None:
+def test_results_share_no_memory_with_operands(target: Target) -> None:
     x = dg.observed("x", (3, 4))
     outputs = {
         "same": x, "turned": x.T, "line": x.reshape(-1), "part": x[1:], "one": dg.reshape(x, 12),

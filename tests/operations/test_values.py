@@ -8,6 +8,7 @@ from .running import (
     TARGETS,
     Application,
     Batch,
+    Target,
     applications,
     difference,
     explained,
@@ -41,7 +42,7 @@ GROUPS = [
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("group", "dtype"), GROUPS)
-def test_values_are_numpys(group: str, dtype: str, target: str) -> None:
+def test_values_are_numpys(group: str, dtype: str, target: Target) -> None:
     def check(cases: list[Application]) -> list[str]:
         batch = Batch(cases, value_alone)
         arrays = batch.arrays()
@@ -54,7 +55,7 @@ def test_values_are_numpys(group: str, dtype: str, target: str) -> None:
 @pytest.mark.parametrize(
     ("group", "dtype"), [g for g in GROUPS if applications(TABLE[g[0]], g[1], named=True)]
 )
-def test_values_with_named_sizes(group: str, dtype: str, target: str) -> None:
+def test_values_with_named_sizes(group: str, dtype: str, target: Target) -> None:
     def check(cases: list[Application]) -> list[str]:
         batch = Batch(cases, value_alone)
         run = batch.compile(target)
