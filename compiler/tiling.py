@@ -24,6 +24,9 @@ FEWEST_COLUMNS = 128
 HELD = 8 << 20
 """Bytes of the right operand that are packed at once."""
 
+STRETCH = 1 << 20
+"""Bytes of a matrix that are worth a block of their own where it is multiplied by one row."""
+
 _ITEM = {"float32": 4, "float64": 8}
 _PANEL = 32
 """Columns to a multiple of which the packed operand is filled up, on any processor."""
@@ -54,7 +57,11 @@ class Tiling:
 def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
     """The blocks of [m, k] times [k, n]."""
     size, flops = _ITEM[dtype], 2 * m * n * k
-    if flops < SMALL or m <= 24:
+    if m == 1:
+        # Reading the right operand once is all there is to do: long stretches of its rows.
+        wanted = min(MOST_BLOCKS, max(1, n * k * size // STRETCH))
+        rows, columns, whole, held = 1, max(512, _up(-(-n // wanted), 64)), 0, 0
+    elif flops < SMALL or m <= 24:
         rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 384
     else:
         across = max(1, -(-k * n * size // HELD))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..graph import Node, Type
 from ..sizes import Dim, product
-from .record import Array, Attrs, Primitive, expect
+from .record import Array, Attrs, Primitive, expect, expect_dtype
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     left, right = types
     a, b, out = attrs["a"], attrs["b"], attrs["out"]
-    expect(left.dtype == right.dtype and left.is_float, f"expected two floats, got {left}, {right}")
+    expect_dtype(
+        left.dtype == right.dtype and left.is_float, f"expected two floats, got {left}, {right}"
+    )
     expect(
         len(a) == left.rank and len(b) == right.rank,
         f"expected a label for each axis of {left} and {right}, got {a} and {b}",

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...runtime.program import HOLDS
 from ..graph import Node, Type
-from .record import Array, Attrs, Primitive, expect
+from .record import Array, Attrs, Primitive, expect, expect_dtype
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
     x, index = types
     axis = attrs["axis"]
-    expect(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
+    expect_dtype(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
     expect(0 <= axis < x.rank, f"expected an axis below {x.rank}, got {axis}")
     return x.with_shape((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
@@ -30,8 +30,8 @@ def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
 def _scatter_add(types: Sequence[Type], attrs: Attrs) -> Type:
     index, updates = types
     axis = attrs["axis"]
-    expect(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
-    expect(updates.dtype != "bool", "expected numbers to add, got bool")
+    expect_dtype(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
+    expect_dtype(updates.dtype != "bool", "expected numbers to add, got bool")
     chosen = updates.shape[axis : axis + index.rank]
     expect(chosen == index.shape, f"expected updates for {index}, got {updates}")
     rest = updates.shape[axis + index.rank :]
@@ -78,7 +78,7 @@ def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(types[0].dtype in ("int32", "int64"), f"expected integers, got {types[0].dtype}")
+    expect_dtype(types[0].dtype in ("int32", "int64"), f"expected integers, got {types[0].dtype}")
     return Type("int64")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Node, Type
 from ..sizes import Dim, ceil_divide, product
-from .record import Array, Attrs, Infer, Primitive, Reference, expect
+from .record import Array, Attrs, Infer, Primitive, Reference, expect, expect_dtype
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -30,12 +30,12 @@ def _reduced(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _sum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
+    expect_dtype(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
     return _reduced(types, attrs)
 
 
 def _extremum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(types[0].dtype != "bool", "expected numbers to compare, got bool: cast it first")
+    expect_dtype(types[0].dtype != "bool", "expected numbers to compare, got bool: cast it first")
     for axis in attrs["axes"]:
         expect(types[0].shape[axis] != 0, f"expected elements along axis {axis}, got none")
     return _reduced(types, attrs)
@@ -46,7 +46,7 @@ def _index(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _cumsum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
+    expect_dtype(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
     expect(0 <= attrs["axis"] < types[0].rank, f"expected an axis below {types[0].rank}")
     return types[0]
 

@@ -152,14 +152,14 @@ class Executor:
         self._state_words: list[tuple[int, int, int]] = []
         base, position = self._words.ctypes.data, 0
         moves = []
-        for number, (row, instruction) in enumerate(
+        for place, (row, instruction) in enumerate(
             zip(self._table, program.instructions, strict=True)
         ):
             kernel = self._natives[f"kernel {instruction.kernel}"].address
             row[:3] = kernel, base + 8 * position, instruction.extent
             if instruction.check is not None:
                 row[3] = self._address(instruction.check)
-            wait = number if instruction.wait is None else instruction.wait
+            wait = place if instruction.wait is None else instruction.wait
             row[4:7] = instruction.chunk or instruction.extent, instruction.chunks, wait
             for word in instruction.words:
                 if isinstance(word, Routine):

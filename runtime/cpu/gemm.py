@@ -25,6 +25,7 @@ from llvmlite import ir
 from ..program import GEMM_LEFT, GEMM_RIGHT
 from . import host
 from .build import build_text
+from .gemm_dot import dot_function, sweep_function
 from .gemm_pack import pack_function
 from .gemm_tile import TileShape, tile_function
 from .loops import I1, I64, internal, loop, smaller
@@ -95,6 +96,8 @@ class _Routine:
         self.rows_packed = self._rows_function(packed=True)
         self.rows_strided = self._rows_function(packed=False)
         self.pack_a = pack_function(module, self.element, shape.lanes, shape.rows)
+        self.dots = dot_function(module, self.element, shape.lanes, shape.depth)
+        self.sweep = sweep_function(module, self.element, shape.lanes, shape.depth)
         self.pack_b = pack_function(module, self.element, shape.lanes, shape.width)
 
     def _tile(self, rows: int, vectors: int, packed: bool) -> Any:
@@ -159,6 +162,15 @@ class _Routine:
         a_col, b_row = b.select(flip, b_row, a_col), b.select(flip, a_col, b_row)
         m, n = b.select(flip, n, m), b.select(flip, m, n)
         contiguous = b.icmp_signed("==", b_col, I64(1))
+        one = b.icmp_signed("==", m, I64(1))
+        upright = b.and_(b.icmp_signed("==", b_row, I64(1)), b.not_(contiguous))
+        with b.if_then(b.and_(one, b.and_(upright, b.icmp_signed(">", n, I64(0))))):
+            b.call(self.dots, [a, a_col, b_, b_col, c, n, k])
+            b.ret_void()
+        with b.if_then(b.and_(one, contiguous)):
+            room = b.inttoptr(b.add(space, I64(GEMM_LEFT)), self.pointer)
+            b.call(self.sweep, [a, a_col, b_, b_row, c, n, k, room])
+            b.ret_void()
         few = b.icmp_signed("<=", m, I64(4))
         with b.if_then(b.and_(contiguous, few)):
             self._few_rows(b, a, a_row, a_col, b_, b_row, c, c_row, m, n, k)
@@ -180,7 +192,7 @@ class _Routine:
     ) -> None:  # fmt: skip
         """Up to four rows: wide tiles that read B once where it lies."""
         first = I64(0)
-        for height, vectors in ((4, 4), (2, 4), (1, 8)):
+        for height, vectors in ((4, 4), (2, 4), (1, 4)):
             if self.shape.lanes * self.shape.size < 64:
                 vectors //= 2
             has = b.icmp_signed("!=", b.and_(m, I64(height)), I64(0))
@@ -215,11 +227,10 @@ class _Routine:
         place = b.inttoptr(space, I64.as_pointer())
         room = b.inttoptr(b.add(space, I64(GEMM_RIGHT)), self.pointer)
         missing = b.and_(whole, b.icmp_signed("!=", b.load(place), tag))
-        with b.if_then(missing):
-            with loop(b, I64(0), k, self.shape.depth) as p:
-                depth = smaller(b, b.sub(k, p), I64(self.shape.depth))
-                source, target = b.gep(b_, [b.mul(p, b_row)]), b.gep(room, [b.mul(p, padded)])
-                b.call(self.pack_b, [target, source, b_col, b_row, n, depth])
+        with b.if_then(missing), loop(b, I64(0), k, self.shape.depth) as p:
+            depth = smaller(b, b.sub(k, p), I64(self.shape.depth))
+            source, target = b.gep(b_, [b.mul(p, b_row)]), b.gep(room, [b.mul(p, padded)])
+            b.call(self.pack_b, [target, source, b_col, b_row, n, depth])
         b.store(tag, place)
         return whole
 

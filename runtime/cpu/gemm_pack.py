@@ -24,7 +24,7 @@ def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:
     pointer = element.as_pointer()
     function, b = internal(module, name, [pointer, pointer, I64, I64, I64, I64])
     target, source, across, along, some, depth = function.args
-    pack = _Pack(b, element, lanes, width)
+    pack = Packing(b, element, lanes, width)
     full = b.sub(some, b.srem(some, I64(width)))
     copies = b.icmp_signed("==", across, I64(1))
     with b.if_then(copies):
@@ -39,13 +39,16 @@ def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:
     return function
 
 
-class _Pack:
+class Packing:
+    """Writes the ways to pack into one function."""
+
     def __init__(self, b: Any, element: Any, lanes: int, width: int) -> None:
         self.b, self.element, self.lanes, self.width = b, element, lanes, width
         self.vector = ir.VectorType(element, lanes)
         self.align = 4 if isinstance(element, ir.FloatType) else 8
 
-    def _load(self, pointer: Any) -> Any:
+    def load(self, pointer: Any) -> Any:
+        """A vector from anywhere."""
         loaded = self.b.load(self.b.bitcast(pointer, self.vector.as_pointer()))
         loaded.align = self.align
         return loaded
@@ -82,7 +85,7 @@ class _Pack:
             with loop(b, I64(0), full, self.width) as panel:
                 here, there = b.gep(row, [panel]), b.gep(place, [b.mul(panel, depth)])
                 for first in range(0, whole, self.lanes):
-                    self._store(self._load(b.gep(here, [I64(first)])), b.gep(there, [I64(first)]))
+                    self._store(self.load(b.gep(here, [I64(first)])), b.gep(there, [I64(first)]))
                 self._copy_rest(here, there, whole)
 
     def _copy_rest(self, here: Any, there: Any, first: int) -> None:
@@ -112,15 +115,15 @@ class _Pack:
                 rows = []
                 for r in range(first, min(first + lanes, self.width)):
                     held = b.select(b.icmp_signed("<", I64(r), some), I64(r), last)
-                    rows.append(self._load(b.gep(column, [b.mul(held, across)])))
+                    rows.append(self.load(b.gep(column, [b.mul(held, across)])))
                 rows += rows[-1:] * (lanes - len(rows))
-                squares.append((first, self._transpose(rows)))
+                squares.append((first, self.transpose(rows)))
             for step in range(lanes):
                 place = b.gep(target, [b.mul(b.add(p, I64(step)), I64(self.width))])
                 for first, square in squares:
                     self._store(square[step], b.gep(place, [I64(first)]))
 
-    def _transpose(self, rows: list[Any]) -> list[Any]:
+    def transpose(self, rows: list[Any]) -> list[Any]:
         """log2(lanes) rounds of interleaving row i with row i + lanes/2."""
         half = self.lanes // 2
         low = [x for i in range(half) for x in (i, self.lanes + i)]

@@ -14,9 +14,11 @@ from llvmlite import ir
 
 from .loops import I1, I32, I64, internal
 
-
 AHEAD = 6
 """Steps of the depth by which B is asked for before it is needed."""
+
+FAR_AHEAD = 12
+"""The same where B lies in memory and is read once."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,8 @@ class _Tile:
         for phi, value in zip([left, a, row, *sums], start, strict=True):
             phi.add_incoming(value, before)
         places = [b.gep(row, [I64(v * shape.lanes)]) for v in range(shape.vectors)]
-        if shape.packed:
-            ahead = b.gep(row, [b.mul(self.b_row, I64(AHEAD))])
+        if shape.packed or shape.rows <= 4:
+            ahead = b.gep(row, [b.mul(self.b_row, I64(AHEAD if shape.packed else FAR_AHEAD))])
             for v in range(shape.vectors):
                 self._prefetch(b.gep(ahead, [I64(v * shape.lanes)]), write=0)
         if masks is None:

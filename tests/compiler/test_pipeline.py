@@ -38,7 +38,7 @@ def test_the_folder_of_passes_and_the_tables_agree() -> None:
 def test_a_pass_is_the_function_of_its_file(name: str, function: Any) -> None:
     module = importlib.import_module(f"{passes.__name__}.{name}")
     assert getattr(module, name) is function and function.__name__ == name
-    assert list(inspect.signature(function).parameters)[0] in (
+    assert next(iter(inspect.signature(function).parameters)) in (
         "graph", "fusion", "schedule", "template",
     )  # fmt: skip
     assert module.__doc__ is not None and module.__doc__.startswith(f"{name}: ")

@@ -27,7 +27,7 @@ def scheduled(whole: Graph) -> Schedule:
 
 
 def updating(updates: Mapping[Node, Node], **outputs: Node) -> Graph:
-    return graph(*STATES, *INPUTS, updates=updates, **outputs)
+    return graph(*STATES, *INPUTS, updates=updates, outputs=outputs)
 
 
 def copied(found: Schedule) -> set[str]:
@@ -116,7 +116,7 @@ def test_checks_come_first() -> None:
     whole = Graph("test", (*whole.inputs, y), whole.outputs, whole.updates,
                   (Check(outside, "y", 0, 6),))  # fmt: skip
     found = scheduled(whole)
-    assert [group.kind for group in found.groups][0] == "first_outside"
+    assert found.groups[0].kind == "first_outside"
 
 
 def test_every_group_runs_after_what_it_reads() -> None:

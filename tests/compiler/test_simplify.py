@@ -18,7 +18,7 @@ from .building import b, expression, given, graph, number, numbers, run, state
 
 B = named("B")
 X, Y = given("x", "B", 3), given("y", "B", 3)
-I, U, M = given("i", "B", dtype="int32"), given("u", 2, dtype="uint32"), given("m", 4, dtype="bool")
+L, U, M = given("i", "B", dtype="int32"), given("u", 2, dtype="uint32"), given("m", 4, dtype="bool")
 V, W, S = given("v", 3), given("w", 3, 5), given("s")
 ONE = given("one", 1, 3)
 
@@ -37,9 +37,9 @@ def rows(value: Node) -> Node:
 
 
 ARITHMETIC = {
-    "add 0": [b.add(X, n(0)), b.add(n(0), X), b.add(I, n(0, I))],
+    "add 0": [b.add(X, n(0)), b.add(n(0), X), b.add(L, n(0, L))],
     "add negated": [b.add(X, b.neg(Y)), b.add(b.neg(X), Y)],
-    "sub 0": [b.sub(X, n(0)), b.sub(n(0), X), b.sub(n(0, I), I)],
+    "sub 0": [b.sub(X, n(0)), b.sub(n(0), X), b.sub(n(0, L), L)],
     "sub negated": [b.sub(X, b.neg(Y)), b.sub(b.neg(X), Y)],
     "mul 1": [b.mul(X, n(1)), b.mul(n(1), X)],
     "mul -1": [b.mul(X, n(-1)), b.mul(n(-1), X), b.mul(U, n(2**32 - 1, U))],
@@ -97,7 +97,9 @@ VIEWS = {
         b.concatenate(X, cut(X, (0, 0), (B, 0)), Y, axis=1), b.concatenate(X, Y, axis=0),
         b.concatenate(cut(V, (0,), (0,)), cut(V, (1,), (1,)), axis=0),
     ],
-    "iota": [b.iota(axis=1, shape=(B, 3), dtype="int32"), b.iota(axis=0, shape=(3,), dtype="int32")],
+    "iota": [
+        b.iota(axis=1, shape=(B, 3), dtype="int32"), b.iota(axis=0, shape=(3,), dtype="int32"),
+    ],
 }  # fmt: skip
 SUMS = {
     "nothing to sum": [
@@ -113,7 +115,7 @@ SUMS = {
     "sum of repeats": [
         b.reduce_sum(rows(V), axes=(0,)), b.reduce_sum(rows(V), axes=(0, 1)),
         b.reduce_sum(rows(V), axes=(1,)), b.reduce_sum(n(1), axes=(0, 1)),
-        b.reduce_sum(number(1, I), axes=(0,)), b.reduce_max(rows(V), axes=(0,)),
+        b.reduce_sum(number(1, L), axes=(0,)), b.reduce_max(rows(V), axes=(0,)),
         b.reduce_sum(b.broadcast(V, shape=(0, 3), axes=(1,)), axes=(0,)),
     ],
     "contraction of a transpose": [
@@ -127,7 +129,7 @@ SUMS = {
         b.contract(V, n(3, given("z", 4)), a=(0,), b=(1,), out=(0, 1)),
     ],
 }  # fmt: skip
-INPUTS = (X, Y, I, U, M, V, W, S, ONE)
+INPUTS = (X, Y, L, U, M, V, W, S, ONE)
 
 
 def simplified(node: Node) -> Node:

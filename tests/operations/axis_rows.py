@@ -22,11 +22,14 @@ ROWS = [
     for axis in (-1, 0)
     for row in (
         axes(f"softmax {axis}", lambda x, a=axis: dg.softmax(x, a),
-              lambda x, a=axis: softmax(x, a), shapes=AXES, named=(("M", 5),) if axis else None),
+             lambda x, a=axis: softmax(x, a),
+             shapes=AXES, named=(("M", 5),) if axis else None),
         axes(f"log_softmax {axis}", lambda x, a=axis: dg.log_softmax(x, a),
-              lambda x, a=axis: np.log(softmax(x, a)), shapes=AXES, named=(("M", 5),) if axis else None),
+             lambda x, a=axis: np.log(softmax(x, a)),
+             shapes=AXES, named=(("M", 5),) if axis else None),
         axes(f"logsumexp {axis}", lambda x, a=axis: dg.logsumexp(x, a),
-              lambda x, a=axis: np.log(np.exp(x).sum(a)), shapes=AXES, named=(("M", 5),) if axis else None),
+             lambda x, a=axis: np.log(np.exp(x).sum(a)),
+             shapes=AXES, named=(("M", 5),) if axis else None),
     )
 ]  # fmt: skip
 REDUCTIONS = [
@@ -37,17 +40,17 @@ REDUCTIONS = [
     )
     for row in (
         axes(f"sum {text}".strip(), lambda x, a=axis, k=keep: dg.sum(x, a, k),
-              lambda x, a=axis, k=keep: np.sum(x, a, x.dtype, keepdims=k), kinds="fiu"),
+             lambda x, a=axis, k=keep: np.sum(x, a, x.dtype, keepdims=k), kinds="fiu"),
         axes(f"mean {text}".strip(), lambda x, a=axis, k=keep: dg.mean(x, a, k),
-              lambda x, a=axis, k=keep: mean(x, a, k), shapes=AXES),
+             lambda x, a=axis, k=keep: mean(x, a, k), shapes=AXES),
         axes(f"variance {text}".strip(), lambda x, a=axis, k=keep: dg.variance(x, a, k),
-              lambda x, a=axis, k=keep: mean((x - mean(x, a, True)) ** 2, a, k), shapes=AXES),
+             lambda x, a=axis, k=keep: mean((x - mean(x, a, True)) ** 2, a, k), shapes=AXES),
         axes(f"max {text}".strip(), lambda x, a=axis, k=keep: dg.max(x, a, k),
-              lambda x, a=axis, k=keep: np.max(x, a, keepdims=k, initial=_end(x, -1)),
-              kinds="fiu", shapes=AXES),
+             lambda x, a=axis, k=keep: np.max(x, a, keepdims=k, initial=_end(x, -1)),
+             kinds="fiu", shapes=AXES),
         axes(f"min {text}".strip(), lambda x, a=axis, k=keep: dg.min(x, a, k),
-              lambda x, a=axis, k=keep: np.min(x, a, keepdims=k, initial=_end(x, 1)),
-              kinds="fiu", shapes=AXES),
+             lambda x, a=axis, k=keep: np.min(x, a, keepdims=k, initial=_end(x, 1)),
+             kinds="fiu", shapes=AXES),
     )
 ]  # fmt: skip
 INDICES = [
@@ -55,15 +58,17 @@ INDICES = [
     for text, axis in (("", None), ("0", 0), ("-1", -1), ("1", 1))
     for row in (
         axes(f"argmax {text}".strip(), lambda x, a=axis: dg.argmax(x, a),
-              lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES, named=None, smooth=False),
+             lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES, named=None,
+             smooth=False),
         axes(f"argmin {text}".strip(), lambda x, a=axis: dg.argmin(x, a),
-              lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES, named=None, smooth=False),
+             lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES, named=None,
+             smooth=False),
         axes(f"argmax {text} ties", lambda x, a=axis: dg.argmax(x, a),
-              lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES,
-              domains=("level",), named=None, smooth=False),
+             lambda x, a=axis: np.argmax(x, a), kinds="fiu", shapes=AXES,
+             domains=("level",), named=None, smooth=False),
         axes(f"argmin {text} ties", lambda x, a=axis: dg.argmin(x, a),
-              lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES,
-              domains=("level",), named=None, smooth=False),
+             lambda x, a=axis: np.argmin(x, a), kinds="fiu", shapes=AXES,
+             domains=("level",), named=None, smooth=False),
     )
 ]  # fmt: skip
 SUMS = [
@@ -71,8 +76,8 @@ SUMS = [
     for axis in (-1, 0, 1)
     for row in (
         axes(f"cumsum {axis}", lambda x, a=axis: dg.cumsum(x, a),
-              lambda x, a=axis: np.cumsum(x, a, x.dtype), kinds="fiu"),
+             lambda x, a=axis: np.cumsum(x, a, x.dtype), kinds="fiu"),
         axes(f"cumsum {axis} reverse", lambda x, a=axis: dg.cumsum(x, a, reverse=True),
-              lambda x, a=axis: np.flip(np.cumsum(np.flip(x, a), a, x.dtype), a), kinds="fiu"),
+             lambda x, a=axis: np.flip(np.cumsum(np.flip(x, a), a, x.dtype), a), kinds="fiu"),
     )
 ]  # fmt: skip

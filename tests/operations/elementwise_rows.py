@@ -58,7 +58,7 @@ COMPARISONS = [
     one("logical_not operator", lambda x: ~x, np.logical_not, kinds="b"),
     Operation(
         "where", dg.where, np.where,
-        tuple((p[0], *p) for p in TWO) + (((5, 1), (7,), ()), ((), (3,), (2, 3))),
+        (*((p[0], *p) for p in TWO), ((5, 1), (7,), ()), ((), (3,), (2, 3))),
         ("mask", "real"), "fiub", named=(("N",), MATRIX, ("N",)),
     ),
     one("where number", lambda x: dg.where(x > 0, x, 2), lambda x: np.where(x > 0, x, 2)),

@@ -17,6 +17,12 @@ def _uniform(count: int, stream: int, shift: float) -> Array:
     return np.asarray(((bits & np.uint32(2**24 - 1)) + shift) * 2.0**-24)
 
 
+def _normal(count: int, stream: bytes) -> Array:
+    radius = np.sqrt(-2 * np.log(_uniform(count, zlib.crc32(stream + b"/radius"), 1)))
+    angle = 2 * np.pi * _uniform(count, zlib.crc32(stream + b"/angle"), 0)
+    return np.asarray(radius * np.cos(angle))
+
+
 def _scatter(index: Array, updates: Array, size: int, axis: int) -> Array:
     moved = np.moveaxis(updates, range(axis, axis + index.ndim), range(index.ndim))
     out = np.zeros((size, *moved.shape[index.ndim :]), updates.dtype)
@@ -74,7 +80,8 @@ def _zero(x: Any) -> Any:
 
 
 SOURCES = [
-    Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32", smooth=False),
+    Operation("arange", lambda: dg.arange(17), lambda: np.arange(17), ((),), dtype="int32",
+              smooth=False),
     Operation("arange float", lambda: dg.arange(5, "float64"), lambda: np.arange(5.0), ((),),
               dtype="float64", smooth=False),
     moved("arange named", lambda x: np.arange(x.shape[-1]), (7, 13), named=(MATRIX,), kinds="f",
@@ -90,7 +97,6 @@ SOURCES = [
     Operation("random_uniform wide", lambda: dg.random_uniform((31,), "a", "float64"),
               lambda: _uniform(31, zlib.crc32(b"a"), 0), ((),), dtype="float64", smooth=False),
     Operation("random_normal", lambda: dg.random_normal((7, 13), "b"),
-              lambda: (np.sqrt(-2 * np.log(_uniform(91, zlib.crc32(b"b/radius"), 1)))
-                       * np.cos(2 * np.pi * _uniform(91, zlib.crc32(b"b/angle"), 0))).reshape(7, 13),
+              lambda: _normal(91, b"b").reshape(7, 13),
               ((),), dtype="float32", smooth=False),
 ]  # fmt: skip

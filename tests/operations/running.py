@@ -110,8 +110,8 @@ class Batch:
 
     def compile(self, target: Target) -> Callable[..., Values]:
         """The program's `run`."""
-        program = dg.Diagram("batch", self.outputs).compile(target=target)
-        return lambda **arrays: {n: np.array(v) for n, v in program.run(**arrays).items()}
+        run: Callable[..., Values] = dg.Diagram("batch", self.outputs).compile(target=target).run
+        return run
 
 
 def value_alone(case: Application, operands: list[Any], value: Any) -> dict[str, Any]:
