@@ -43,11 +43,16 @@ def value_of(node: Node, sizes: Sizes) -> np.generic:
 
 
 def size_names(graph: Graph) -> set[str]:
-    """The named sizes that the types of a graph's inputs and nodes depend on."""
+    """The named sizes that a graph's types and attributes depend on."""
     found: set[str] = set()
     for node in (*graph.inputs, *graph.nodes()):
-        for extent in node.shape:
-            found |= names(extent)
+        stack: list[Any] = [node.shape, *node.attrs.values()]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, tuple):
+                stack.extend(value)
+            elif isinstance(value, Size):
+                found |= names(value)
     return found
 
 

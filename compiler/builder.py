@@ -48,9 +48,9 @@ class Builder:
         return self.broadcast(scalar, shape=tuple(shape), axes=()) if shape else scalar
 
     def scale(self, x: Node, factor: float) -> Node:
-        """X times a number."""
+        """The product of a node and a number."""
         return self.mul(x, self.fill(factor, x.type))
 
     def zeros_where(self, mask: Node, x: Node) -> Node:
-        """X, with zeros where the mask is true."""
+        """A node with zeros where the mask is true."""
         return self.select(mask, self.fill(0, x.type), x)

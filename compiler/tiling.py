@@ -24,6 +24,9 @@ FEWEST_COLUMNS = 128
 HELD = 8 << 20
 """Bytes of the right operand that are packed at once."""
 
+ONCE = 192
+"""Rows that a gemm routine does at a time, with each piece of the right operand packed once."""
+
 STRETCH = 1 << 20
 """Bytes of a matrix that are worth a block of their own where it is multiplied by one row."""
 
@@ -71,7 +74,9 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         across = min(max(across, wanted // down), max(1, n // FEWEST_COLUMNS))
         rows = _up(-(-m // down), 12)
         columns = _up(-(-n // across), 2 * _PANEL)
-        whole, held = 1, _up(columns, _PANEL) * k
+        # Packing it whole pays where the right operand serves rows after rows.
+        whole = int(min(rows, m) * down > ONCE)
+        held = _up(columns, _PANEL) * k if whole else FEWEST_COLUMNS * 384
     tile = _up(GEMM_RIGHT + held * size + 64, 64)
     space = tile + (rows * columns * size if epilogue else 0)
     return Tiling(rows, columns, -(-m // rows), -(-n // columns), whole, tile, space)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.binding import SizeRuleError, check_sizes
+from ..compiler.binding import SizeRuleError, check_sizes, size_names
 from ..compiler.graph import Graph
 from ..compiler.pipeline import Timings, prepare
 from ..compiler.sizes import evaluate
@@ -99,6 +99,12 @@ class Execution:
         check_names(what, self.expected, inputs)
         arrays = [item.check(inputs[item.name]) for item in self.expected]
         sizes = bind_sizes(what, self.expected, arrays)
+        unbound = sorted(size_names(self.graph) - sizes.keys())
+        if unbound:
+            raise InputError(
+                f"{what} needs the size {', '.join(unbound)}, which no input has: use an input of "
+                "that size, or give the size as an integer"
+            )
         try:
             check_sizes(self.graph, sizes, training=bool(self.graph.updates))
         except SizeRuleError as error:

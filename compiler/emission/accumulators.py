@@ -87,11 +87,13 @@ class Accumulators:
         writer, (name, place) = self.writer, state
         reduce = "reduce_max" if node.op == "argmax" else "reduce_min"
         best, chosen = writer.fresh("b"), writer.fresh("b")
-        writer.line(f"{name} = select({place} < i64(0), {self.neutral(node)}, {name})")
-        writer.line(f"{best} = {reduce}({name})")
+        writer.hoist(f"{name} = select({place} < i64(0), {self.neutral(node)}, {name})")
+        writer.hoist(f"{best} = {reduce}({name})")
         match = f"({name} == {best})"
         if node.inputs[0].type.is_float:
             match = f"({match} | (({name} != {name}) & ({best} != {best})))"
         top = self.writer.scalar(Builder().constant(np.iinfo(np.int64).max, "int64"))
-        writer.line(f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))")
+        writer.hoist(
+            f"{chosen} = reduce_min(select({match} & ({place} >= i64(0)), {place}, {top}))"
+        )
         return f"select({chosen} == {top}, i64(0), {chosen})"

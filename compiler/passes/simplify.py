@@ -7,7 +7,7 @@
 
 One walk, inputs first: each node is rebuilt on its simplified inputs, rewritten by the rule of
 its operation as long as a rule applies, and shared with an equal node if there is one.  Rules
-keep IEEE meaning: x * 0 stays, for x may be NaN.
+keep NaN and infinities (x * 0 stays, for x may be NaN), but not the sign of a zero.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _on_scalars(b: Builder, n: Node) -> Node | None:
 
 
 def _neutral(right: float, either: bool) -> Rule:
-    """X op `right` is x; and `right` op x too, where the operation commutes."""
+    """An operation whose right operand is neutral; the left one too, where it commutes."""
 
     def rule(b: Builder, n: Node) -> Node | None:
         x, y = n.inputs

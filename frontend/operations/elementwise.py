@@ -29,27 +29,27 @@ def unary(op: str, x: Any) -> Variable:
 
 
 def add(x: Any, y: Any) -> Variable:
-    """X + y."""
+    """The sum x + y."""
     return elementwise("add", x, y)
 
 
 def subtract(x: Any, y: Any) -> Variable:
-    """X - y."""
+    """The difference x - y."""
     return elementwise("sub", x, y, label="subtract")
 
 
 def multiply(x: Any, y: Any) -> Variable:
-    """X * y, elementwise."""
+    """The elementwise product x * y."""
     return elementwise("mul", x, y, label="multiply")
 
 
 def divide(x: Any, y: Any) -> Variable:
-    """X / y, of floats."""
+    """The quotient x / y of floats."""
     return elementwise("div", x, y, label="divide")
 
 
 def power(x: Any, y: Any) -> Variable:
-    """X to the power y; small integral and half exponents become products and roots."""
+    """The power x ** y; small integral and half exponents become products and roots."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 2:
             return multiply(x, x)
@@ -81,42 +81,42 @@ def minimum(x: Any, y: Any) -> Variable:
 
 
 def equal(x: Any, y: Any) -> Variable:
-    """X == y, as bool; the operator == compares variables as objects."""
+    """Whether x equals y, as bool; the operator == compares variables as objects."""
     return elementwise("eq", x, y, label="equal")
 
 
 def not_equal(x: Any, y: Any) -> Variable:
-    """X != y, as bool."""
+    """Whether x differs from y, as bool."""
     return elementwise("ne", x, y, label="not_equal")
 
 
 def less(x: Any, y: Any) -> Variable:
-    """X < y, as bool."""
+    """Whether x < y, as bool."""
     return elementwise("lt", x, y, label="less")
 
 
 def less_equal(x: Any, y: Any) -> Variable:
-    """X <= y, as bool."""
+    """Whether x <= y, as bool."""
     return elementwise("le", x, y, label="less_equal")
 
 
 def greater(x: Any, y: Any) -> Variable:
-    """X > y, as bool."""
+    """Whether x > y, as bool."""
     return elementwise("gt", x, y, label="greater")
 
 
 def greater_equal(x: Any, y: Any) -> Variable:
-    """X >= y, as bool."""
+    """Whether x >= y, as bool."""
     return elementwise("ge", x, y, label="greater_equal")
 
 
 def logical_and(x: Any, y: Any) -> Variable:
-    """X and y, of bools."""
+    """Whether both of two bools are true."""
     return elementwise("and", x, y, label="logical_and")
 
 
 def logical_or(x: Any, y: Any) -> Variable:
-    """X or y, of bools."""
+    """Whether one of two bools at least is true."""
     return elementwise("or", x, y, label="logical_or")
 
 
@@ -131,7 +131,7 @@ def logical_not(x: Any) -> Variable:
 
 
 def where(condition: Any, x: Any, y: Any) -> Variable:
-    """X where the bool condition is true, else y; no gradient enters the branch not taken."""
+    """The elements of x where a bool is true, else of y; none of the gradient goes elsewhere."""
     mask = as_variables(condition)[0]
     branches = as_variables(x, y)
 
@@ -146,7 +146,7 @@ def where(condition: Any, x: Any, y: Any) -> Variable:
 
 
 def astype(x: Any, dtype: Any) -> Variable:
-    """X converted to another dtype, as NumPy converts."""
+    """The elements of x in another dtype, as NumPy converts."""
     name = dtype_name(dtype)
     result: Variable = apply(
         f"astype {name}", lambda b, node: b.cast(node, dtype=name), as_variables(x)
@@ -180,7 +180,7 @@ def ceil(x: Any) -> Variable:
 
 
 def exp(x: Any) -> Variable:
-    """E to the power x."""
+    """The exponential function."""
     return unary("exp", x)
 
 
@@ -235,5 +235,5 @@ def erf(x: Any) -> Variable:
 
 
 def stop_gradient(x: Any) -> Variable:
-    """X itself; no gradient flows back through it."""
+    """The value of x itself; no gradient flows back through it."""
     return unary("stop_gradient", x)

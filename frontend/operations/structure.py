@@ -101,7 +101,7 @@ def expand_dims(x: Any, axis: int) -> Variable:
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
-    """X without axes of one element; all of them by default."""
+    """The elements of x without axes of one element; all of them by default."""
 
     def rule(b: Builder, node: Node) -> Node:
         if axis is None:
@@ -118,7 +118,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
 
 
 def broadcast_to(x: Any, shape: Shape) -> Variable:
-    """X repeated to `shape` by NumPy's rule."""
+    """The elements of x repeated to `shape` by NumPy's rule."""
     wanted = shape_of(shape)
     result: Variable = apply(
         "broadcast_to", lambda b, node: spread_to(b, node, wanted), as_variables(x)
@@ -155,7 +155,7 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Variable:
 
 
 def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
-    """X cut into equal parts along an axis of fixed size."""
+    """The elements of x cut into equal parts along an axis of fixed size."""
     if parts < 1:
         raise ValueError(f"split expects 1 or more parts, got {parts}")
 

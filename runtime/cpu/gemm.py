@@ -290,7 +290,10 @@ class _Routine:
         shape = self.shape
         first, _ = host.cache_bytes()
         many_panels = b.icmp_signed(">", n, I64(4 * shape.width))
-        pack_a = many_panels
+        # Rows of A side by side: a few elements each from many pages, unless they are packed.
+        apart = b.icmp_signed("!=", a_col, I64(1))
+        many_rows = b.icmp_signed(">", m, I64(2 * shape.rows))
+        pack_a = b.or_(many_panels, b.and_(apart, many_rows))
         contiguous = b.icmp_signed("==", b_col, I64(1))
         few_rows = b.icmp_signed("<=", m, I64(2 * shape.rows))
         near = b.icmp_unsigned("<=", b.mul(k, b_row), I64(first // shape.size))
