@@ -66,6 +66,8 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         rows, columns, whole, held = 1, max(512, _up(-(-n // wanted), 64)), 0, 0
     elif flops < SMALL or m <= 24:
         rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 384
+        if flops > SMALL // 4 and 64 <= m <= rows:
+            rows = _up(-(-m // 2), 12)  # One for each of two threads.
     else:
         across = max(1, -(-k * n * size // HELD))
         # A power of two: two, four or eight threads then have the same to do.

@@ -7,7 +7,7 @@
 
 One walk, inputs first: each node is rebuilt on its simplified inputs, rewritten by the rule of
 its operation as long as a rule applies, and shared with an equal node if there is one.  Rules
-keep NaN and infinities (x * 0 stays, for x may be NaN), but not the sign of a zero.
+keep IEEE meaning: x * 0 stays, for x may be NaN, and x + 0 stays, for x may be -0.
 """
 
 from __future__ import annotations
@@ -130,9 +130,20 @@ def _minus_one(b: Builder, n: Node) -> Node | None:
     return None
 
 
-def _zero_minus(b: Builder, n: Node) -> Node | None:
+def _plus_zero(b: Builder, n: Node) -> Node | None:
+    """Adding 0 does nothing; to floats, adding -0.0, for -0.0 + 0.0 is 0.0."""
+    for x, y in (n.inputs, n.inputs[::-1]):
+        value = fill_value(y)
+        if value is not None and value == 0 and (not n.type.is_float or np.signbit(value)):
+            return x
+    return None
+
+
+def _minus_zero(b: Builder, n: Node) -> Node | None:
     x, y = n.inputs
-    return b.neg(y) if fill_value(x) == 0 and n.dtype != "uint32" and n.type.is_float else None
+    value = fill_value(y)
+    exact = value is not None and value == 0 and not (n.type.is_float and np.signbit(value))
+    return x if exact else None
 
 
 def _divide_by_fill(b: Builder, n: Node) -> Node | None:
@@ -322,8 +333,8 @@ def _fixed_size(b: Builder, n: Node) -> Node | None:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "add": (_neutral(0, True), _negated),
-    "sub": (_neutral(0, False), _zero_minus, _minus_negated),
+    "add": (_plus_zero, _negated),
+    "sub": (_minus_zero, _minus_negated),
     "mul": (_neutral(1, True), _minus_one),
     "div": (_neutral(1, False), _divide_by_fill),
     "pow": (_neutral(1, False),),

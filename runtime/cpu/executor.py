@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Address, Buffer, CheckFailedError, Program, Routine
-from . import driver, gemm, walk
+from . import driver, gemm, lead, walk
 from .build import build_kernel
 from .natives import Native, Request, obtain
 from .team import MOST, Team, aligned, default_threads, team
@@ -29,8 +29,8 @@ _WRAP = 1 << 64
 SHARE_WORK = 100_000
 """Operations (about 15 us) from which on one more thread helps."""
 
-WAKE_WORK = 400_000
-"""Operations (about 60 us) from which on it pays to wake a helper that sleeps."""
+WAKE_WORK = 120_000
+"""Operations (about 20 us) from which on it pays to wake a helper that sleeps."""
 
 
 class Executor:
@@ -112,7 +112,7 @@ class Executor:
         for name in routines:
             requests[f"routine {name}"] = Request(name, name, gemm.build_routine)
         if self.threads > 1:
-            requests["driver"] = Request("driver", walk.lead_text(), walk.build_walk)
+            requests["driver"] = Request("driver", lead.lead_text(), walk.build_walk)
         else:
             requests["driver"] = Request("driver", driver.text(), driver.build_driver)
         return dict(zip(requests, obtain(list(requests.values())), strict=True))

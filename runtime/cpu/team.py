@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import walk
+from . import serve, walk
 from .natives import Request, obtain
 
 MOST = 63
@@ -89,17 +89,17 @@ class Team:
         wanted = min(wanted, MOST)
         with self._lock:
             if len(self._helpers) < wanted:
-                serve = self._serve()
-                while len(self._helpers) < wanted and self._start(serve):
+                work = self._native()
+                while len(self._helpers) < wanted and self._start(work):
                     pass
             return min(wanted, len(self._helpers))
 
-    def _serve(self) -> Any:
+    def _native(self) -> Any:
         requests = [
-            Request("helper", walk.serve_text(), walk.build_walk),
-            Request("pause", walk.pause_text(), walk.build_walk),
+            Request("helper", serve.serve_text(), walk.build_walk),
+            Request("pause", serve.pause_text(), walk.build_walk),
         ]
-        serve, pause = obtain(requests)
+        helper, pause = obtain(requests)
         if not self.spins:
             count = ctypes.CFUNCTYPE(None, ctypes.c_int64)(pause.address)
             turns, best = 1000, 1.0
@@ -109,9 +109,9 @@ class Team:
                 best = min(best, time.perf_counter() - start)
             self.spins = max(64, int(AWAKE / (best / turns)))
         kinds = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-        return ctypes.CFUNCTYPE(None, *kinds)(serve.address)
+        return ctypes.CFUNCTYPE(None, *kinds)(helper.address)
 
-    def _start(self, serve: Any) -> bool:
+    def _start(self, work: Any) -> bool:
         number = len(self._helpers)
         box = self.mailboxes[number]
         lock = self._allocate()
@@ -121,7 +121,7 @@ class Team:
         box[:3] = walk.IDLE, lock, 0
         args = (box.ctypes.data, self.calls.ctypes.data, self.spins, number + 1)
         helper = threading.Thread(
-            target=serve, args=args, name=f"diagrad-helper-{number}", daemon=True
+            target=work, args=args, name=f"diagrad-helper-{number}", daemon=True
         )
         try:
             helper.start()

@@ -32,7 +32,7 @@ def tables(draw: st.DrawFn) -> Table:
 def spans(buffers: list[Buffer], number: int) -> set[tuple[int, int]]:
     """The bytes of a buffer: (memory, byte), where all temporaries share one memory."""
     buffer = buffers[number]
-    if buffer.offset is None:
+    if buffer.offset is None or buffer.nbytes == 0:
         return {(1 + number, byte) for byte in range(max(1, buffer.nbytes))}
     return {(0, byte) for byte in range(buffer.offset, buffer.offset + buffer.nbytes)}
 
