@@ -117,6 +117,7 @@ from .frontend.operations.structure import (
     transpose,
 )
 from .frontend.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from .frontend.pictures.layout import LayoutError
 from .frontend.program import Program
 from .frontend.training import Checkpoint, EarlyStopping, fit
 from .frontend.variable import Variable, constant, observed, parameter
@@ -141,6 +142,7 @@ __all__ = [
     "Flatten",
     "History",
     "InputError",
+    "LayoutError",
     "Linear",
     "NameTakenError",
     "Optimizer",

@@ -6,9 +6,9 @@ The file appears whole or not at all. Nothing in this file decides how a picture
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
+from ..files import write_atomically
 from .branches import with_branches
 from .dot import to_dot
 from .finish import CAPTION_FONTS, MATH_FONTS, finish
@@ -75,7 +75,7 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> Path:
             f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
             f"{target.suffix or 'no suffix'}"
         )
-    _replace(target, data)
+    write_atomically(target, data)
     return target
 
 
@@ -84,13 +84,3 @@ def _zoom(svg: str) -> float:
     sizes = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()
     longest = max(float(sizes[2]), float(sizes[3])) * 96 / 72
     return min(2.0, _LONGEST / longest)
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside the target, then rename, so that a reader never sees half a picture."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
