@@ -140,6 +140,7 @@ class Executor:
             (program.buffers[i].shape, np.dtype(program.buffers[i].dtype), self._scalars.get(i))
             for i in self._outputs
         ]
+        self._places = [place for place, i in enumerate(self._outputs) if i in self._scalars]
         self._only_scalars = len(self._scalars) == len(self._outputs)
         self._fixed = list(self._scalars.values())
 
@@ -200,15 +201,12 @@ class Executor:
             self._free.append(token)
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        """Run once: arrays in the order of the input buffers to arrays in that of the outputs.
-
-        A scalar output is one array of shape () that the next call overwrites: read it first.
-        """
+        """Run once: arrays in the order of the input buffers to new ones in that of the outputs."""
+        outputs: list[Array] = []
         if self._only_scalars:
-            outputs = self._fixed.copy()
             arrays = tuple(inputs)
         else:
-            outputs, made = [], [*inputs]
+            made = [*inputs]
             for shape, dtype, scalar in self._makers:
                 if scalar is None:
                     scalar = np.empty(shape, dtype)
@@ -226,6 +224,11 @@ class Executor:
                 failed = self._run(self._header_address, addresses.ctypes.data)
             if failed >= 0:
                 self._raise(failed)
+            if self._only_scalars:
+                return [scalar.copy() for scalar in self._fixed]
+            # The scalars' own memory belongs to whoever runs next.
+            for place in self._places:
+                outputs[place] = outputs[place].copy()
         finally:
             self._free.append(token)
         return outputs
