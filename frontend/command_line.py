@@ -105,7 +105,8 @@ def _render(diagram: Diagram, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise _MisuseError(str(error)) from None
     except OSError as error:
-        raise _MisuseError(f"cannot write {output}: {error.strerror}") from None
+        reason = f"cannot write {output}: {error.strerror}" if error.strerror else str(error)
+        raise _MisuseError(reason) from None
     except (LayoutError, ImportError) as error:
         return _complain(str(error), 1)
     print(path)
