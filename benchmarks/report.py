@@ -38,10 +38,11 @@ def table(report: dict[str, Any]) -> str:
             ratio = meant = ""
             if peer == "diagrad" and others:
                 ratio, meant = f"**{min(others) / r['step_s']:.2f}x**", f"{TARGETS[workload]}x"
+            warm = f"{r['first_warm_s']:.2f}" if r["runs"] > 1 else "-"
             step = f"{1e3 * r['step_s']:.4g}" + ("" if r["agrees"] else " (differs)")
             lines.append(
                 f"| `{workload}` | {peer} | {step} | {1e3 * r['pipelined_s']:.4g} "
-                f"| {r['spread']:.2f} | {r['first_cold_s']:.2f} / {r['first_warm_s']:.2f} "
+                f"| {r['spread']:.2f} | {r['first_cold_s']:.2f} / {warm} "
                 f"| {r['peak_bytes'] / 2**20:.0f} | {ratio} | {meant} |"
             )
     return "\n".join(lines) + "\n"
@@ -55,4 +56,3 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
         beside = folder / (name + ".part")
         beside.write_text(text)
         os.replace(beside, folder / name)
-    print((folder / "results.md").read_text())

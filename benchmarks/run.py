@@ -92,7 +92,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmark_results"))
     options = parser.parse_args()
     results: dict[str, dict[str, Measurement]] = {}
-    limits = machine_limits(options.threads)
+    machine = {"processor": platform.processor() or platform.machine(), "threads": options.threads}
+    machine |= machine_limits(options.threads)
     for workload in options.workloads.split(","):
         runs: dict[str, list[Measurement]] = {}
         with tempfile.TemporaryDirectory() as folder:
@@ -116,8 +117,8 @@ def main() -> None:
             note = "" if found["agrees"] else "  DIFFERS"
             step, spread = 1e3 * found["step_s"], found["spread"]
             print(f"{workload:22s} {peer:14s} {step:10.4f} ms (spread {spread:.2f}){note}")
-    machine = {"processor": platform.processor() or platform.machine(), "threads": options.threads}
-    write_report(options.out, {"machine": {**machine, **limits}, "results": results})
+        write_report(options.out, {"machine": machine, "results": results})
+    print((options.out / "results.md").read_text())
 
 
 if __name__ == "__main__":
