@@ -8,13 +8,12 @@ groups read.  Axes of one element do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from .graph import Graph, Node
 from .sizes import Dim
-from .views import View, contiguous, resolve
+from .views import View, contiguous
 
 GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside"]
 Level = Literal["full", "kept", "column"]
@@ -82,8 +81,3 @@ def aligned(view: View, group: Group, level: Level) -> bool:
     for axis, stride in zip(member_axes, inner, strict=True):
         wanted[axis] = stride
     return plain.strides == tuple(wanted)
-
-
-def views_of(nodes: Iterable[Node]) -> list[View]:
-    """The views that nodes are."""
-    return [resolve(node) for node in nodes]

@@ -277,7 +277,7 @@ class _Loop:
     def column_sums(self, phase: int) -> list[Node]:
         return [node for node in self.columns if self.ready[node] == phase + 1]
 
-    def put_aside(self, node: Node, phase: int) -> None:
+    def put_aside(self, node: Node) -> None:
         """Keep a value for later phases: in its own buffer if it has one, else on the stack."""
         name = self.nest.values[node][0]
         kind = LANE_TYPES[node.dtype]
@@ -302,7 +302,7 @@ class _Loop:
                 self.nest.expression(node, self.operands[node])
                 lane = self.nest.values[node][1] == "lane"
                 if lane and node in self.put_by and node not in self.nest.saved:
-                    self.put_aside(node, phase)
+                    self.put_aside(node)
         # Stores come last: a state that is overwritten in place has been read by then.
         self.store(wanted)
         for node in self.column_sums(phase):

@@ -130,7 +130,7 @@ class Nest:
     """Writes values of members into a kernel whose axes have been laid out.
 
     `indices` are the names of the axes' indices (of the vector axis, the first lane's); `scopes`
-    the scope in which each varies; `merge` maps strides over the domain to strides over these axes.
+    the scope in which each varies. Operands have strides over these axes.
     """
 
     def __init__(
