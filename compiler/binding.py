@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Node, Type
+from .graph import Graph, Node, Type, topological
+from .loops import map_bodies
 from .primitives.registry import lookup
-from .sizes import Size, evaluate, names
+from .sizes import Dim, Size, assign, evaluate, names
 
 Sizes = Mapping[str, int]
 
@@ -30,6 +32,27 @@ def _bind(value: Any, sizes: Sizes) -> Any:
     if isinstance(value, tuple):
         return tuple(_bind(item, sizes) for item in value)
     return value
+
+
+def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
+    """The graph with values in the place of some named sizes, bodies of loops included."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, Size):
+            return assign(value, values)
+        if isinstance(value, Type):
+            return value.with_shape(of(extent) for extent in value.shape)
+        if isinstance(value, tuple):
+            return tuple(of(item) for item in value)
+        return value
+
+    graph = map_bodies(graph, lambda body: assign_sizes(body, values))
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        attrs = {key: of(value) for key, value in node.attrs.items()}
+        done[node] = replace(node, inputs=inputs, attrs=attrs, type=of(node.type))
+    return graph.rebuilt(done)
 
 
 def value_of(node: Node, sizes: Sizes) -> np.generic:

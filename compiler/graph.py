@@ -162,6 +162,15 @@ def topological(roots: Iterable[Node]) -> Iterator[Node]:
             stack.extend((item, False) for item in reversed(node.inputs) if item not in done)
 
 
+def depending(order: Iterable[Node], variables: Iterable[Node]) -> set[Node]:
+    """The variables, and those of `order` (inputs first) that depend on one of them."""
+    depends = set(variables)
+    for node in order:
+        if any(item in depends for item in node.inputs):
+            depends.add(node)
+    return depends
+
+
 def to_text(graph: Graph) -> str:
     """The graph as readable text, one node a line, numbered from the inputs down."""
     names: dict[Node, str] = {}

@@ -139,6 +139,22 @@ def evaluate(size: Dim, values: Mapping[str, int]) -> int:
     return total
 
 
+def assign(size: Dim, values: Mapping[str, Dim]) -> Dim:
+    """The size with values in the place of some of its names."""
+    if isinstance(size, int):
+        return size
+    total: Dim = 0
+    for monomial, factor in size.terms:
+        part: Dim = factor
+        for atom in monomial:
+            if isinstance(atom, str):
+                part = part * values.get(atom, named(atom))
+            else:
+                part = part * floor_divide(assign(atom.numerator, values), atom.denominator)
+        total = total + part
+    return total
+
+
 def names(size: Dim) -> set[str]:
     """The names that `size` depends on."""
     found: set[str] = set()

@@ -11,10 +11,12 @@ def verify(graph: Graph, banned: frozenset[str] = frozenset()) -> None:
     """Raise InvalidGraphError, with the lines around the offending one, unless all holds.
 
     Checked: every operation is a primitive that may stand at this stage, every type is what the
-    primitive's rule gives, every input is among the graph's inputs, and updates fit their states.
+    primitive's rule gives, every input is among the graph's inputs, and updates fit their states;
+    and so for the bodies of loops.
     """
     order = list(topological((*graph.inputs, *graph.roots)))
     known = set(graph.inputs)
+    bodies: set[int] = set()
     for index, node in enumerate(order):
         fault = None
         if node.op not in PRIMITIVES:
@@ -24,6 +26,9 @@ def verify(graph: Graph, banned: frozenset[str] = frozenset()) -> None:
         elif node.op == "input" and node not in known:
             fault = "an input that the graph does not declare"
         else:
+            if node.op == "loop" and id(node.attrs["body"]) not in bodies:
+                bodies.add(id(node.attrs["body"]))
+                verify(node.attrs["body"], banned)
             try:
                 expected = lookup(node.op).infer([item.type for item in node.inputs], node.attrs)
                 if expected != node.type:

@@ -155,6 +155,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A tape run `steps` times: what a loop means.
+
+    The values of `inputs` (slots) enter the tape under `names`, by their `roles`: a "sequence" one
+    element a step, from the last where it is `reverse`d; a "carry" at the first step, then as the
+    tape's updates leave it; an "invariant" as it is.  `outputs` gives the dtype and the shape of
+    what a step gives; `results` are (result, of, slot): "stack" or "sum" of an output, or the
+    "last" value of a carry.
+    """
+
+    tape: Tape
+    inputs: tuple[int, ...]
+    roles: tuple[str, ...]
+    names: tuple[str, ...]
+    steps: int
+    reverse: bool
+    outputs: dict[str, tuple[str, tuple[int, ...]]]
+    results: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Tape:
     """A graph at one set of sizes, as NumPy calls on numbered slots.
 
@@ -164,7 +185,7 @@ class Tape:
 
     inputs: tuple[tuple[str, int], ...]
     states: tuple[tuple[str, int], ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Recurrence, ...]
     outputs: tuple[tuple[str, int], ...]
     updates: tuple[tuple[str, int], ...]
     slots: int

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .program import HOLDS, CheckFailedError, Tape
+from .program import HOLDS, CheckFailedError, Recurrence, Tape
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +35,10 @@ class ReferenceExecutor:
         for name, slot in self.tape.states:
             slots[slot] = self.states[name]
         for step in self.tape.steps:
-            slots[step.output] = step.function(*(slots[i] for i in step.inputs))
+            if isinstance(step, Recurrence):
+                recur(step, slots)
+            else:
+                slots[step.output] = step.function(*(slots[i] for i in step.inputs))
         for number, slot in enumerate(self.tape.checks):
             if slots[slot] != HOLDS:
                 raise CheckFailedError(number, int(slots[slot]))
@@ -44,3 +47,26 @@ class ReferenceExecutor:
         for name, value in updates:
             self.states[name][...] = value
         return outputs
+
+
+def recur(loop: Recurrence, slots: list[Any]) -> None:
+    """Run a loop from the values in `slots`, and put its results there."""
+    entries = list(zip(loop.roles, loop.names, (slots[i] for i in loop.inputs), strict=True))
+    carries = {name: np.array(value) for role, name, value in entries if role == "carry"}
+    body = ReferenceExecutor(loop.tape, carries)
+    stacks = {name: np.zeros((loop.steps, *shape), d) for name, (d, shape) in loop.outputs.items()}
+    sums = {name: np.zeros(shape, d) for name, (d, shape) in loop.outputs.items()}
+    order = range(loop.steps)
+    for t in reversed(order) if loop.reverse else order:
+        given = [
+            value[t] if role == "sequence" else value
+            for role, _, value in entries
+            if role != "carry"
+        ]
+        for name, value in zip(loop.outputs, body(given), strict=True):
+            stacks[name][t] = value
+            if value.dtype != bool:
+                sums[name] += value
+    kinds = {"stack": stacks, "sum": sums, "last": carries}
+    for result, of, slot in loop.results:
+        slots[slot] = kinds[result][of]

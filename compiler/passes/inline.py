@@ -3,7 +3,8 @@
     %2 = call(%0, %1, body=<net>, output=0)        ->   %2 = contract(%0, %1, ...)   # net
                                                         %3 = maximum(%2, ...)        # net
 
-Bodies nest, and a body's node gets its place below the caller's path.
+Bodies nest, and a body's node gets its place below the caller's path.  Blocks called inside the
+body of a loop become part of that body.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import Graph, Node, topological
+from ..loops import map_bodies, replace_inputs
 
 
 def inline(graph: Graph) -> Graph:
     """The same graph without `call`: Graph -> Graph."""
+    graph = map_bodies(graph, inline)
     done: dict[Node, Node] = {}
     expanded: dict[tuple[int, tuple[Node, ...]], dict[str, Node]] = {}
     for node in topological((*graph.inputs, *graph.roots)):
@@ -26,7 +29,7 @@ def inline(graph: Graph) -> Graph:
                 expanded[key] = _expand(body, inputs)
             done[node] = expanded[key][node.attrs["output"]]
         else:
-            done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
+            done[node] = replace_inputs(node, inputs)
     return graph.rebuilt(done)
 
 

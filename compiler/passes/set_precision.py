@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node, Type, topological
+from ..loops import map_bodies
 
 
 def set_precision(graph: Graph, dtype: str) -> Graph:
@@ -23,6 +24,7 @@ def set_precision(graph: Graph, dtype: str) -> Graph:
             return value.astype(dtype)
         return value
 
+    graph = map_bodies(graph, lambda body: set_precision(body, dtype))
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         done[node] = replace(

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from . import contraction, elementwise, indexing, reduction, source, structure, structured
+from . import (
+    contraction,
+    elementwise,
+    indexing,
+    recurrence,
+    reduction,
+    source,
+    structure,
+    structured,
+)
 from .record import Primitive
 
 PRIMITIVES: MappingProxyType[str, Primitive] = MappingProxyType(
     {
         primitive.name: primitive
-        for room in (source, elementwise, structure, reduction, contraction, indexing, structured)
+        for room in (
+            source,
+            elementwise,
+            structure,
+            reduction,
+            contraction,
+            indexing,
+            structured,
+            recurrence,
+        )
         for primitive in room.PRIMITIVES
     }
 )

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from diagrad.compiler import reverse as module
 from diagrad.compiler.builder import Builder
 from diagrad.compiler.errors import InvalidGraphError, TypeRuleError
 from diagrad.compiler.graph import Graph, Node, Origin
-from diagrad.compiler.passes import differentiate as module
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.pipeline import prepare
 from diagrad.compiler.primitives.registry import PRIMITIVES

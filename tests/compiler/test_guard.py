@@ -72,3 +72,15 @@ def test_a_gradient_through_checked_indices_asks_no_more() -> None:
 def test_without_ranges_nothing_changes() -> None:
     whole = graph(Y, y=b.neg(Y))
     assert guard(whole) == whole and guard(whole).checks == ()
+
+
+def test_what_enters_a_loop_element_by_element_is_checked_outside() -> None:
+    y = given("y", "T", "B", dtype="int32")
+    entry = given("y_t", "B", dtype="int32", role="sequence")
+    said = inside(entry)
+    body = Graph("body", (entry,), (("z", b.select(b.ge(said, number(0, entry)), said, entry)),))
+    z = b.loop(y, body=body, steps=named("T"), reverse=False, result="stack", of="z", keep="all")
+    whole = guard(graph(y, z=z))
+    assert ranges(whole) == ["y 0 10 first_outside(y, low=0, high=10)"]
+    (loop,) = (node for node in whole.nodes() if node.op == "loop")
+    assert expression(loop.attrs["body"].outputs[0][1]) == "select(True~, y_t, y_t)"

@@ -6,7 +6,7 @@ import pytest
 from diagrad.compiler.graph import Check, Graph
 from diagrad.compiler.sizes import named
 from diagrad.compiler.tape import emit_tape
-from diagrad.runtime.program import HOLDS, CheckFailedError
+from diagrad.runtime.program import HOLDS, CheckFailedError, Step
 from diagrad.runtime.reference import ReferenceExecutor
 
 from .building import b, given, graph, number, numbers, run, state
@@ -23,6 +23,7 @@ def test_slots() -> None:
     assert dict(tape.outputs)["same"] == 0
     made = {0, 1}
     for step in tape.steps:
+        assert isinstance(step, Step)
         assert set(step.inputs) <= made and step.output not in made
         made.add(step.output)
     assert made == set(range(tape.slots))

@@ -1,0 +1,111 @@
+"""What passes do with loops: go into bodies, and make results of one loop share a body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .graph import Graph, Node, topological
+from .primitives.recurrence import loop_of, results_of
+
+
+def map_bodies(graph: Graph, function: Callable[[Graph], Graph]) -> Graph:
+    """The graph with `function` of the body of each loop in it."""
+    if not any(node.op == "loop" for node in graph.nodes()):
+        return graph
+    bodies: dict[int, Graph] = {}
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        done[node] = with_body(replace_inputs(node, inputs), function, bodies)
+    return graph.rebuilt(done)
+
+
+def with_body(node: Node, function: Callable[[Graph], Graph], bodies: dict[int, Graph]) -> Node:
+    """A node, its body replaced if it has one; `bodies` remembers those that are done."""
+    if node.op != "loop":
+        return node
+    body: Graph = node.attrs["body"]
+    if id(body) not in bodies:
+        bodies[id(body)] = function(body)
+    new = bodies[id(body)]
+    return node if new is body else replace(node, attrs={**node.attrs, "body": new})
+
+
+def replace_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The node on other inputs; itself where they are the same."""
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def substitute(roots: Mapping[Node, Any], known: Mapping[Node, Node]) -> dict[Node, Node]:
+    """For each of `roots` and all it depends on, the same on the nodes that `known` puts there."""
+    done = dict(known)
+    stack = [(root, False) for root in roots]
+    while stack:
+        node, ready = stack.pop()
+        if node in done:
+            continue
+        if ready:
+            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
+            continue
+        stack.append((node, True))
+        stack.extend((item, False) for item in node.inputs if item not in done)
+    return done
+
+
+def merge_loops(graph: Graph) -> Graph:
+    """The graph with one body where several loops carry the same values by the same nodes.
+
+    A derivative asks a loop for more results than it was drawn with; this makes both one again.
+    """
+    order = list(topological((*graph.inputs, *graph.roots)))
+    loops = results_of(order)
+    if not loops:
+        return graph
+    alike: dict[Any, list[Any]] = {}
+    for key, results in loops.items():
+        body: Graph = results[0].attrs["body"]
+        alike.setdefault((key[1:], body.inputs, body.updates), []).append(key)
+    merged: dict[Any, tuple[Graph, dict[str, str]]] = {}
+    inner: dict[int, Graph] = {}
+    for keys in alike.values():
+        bodies = [loops[key][0].attrs["body"] for key in keys]
+        union, names = _union(bodies)
+        for key, renamed in zip(keys, names, strict=True):
+            merged[key] = (inner.setdefault(id(union), merge_loops(union)), renamed)
+    done: dict[Node, Node] = {}
+    for node in order:
+        inputs = tuple(done[item] for item in node.inputs)
+        if node.op != "loop":
+            done[node] = replace_inputs(node, inputs)
+            continue
+        body, renamed = merged[loop_of(node)]
+        of = node.attrs["of"]
+        if node.attrs["result"] != "last":
+            of = renamed[of]
+        done[node] = replace(node, inputs=inputs, attrs={**node.attrs, "body": body, "of": of})
+    return graph.rebuilt(done)
+
+
+def _union(bodies: list[Graph]) -> tuple[Graph, list[dict[str, str]]]:
+    """One body with the outputs of several, and for each of them the new names of its own."""
+    first = bodies[0]
+    outputs = {node: name for name, node in reversed(first.outputs)}
+    taken = {name for name, _ in first.outputs}
+    renamed = []
+    for body in bodies:
+        names = {}
+        for name, node in body.outputs:
+            if node not in outputs:
+                fresh, number = name, 1
+                while fresh in taken:
+                    fresh, number = f"{name}_{number}", number + 1
+                outputs[node] = fresh
+                taken.add(fresh)
+            names[name] = outputs[node]
+        renamed.append(names)
+    if len(bodies) == 1 and len(outputs) == len(first.outputs):
+        return first, renamed
+    pairs = tuple((name, node) for node, name in outputs.items())
+    return replace(first, outputs=pairs), renamed

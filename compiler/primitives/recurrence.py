@@ -1,0 +1,88 @@
+"""The loop: a body run once for each step, with values carried from each step to the next.
+
+    %5: float32[T,B,H] = loop(%x, %h0, %w; body=<rnn>, steps=T, result=stack, of=h)
+
+The body is a graph.  Each of its inputs stands for one input of the loop, by its role:
+
+    sequence   element t of an array whose leading axis has one element for each step
+    carry      the loop's input at the first step; then what the step before gave
+    invariant  the same at every step
+
+The body's updates, (carry, next value), are the delays; its outputs are what a step gives.  A
+node of the loop is one `result` of it: "stack", all steps of the output called `of`; "sum", their
+sum; or "last", the value of the carry called `of` after the last step (without steps, the initial
+one).  Nodes with the same body and inputs are results of one loop, which runs once.  A reversed
+loop goes from the last element of its sequences to the first; so do its stacks.
+
+`keep` says what its derivative stores of every step: "all" that it needs beyond what is cheaply
+recomputed, or only the "carries", from which the rest is computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph import Graph, Node, Type
+from .record import Attrs, Primitive, expect
+
+Role = str
+ROLES = ("sequence", "carry", "invariant")
+
+
+def role_of(entry: Node) -> Role:
+    """The role of an input of a body."""
+    role: Role = entry.attrs["role"]
+    return role
+
+
+def inner_type(role: Role, outer: Type) -> Type:
+    """The type inside a body of an input of the loop."""
+    return outer.with_shape(outer.shape[1:]) if role == "sequence" else outer
+
+
+def loop_of(node: Node) -> Any:
+    """What the results of one loop have in common."""
+    return id(node.attrs["body"]), node.inputs, node.attrs["steps"], node.attrs["reverse"]
+
+
+def results_of(order: Sequence[Node]) -> dict[Any, list[Node]]:
+    """The results of every loop among some nodes, in their order."""
+    found: dict[Any, list[Node]] = {}
+    for node in order:
+        if node.op == "loop":
+            found.setdefault(loop_of(node), []).append(node)
+    return found
+
+
+def given(body: Graph, node: Node) -> Node:
+    """What a result of a loop is made of: the node of the body that is stacked, summed or last."""
+    if node.attrs["result"] != "last":
+        return dict(body.outputs)[node.attrs["of"]]
+    return next(value for carry, value in body.updates if carry.attrs["name"] == node.attrs["of"])
+
+
+def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
+    body: Graph = attrs["body"]
+    steps, result, of = attrs["steps"], attrs["result"], attrs["of"]
+    expect(len(types) == len(body.inputs), f"expected {len(body.inputs)} inputs, got {len(types)}")
+    for entry, outer in zip(body.inputs, types, strict=True):
+        role, name = role_of(entry), entry.attrs["name"]
+        expect(role in ROLES, f"{role} is no role of an input of a loop")
+        if role == "sequence":
+            fits = bool(outer.shape) and outer.shape[0] == steps
+            expect(fits, f"expected {steps} steps of sequence {name}, got {outer}")
+        inside = inner_type(role, outer)
+        expect(inside == entry.type, f"expected {entry.type} for {role} {name}, got {inside}")
+    carries = {carry.attrs["name"]: value for carry, value in body.updates}
+    named = {entry.attrs["name"] for entry in body.inputs if role_of(entry) == "carry"}
+    expect(named == carries.keys(), f"expected one next value for each of {sorted(named)}")
+    if result == "last":
+        expect(of in carries, f"the loop has no carry {of}")
+        return carries[of].type
+    expect(result in ("stack", "sum") and of in dict(body.outputs), f"no {result} of {of}")
+    inside = dict(body.outputs)[of].type
+    return inside if result == "sum" else inside.with_shape((steps, *inside.shape))
+
+
+PRIMITIVES = (Primitive("loop", "structured", _infer, None),)
