@@ -1,4 +1,4 @@
-"""Results as JSON and as a Markdown table: each workload, each peer, and the ratio to the best."""
+"""Results as JSON and as Markdown: workloads, products, and the engine's own figures."""
 
 from __future__ import annotations
 
@@ -9,49 +9,148 @@ from typing import Any
 
 from .workloads import WORKLOADS
 
-TARGETS = {
-    "mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0,
-    **{
-        name: 1.5 if max(map(int, name.split("_")[1].split("x"))) < 64 else 0.95
-        for name in WORKLOADS
-        if name.startswith("matmul")
-    },
-}  # fmt: skip
-"""How many times as fast as the fastest peer diagrad means to be."""
+TARGETS = {"mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0}
+"""How many times as fast as the fastest peer diagrad means to be, where that is stated."""
+
+PRODUCT_PEERS = ("diagrad", "numpy", "torch")
+
+ENGINE = (
+    # name, text, unit, the most it may be
+    ("dispatch_ns", "one more row of a program, on one thread", "ns", 10.0),
+    ("barrier_us", "two threads from one row to the next", "us", 0.5),
+    ("fixed_us", "a step of one multiplication, from Python", "us", 2.0),
+    ("new_batch_ms", "the first step with another batch size, beyond the step", "ms", 30.0),
+    ("contention", "a step on 2 threads over 1 thread, a core taken by another process", "x", 2.0),
+    ("import_s", "`import diagrad`", "s", 0.2),
+)
+"""The figures of `engine.py` that have a target."""
 
 
-def table(report: dict[str, Any]) -> str:
+def product_target(workload: str) -> float:
+    """How many times as fast as the better of NumPy and PyTorch a product is meant to be."""
+    return 1.5 if max(map(int, workload.split("_")[1].split("x"))) < 64 else 0.95
+
+
+def report_text(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     machine = report["machine"]
+    lines = [f"{machine['processor']}, {machine['threads']} threads.", ""]
+    for threads, held in machine["limits"].items():
+        lines.append(
+            f"- {threads} thread{'s' if threads != '1' else ''}: multiply-adds "
+            f"{held['peak_gflops']:.0f} GFLOP/s in float32; NumPy's product of 2048x2048 "
+            f"{held['numpy_matmul_gflops']:.0f} GFLOP/s; a copy {held['copy_gb_per_s']:.0f} GB/s"
+        )
+    if report["engine"] is not None:
+        lines += ["", "## Engine", "", *_engine(report)]
+    if report["results"]:
+        lines += ["", "## Workloads", "", *_workloads(report)]
+    if report["products"]:
+        lines += ["", "## Products", "", *_products(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _engine(report: dict[str, Any]) -> list[str]:
+    lines = ["| figure | measured | meant | |", "|---|---:|---:|---|"]
+    for text, value, unit, most in engine_rows(report):
+        if value is None:
+            lines.append(f"| {text} | - | <= {most:g} {unit} | not measured |")
+        else:
+            verdict = "" if value <= most else "**missed**"
+            lines.append(f"| {text} | {value:.3g} {unit} | <= {most:g} {unit} | {verdict} |")
+    numba = report["engine"]["import_of_numba"]
+    lines.append(f"| the import takes Numba | {'yes' if numba else 'no'} | no | |")
+    return lines
+
+
+def engine_rows(report: dict[str, Any]) -> list[tuple[str, float | None, str, float]]:
+    """Text, value, unit and the most it may be: of the engine, and of the workloads measured."""
+    rows: list[tuple[str, float | None, str, float]] = [
+        (text, report["engine"][name], unit, most) for name, text, unit, most in ENGINE
+    ]
+    ours = report["results"].get("mlp", {}).get("diagrad")
+    if ours is not None:
+        warm = ours["first_warm_s"] if ours["runs"] > 1 else None
+        rows.append(("`mlp`, first call, cold", ours["first_cold_s"], "s", 2.5))
+        rows.append(("`mlp`, first call, warm", warm, "s", 0.4))
+    for workload, peers in report["results"].items():
+        if "diagrad" in peers and "torch" in peers:
+            share = peers["diagrad"]["peak_bytes"] / peers["torch"]["peak_bytes"]
+            rows.append((f"`{workload}`, peak memory over PyTorch's", share, "x", 0.5))
+    return rows
+
+
+def _workloads(report: dict[str, Any]) -> list[str]:
+    machine = report["machine"]
+    limits = machine["limits"][str(machine["threads"])]
     lines = [
-        f"{machine['processor']}, {machine['threads']} threads; NumPy's product of 2048x2048: "
-        f"{machine['numpy_matmul_gflops']:.0f} GFLOP/s; a copy in memory by one thread: "
-        f"{machine['copy_gb_per_s']:.0f} GB/s.",
-        "",
         "| workload | peer | step, ms | pipelined, ms | spread | first call cold / warm, s "
-        "| peak, MiB | against the best peer | meant |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| peak, MiB | of the limit | against the best peer | meant |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for workload, peers in report["results"].items():
         others = [r["step_s"] for p, r in peers.items() if p != "diagrad" and r["agrees"]]
         for peer, r in peers.items():
             ratio = meant = ""
             if peer == "diagrad" and others:
-                ratio, meant = f"**{min(others) / r['step_s']:.2f}x**", f"{TARGETS[workload]}x"
+                ratio, meant = f"**{min(others) / r['step_s']:.2f}x**", _target(workload)
             warm = f"{r['first_warm_s']:.2f}" if r["runs"] > 1 else "-"
-            step = f"{1e3 * r['step_s']:.4g}" + ("" if r["agrees"] else " (differs)")
             lines.append(
-                f"| `{workload}` | {peer} | {step} | {1e3 * r['pipelined_s']:.4g} "
+                f"| `{workload}` | {peer} | {_step(r, 1e3)} | {1e3 * r['pipelined_s']:.4g} "
                 f"| {r['spread']:.2f} | {r['first_cold_s']:.2f} / {warm} "
-                f"| {r['peak_bytes'] / 2**20:.0f} | {ratio} | {meant} |"
+                f"| {r['peak_bytes'] / 2**20:.0f} | {_share(workload, r['step_s'], limits)} "
+                f"| {ratio} | {meant} |"
             )
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _target(workload: str) -> str:
+    return f"{TARGETS[workload]}x" if workload in TARGETS else "-"
+
+
+def _share(workload: str, seconds: float, limits: dict[str, float]) -> str:
+    """What a workload cannot do without, over the time and the machine's limit."""
+    work = WORKLOADS[workload]
+    if work.traffic:
+        return f"{work.traffic / seconds / limits['copy_gb_per_s'] / 1e9:.0%} of memory"
+    if not work.flops:
+        return "-"
+    return f"{work.flops / seconds / limits['peak_gflops'] / 1e9:.0%} of arithmetic"
+
+
+def _products(report: dict[str, Any]) -> list[str]:
+    lines = [
+        "| rows x depth x columns | threads | diagrad, us | numpy, us | torch, us | largest spread "
+        "| of arithmetic | against the better | meant |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for workload, runs in report["products"].items():
+        for threads, peers in runs.items():
+            cells = [_step(peers[peer], 1e6) if peer in peers else "-" for peer in PRODUCT_PEERS]
+            others = [r["step_s"] for p, r in peers.items() if p != "diagrad" and r["agrees"]]
+            ours = peers.get("diagrad")
+            share = ratio = ""
+            spread = max((r["spread"] for r in peers.values()), default=1.0)
+            if ours is not None:
+                limits = report["machine"]["limits"][threads]
+                share = _share(workload, ours["step_s"], limits).removesuffix(" of arithmetic")
+                ratio = f"**{min(others) / ours['step_s']:.2f}x**" if others else ""
+            lines.append(
+                f"| {workload.split('_')[1]} | {threads} | {' | '.join(cells)} "
+                f"| {spread:.2f} | {share} | {ratio} "
+                f"| {product_target(workload)}x |"
+            )
+    return lines
+
+
+def _step(result: dict[str, Any], scale: float) -> str:
+    return f"{scale * result['step_s']:.4g}" + ("" if result["agrees"] else " (differs)")
 
 
 def write_report(folder: Path, report: dict[str, Any]) -> None:
     """`results.json` and `results.md` in a folder, each written beside and renamed."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"results.json": json.dumps(report, indent=1), "results.md": table(report)}
+    texts = {"results.json": json.dumps(report, indent=1), "results.md": report_text(report)}
     for name, text in texts.items():
         beside = folder / (name + ".part")
         beside.write_text(text)

@@ -1,10 +1,12 @@
 """The runner: every peer on every workload, in turn, repeated, in one run.
 
-    python -m benchmarks.run [--workloads mlp,pointwise] [--peers diagrad,torch] [--threads 2]
-                             [--repeats 3] [--seconds 2] [--out FOLDER]
+    python -m benchmarks.run [--workloads mlp,pointwise] [--peers diagrad,torch] [--threads 1,2]
+                             [--repeats 3] [--seconds 2] [--out FOLDER] [--no-engine]
 
-Each measurement is a process of its own. The first of a peer on a workload has an empty cache, the
-others a warm one. Peers alternate within a repeat, so that a slow phase of the machine meets all.
+Products run with every number of threads, beside NumPy and PyTorch; the other workloads with the
+largest number, beside the rest.  Each measurement is a process of its own.  The first of a peer on
+a workload has an empty cache, the others a warm one.  Peers alternate within a repeat, so that a
+slow phase of the machine meets all.
 Costs that differ by more than 1e-4 relative are reported and not compared.
 """
 
@@ -22,9 +24,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .engine import engine_figures
 from .limits import machine_limits
 from .measure import PEERS
-from .report import write_report
+from .report import PRODUCT_PEERS, write_report
 from .workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,44 +84,72 @@ def agree(one: list[float], other: list[float]) -> bool:
     )
 
 
+def measure_peers(
+    workload: str, peers: list[str], threads: int, options: argparse.Namespace
+) -> dict[str, Measurement]:
+    """Every peer that can, in turn within a repeat; whether each agrees with the first other."""
+    runs: dict[str, list[Measurement]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for repeat in range(options.repeats):
+            for peer in peers:
+                if repeat and peer not in runs:
+                    continue
+                caches = Path(folder) / peer
+                found = measure_once(peer, workload, threads, options.seconds, caches)
+                if found is not None:
+                    runs.setdefault(peer, []).append(found)
+    results = {peer: summarise(found) for peer, found in runs.items()}
+    reference = next((r["result"] for p, r in results.items() if p != "diagrad"), None)
+    for peer, found in results.items():
+        found["agrees"] = reference is None or agree(found["result"], reference)
+        note = "" if found["agrees"] else "  DIFFERS"
+        step, spread = 1e3 * found["step_s"], found["spread"]
+        print(f"{workload:22s} {threads} {peer:14s} {step:10.4f} ms (spread {spread:.2f}){note}")
+    return results
+
+
 def main() -> None:
     """Measure what the command line asks for; write results.json and results.md."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workloads", default=",".join(WORKLOADS))
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", default="1,2", help="numbers of threads; by default 1,2")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--out", type=Path, default=Path("benchmark_results"))
+    parser.add_argument("--no-engine", action="store_true", help="leave the engine's figures out")
     options = parser.parse_args()
-    results: dict[str, dict[str, Measurement]] = {}
-    machine = {"processor": platform.processor() or platform.machine(), "threads": options.threads}
-    machine |= machine_limits(options.threads)
+    threads = sorted({int(word) for word in options.threads.split(",")})
+    peers = options.peers.split(",")
+    limits = {str(count): machine_limits(count) for count in threads}
+    report: dict[str, Any] = {
+        "machine": {"processor": processor(), "threads": threads[-1], "limits": limits},
+        "results": {},
+        "products": {},
+        "engine": None if options.no_engine else engine_figures(),
+    }
+    write_report(options.out, report)
     for workload in options.workloads.split(","):
-        runs: dict[str, list[Measurement]] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            peers = options.peers.split(",")
-            if "matmul" not in workload:
-                peers = [peer for peer in peers if peer != "numpy"]
-            for repeat in range(options.repeats):
-                for peer in peers:
-                    if repeat and peer not in runs:
-                        continue
-                    found = measure_once(
-                        peer, workload, options.threads, options.seconds, Path(folder) / peer
-                    )
-                    if found is not None:
-                        runs.setdefault(peer, []).append(found)
-        results[workload] = {peer: summarise(found) for peer, found in runs.items()}
-        peers_of = results[workload]
-        reference = next((r["result"] for p, r in peers_of.items() if p != "diagrad"), None)
-        for peer, found in results[workload].items():
-            found["agrees"] = reference is None or agree(found["result"], reference)
-            note = "" if found["agrees"] else "  DIFFERS"
-            step, spread = 1e3 * found["step_s"], found["spread"]
-            print(f"{workload:22s} {peer:14s} {step:10.4f} ms (spread {spread:.2f}){note}")
-        write_report(options.out, {"machine": machine, "results": results})
+        if workload.startswith("matmul"):
+            chosen = [peer for peer in peers if peer in PRODUCT_PEERS]
+            for count in threads:
+                found = measure_peers(workload, chosen, count, options)
+                report["products"].setdefault(workload, {})[str(count)] = found
+        else:
+            chosen = [peer for peer in peers if peer != "numpy"]
+            report["results"][workload] = measure_peers(workload, chosen, threads[-1], options)
+        write_report(options.out, report)
     print((options.out / "results.md").read_text())
+
+
+def processor() -> str:
+    """The processor's name, where the system says it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Arrays = dict[str, npt.NDArray[Any]]
+from .arrays import Arrays, seeded
+from .recurrent import NETS, ODE_FLOPS, make_ode
 
 MATMUL_SIZES = (
     (16, 16, 16), (32, 32, 32), (64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512),
@@ -34,12 +33,8 @@ class Workload:
     traffic: float
 
 
-def _rng() -> np.random.Generator:
-    return np.random.default_rng(20261120)
-
-
 def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
-    rng = _rng()
+    rng = seeded()
     arrays: Arrays = {}
     for i, (rows, columns) in enumerate(pairwise(sizes)):
         bound = 1 / np.sqrt(rows)
@@ -56,7 +51,7 @@ def _dense_flops(sizes: tuple[int, ...], batch: int) -> float:
 
 
 def _pointwise() -> Arrays:
-    rng = _rng()
+    rng = seeded()
     return {
         "a": rng.uniform(0.5, 1.5, 1024).astype(np.float32),
         "b": rng.normal(0, 0.1, 1024).astype(np.float32),
@@ -70,7 +65,7 @@ def optimizer_shapes() -> list[tuple[int, ...]]:
 
 
 def _optimizer() -> Arrays:
-    rng = _rng()
+    rng = seeded()
     arrays: Arrays = {}
     for i, shape in enumerate(optimizer_shapes()):
         arrays[f"p{i}"] = rng.normal(size=shape).astype(np.float32)
@@ -79,7 +74,7 @@ def _optimizer() -> Arrays:
 
 
 def _softmax_ce() -> Arrays:
-    rng = _rng()
+    rng = seeded()
     return {
         "z": rng.normal(size=(8192, 1000)).astype(np.float32),
         "y": rng.integers(0, 1000, 8192).astype(np.int32),
@@ -88,7 +83,7 @@ def _softmax_ce() -> Arrays:
 
 def _matmul(rows: int, depth: int, columns: int) -> Callable[[], Arrays]:
     def make() -> Arrays:
-        rng = _rng()
+        rng = seeded()
         return {
             "a": rng.normal(size=(rows, depth)).astype(np.float32),
             "b": rng.normal(size=(depth, columns)).astype(np.float32),
@@ -137,6 +132,24 @@ WORKLOADS: dict[str, Workload] = {
             _softmax_ce,
             0,
             2 * 4 * 8192 * 1000,
+        ),
+        *(
+            Workload(
+                name,
+                f"{net.kind}, T = {net.steps}, batch {net.batch}, {net.inputs}-{net.hidden}, cross "
+                f"entropy {'at every step' if net.every else 'of the last state'}, SGD",
+                net.make,
+                net.flops,
+                0,
+            )
+            for name, net in NETS.items()
+        ),
+        Workload(
+            "neural_ode",
+            "Euler, 100 steps, batch 32, field 32-64-32 (tanh), squared error of the end, SGD",
+            make_ode,
+            ODE_FLOPS,
+            0,
         ),
         *(
             Workload(

@@ -10,7 +10,8 @@ a byte in a buffer, or the address of one of the engine's native routines.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,10 +38,13 @@ The word before says which product's right operand is there.
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A word: the address of a byte of a buffer."""
+    """A word: the address of a byte of a buffer.
+
+    In a row of a loop the offset may be an array: an axis for each loop, outermost first.
+    """
 
     buffer: int
-    offset: int = 0
+    offset: int | npt.NDArray[np.int64] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ class Instruction:
 
     `space` is the memory in bytes that every thread needs for itself while it runs the kernel.
     Several threads may share the range, `chunk` indices at a time (0: all at once, by one thread).
-    The instruction may start once all those with a number below `wait` are complete; None waits
-    for all before it.  `work` estimates the whole range, in operations on one element.
+    The instruction may start once all runs below the place `wait` are complete (in a loop an array,
+    as for `Address`); None waits for all before it.  `work` estimates the whole range, in
+    operations on one element.
     """
 
     kernel: int
@@ -85,7 +90,7 @@ class Instruction:
     origins: tuple[str, ...] = ()
     check: int | None = None
     chunk: int = 0
-    wait: int | None = None
+    wait: int | npt.NDArray[np.int64] | None = None
     work: int = 0
     space: int = 0
 
@@ -130,19 +135,87 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """A loop: the instructions [first, last) run `count` times.
+
+    Loops nest, or lie apart; outer ones stand before those in them.
+    """
+
+    first: int
+    last: int
+    count: int
+
+
+def positions(rows: int, turns: Sequence[Turns]) -> list[npt.NDArray[np.int64]]:
+    """For every row, the place of each of its runs among all runs of all rows.
+
+    An array with an axis for each loop around the row, outermost first.
+    """
+    found: list[npt.NDArray[np.int64]] = []
+
+    def lay(first: int, last: int, begin: Any, inside: Sequence[Turns]) -> None:
+        for loop, row in _parts(first, last, inside):
+            if loop is None:
+                found.append(np.asarray(begin, np.int64))
+                begin = begin + 1
+                continue
+            deeper = _within(loop, inside)
+            length = _length(loop, deeper)
+            turn = np.arange(loop.count, dtype=np.int64) * length
+            lay(row, loop.last, np.asarray(begin)[..., None] + turn, deeper)
+            begin = begin + loop.count * length
+
+    lay(0, rows, 0, turns)
+    return found
+
+
+def _parts(first: int, last: int, inside: Sequence[Turns]) -> Iterator[tuple[Turns | None, int]]:
+    """The rows [first, last), each alone with None, or as the first of an outermost loop."""
+    row = first
+    while row < last:
+        loop = next((t for t in inside if t.first == row < t.last), None)
+        yield loop, row
+        row = row + 1 if loop is None else loop.last
+
+
+def _within(loop: Turns, inside: Sequence[Turns]) -> list[Turns]:
+    """The loops in a loop, of those from it on."""
+    after = inside[[t is loop for t in inside].index(True) + 1 :]
+    return [t for t in after if loop.first <= t.first and t.last <= loop.last]
+
+
+def _length(loop: Turns, deeper: Sequence[Turns]) -> int:
+    """The runs in one turn of a loop."""
+    parts = _parts(loop.first, loop.last, deeper)
+    return sum(1 if t is None else t.count * _length(t, _within(t, deeper)) for t, _ in parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """Everything that a target needs to run one graph at one set of sizes."""
+    """Everything that a target needs to run one graph at one set of sizes.
+
+    `turns` are the loops among the instructions.
+    """
 
     name: str
     kernels: tuple[Kernel, ...]
     instructions: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
     arena_bytes: int
+    turns: tuple[Turns, ...] = ()
 
     @property
     def work(self) -> int:
         """An estimate of a whole run, in operations on one element."""
-        return sum(item.work for item in self.instructions)
+        return sum(i.work * n for i, n in zip(self.instructions, self.times, strict=True))
+
+    @property
+    def times(self) -> list[int]:
+        """How often each instruction runs."""
+        return [
+            math.prod(t.count for t in self.turns if t.first <= row < t.last)
+            for row in range(len(self.instructions))
+        ]
 
 
 @dataclass(frozen=True, slots=True)

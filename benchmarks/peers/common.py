@@ -28,3 +28,16 @@ def repeated(step: Callable[[], object]) -> Callable[[int], None]:
             step()
 
     return many
+
+
+def training(step: Callable[[], float]) -> Job:
+    """Steps that train, each of which gives its cost; the first five must agree."""
+    costs: list[float] = []
+
+    def one() -> float:
+        cost = step()
+        if len(costs) < 5:
+            costs.append(cost)
+        return cost
+
+    return Job(one, repeated(one), lambda: costs[:5])

@@ -9,14 +9,19 @@ import numpy as np
 
 import diagrad as dg
 
-from ..workloads import MLP, MLP_SMALL, Arrays
-from .common import Job, repeated
+from ..arrays import Arrays
+from ..recurrent import NETS
+from ..workloads import MLP, MLP_SMALL
+from . import diagrad_recurrent
+from .common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
     if name.startswith("matmul"):
         return _matmul(arrays)
+    if name in NETS or name == "neural_ode":
+        return diagrad_recurrent.build(name, arrays)
     return {
         "mlp": lambda: _dense(arrays, MLP, dg.relu),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),
@@ -24,18 +29,6 @@ def build(name: str, arrays: Arrays) -> Job:
         "optimizer": lambda: _optimizer(arrays),
         "softmax_ce": lambda: _softmax_ce(arrays),
     }[name]()
-
-
-def _training(program: dg.Program, inputs: Arrays) -> Job:
-    costs: list[float] = []
-
-    def step() -> float:
-        cost = program.step(**inputs)
-        if len(costs) < 5:
-            costs.append(cost)
-        return cost
-
-    return Job(step, repeated(step), lambda: costs[:5])
 
 
 def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: object) -> Job:
@@ -51,7 +44,8 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: object) -> Job:
     for name in program.parameters:
         layer, kind = name.split("/")[-2:]
         program.parameters[name] = arrays[("w" if kind == "weight" else "b") + layer[1:]]
-    return _training(program, {"x": arrays["x"], "y": arrays["y"]})
+    inputs = {"x": arrays["x"], "y": arrays["y"]}
+    return training(lambda: program.step(**inputs))
 
 
 def _pointwise(arrays: Arrays) -> Job:
@@ -83,7 +77,7 @@ def _optimizer(arrays: Arrays) -> Job:
     cost = terms[0]
     for term in terms[1:]:
         cost = cost + term
-    return _training(dg.Diagram("optimizer", cost=cost).compile(dg.Adam(1e-3)), {})
+    return training(dg.Diagram("optimizer", cost=cost).compile(dg.Adam(1e-3)).step)
 
 
 def _softmax_ce(arrays: Arrays) -> Job:

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..workloads import MLP, MLP_SMALL, Arrays
+from ..arrays import Arrays
+from ..recurrent import NETS
+from ..workloads import MLP, MLP_SMALL
+from . import jax_recurrent
 from .common import Job
 
 
@@ -15,6 +18,8 @@ def build(name: str, arrays: Arrays) -> Job:
     """The workload as a jitted function."""
     if name.startswith("matmul"):
         return _function(lambda jnp: jnp.matmul, [arrays["a"], arrays["b"]])
+    if name in NETS or name == "neural_ode":
+        return jax_recurrent.build(name, arrays, _cross_entropy, _training)
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),

@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ..workloads import MLP, MLP_SMALL, Arrays
-from .common import Job, repeated
+from ..arrays import Arrays
+from ..recurrent import NETS
+from ..workloads import MLP, MLP_SMALL
+from . import pytensor_recurrent
+from .common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
     if name.startswith("matmul"):
         return _matmul(arrays)
+    if name in NETS or name == "neural_ode":
+        return pytensor_recurrent.build(name, arrays, _cross_entropy, _training)
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),
@@ -34,15 +39,7 @@ def _compile(inputs: Any, outputs: Any, updates: Any = None) -> Any:
 
 def _training(inputs: Any, values: list[Any], cost: Any, updates: Any) -> Job:
     function = _compile(inputs, cost, updates)
-    costs: list[float] = []
-
-    def step() -> float:
-        value = float(function(*values))
-        if len(costs) < 5:
-            costs.append(value)
-        return value
-
-    return Job(step, repeated(step), lambda: costs[:5])
+    return training(lambda: float(function(*values)))
 
 
 def _values(inputs: Any, values: list[Any], outputs: Any) -> Job:

@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..workloads import MLP, MLP_SMALL, Arrays
-from .common import Job, repeated
+from ..arrays import Arrays
+from ..recurrent import NETS
+from ..workloads import MLP, MLP_SMALL
+from . import torch_recurrent
+from .common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
@@ -18,6 +21,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
     wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
     if name.startswith("matmul"):
         return _matmul(arrays, wrap)
+    if name in NETS or name == "neural_ode":
+        return torch_recurrent.build(name, arrays, wrap)
     return {
         "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),
@@ -41,19 +46,14 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: Any, wrap: Any) -
             x = activation(x) if i < count - 1 else x
         return functional.cross_entropy(x, y)
 
-    costs: list[float] = []
-
     def step() -> float:
         optimizer.zero_grad()
         cost = forward(x, y)
         cost.backward()
         optimizer.step()
-        value = float(cost)
-        if len(costs) < 5:
-            costs.append(value)
-        return value
+        return float(cost)
 
-    return Job(step, repeated(step), lambda: costs[:5])
+    return training(step)
 
 
 def _pointwise(arrays: Arrays, wrap: Any) -> Job:
@@ -86,19 +86,14 @@ def _optimizer(arrays: Arrays, wrap: Any) -> Job:
             cost = cost + (p * g).sum()
         return cost
 
-    costs: list[float] = []
-
     def step() -> float:
         optimizer.zero_grad()
         cost = forward()
         cost.backward()
         optimizer.step()
-        value = float(cost)
-        if len(costs) < 5:
-            costs.append(value)
-        return value
+        return float(cost)
 
-    return Job(step, repeated(step), lambda: costs[:5])
+    return training(step)
 
 
 def _softmax_ce(arrays: Arrays, wrap: Any) -> Job:

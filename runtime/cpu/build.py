@@ -47,8 +47,11 @@ define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space) {{
 """
 
 
-def build_text(text: str, symbols: set[str]) -> bytes:
-    """Object code of LLVM's text; of its functions only those in `symbols` are seen outside."""
+def build_text(text: str, symbols: set[str], speed: int = 2) -> bytes:
+    """Object code of LLVM's text; of its functions only those in `symbols` are seen outside.
+
+    `speed` is LLVM's level of optimization, from 0, which translates the text as it stands, to 3.
+    """
     global compilations
     with _lock:
         machine = host.target_machine()
@@ -59,14 +62,14 @@ def build_text(text: str, symbols: set[str]) -> bytes:
             if not function.is_declaration and function.name not in symbols:
                 function.linkage = "internal"
         module.verify()
-        optimize(module, machine)
+        optimize(module, machine, speed)
         compilations += 1
         return bytes(machine.emit_object(module))
 
 
-def optimize(module: Any, machine: Any) -> None:
+def optimize(module: Any, machine: Any, speed: int) -> None:
     """LLVM's standard passes, without those that look for vectors: the text is all vectors."""
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options = llvm.create_pipeline_tuning_options(speed_level=speed)
     options.loop_vectorization = False
     options.slp_vectorization = False
     options.loop_unrolling = False

@@ -90,6 +90,17 @@ class Cache:
             self._remove_oldest(path)
         return ""
 
+    def usage(self) -> tuple[int, int]:
+        """How many files the folder holds, and their bytes; none where it cannot be read."""
+        sizes = []
+        try:
+            for path in self.folder.iterdir():
+                if path.suffix != ".tmp":
+                    sizes.append(path.stat().st_size)
+        except OSError:
+            pass  # No folder yet, or a file that another process has just removed.
+        return len(sizes), sum(sizes)
+
     def _remove_oldest(self, newest: Path) -> None:
         now, entries = time.time(), []
         for path in self.folder.iterdir():

@@ -5,13 +5,13 @@ calls and the processor's floating-point mode, which kernel text has no words fo
 nothing, calls no Python, and leaves the mode as it found it.
 
     run(header, arrays)
-        header   int64[6]: instructions, their table, moves, their table, offset of an array's data,
-                 the address of memory for kernels; its first word is 0 when one begins
+        header   int64[5]: instructions, their table, moves, their table, the address of memory for
+                 kernels; its first word is 0 when one begins
         table    a cache line per instruction: kernel, row, extent, address of its check or 0, and
                  what `walk` needs to share it: indices of a chunk, chunks, what it waits for
         moves    three words each: the address of the word to set, the array's number, an offset
+        arrays   the address of the addresses of inputs and outputs
         returns  the number of the instruction whose check failed, or -1
-        arrays   a Python tuple of NumPy arrays, or (offset -1) the address of their addresses
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import numpy as np
-
 from ..program import HOLDS
 from . import host
 from .build import build_text
 
-HEADER, INSTRUCTION, MOVE = 6, 8, 3
+HEADER, INSTRUCTION, MOVE = 5, 8, 3
 
 _FLUSH = {"x86": 0x8040, "aarch64": 1 << 24}
 """Flush to zero and denormals are zero (x86 MXCSR); flush to zero (AArch64 FPCR)."""
@@ -74,14 +72,11 @@ start:
   %moves = load i64, ptr %moves.p
   %move.table.p = getelementptr i64, ptr %header, i64 3
   %move.table = load ptr, ptr %move.table.p
-  %data.p = getelementptr i64, ptr %header, i64 4
-  %data = load i64, ptr %data.p
-  %plain = icmp slt i64 %data, 0
   %any.move = icmp sgt i64 %moves, 0
   br i1 %any.move, label %move, label %moved
 
 move:
-  %m = phi i64 [ 0, %start ], [ %m.next, %place ]
+  %m = phi i64 [ 0, %start ], [ %m.next, %move ]
   %m.0 = mul i64 %m, 3
   %place.p = getelementptr i64, ptr %move.table, i64 %m.0
   %target = load ptr, ptr %place.p
@@ -89,23 +84,8 @@ move:
   %number = load i64, ptr %number.p
   %offset.p = getelementptr i64, ptr %place.p, i64 2
   %offset = load i64, ptr %offset.p
-  br i1 %plain, label %by.address, label %by.object
-
-by.object:
-  %items = getelementptr i8, ptr %arrays, i64 ITEMS
-  %item.p = getelementptr ptr, ptr %items, i64 %number
-  %item = load ptr, ptr %item.p
-  %field = getelementptr i8, ptr %item, i64 %data
-  %of.object = load i64, ptr %field
-  br label %place
-
-by.address:
   %address.p = getelementptr i64, ptr %arrays, i64 %number
-  %of.address = load i64, ptr %address.p
-  br label %place
-
-place:
-  %base = phi i64 [ %of.object, %by.object ], [ %of.address, %by.address ]
+  %base = load i64, ptr %address.p
   %word = add i64 %base, %offset
   store i64 %word, ptr %target
   %m.next = add i64 %m, 1
@@ -123,7 +103,7 @@ start:
   %count = load i64, ptr %header
   %table.p = getelementptr i64, ptr %header, i64 1
   %table = load ptr, ptr %table.p
-  %space.p = getelementptr i64, ptr %header, i64 5
+  %space.p = getelementptr i64, ptr %header, i64 4
   %space = load ptr, ptr %space.p
   call void @place(ptr %header, ptr %arrays)
   %mode = call i64 @get_mode()
@@ -177,7 +157,7 @@ def floating_point_mode() -> tuple[str, int]:
 
 def placement() -> str:
     """LLVM text of `place`, which sets the words that move from call to call."""
-    return _PLACE.replace("ITEMS", str(tuple.__basicsize__))
+    return _PLACE
 
 
 def text() -> str:
@@ -192,25 +172,6 @@ def build_driver(source: str, symbol: str) -> bytes:
     return build_text(source.replace("SYMBOL", symbol), {symbol})
 
 
-def data_offset() -> int:
-    """Where an array object holds the address of its data, or -1 where that cannot be known.
-
-    Reading it there costs 2 ns; `array.ctypes.data` costs a microsecond.  NumPy's C interface has
-    fixed the place since its first version: right after Python's object header.
-    """
-    probe = np.zeros(3)
-    offset = object.__basicsize__
-    items = (probe,)
-    try:
-        held = ctypes.c_int64.from_address(id(probe) + offset).value
-        item = ctypes.c_int64.from_address(id(items) + tuple.__basicsize__).value
-    except (ValueError, TypeError):
-        return -1
-    return offset if held == probe.ctypes.data and item == id(probe) else -1
-
-
-def prototype(takes_objects: bool) -> Any:
+def prototype() -> Any:
     """The driver's type for ctypes, which releases the interpreter's lock during the call."""
-    return ctypes.CFUNCTYPE(
-        ctypes.c_int64, ctypes.c_void_p, ctypes.py_object if takes_objects else ctypes.c_void_p
-    )
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)

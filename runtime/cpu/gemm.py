@@ -8,16 +8,16 @@ where k is 0.  Every element is the sum, in order, of chains of fused multiply-a
 steps each, whatever m, n, the strides or the place in a block, so results never depend on how a
 product was cut up.
 
-A is taken by broadcasts and may lie anyhow; it is packed where it will be read often.  B is read in
-vectors along n; it is packed where its rows are not contiguous or its panel does not fit the
-caches.  `space` is memory of the calling thread for what is packed (`program.GEMM_LEFT` and
-`GEMM_RIGHT` say where).  With a `tag` other than 0 all of B is packed at once, and not again for
-as long as the word at the start of the space is that tag.
+A is taken by broadcasts and may lie anyhow; it is packed where it will be read very often.  B is
+read in vectors along n; it is packed where its rows are not contiguous or its panel does not fit
+the caches.  Where few rows meet contiguous columns, these are turned in registers; where few
+columns are asked for, the transposed product is made.  `space` is memory of the calling thread for
+what is packed (`program.GEMM_LEFT` and `GEMM_RIGHT` say where).  With a `tag` other than 0 all of B
+is packed at once, and not again for as long as the word at the start of the space is that tag.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -25,51 +25,26 @@ from llvmlite import ir
 from ..program import GEMM_LEFT, GEMM_RIGHT
 from . import host
 from .build import build_text
-from .gemm_dot import dot_function, sweep_function
+from .gemm_blocking import Blocking, blocking
+from .gemm_dot import HEIGHTS, dot_function, sweep_function, turn_function
 from .gemm_pack import pack_function
 from .gemm_tile import TileShape, tile_function
 from .loops import I1, I64, internal, loop, smaller
 
+NARROW_ROWS, NARROW_DEPTH = 4, 16
+"""Vectors of rows, and the depth, from which on it pays to turn a product with few columns."""
 
-@dataclass(frozen=True)
-class Blocking:
-    """Sizes of one kind of element on one kind of processor."""
+MANY_PANELS = 16
+"""Panels of B that read the same rows of A, from which on these are worth being packed."""
 
-    kind: str
-    lanes: int
-    rows: int
-    vectors: int
-    packed_rows: int
-    depth: int = 384
-    panels: int = 4
+SMALL_TILES = 4
+"""Heights of a tile up to which a product of one tile's width goes straight to the tiles."""
 
-    @property
-    def packed_columns(self) -> int:
-        """Columns of B that are packed at a time."""
-        return self.panels * self.width
+STRIP, STRIP_PLACE = 512, 96 * 384 * 4
+"""Rows of a narrow product at a time, and where in the left operand's place its transpose is."""
 
-    @property
-    def width(self) -> int:
-        """Columns of a full tile."""
-        return self.lanes * self.vectors
-
-    @property
-    def size(self) -> int:
-        """Bytes of an element."""
-        return 4 if self.kind == "f32" else 8
-
-    @property
-    def remainders(self) -> list[int]:
-        """Heights for the rows that no full tile covers."""
-        return [r for r in (8, 4, 2, 1) if r < self.rows]
-
-
-def blocking(kind: str, vector_bytes: int) -> Blocking:
-    """The register block for vectors of that many bytes."""
-    lanes = vector_bytes // (4 if kind == "f32" else 8)
-    rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
-    packed = 192 if kind == "f32" else 96
-    return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)
+MOST_DOTS = 2
+"""Tiles' heights of rows up to which columns are turned in registers instead of packed."""
 
 
 def build_routine(name: str, symbol: str) -> bytes:
@@ -96,7 +71,11 @@ class _Routine:
         self.rows_packed = self._rows_function(packed=True)
         self.rows_strided = self._rows_function(packed=False)
         self.pack_a = pack_function(module, self.element, shape.lanes, shape.rows)
-        self.dots = dot_function(module, self.element, shape.lanes, shape.depth)
+        self.turn = turn_function(module, self.element, shape.lanes)
+        self.dots = [
+            (rows, dot_function(module, self.element, shape.lanes, rows, shape.depth))
+            for rows in (*(rows for rows in HEIGHTS if rows < shape.rows), shape.rows)
+        ]
         self.sweep = sweep_function(module, self.element, shape.lanes, shape.depth)
         self.pack_b = pack_function(module, self.element, shape.lanes, shape.width)
 
@@ -143,7 +122,8 @@ class _Routine:
         return function
 
     def write(self, symbol: str) -> None:
-        """The routine itself."""
+        """The routine itself: it chooses which way round the product is done."""
+        core = self._core()
         kind = ir.FunctionType(ir.VoidType(), [I64] * 13)
         function = ir.Function(self.module, kind, symbol)
         b = ir.IRBuilder(function.append_basic_block("entry"))
@@ -157,15 +137,74 @@ class _Routine:
             b.and_(b.icmp_signed("==", n, I64(1)), b.icmp_signed("==", c_row, I64(1))),
             b.icmp_signed(">", m, I64(1)),
         )
-        a, b_ = b.select(flip, b_, a), b.select(flip, a, b_)
-        a_row, b_col = b.select(flip, b_col, a_row), b.select(flip, a_row, b_col)
-        a_col, b_row = b.select(flip, b_row, a_col), b.select(flip, a_col, b_row)
-        m, n = b.select(flip, n, m), b.select(flip, m, n)
+        with b.if_then(flip):
+            b.call(core, [b_, b_col, b_row, a, a_col, a_row, c, c_row, n, m, k, space, I64(0)])
+            b.ret_void()
+        with b.if_then(self._is_narrow(b, a_row, a_col, m, n, k)):
+            self._narrow(b, core, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space)
+            b.ret_void()
+        self._small(b, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k)
+        b.call(core, [a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space, tag])
+        b.ret_void()
+
+    def _small(
+        self, b: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_row: Any, b_col: Any, c: Any,
+        c_row: Any, m: Any, n: Any, k: Any,
+    ) -> None:  # fmt: skip
+        """Up to one tile's width and a few tiles' heights: nothing to choose, nothing to pack."""
+        shape = self.shape
+        fits = b.and_(b.icmp_signed("<=", n, I64(shape.width)), b.icmp_signed(">", n, I64(0)))
+        low = b.icmp_signed("<=", m, I64(SMALL_TILES * shape.rows))
+        one_chain = b.icmp_signed("<=", k, I64(shape.depth // 2))
         contiguous = b.icmp_signed("==", b_col, I64(1))
+        with b.if_then(b.and_(b.and_(fits, low), b.and_(one_chain, contiguous))):
+            with loop(b, I64(0), m, shape.rows) as i:
+                row, target = b.gep(a, [b.mul(i, a_row)]), b.gep(c, [b.mul(i, c_row)])
+                args = [row, a_row, a_col, b_, b_row, target, c_row, b.sub(m, i), n, k, I1(1)]
+                b.call(self.rows_strided, args)
+            b.ret_void()
+
+    def _is_narrow(self, b: Any, a_row: Any, a_col: Any, m: Any, n: Any, k: Any) -> Any:
+        """Whether so few columns are asked for that most lanes of a tile would be empty."""
+        shape = self.shape
+        padded = b.and_(b.add(n, I64(shape.lanes - 1)), I64(-shape.lanes))
+        empty = b.icmp_signed(">", b.mul(padded, I64(4)), b.mul(n, I64(5)))
+        few = b.icmp_signed("<=", n, I64(min(shape.rows, shape.lanes)))
+        upright, flat = b.icmp_signed("==", a_row, I64(1)), b.icmp_signed("==", a_col, I64(1))
+        lies = b.or_(upright, flat)
+        # Rows that lie side by side need not be turned.
+        least = b.select(upright, I64(NARROW_ROWS // 2), I64(NARROW_ROWS))
+        many = b.icmp_signed(">=", m, b.mul(least, I64(shape.lanes)))
+        deep = b.icmp_signed(">=", k, I64(NARROW_DEPTH))
+        return b.and_(b.and_(empty, few), b.and_(lies, b.and_(many, deep)))
+
+    def _narrow(
+        self, b: Any, core: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_row: Any, b_col: Any,
+        c: Any, c_row: Any, m: Any, n: Any, k: Any, space: Any,
+    ) -> None:  # fmt: skip
+        """The transposed product, strip after strip, and each strip turned into its place."""
+        room = b.inttoptr(b.add(space, I64(GEMM_LEFT + STRIP_PLACE)), self.pointer)
+        with loop(b, I64(0), m, STRIP) as i:
+            here = smaller(b, b.sub(m, i), I64(STRIP))
+            rows = b.gep(a, [b.mul(i, a_row)])
+            args = [b_, b_col, b_row, rows, a_col, a_row, room, I64(STRIP), n, here, k, space]
+            b.call(core, [*args, I64(0)])
+            b.call(self.turn, [b.gep(c, [b.mul(i, c_row)]), c_row, room, I64(STRIP), n, here])
+
+    def _core(self) -> Any:
+        """The product as it is asked for: words as the routine's own, k > 0."""
+        kinds = [
+            self.pointer, I64, I64, self.pointer, I64, I64, self.pointer, I64, I64, I64, I64, I64,
+            I64,
+        ]  # fmt: skip
+        function, b = internal(self.module, "product", kinds)
+        a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space, tag = function.args
         one = b.icmp_signed("==", m, I64(1))
+        contiguous = b.icmp_signed("==", b_col, I64(1))
         upright = b.and_(b.icmp_signed("==", b_row, I64(1)), b.not_(contiguous))
-        with b.if_then(b.and_(one, b.and_(upright, b.icmp_signed(">", n, I64(0))))):
-            b.call(self.dots, [a, a_col, b_, b_col, c, n, k])
+        few = b.icmp_signed("<=", m, I64(MOST_DOTS * self.shape.rows))
+        with b.if_then(b.and_(few, upright)):
+            self._dots(b, a, a_row, a_col, b_, b_col, c, c_row, m, n, k, space)
             b.ret_void()
         with b.if_then(b.and_(one, contiguous)):
             room = b.inttoptr(b.add(space, I64(GEMM_LEFT)), self.pointer)
@@ -177,6 +216,35 @@ class _Routine:
             b.ret_void()
         self._blocks(b, a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space, tag)
         b.ret_void()
+        return function
+
+    def _dots(
+        self, b: Any, a: Any, a_row: Any, a_col: Any, b_: Any, b_col: Any, c: Any, c_row: Any,
+        m: Any, n: Any, k: Any, space: Any,
+    ) -> None:  # fmt: skip
+        """Rows times columns that lie contiguously, each of which is read once for a few rows."""
+        shape = self.shape
+        true, step = I1(1), I64(shape.rows)
+        with b.if_then(b.icmp_signed("==", m, I64(1))):
+            b.call(self.dots[0][1], [a, a_col, b_, b_col, c, c_row, m, n, k, true])
+            b.ret_void()
+        room = b.inttoptr(b.add(space, I64(GEMM_LEFT)), self.pointer)
+        with loop(b, I64(0), k, shape.depth) as p:
+            depth = smaller(b, b.sub(k, p), I64(shape.depth))
+            fresh = b.icmp_signed("==", p, I64(0))
+            with loop(b, I64(0), m, shape.rows) as i:
+                rows = smaller(b, b.sub(m, i), step)
+                left = b.gep(a, [b.add(b.mul(i, a_row), b.mul(p, a_col))])
+                b.call(self.pack_a, [room, left, a_row, a_col, rows, depth])
+                target, right = b.gep(c, [b.mul(i, c_row)]), b.gep(b_, [p])
+                done = b.append_basic_block("dotted")
+                for height, dots in self.dots[1:]:
+                    with b.if_then(b.icmp_signed("<=", rows, I64(height))):
+                        args = [room, step, right, b_col, target, c_row, rows, n, depth, fresh]
+                        b.call(dots, args)
+                        b.branch(done)
+                b.unreachable()
+                b.position_at_end(done)
 
     def _zero_without_depth(self, b: Any, c: Any, c_row: Any, m: Any, n: Any, k: Any) -> None:
         with b.if_then(b.icmp_signed("<=", k, I64(0))):
@@ -288,10 +356,12 @@ class _Routine:
     ) -> tuple[Any, Any]:
         """Whether to pack A, and whether to read B where it lies."""
         shape = self.shape
-        first, _ = host.cache_bytes()
-        many_panels = b.icmp_signed(">", n, I64(4 * shape.width))
-        # Rows of A side by side: a few elements each from many pages, unless they are packed.
-        apart = b.icmp_signed("!=", a_col, I64(1))
+        first, second = host.cache_bytes()
+        many_panels = b.icmp_signed(">", n, I64(MANY_PANELS * shape.width))
+        # Rows of A side by side: a few elements each from many pages, unless they are packed or
+        # all of them stay in the second cache.
+        spread = b.icmp_unsigned(">", b.mul(k, a_col), I64(second // 2 // shape.size))
+        apart = b.and_(b.icmp_signed("!=", a_col, I64(1)), spread)
         many_rows = b.icmp_signed(">", m, I64(2 * shape.rows))
         pack_a = b.or_(many_panels, b.and_(apart, many_rows))
         contiguous = b.icmp_signed("==", b_col, I64(1))

@@ -1,9 +1,9 @@
-"""A row times a matrix, where reading the matrix once is what takes the time.
+"""Few rows times a matrix, where reading the matrix once is what takes the time.
 
 Where the columns lie contiguously, they are many dot products side by side: squares of the matrix
-are transposed in registers.  Where the rows do, each is read from end to end and added to sums that
-stay in the cache.  Either way a sum is made in the order in which the tiles of the matrix product
-make it, so that the results are the same, bit for bit.
+are transposed in registers.  Where the rows do, one row times the matrix reads each from end to
+end and adds it to sums that stay in the cache.  Either way a sum is made in the order in which the
+tiles of the matrix product make it, so that the results are the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from llvmlite import ir
 
 from .gemm_pack import Packing
-from .loops import I32, I64, internal, loop, smaller
+from .loops import I1, I32, I64, fold, internal, loop, smaller
 
 STRETCH = 4096
 """Sums that are made at a time; they stay in the cache."""
@@ -22,43 +22,93 @@ STRETCH = 4096
 TOGETHER = 8
 """Rows that are read side by side."""
 
+HEIGHTS = (1, 2, 4, 8, 12)
+"""Rows that are multiplied with the same columns at a time."""
 
-def dot_function(module: Any, element: Any, lanes: int, depth: int) -> Any:
-    """(x, x_step, columns, apart, c, n, k): c[j] = sum over p of x[p*x_step] * columns[j*apart+p].
 
-    Each sum is of chains of `depth` steps; n and k are positive.
+def dot_function(module: Any, element: Any, lanes: int, rows: int, depth: int) -> Any:
+    """(x, step, columns, apart, c, c_row, some, n, k, fresh): `some` rows times n columns.
+
+    c[r*c_row + j] = sum over p of x[p*step + r] * columns[j*apart + p], added to what is there
+    unless fresh; 0 < some <= rows, 0 < k.  A sum is made of chains of `depth` steps.  `x` holds
+    `rows` rows whatever `some` is.
+    """
+    name = f"dots_{rows}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = element.as_pointer()
+    kinds = [pointer, I64, pointer, I64, pointer, I64, I64, I64, I64, I1]
+    function, b = internal(module, name, kinds)
+    x, step, columns, apart, c, c_row, some, n, k, fresh = function.args
+    sums = _Sums(module, b, element, lanes)
+    left_over = b.alloca(sums.vector, I64(lanes))
+
+    def add(q: Any, columns: list[Any], values: list[Any]) -> list[Any]:
+        place = b.gep(x, [b.mul(q, step)])
+        for column in columns:
+            factors = [sums.splat(b.gep(place, [I64(r)])) for r in range(rows)]
+            pairs = zip(factors, values, strict=True)
+            values = [sums.fma(factor, column, value) for factor, value in pairs]
+            place = b.gep(place, [step])
+        return values
+
+    with loop(b, I64(0), n, lanes) as j:
+        here = smaller(b, b.sub(n, j), I64(lanes))
+        first = b.gep(columns, [b.mul(j, apart)])
+        last, inside = b.sub(here, I64(1)), sums.mask(here)
+        starts = [b.gep(first, [b.mul(smaller(b, I64(r), last), apart)]) for r in range(lanes)]
+
+        def square(q: Any, mask: Any = None) -> list[Any]:
+            return sums.packing.transpose([sums.load(b.gep(s, [q]), mask) for s in starts])
+
+        with loop(b, I64(0), k, depth) as p:
+            stop = smaller(b, k, b.add(p, I64(depth)))
+            whole = b.add(p, b.and_(b.sub(stop, p), I64(-lanes)))
+            values = fold(
+                b, p, whole, lanes, [sums.zeros] * rows, lambda q, held: add(q, square(q), held)
+            )
+            before, some_left = b.block, b.icmp_signed("<", whole, stop)
+            with b.if_then(some_left):
+                for s, column in enumerate(square(whole, sums.mask(b.sub(stop, whole)))):
+                    b.store(column, b.gep(left_over, [I64(s)]))
+
+                def one(q: Any, held: list[Any], whole: Any = whole) -> list[Any]:
+                    return add(q, [b.load(b.gep(left_over, [b.sub(q, whole)]))], held)
+
+                longer = fold(b, whole, stop, 1, values, one)
+                after = b.block
+            chains = []
+            for value, added in zip(values, longer, strict=True):
+                chains.append(b.phi(sums.vector))
+                chains[-1].add_incoming(value, before)
+                chains[-1].add_incoming(added, after)
+            new = b.and_(fresh, b.icmp_signed("==", p, I64(0)))
+            for r, value in enumerate(chains):
+                with b.if_then(b.icmp_signed(">", some, I64(r))):
+                    place = b.gep(c, [b.add(b.mul(c_row, I64(r)), j)])
+                    more = b.fadd(sums.load(place, inside), value)
+                    sums.store(b.select(new, value, more), place, inside)
+    b.ret_void()
+    return function
+
+
+def turn_function(module: Any, element: Any, lanes: int) -> Any:
+    """(c, c_row, rows, apart, n, m): c[i*c_row + j] = rows[j*apart + i] for n rows of m elements.
+
+    The last vector of each row is read to its end.
     """
     pointer = element.as_pointer()
-    kinds = [pointer, I64, pointer, I64, pointer, I64, I64]
-    function, b = internal(module, "dots", kinds)
-    x, x_step, columns, apart, c, n, k = function.args
+    function, b = internal(module, "turn", [pointer, I64, pointer, I64, I64, I64])
+    c, c_row, rows, apart, n, m = function.args
     sums = _Sums(module, b, element, lanes)
-    chain, total = b.alloca(sums.vector), b.alloca(sums.vector)
-    with loop(b, I64(0), n, lanes) as j:
-        some = smaller(b, b.sub(n, j), I64(lanes))
-        first = b.gep(columns, [b.mul(j, apart)])
-        last = b.sub(some, I64(1))
-        starts = [b.gep(first, [b.mul(smaller(b, I64(r), last), apart)]) for r in range(lanes)]
-        b.store(sums.zeros, total)
-        with loop(b, I64(0), k, depth) as p:
-            end = smaller(b, k, b.add(p, I64(depth)))
-            whole = b.add(p, b.and_(b.sub(end, p), I64(-lanes)))
-            b.store(sums.zeros, chain)
-
-            def step(q: Any, column: Any) -> None:
-                factor = sums.splat(b.gep(x, [b.mul(q, x_step)]))
-                b.store(sums.fma(factor, column, b.load(chain)), chain)
-
-            with loop(b, p, whole, lanes) as q:
-                square = sums.packing.transpose([sums.load(b.gep(s, [q])) for s in starts])
-                for s, column in enumerate(square):
-                    step(b.add(q, I64(s)), column)
-            with loop(b, whole, end, 1) as q:
-                step(q, sums.column([b.gep(start, [q]) for start in starts]))
-            value = b.load(chain)
-            more = b.fadd(b.load(total), value)
-            b.store(b.select(b.icmp_signed("==", p, I64(0)), value, more), total)
-        sums.store(b.load(total), b.gep(c, [j]), sums.mask(some))
+    with loop(b, I64(0), n, lanes) as j, loop(b, I64(0), m, lanes) as i:
+        wide, last = sums.mask(b.sub(n, j)), b.sub(n, I64(1))
+        starts = [b.mul(smaller(b, b.add(j, I64(r)), last), apart) for r in range(lanes)]
+        square = [sums.load(b.gep(rows, [b.add(start, i)])) for start in starts]
+        for s, row in enumerate(sums.packing.transpose(square)):
+            place = b.add(i, I64(s))
+            with b.if_then(b.icmp_signed("<", place, m)):
+                sums.store(row, b.gep(c, [b.add(b.mul(place, c_row), j)]), wide)
     b.ret_void()
     return function
 

@@ -44,7 +44,7 @@ class Packing:
 
     def __init__(self, b: Any, element: Any, lanes: int, width: int) -> None:
         self.b, self.element, self.lanes, self.width = b, element, lanes, width
-        self.vector = ir.VectorType(element, lanes)
+        self.vector, self.pointer = ir.VectorType(element, lanes), element.as_pointer()
         self.align = 4 if isinstance(element, ir.FloatType) else 8
 
     def load(self, pointer: Any) -> Any:
@@ -124,18 +124,59 @@ class Packing:
                     self._store(square[step], b.gep(place, [I64(first)]))
 
     def transpose(self, rows: list[Any]) -> list[Any]:
-        """log2(lanes) rounds of interleaving row i with row i + lanes/2."""
-        half = self.lanes // 2
-        low = [x for i in range(half) for x in (i, self.lanes + i)]
-        high = [x + half for x in low]
-        kind = ir.VectorType(I32, self.lanes)
-        for _ in range(self.lanes.bit_length() - 1):
-            rows = [
-                self.b.shuffle_vector(rows[i], rows[i + half], ir.Constant(kind, order))
-                for i in range(half)
-                for order in (low, high)
+        """A square of vectors: column s holds element s of every row.
+
+        First inside the 16-byte parts of the vectors, then the parts themselves: a shuffle that
+        does only one of the two costs half as much as one that may take any element.
+        """
+        each = 16 // self.align
+        squares = [self._inside(rows[i : i + each]) for i in range(0, self.lanes, each)]
+        by_place = [self._parts([square[c] for square in squares]) for c in range(each)]
+        return [column for columns in zip(*by_place, strict=True) for column in columns]
+
+    def _inside(self, rows: list[Any]) -> list[Any]:
+        """The small square in every part."""
+        if len(rows) == 2:
+            return self._interleave(rows[0], rows[1], 1)
+        first, second = (self._interleave(rows[i], rows[i + 1], 1) for i in (0, 2))
+        return [
+            *self._interleave(first[0], second[0], 2),
+            *self._interleave(first[1], second[1], 2),
+        ]
+
+    def _interleave(self, x: Any, y: Any, width: int) -> list[Any]:
+        """Pieces of `width` elements of x and of y in turn, of the halves of every part."""
+        each = 16 // self.align
+        halves = []
+        for half in (0, each // 2):
+            starts = [
+                s + half + i for s in range(0, self.lanes, each) for i in range(0, each // 2, width)
             ]
-        return rows
+            halves.append(
+                [
+                    s + i
+                    for start in starts
+                    for s in (start, self.lanes + start)
+                    for i in range(width)
+                ]
+            )
+        return [self._shuffle(x, y, order) for order in halves]
+
+    def _parts(self, vectors: list[Any]) -> list[Any]:
+        """The square of parts: vector i holds part i of every vector."""
+        if len(vectors) == 1:
+            return vectors
+        each = 16 // self.align
+        taken = []
+        for odd in (0, each):
+            order = [s + i for s in range(odd, 2 * self.lanes, 2 * each) for i in range(each)]
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            taken.append(self._parts([self._shuffle(x, y, order) for x, y in pairs]))
+        return [vector for pair in zip(*taken, strict=True) for vector in pair]
+
+    def _shuffle(self, x: Any, y: Any, order: list[int]) -> Any:
+        kind = ir.VectorType(I32, self.lanes)
+        return self.b.shuffle_vector(x, y, ir.Constant(kind, order))
 
     def one_by_one(
         self, target: Any, source: Any, across: Any, along: Any, some: Any, start: Any, depth: Any

@@ -5,7 +5,7 @@ Only shapes of control flow; what is computed inside is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,29 @@ def loop(b: Any, start: Any, stop: Any, step: Any) -> Iterator[Any]:
     index.add_incoming(b.add(index, I64(step) if isinstance(step, int) else step), b.block)
     b.branch(head)
     b.position_at_end(done)
+
+
+def fold(
+    b: Any, start: Any, stop: Any, step: int, values: Sequence[Any], body: Callable[..., list[Any]]
+) -> list[Any]:
+    """The values after `for index in range(start, stop, step): values = body(index, values)`."""
+    before = b.block
+    head = b.append_basic_block("fold")
+    inside = b.append_basic_block("folded")
+    done = b.append_basic_block("done")
+    b.branch(head)
+    b.position_at_end(head)
+    index, phis = b.phi(I64), [b.phi(value.type) for value in values]
+    for phi, value in zip([index, *phis], [start, *values], strict=True):
+        phi.add_incoming(value, before)
+    b.cbranch(b.icmp_signed("<", index, stop), inside, done)
+    b.position_at_end(inside)
+    new = body(index, phis)
+    for phi, value in zip([index, *phis], [b.add(index, I64(step)), *new], strict=True):
+        phi.add_incoming(value, b.block)
+    b.branch(head)
+    b.position_at_end(done)
+    return phis
 
 
 def smaller(b: Any, x: Any, y: Any) -> Any:

@@ -4,7 +4,7 @@ One team for all programs.  Helpers are hired when a program first wants them, a
 while after a step a helper waits awake, so that the next step finds it at once; then it sleeps and
 costs nothing.  They are daemon threads that sit in native code without the interpreter's lock.
 
-A forked child has no helpers: its programs run on one thread until one of them is made anew.
+A forked child has no helpers until one of its programs runs, inherited or made there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The cache on disk: what it refuses, what it survives, and that it stays within its size."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -130,6 +131,28 @@ def test_built_once_then_from_memory(other_cache: Cache) -> None:
     assert (first.origin, again.origin) == ("compiled", "memory")
     assert first.address == again.address
     assert build.compilations == before + 1
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_rests_while_something_is_built(other_cache: Cache, enabled: bool) -> None:
+    seen = []
+
+    def build_one(source: str, symbol: str) -> bytes:
+        seen.append(gc.isenabled())
+        if source == "wrong":
+            raise ValueError(source)
+        return build.build_kernel(text(1004 + enabled), symbol)
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        obtain([Request("k", "right", build_one)])
+        assert gc.isenabled() is enabled
+        with pytest.raises(ValueError, match="wrong"):
+            obtain([Request("k", "wrong", build_one)])
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert seen[-1] is False
 
 
 def test_a_damaged_entry_is_rebuilt_and_says_so(other_cache: Cache) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from diagrad.runtime.cpu import Executor, build, driver
+from diagrad.runtime.cpu import Executor, build, objects
 from diagrad.runtime.program import (
     HOLDS,
     Address,
@@ -73,7 +73,10 @@ def counter(n: int) -> Program:
     return Program(
         name="counter",
         kernels=(Kernel("add", ADD),),
-        instructions=tuple(Instruction(0, row, -(-n // 16), (), ()) for row in words.values()),
+        instructions=tuple(
+            Instruction(0, row, -(-n // 16), (), (1,) if name == "grow" else ())
+            for name, row in words.items()
+        ),
         buffers=(
             buffer("x", "input", (n,)),
             buffer("w", "state", (n,)),
@@ -123,14 +126,16 @@ def test_states_constants_and_fresh_outputs() -> None:
     np.testing.assert_array_equal(w, start + 1)
 
 
-def test_the_fallback_without_the_objects_layout(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert driver.data_offset() >= 0
-    monkeypatch.setattr(driver, "data_offset", lambda: -1)
+def test_the_way_without_the_layout_of_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert objects.readable()
+    monkeypatch.setattr(objects, "readable", lambda: False)
     x, y = vectors(33)
     (s,) = Executor(dot(33), {})([x, y])
     assert float(s) == float((x * y).sum())
     w = np.zeros(33, np.float32)
-    np.testing.assert_array_equal(Executor(counter(33), {"w": w})([x])[0], x + 0.5)
+    counting = Executor(counter(33), {"w": w})
+    np.testing.assert_array_equal(counting([x])[0], x + 0.5)
+    np.testing.assert_array_equal(counting([w])[0], np.full(33, 1.5, np.float32))
 
 
 def test_routines_have_addresses() -> None:
@@ -162,7 +167,7 @@ def test_routines_have_addresses() -> None:
     )
     executor = Executor(program, {})
     np.testing.assert_array_equal(executor([a, b])[0], a @ b)
-    assert [row[0] for row in executor.report] == ["product", "gemm_f32", "driver"]
+    assert [row[0] for row in executor.report] == ["product", "gemm_f32", "driver", "entry"]
 
 
 def test_words_may_use_all_64_bits() -> None:

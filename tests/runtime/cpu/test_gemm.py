@@ -9,7 +9,8 @@ import pytest
 
 from diagrad.runtime.cpu import host, link
 from diagrad.runtime.cpu.build import build_text
-from diagrad.runtime.cpu.gemm import blocking, build_routine, routine_text
+from diagrad.runtime.cpu.gemm import build_routine, routine_text
+from diagrad.runtime.cpu.gemm_blocking import blocking
 from diagrad.runtime.cpu.natives import Request, obtain
 from diagrad.runtime.program import GEMM_RIGHT
 
@@ -95,7 +96,8 @@ def test_random_sizes_and_strides(routine: tuple[Any, Gemm]) -> None:
 
 
 EDGES = [(1, 200, 77), (4, 130, 200), (3, 1, 50), (400, 1, 33), (1, 1, 999), (390, 140, 200),
-         (13, 33, 385), (5, 0, 3), (0, 5, 3)]  # fmt: skip
+         (13, 33, 385), (5, 0, 3), (0, 5, 3), (2, 40, 50), (7, 17, 385), (12, 33, 400),
+         (23, 70, 20), (1030, 3, 17), (70, 12, 400), (600, 1, 20), (129, 5, 16)]  # fmt: skip
 TRANSPOSES = ["plain plain", "transposed plain", "plain transposed", "transposed transposed"]
 
 
@@ -134,7 +136,7 @@ def test_results_do_not_depend_on_the_blocks(routine: tuple[Any, Gemm]) -> None:
         a, b = lay(rng, 131, 800, layout, dtype), lay(rng, 800, 97, layout, dtype)
         whole, parts = np.empty((131, 97), dtype), np.empty((131, 97), dtype)
         multiply(gemm, a, b, whole)
-        for rows, columns in ((1, 97), (50, 31), (131, 1), (12, 32)):
+        for rows, columns in ((1, 97), (50, 31), (131, 1), (12, 32), (131, 5), (7, 97), (20, 40)):
             for i in range(0, 131, rows):
                 for j in range(0, 97, columns):
                     block = parts[i : i + rows, j : j + columns]

@@ -12,6 +12,7 @@ import pytest
 
 import diagrad as dg
 from diagrad.compiler.passes import plan_memory
+from diagrad.compiler.waits import plan_waits
 from diagrad.runtime.cpu import Executor, executor, natives, team
 from diagrad.runtime.program import (
     HOLDS,
@@ -123,7 +124,7 @@ def test_a_failed_check_stops_all_threads() -> None:
         Buffer("c", "temporary", "int64", (), 4 * n),
         Buffer("d", "temporary", "int64", (), 4 * n + 64),
     )
-    waits = plan_memory.plan_waits(made, buffers)
+    waits = plan_waits(made, buffers)
     assert waits == [0, 0, 0, 2]
     table = tuple(
         Instruction(

@@ -1,0 +1,147 @@
+"""A program that notes when each thread begins and ends each share of each row.
+
+The engine is the same to the last instruction: the same table, drivers, helpers and kernels.  Only
+the addresses of the kernels in the table are those of `stopwatch.timed`, which runs the kernel and
+notes the time.  That adds about 20 ns to a share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..program import Program
+from . import walk
+from .executor import Executor
+from .stopwatch import ENTRY, RECORD, Calibration, timed_address
+from .team import aligned
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One traced call: its shares in the order in which they began.
+
+    Attributes:
+        rows: the instruction of each share, int64; one in a loop has shares for each turn.
+        chunks: which share of that instruction it is, int64.
+        threads: who did it, int64; 0 is the caller.
+        begins: nanoseconds since the first share began, float64.
+        ends: the same of its end.
+        wall: nanoseconds of the whole call as Python sees it.
+    """
+
+    rows: npt.NDArray[np.int64]
+    chunks: npt.NDArray[np.int64]
+    threads: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.float64]
+    wall: int
+
+    @property
+    def span(self) -> float:
+        """Nanoseconds from the first share's beginning to the last one's end."""
+        return float(self.ends.max(initial=0.0))
+
+    def times(self, count: int) -> npt.NDArray[np.float64]:
+        """Nanoseconds of each of `count` rows, which add up to the time with any share running.
+
+        Where shares of several rows run at once, each row is charged its part of the moment: of
+        two threads in one row and one in another, two thirds and one third.
+        """
+        moments = np.concatenate([self.begins, self.ends])
+        # Of one moment, what ends goes before what begins.
+        begun = np.repeat([1, 0], len(self.rows))
+        charged = np.zeros(count)
+        active: dict[int, int] = {}
+        running, last = 0, 0.0
+        for place in np.lexsort((begun, moments)):
+            now = float(moments[place])
+            for row, shares in active.items():
+                charged[row] += (now - last) * shares / running
+            last = now
+            row = int(self.rows[place % len(self.rows)])
+            change = 1 if begun[place] else -1
+            running += change
+            left = active.get(row, 0) + change
+            if left:
+                active[row] = left
+            else:
+                active.pop(row, None)
+        return charged
+
+    def busy(self, count: int) -> npt.NDArray[np.float64]:
+        """Nanoseconds that all threads together spent in each of `count` rows."""
+        spent = np.zeros(count)
+        np.add.at(spent, self.rows, self.ends - self.begins)
+        return spent
+
+
+class TracingExecutor(Executor):
+    """Runs one program and notes when; for measuring, not for everyday calls.
+
+    Args:
+        program: what to run.
+        states: an array for each state buffer, by name.
+        threads: as for `Executor`.
+    """
+
+    def __init__(
+        self, program: Program, states: Mapping[str, Array], threads: int | None = None
+    ) -> None:
+        super().__init__(program, states, threads)
+        rows = self._table.rows
+        # Kernel, words, and the indices and number of chunks: see the driver.
+        shares = np.maximum(1, rows[:, 5])
+        firsts = np.cumsum(shares) - shares
+        self._record_rows = np.repeat(self._table.numbers, shares)
+        self._record_chunks = np.arange(int(shares.sum())) - np.repeat(firsts, shares)
+        self._records = aligned(8 * RECORD * int(shares.sum())).view(np.int64).reshape(-1, RECORD)
+        self._entries = aligned(8 * ENTRY * len(rows)).view(np.int64).reshape(-1, ENTRY)
+        self._entries[:, :2] = rows[:, :2]
+        self._entries[:, 2] = self._records.ctypes.data + 8 * RECORD * firsts
+        self._entries[:, 3] = np.maximum(1, rows[:, 4])
+        rows[:, 0] = timed_address()
+        rows[:, 1] = self._entries.ctypes.data + 8 * ENTRY * np.arange(len(rows))
+        self._room = max(1, int(self._header[walk.field("room")]))
+        self._calibration = Calibration()
+
+    def trace(self, inputs: Sequence[Array], calls: int, scalar: bool = False) -> list[Trace]:
+        """What happened in so many calls with these inputs, which are checked already.
+
+        With `scalar` the only output is made a number, as the cost of a step is.
+        """
+        names = [b.name for b in self.program.buffers if b.role == "input"]
+        given = dict(zip(names, inputs, strict=True))
+        function = self.function(scalar) if self.readable else None
+        raw = []
+        for _ in range(calls):
+            self._records[:] = 0
+            before = time.perf_counter_ns()
+            made = function(given) if function is not None else None
+            if type(made) is not (float if scalar else dict):
+                before = time.perf_counter_ns()
+                self(inputs)
+            raw.append((time.perf_counter_ns() - before, self._records.copy()))
+        scale = self._calibration.nanoseconds_per_tick()
+        return [self._trace(records, wall, scale) for wall, records in raw]
+
+    def _trace(self, records: npt.NDArray[np.int64], wall: int, scale: float) -> Trace:
+        done = np.flatnonzero(records[:, 1])
+        done = done[np.argsort(records[done, 0], kind="stable")]
+        began = records[done, 0]
+        first = began[:1]
+        return Trace(
+            rows=self._record_rows[done],
+            chunks=self._record_chunks[done],
+            threads=(records[done, 2] - self._space.ctypes.data) // self._room,
+            begins=(began - first) * scale,
+            ends=(records[done, 1] - first) * scale,
+            wall=wall,
+        )
