@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Node, Type, topological
-from .loops import map_bodies
+from .loops import every_node, map_bodies
 from .primitives.registry import lookup
 from .sizes import Dim, Size, assign, evaluate, names
 
@@ -66,9 +66,9 @@ def value_of(node: Node, sizes: Sizes) -> np.generic:
 
 
 def size_names(graph: Graph) -> set[str]:
-    """The named sizes that a graph's types and attributes depend on."""
+    """The named sizes that types and attributes depend on, in the bodies of loops too."""
     found: set[str] = set()
-    for node in (*graph.inputs, *graph.nodes()):
+    for node in every_node(graph):
         stack: list[Any] = [node.shape, *node.attrs.values()]
         while stack:
             value = stack.pop()
@@ -86,15 +86,18 @@ class SizeRuleError(Exception):
 def check_sizes(graph: Graph, sizes: Sizes, training: bool) -> None:
     """Raise SizeRuleError unless every node makes sense at these sizes.
 
-    A slice must lie inside its operand, no axis may have a negative size, and a step that trains
-    may not divide by an empty batch.
+    A slice must lie inside its operand, no axis may have a negative size, no loop a negative number
+    of steps, and a step that trains may not divide by an empty batch; in the bodies of loops too.
     """
     values = ", ".join(f"{name} = {value}" for name, value in sizes.items())
-    for node in graph.nodes():
+    for node in every_node(graph):
         place = f" ({node.origin.where})" if node.origin.where else ""
         for extent in node.shape:
             if not isinstance(extent, int) and evaluate(extent, sizes) < 0:
                 raise SizeRuleError(f"size {extent} of {node.op}{place} is negative for {values}")
+        if node.op == "loop" and evaluate(node.attrs["steps"], sizes) < 0:
+            steps = node.attrs["steps"]
+            raise SizeRuleError(f"loop{place} has {steps} steps, which is negative for {values}")
         if node.op == "slice":
             attrs = bind_attrs(node.attrs, sizes)
             extents = bind_type(node.inputs[0].type, sizes).extents

@@ -15,18 +15,25 @@ from .graph import Graph, Node
 from .sizes import Dim
 from .views import View, contiguous
 
-GroupKind = Literal["loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside"]
+GroupKind = Literal[
+    "loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside", "recurrence"
+]
 Level = Literal["full", "kept", "column"]
 
 
 @dataclass(eq=False)
 class Group:
-    """Nodes computed by one kernel, in an order in which each comes after its inputs."""
+    """Nodes computed by one kernel, in an order in which each comes after its inputs.
+
+    The results of one loop are a "recurrence", computed by the kernels of its `body`, again and
+    again.
+    """
 
     kind: GroupKind
     domain: tuple[Dim, ...]
     reduced: tuple[int, ...] = ()
     members: dict[Node, Level] = field(default_factory=dict)
+    body: Fusion | None = None
 
     @property
     def kept(self) -> tuple[int, ...]:

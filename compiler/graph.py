@@ -149,17 +149,18 @@ def topological(roots: Iterable[Node]) -> Iterator[Node]:
     """Yield `roots` and all that they depend on once each, inputs first."""
     done: set[Node] = set()
     for root in roots:
-        stack = [(root, False)]
+        stack: list[Node | None] = [root]
         while stack:
-            node, ready = stack.pop()
-            if node in done:
-                continue
-            if ready:
+            node = stack.pop()
+            if node is None:  # what the node under it is made from is done
+                node = cast("Node", stack.pop())
                 done.add(node)
                 yield node
-                continue
-            stack.append((node, True))
-            stack.extend((item, False) for item in reversed(node.inputs) if item not in done)
+            elif node not in done:
+                stack += (node, None)
+                for item in reversed(node.inputs):
+                    if item not in done:
+                        stack.append(item)
 
 
 def depending(order: Iterable[Node], variables: Iterable[Node]) -> set[Node]:

@@ -5,20 +5,22 @@
 The reversed loop carries dz, stacks dx, and sums dw over the steps (back-propagation through
 time: Werbos, Backpropagation through time: what it does and how to do it, 1990).
 
-What its body needs of the first loop's body is stored, one more result of that loop, unless it
-is made by cheap elementwise operations of what is stored or known anyway; such values are
-computed again.  Cheap is what costs at most CHEAP operations on an element.  A loop that keeps its
+What its body needs of the first loop's body is stored, one more result of that loop, if it is
+dear: what is made by cheap elementwise operations alone is computed again, from what that takes,
+unless this is more bytes than the value itself.  Cheap is what costs at most CHEAP operations on
+an element.  A carry's values before and after a step are one history.  A loop that keeps its
 `carries` alone stores nothing else: its body is run again in that of the reversed loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .builder import Builder
 from .graph import Graph, Node, Origin, depending, topological
 from .loops import substitute
+from .ordering import typical_bytes
 from .primitives.recurrence import given, role_of
 from .primitives.registry import lookup
 
@@ -56,6 +58,7 @@ class _LoopGradient:
         self.wanted = [e for e, asked in zip(self.body.inputs, wanted, strict=True) if asked]
         self.outside = dict(zip(self.body.inputs, self.loop.inputs, strict=True))
         self.next = dict(self.body.updates)
+        self.taken = {entry.attrs["name"] for entry in self.body.inputs}  # those stay as they are
         self.entries: dict[Node, _Entry] = {}  # by the node of the first body that enters there
         self.seeds: list[_Entry] = []
 
@@ -88,7 +91,8 @@ class _LoopGradient:
             tuple((carry, done[node]) for carry, node in following.items()),
         )
         outer = [entry.outside for entry in every]
-        return [self.result(entry, body, outer, outputs) for entry in self.body.inputs]
+        names = {entry: carries[entry].inside.attrs["name"] for entry in carried}
+        return [self.result(entry, body, outer, outputs, names) for entry in self.body.inputs]
 
     def active_entries(self) -> list[Node]:
         order = list(topological(self.body.roots))
@@ -130,6 +134,9 @@ class _LoopGradient:
         seeds[node] = self.b.add(seeds[node], part) if node in seeds else part
 
     def enter(self, role: str, name: str, like: Node, outside: Node) -> _Entry:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
         inside = Builder(like.origin).input(name=name, type=like.type, role=role)
         return _Entry(inside, outside)
 
@@ -144,27 +151,52 @@ class _LoopGradient:
         for node in order:
             if node in backward:
                 needed.update(dict.fromkeys(i for i in node.inputs if i not in backward))
-        stored: dict[Node, None] = {}
-        seen: set[Node] = set()
-        stack = list(needed)
-        while stack:
-            node = stack.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            if node.op == "input" or not self.is_computed_again(node):
-                stored[node] = None
-            else:
-                stack.extend(node.inputs)
-        return self.stored({node: number for number, node in enumerate(stored)})
+        chosen = dict.fromkeys(n for n in needed if self.is_leaf(n))
+        for node in needed:
+            if node not in chosen:
+                leaves = self.leaves(node, chosen)
+                if self.cost(leaves, chosen) > self.cost([node], chosen):
+                    leaves = [node]
+                chosen |= dict.fromkeys(leaves)
+        return self.stored({node: number for number, node in enumerate(chosen)})
 
-    def is_computed_again(self, node: Node) -> bool:
+    def leaves(self, node: Node, chosen: Container[Node]) -> list[Node]:
+        """What must be stored, or is known outside, to compute a value again."""
+        found: dict[Node, None] = {}
+        stack, seen = [node], set()
+        while stack:
+            item = stack.pop()
+            if item in seen:
+                continue
+            seen.add(item)
+            if item in chosen or self.is_leaf(item):
+                found[item] = None
+            else:
+                stack.extend(item.inputs)
+        return list(found)
+
+    def cost(self, leaves: Iterable[Node], chosen: Container[Node]) -> int:
+        """The bytes of a step that storing these too takes."""
         if self.loop.attrs["keep"] == "carries":
+            return sum(leaf.op != "input" for leaf in leaves)
+        return sum(typical_bytes(leaf) for leaf in leaves if not self.is_free(leaf, chosen))
+
+    def is_free(self, leaf: Node, chosen: Container[Node]) -> bool:
+        """Whether a value is there anyway: chosen, given, or the other end of a chosen carry."""
+        if leaf in chosen or (leaf.op == "input" and role_of(leaf) != "carry"):
             return True
+        ends = [end for pair in self.body.updates if leaf in pair for end in pair]
+        return any(end in chosen for end in ends)
+
+    def is_leaf(self, node: Node) -> bool:
+        """Whether a value is too dear to be computed again."""
+        if node.op == "input":
+            return True
+        if self.loop.attrs["keep"] == "carries":
+            return False
         primitive = lookup(node.op)
-        if primitive.kind in ("view", "source"):
-            return True
-        return primitive.kind == "elementwise" and primitive.flops <= CHEAP
+        cheap = primitive.kind == "elementwise" and primitive.flops <= CHEAP
+        return primitive.kind not in ("view", "source") and not cheap
 
     def stored(self, nodes: Mapping[Node, int]) -> dict[Node, _Entry]:
         """Sequences and invariants as they are; the rest as further stacks of the loop."""
@@ -197,7 +229,12 @@ class _LoopGradient:
         return found
 
     def result(
-        self, entry: Node, body: Graph, outer: Sequence[Node], outputs: Mapping[str, Node]
+        self,
+        entry: Node,
+        body: Graph,
+        outer: Sequence[Node],
+        outputs: Mapping[str, Node],
+        carries: Mapping[Node, str],
     ) -> Node | None:
         name, role = entry.attrs["name"], role_of(entry)
         if entry not in self.wanted:
@@ -206,7 +243,7 @@ class _LoopGradient:
             return None
         result = {"sequence": "stack", "invariant": "sum", "carry": "last"}[role]
         attrs = self.loop.attrs
-        of = f"d_{name}" if role == "carry" else name
+        of = carries[entry] if role == "carry" else name
         found: Node = self.b.loop(
             *outer, body=body, steps=attrs["steps"], reverse=not attrs["reverse"],
             result=result, of=of, keep=attrs["keep"],

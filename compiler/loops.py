@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .graph import Graph, Node, topological
 from .primitives.recurrence import loop_of, results_of
+
+
+def every_node(graph: Graph) -> Iterator[Node]:
+    """The inputs and nodes of a graph and of the bodies of its loops, each body once."""
+    bodies: dict[int, Graph] = {id(graph): graph}
+    waiting = [graph]
+    while waiting:
+        level = waiting.pop()
+        for node in topological((*level.inputs, *level.roots)):
+            yield node
+            body = node.attrs["body"] if node.op == "loop" else None
+            if body is not None and id(body) not in bodies:
+                bodies[id(body)] = body
+                waiting.append(body)
 
 
 def map_bodies(graph: Graph, function: Callable[[Graph], Graph]) -> Graph:
@@ -35,7 +49,9 @@ def with_body(node: Node, function: Callable[[Graph], Graph], bodies: dict[int, 
 
 def replace_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
     """The node on other inputs; itself where they are the same."""
-    return node if inputs == node.inputs else replace(node, inputs=inputs)
+    if inputs == node.inputs:
+        return node
+    return Node(node.op, inputs, node.attrs, node.type, node.origin)
 
 
 def substitute(roots: Mapping[Node, Any], known: Mapping[Node, Node]) -> dict[Node, Node]:
@@ -68,12 +84,14 @@ def merge_loops(graph: Graph) -> Graph:
         body: Graph = results[0].attrs["body"]
         alike.setdefault((key[1:], body.inputs, body.updates), []).append(key)
     merged: dict[Any, tuple[Graph, dict[str, str]]] = {}
-    inner: dict[int, Graph] = {}
+    inner: dict[int, tuple[Graph, Graph]] = {}  # by the id of the first, which lives as long
     for keys in alike.values():
         bodies = [loops[key][0].attrs["body"] for key in keys]
         union, names = _union(bodies)
+        if id(union) not in inner:
+            inner[id(union)] = union, merge_loops(union)
         for key, renamed in zip(keys, names, strict=True):
-            merged[key] = (inner.setdefault(id(union), merge_loops(union)), renamed)
+            merged[key] = inner[id(union)][1], renamed
     done: dict[Node, Node] = {}
     for node in order:
         inputs = tuple(done[item] for item in node.inputs)

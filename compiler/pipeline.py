@@ -16,30 +16,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .graph import Graph
+from .graph import Graph, Node
+from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
 from .passes.emit import emit
 from .passes.fuse import fuse
 from .passes.guard import guard
+from .passes.hoist import hoist
 from .passes.inline import inline
+from .passes.lift_draws import lift_draws
 from .passes.materialise import materialise
 from .passes.plan_memory import plan_memory
 from .passes.schedule import schedule
 from .passes.set_precision import set_precision
 from .passes.simplify import simplify
+from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
+from .passes.sum_steps import sum_steps
 from .template import Template
 from .verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
     # name, pass, and the primitives that are gone after it
     ("inline", inline, frozenset({"call"})),
+    ("lift_draws", lift_draws, frozenset({"call"})),
+    ("checkpoint", checkpoint, frozenset({"call"})),
     ("differentiate", differentiate, frozenset({"call", "gradient"})),
     ("guard", guard, frozenset({"call", "gradient", "in_range"})),
+    ("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
+    ("hoist", hoist, frozenset({"call", "gradient", "in_range"})),
     ("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("split_products", split_products),
+    ("sum_steps", sum_steps),
     ("split_reductions", split_reductions),
     ("materialise", materialise),
     ("fuse", fuse),
@@ -81,13 +92,17 @@ def prepare(
         observe: called with a pass's name and result where the pass changed something.
     """
     timings = timings or Timings()
-    verify(graph)
+    sound: set[Node] = set()
+    verify(graph, sound=sound)
+    given: dict[str, Graph] = {}
     for name, function, banned in GRAPH_PASSES:
+        if given.get(name) is graph:
+            continue  # nothing has changed since the pass made this graph
         if name == "differentiate" and precision is not None:
             graph = timings.run("set_precision", set_precision, graph, precision)
         before = graph
-        graph = timings.run(name, function, graph)
-        verify(graph, banned)
+        graph = given[name] = timings.run(name, function, graph)
+        verify(graph, banned, sound)
         if observe is not None and graph is not before:
             observe(name, graph)
     return graph
@@ -99,10 +114,11 @@ def compile_kernels(
     """The kernels and the table of a prepared graph, sizes still named."""
     timings = timings or Timings()
     value: Any = graph
+    sound: set[Node] = set()
     for name, function in KERNEL_PASSES:
         value = timings.run(name, function, value)
         if isinstance(value, Graph):
-            verify(value)
+            verify(value, sound=sound)
         if observe is not None:
             observe(name, value)
     template: Template = value

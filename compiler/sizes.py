@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union, overload
 
 Dim = Union[int, "Size"]
 
@@ -38,7 +38,7 @@ class Size:
     def __add__(self, other: Dim) -> Dim:
         if not isinstance(other, (int, Size)):
             return NotImplemented  # it may know how to add a size
-        return _collect([*self.terms, *_terms(other)])
+        return self if other == 0 else _collect([*self.terms, *_terms(other)])
 
     __radd__ = __add__
 
@@ -54,10 +54,14 @@ class Size:
         return -self + other
 
     def __mul__(self, other: Dim) -> Dim:
-        if not isinstance(other, (int, Size)):
+        if isinstance(other, int):
+            if other in (0, 1):
+                return self if other else 0
+            return Size(tuple([(monomial, factor * other) for monomial, factor in self.terms]))
+        if not isinstance(other, Size):
             return NotImplemented
         return _collect(
-            (_ordered(left + right), a * b) for left, a in self.terms for right, b in _terms(other)
+            [(_ordered(left + right), a * b) for left, a in self.terms for right, b in other.terms]
         )
 
     __rmul__ = __mul__
@@ -124,18 +128,28 @@ def product(sizes: Iterable[Dim]) -> Dim:
     return result
 
 
-def evaluate(size: Dim, values: Mapping[str, int]) -> int:
-    """The value of `size` where each name has its value; KeyError names one that has none."""
+@overload
+def evaluate(size: Dim, values: Mapping[str, int]) -> int: ...
+@overload
+def evaluate(size: Dim, values: Mapping[str, Any]) -> Any: ...
+
+
+def evaluate(size: Dim, values: Mapping[str, Any]) -> Any:
+    """The value of `size` where each name has its value; KeyError names one that has none.
+
+    Values are integers, or arrays of integers, which give an array.
+    """
     if isinstance(size, int):
         return size
-    total = 0
-    for monomial, factor in size.terms:
+    total: Any = 0
+    for monomial, coefficient in size.terms:
+        part: Any = coefficient
         for atom in monomial:
             if isinstance(atom, str):
-                factor *= values[atom]
+                part = part * values[atom]
             else:
-                factor *= evaluate(atom.numerator, values) // atom.denominator
-        total += factor
+                part = part * (evaluate(atom.numerator, values) // atom.denominator)
+        total = total + part
     return total
 
 
@@ -171,7 +185,7 @@ def _terms(size: Dim) -> tuple[tuple[Monomial, int], ...]:
 
 
 def _ordered(monomial: Monomial) -> Monomial:
-    return tuple(sorted(monomial, key=str))
+    return monomial if len(monomial) < 2 else tuple(sorted(monomial, key=str))
 
 
 def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dim:
@@ -181,6 +195,6 @@ def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dim:
     left = [(monomial, factor) for monomial, factor in total.items() if factor]
     if not left:
         return 0
-    if len(left) == 1 and left[0][0] == ():
-        return left[0][1]
+    if len(left) == 1:
+        return left[0][1] if left[0][0] == () else Size((left[0],))
     return Size(tuple(sorted(left, key=lambda term: (-len(term[0]), tuple(map(str, term[0]))))))

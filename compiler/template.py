@@ -18,10 +18,19 @@ from .sizes import Dim
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A word: the address of an element of a buffer."""
+    """A word: the address of an element of a buffer.
+
+    As the place of a value it may have `strides`, one for each axis of more than one element;
+    without them the value is row-major and contiguous.
+    """
 
     buffer: int
     offset: Dim = 0
+    strides: tuple[Dim, ...] | None = None
+
+    def moved(self, offset: Dim) -> Place:
+        """The place so many elements further on."""
+        return Place(self.buffer, self.offset + offset, self.strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +79,39 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A buffer with named sizes."""
+    """A buffer with named sizes.
+
+    `over` is the temporary of as many bytes in whose place this one lies: the row that first
+    writes this one is the last to read that one.
+    """
 
     name: str
     role: Role
     type: Type
     data: npt.NDArray[Any] | None = None
+    over: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The rows [first, last) run `count` times; `step` is the size that counts the turns.
+
+    Turns nest, or lie apart.
+    """
+
+    first: int
+    last: int
+    step: str
+    count: Dim
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Kernels, rows in their order, and buffers, of one graph."""
+    """Kernels, rows in their order, buffers, and the loops among the rows, of one graph."""
 
     name: str
     graph: Graph
     kernels: tuple[Kernel, ...]
     rows: tuple[Row, ...]
     storages: tuple[Storage, ...]
+    turns: tuple[Turns, ...] = ()

@@ -18,11 +18,17 @@ SMALL = 8_000_000
 BLOCK = 16_000_000
 """Floating-point operations that are worth a block of their own."""
 
+LARGE = 4_000_000_000
+"""Floating-point operations from which on a product has up to MOST_BLOCKS blocks, else half."""
+
 MOST_BLOCKS = 16
+UNEVEN = 1.05
+"""Rows that blocks have room for, to the rows there are: beyond it, threads wait for the last."""
+
 FEWEST_ROWS = 96
 FEWEST_COLUMNS = 128
-HELD = 8 << 20
-"""Bytes of the right operand that are packed at once."""
+HELD = 1 << 20
+"""Elements of the right operand that are packed at once."""
 
 ONCE = 192
 """Rows that a gemm routine does at a time, with each piece of the right operand packed once."""
@@ -69,10 +75,13 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         if flops > SMALL // 4 and 64 <= m <= rows:
             rows = _up(-(-m // 2), 12)  # One for each of two threads.
     else:
-        across = max(1, -(-k * n * size // HELD))
-        # A power of two: two, four or eight threads then have the same to do.
-        wanted = min(MOST_BLOCKS, 1 << (flops // BLOCK).bit_length())
-        down = max(1, min(wanted // across, m // FEWEST_ROWS))
+        across = max(1, -(-k * n // HELD))
+        most = MOST_BLOCKS if flops >= LARGE else MOST_BLOCKS // 2
+        wanted = min(most, max(2, _power_of_two(flops // BLOCK)))
+        # Powers of two: two, four or eight threads then have the same to do.
+        down = _power_of_two(min(wanted // across, m // FEWEST_ROWS))
+        while down > 2 and _up(-(-m // down), 12) * down > UNEVEN * m:
+            down //= 2
         across = min(max(across, wanted // down), max(1, n // FEWEST_COLUMNS))
         rows = _up(-(-m // down), 12)
         columns = _up(-(-n // across), 2 * _PANEL)
@@ -86,3 +95,8 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
 
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
+
+
+def _power_of_two(count: int) -> int:
+    """The largest up to `count`; 1 for less."""
+    return 1 << max(1, count).bit_length() - 1

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from .errors import InvalidGraphError, TypeRuleError
-from .graph import Graph, line_text, topological
+from .graph import Graph, Node, line_text, topological
 from .primitives.registry import PRIMITIVES, lookup
 
 
-def verify(graph: Graph, banned: frozenset[str] = frozenset()) -> None:
+def verify(
+    graph: Graph, banned: frozenset[str] = frozenset(), sound: set[Node] | None = None
+) -> None:
     """Raise InvalidGraphError, with the lines around the offending one, unless all holds.
 
     Checked: every operation is a primitive that may stand at this stage, every type is what the
     primitive's rule gives, every input is among the graph's inputs, and updates fit their states;
     and so for the bodies of loops.
+
+    `sound` are nodes whose types are known to be right, for a pass changes few of them; those that
+    are found to be are added.
     """
+    sound = set() if sound is None else sound
     order = list(topological((*graph.inputs, *graph.roots)))
     known = set(graph.inputs)
     bodies: set[int] = set()
@@ -28,13 +34,10 @@ def verify(graph: Graph, banned: frozenset[str] = frozenset()) -> None:
         else:
             if node.op == "loop" and id(node.attrs["body"]) not in bodies:
                 bodies.add(id(node.attrs["body"]))
-                verify(node.attrs["body"], banned)
-            try:
-                expected = lookup(node.op).infer([item.type for item in node.inputs], node.attrs)
-                if expected != node.type:
-                    fault = f"expected type {expected}"
-            except TypeRuleError as error:
-                fault = str(error)
+                verify(node.attrs["body"], banned, sound)
+            if node not in sound:
+                fault = _type_fault(node)
+                sound.add(node)
         if fault is not None:
             names = {item: f"%{i}" for i, item in enumerate(order)}
             around = order[max(0, index - 4) : index + 5]
@@ -46,3 +49,12 @@ def verify(graph: Graph, banned: frozenset[str] = frozenset()) -> None:
                 f"graph {graph.name}: update of {state.attrs.get('name')} with {value.type}, "
                 f"expected {state.type}"
             )
+
+
+def _type_fault(node: Node) -> str | None:
+    """What is wrong with the type of a node, or None."""
+    try:
+        expected = lookup(node.op).infer([item.type for item in node.inputs], node.attrs)
+    except TypeRuleError as error:
+        return str(error)
+    return None if expected == node.type else f"expected type {expected}"

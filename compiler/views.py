@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .graph import Node
 from .primitives.registry import lookup
@@ -51,12 +52,24 @@ def squeeze(shape: Sequence[Dim]) -> Shape:
 
 def contiguous(shape: Sequence[Dim]) -> Shape:
     """The strides of a row-major array."""
+    return _contiguous(tuple(shape))
+
+
+@lru_cache(maxsize=4096)
+def _contiguous(shape: Shape) -> Shape:
     strides: list[Dim] = []
     step: Dim = 1
     for extent in reversed(shape):
         strides.append(step)
         step = step * extent
     return tuple(reversed(strides))
+
+
+def base_of(node: Node) -> Node:
+    """What a chain of view primitives looks at; the node itself if it is no view."""
+    while lookup(node.op).kind == "view":
+        node = node.inputs[0]
+    return node
 
 
 def resolve(node: Node) -> View:

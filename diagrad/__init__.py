@@ -30,6 +30,7 @@ from .frontend.errors import (
     DiagramError,
     DtypeError,
     InputError,
+    LayoutError,
     NameTakenError,
     ShapeError,
     UnusedError,
@@ -48,8 +49,10 @@ from .frontend.functions import (
     softmax,
     softplus,
 )
+from .frontend.gradient_flow import GradientFlow, gradient_flow
 from .frontend.history import Epoch, History
 from .frontend.layers import Flatten, Linear
+from .frontend.loops import Loop, loop
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
 from .frontend.operations.elementwise import (
@@ -117,37 +120,58 @@ from .frontend.operations.structure import (
     transpose,
 )
 from .frontend.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from .frontend.pictures.layout import LayoutError
 from .frontend.program import Program
+from .frontend.recurrent.attention import AdditiveAttention
+from .frontend.recurrent.cells import GRUCell, LSTMCell, RNNCell
+from .frontend.recurrent.integrators import LeakyIntegrator, NeuralODE
+from .frontend.recurrent.layers import GRU, LSTM, RNN
+from .frontend.recurrent.propagation import gradient_propagation, l1, probes
+from .frontend.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
+from .frontend.states import state, update
 from .frontend.training import Checkpoint, EarlyStopping, fit
 from .frontend.variable import Variable, constant, observed, parameter
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "SGD",
     "Adam",
     "AdamW",
+    "AdditiveAttention",
     "Block",
     "Chain",
     "Checkpoint",
     "CheckpointError",
     "CycleError",
+    "Decoder",
     "DiagradError",
     "Diagram",
     "DiagramError",
     "DtypeError",
     "EarlyStopping",
+    "Embedding",
+    "Encoder",
+    "EncoderDecoder",
     "Epoch",
     "Flatten",
+    "GRUCell",
+    "GradientFlow",
     "History",
     "InputError",
+    "LSTMCell",
     "LayoutError",
+    "LeakyIntegrator",
     "Linear",
+    "Loop",
     "NameTakenError",
+    "NeuralODE",
     "Optimizer",
     "Program",
     "RMSprop",
+    "RNNCell",
     "ShapeError",
     "UnusedError",
     "Variable",
@@ -189,6 +213,8 @@ __all__ = [
     "floor",
     "gelu",
     "gradient",
+    "gradient_flow",
+    "gradient_propagation",
     "greater",
     "greater_equal",
     "hard_shrink",
@@ -199,6 +225,7 @@ __all__ = [
     "int32",
     "int64",
     "jacobian",
+    "l1",
     "leaky_relu",
     "less",
     "less_equal",
@@ -210,6 +237,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "loop",
     "matmul",
     "max",
     "maximum",
@@ -225,6 +253,7 @@ __all__ = [
     "pad",
     "parameter",
     "power",
+    "probes",
     "random_normal",
     "random_uniform",
     "relu",
@@ -245,6 +274,7 @@ __all__ = [
     "squared_error",
     "squeeze",
     "stack",
+    "state",
     "stop_gradient",
     "subtract",
     "sum",
@@ -253,6 +283,7 @@ __all__ = [
     "tanh",
     "transpose",
     "uint32",
+    "update",
     "variable",
     "variance",
     "where",

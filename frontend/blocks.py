@@ -57,7 +57,7 @@ class Block:
 
     def _adopt(self, attribute: str, value: Any) -> None:
         if isinstance(value, Variable):
-            if value.kind == "parameter" and value.owner is None:
+            if value.kind in ("parameter", "state") and value.owner is None:
                 value.owner = self
         elif isinstance(value, Block):
             if value._parent is None and value.has_place:
@@ -212,7 +212,7 @@ def apply_block(block: Block, inputs: tuple[Any, ...], options: Mapping[str, Any
 
     inner, inner_options = _map((inputs, dict(options)), enter)
     mark = Variable("port", None).serial
-    place = Enclosing(block.describe(), block.path() if block.has_place else "", where)
+    place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
     with inside(place):
         try:
             result = block.forward(*inner, **inner_options)

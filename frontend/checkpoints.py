@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,8 +55,8 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
         program: of the same diagram and optimizer, whose names, shapes and dtypes must be those of
             the file.
         path: a safetensors file.
-        parameters_only: take the parameters alone; optimizer states, step count and random key
-            stay as they are, and the file's are not read.
+        parameters_only: take the parameters alone; the states of the diagram and of the optimizer,
+            step count and random key stay as they are, and the file's are not read.
 
     Raises:
         CheckpointError: the file is damaged, or does not fit; the text lists all that is missing,
@@ -71,11 +70,11 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
     wanted: Mapping[str, Array] = program.states
     if parameters_only:
         wanted = program.parameters
-        found = _parameters(found, wanted)
+        found = _parameters(found, program)
     complaints = _complaints(wanted, found)
     if complaints:
         remedy = ""
-        parameters = _parameters(found, program.parameters)
+        parameters = _parameters(found, program)
         if not parameters_only and not _complaints(program.parameters, parameters):
             remedy = "\nThe parameters fit: load them alone with parameters_only=True"
         raise CheckpointError(
@@ -120,17 +119,19 @@ def _text(name: str, array: Array) -> str:
     return f"{name} {array.dtype} {shape_text(array.shape)}".strip()
 
 
-def _parameters(found: Mapping[str, Array], known: Mapping[str, Array]) -> dict[str, Array]:
+def _parameters(found: Mapping[str, Array], program: Program) -> dict[str, Array]:
     """A file's arrays without those that stand for a program's other states."""
+    others = {"step", "random_key", *program.diagram.states}
     return {
         name: array
         for name, array in found.items()
-        if name in known
-        or (name not in ("step", "random_key") and not name.startswith("optimizer/"))
+        if name in program.parameters or (name not in others and not name.startswith("optimizer/"))
     }
 
 
 def _version() -> str:
+    from importlib import metadata  # 13 ms, for a save only.
+
     try:
         return metadata.version("diagrad")
     except metadata.PackageNotFoundError:  # a checkout that is not installed

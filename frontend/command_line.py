@@ -1,4 +1,4 @@
-"""`python -m diagrad render|summary|run FILE[:diagram]`, for the diagrams of a script.
+"""`python -m diagrad render|summary|profile|run FILE[:diagram]`, for the diagrams of a script.
 
 The script is run as it stands, but for what it guards with `if __name__ == "__main__"`.  A mistake
 in the arguments is one line and exit code 2; a mistake in a diagram is its message and code 1.
@@ -11,12 +11,19 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .diagram import Diagram
 from .errors import DiagradError
 
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .profiling import Method
+
 _PROGRAM = "python -m diagrad"
+_OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW")
+_BATCH = 64
+"""What a size is that nobody has said, where there is one."""
 _EPILOG = (
     "FILE is a Python script, and diagram the name of a dg.Diagram in it; FILE alone is enough "
     "where there is one."
@@ -48,6 +55,8 @@ def _look(options: argparse.Namespace) -> int:
         diagram = _find(options.file)
         if options.command == "render":
             return _render(diagram, options)
+        if options.command == "profile":
+            return _profile(diagram, options)
         return _summary(diagram, options)
     except DiagradError as error:
         return _complain(f"{type(error).__name__}: {error}", 1)
@@ -61,8 +70,12 @@ def _complain(message: str, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     from .pictures.stages import STAGES
 
-    parser = _Parser(prog=_PROGRAM, description="Draw, count and run the diagrams of a script.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="render|summary|run")
+    parser = _Parser(
+        prog=_PROGRAM, description="Draw, count, time and run the diagrams of a script."
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="render|summary|profile|run"
+    )
     render = commands.add_parser("render", help="draw a diagram", epilog=_EPILOG)
     render.add_argument("file", metavar="FILE[:diagram]")
     render.add_argument(
@@ -75,6 +88,19 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="count what a diagram costs", epilog=_EPILOG)
     summary.add_argument("file", metavar="FILE[:diagram]")
     summary.add_argument("sizes", nargs="*", type=_size, metavar="NAME=SIZE", help="such as B=64")
+    profile = commands.add_parser(
+        "profile", help="measure where the time of a step goes, on made-up inputs", epilog=_EPILOG
+    )
+    profile.add_argument("file", metavar="FILE[:diagram]")
+    profile.add_argument("sizes", nargs="*", type=_size, metavar="NAME=SIZE", help="such as B=64")
+    profile.add_argument(
+        "--method", choices=("step", "run"), help="by default step where there is a cost"
+    )
+    profile.add_argument("--optimizer", choices=_OPTIMIZERS, default="SGD", help="of a step")
+    profile.add_argument("--repeats", type=_count, default=20, metavar="N", help="by default 20")
+    profile.add_argument("--threads", type=_count, metavar="N", help="by default as many as cores")
+    profile.add_argument("--top", type=_depth, default=12, metavar="N|all", help="lines of a table")
+    profile.add_argument("--trace", metavar="OUT.json", help="write a step for ui.perfetto.dev")
     run = commands.add_parser("run", help="run a script")
     run.add_argument("file", metavar="FILE")
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the script's own")
@@ -86,6 +112,12 @@ def _depth(text: str) -> int | None:
         return None
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of 1 or more, or all, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
     return int(text)
 
 
@@ -105,12 +137,15 @@ def _render(diagram: Diagram, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise _MisuseError(str(error)) from None
     except OSError as error:
-        reason = f"cannot write {output}: {error.strerror}" if error.strerror else str(error)
-        raise _MisuseError(reason) from None
+        raise _MisuseError(_unwritten(output, error)) from None
     except (LayoutError, ImportError) as error:
         return _complain(str(error), 1)
     print(path)
     return 0
+
+
+def _unwritten(path: str, error: OSError) -> str:
+    return f"cannot write {path}: {error.strerror}" if error.strerror else str(error)
 
 
 def _summary(diagram: Diagram, options: argparse.Namespace) -> int:
@@ -119,6 +154,59 @@ def _summary(diagram: Diagram, options: argparse.Namespace) -> int:
     except ValueError as error:
         raise _MisuseError(str(error)) from None
     return 0
+
+
+def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
+    from . import optimizers
+    from .dependencies import ordered
+    from .sample_inputs import sample_inputs, sample_text
+
+    cost = diagram.cost
+    method: Method = options.method or ("step" if cost is not None else "run")
+    if method == "step" and cost is None:
+        raise _MisuseError(f"diagram '{diagram.name}' has no cost to make a step for: --method run")
+    optimizer = getattr(optimizers, options.optimizer)(1e-3) if method == "step" else None
+    program = diagram.compile(optimizer, threads=options.threads)
+    wanted = [*diagram.outputs.values()] or [item for item in (cost,) if item is not None]
+    reached = set(ordered(wanted, {}))
+    given = {name: None for name, item in diagram.observed.items() if item in reached}
+    execution = program.execution(method, given)
+    sizes = _profiled_sizes(diagram, execution, dict(options.sizes))
+    inputs = sample_inputs(execution.expected, execution.graph.checks, sizes)
+    found = program.profile(method, options.repeats, **inputs)
+    print(f"made-up inputs: {sample_text(inputs)}")
+    print(found.table(options.top))
+    if options.trace:
+        try:
+            found.chrome_trace(options.trace)
+        except OSError as error:
+            raise _MisuseError(_unwritten(options.trace, error)) from None
+        print(f"the course of a step is in {options.trace}: open it in ui.perfetto.dev")
+    return 0
+
+
+def _profiled_sizes(
+    diagram: Diagram, execution: Execution, given: dict[str, int]
+) -> dict[str, int]:
+    """All named sizes of the inputs; where there is one, it need not be given."""
+    from ..compiler.sizes import names
+
+    extents = [extent for item in execution.expected for extent in item.shape]
+    known = list(dict.fromkeys(name for extent in extents for name in sorted(names(extent))))
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise _MisuseError(
+            f"profile of '{diagram.name}' expects sizes out of {', '.join(known) or 'none'}, got "
+            f"{unknown[0]}"
+        )
+    sizes = {**dict.fromkeys(known if len(known) == 1 else (), _BATCH), **given}
+    missing = [name for name in known if name not in sizes]
+    if missing:
+        raise _MisuseError(
+            f"profile of '{diagram.name}' needs the sizes {', '.join(known)}: add "
+            + " ".join(f"{name}=..." for name in missing)
+        )
+    return sizes
 
 
 def _run(file: str, arguments: Sequence[str]) -> int:

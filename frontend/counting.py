@@ -1,7 +1,8 @@
 """Counting in graphs of primitives: links, free parameters and floating-point operations.
 
 A product with a weight in a sum is a link, and so is a bias; a shared weight is one free parameter
-of many links.  Sizes keep their names.  This file prints nothing.
+of many links.  What is in a loop counts once for each step.  Sizes keep their names.  This file
+prints nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph, Node
 from ..compiler.primitives.contraction import contraction_flops
+from ..compiler.primitives.recurrence import results_of, role_of
 from ..compiler.primitives.registry import lookup
 from ..compiler.sizes import Dim, evaluate, exact_divide, named, product
 from .blocks import Chain
@@ -45,13 +47,42 @@ class Row:
     flops: Dim
 
 
+def repeated(graph: Graph) -> dict[Node, Dim]:
+    """How often each node of a graph is computed, those in the bodies of loops included."""
+    found: dict[Node, Dim] = {}
+    _repeat(graph, 1, found)
+    return found
+
+
+def _repeat(graph: Graph, times: Dim, found: dict[Node, Dim]) -> None:
+    order = graph.nodes()
+    for node in order:
+        found[node] = found.get(node, 0) + times
+    for results in results_of(order).values():
+        first = results[0]
+        _repeat(first.attrs["body"], times * first.attrs["steps"], found)
+
+
 def weights(graph: Graph) -> set[Node]:
-    """The values that depend on parameters alone."""
+    """The values that depend on parameters alone, those in the bodies of loops included."""
     roles: dict[Node, frozenset[str]] = {}
+    _find_roles(graph, roles)
+    return {node for node, found in roles.items() if found == {"parameter"}}
+
+
+def _find_roles(graph: Graph, roles: dict[Node, frozenset[str]]) -> None:
+    """Note the roles of the inputs that each node depends on; some may be known."""
     for node in graph.nodes():
+        if node in roles:
+            continue
         own = [frozenset([node.attrs["role"]])] if node.op == "input" else []
         roles[node] = frozenset().union(*own, *(roles[item] for item in node.inputs))
-    return {node for node, found in roles.items() if found == {"parameter"}}
+        if node.op == "loop":
+            body: Graph = node.attrs["body"]
+            for entry, outer in zip(body.inputs, node.inputs, strict=True):
+                if role_of(entry) != "carry":
+                    roles.setdefault(entry, roles[outer])
+            _find_roles(body, roles)
 
 
 def count_links(node: Node, batch: str | None, weights: Set[Node]) -> Dim:
@@ -74,16 +105,6 @@ def _base(node: Node) -> Node:
     while lookup(node.op).kind == "view":
         node = node.inputs[0]
     return node
-
-
-def count_flops(node: Node) -> Dim:
-    """The floating-point operations of a node."""
-    if node.op == "contract":
-        return contraction_flops(node)
-    primitive = lookup(node.op)
-    worked = node.inputs[0] if primitive.kind == "reduction" else node
-    worked = node.inputs[1] if node.op == "scatter_add" else worked
-    return worked.type.count * primitive.flops
 
 
 def count_rows(

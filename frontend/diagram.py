@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
 from . import lower as lowering
+from .dependencies import walk
 from .errors import (
     CycleError,
     DiagramError,
@@ -17,8 +18,11 @@ from .errors import (
     raise_together,
 )
 from .location import user_location, user_run
+from .loop_checks import loop_mistakes
+from .loop_parts import Entry
 from .names import name_blocks, name_variables
 from .operations.random import KEY
+from .states import next_values
 from .variable import (
     Application,
     Variable,
@@ -74,12 +78,25 @@ class Diagram:
         self.cost = cost
         wanted = [*self.outputs.values(), *([cost] if cost is not None else [])]
         mark_read(wanted)
+        following = next_values(wanted)
+        wanted += following.values()
         mistakes = _interface_mistakes(self, place)
         self.applications: list[Application] = []
         cycles: list[CycleError] = []
-        self.variables = lowering.walk(wanted, self.applications.append, cycles)
+        self.variables = walk(wanted, self.applications.append, cycles)
         mistakes += _wiring_mistakes(self.variables, self.applications)
         mistakes += cycles
+        leaving = {f"output '{key}' of {place}": item for key, item in self.outputs.items()}
+        leaving |= {f"the cost of {place}": cost} if cost is not None else {}
+        leaving |= {f"the next value of {source_text(s)}": v for s, v in following.items()}
+        mistakes += loop_mistakes(leaving, self.applications)
+        entries = [item for item in self.applications if isinstance(item, Entry)]
+        delayed = {value for entry in entries for value in entry.inputs}
+        mistakes += [
+            DiagramError(f"{source_text(item)} has no next value: say it with dg.update")
+            for item in self.variables
+            if item.kind == "state" and item.following is None and item not in delayed
+        ]
         unused = unread_observed(user_run())
         mistakes += [
             UnusedError(f"{source_text(item)} is used by nothing: remove it, or use it")
@@ -99,6 +116,11 @@ class Diagram:
     def parameters(self) -> dict[str, Variable]:
         """The free parameters by path, in the order in which they were drawn."""
         return self._of_kind("parameter")
+
+    @property
+    def states(self) -> dict[str, Variable]:
+        """The states (`dg.state`) by path, in the order in which they were drawn."""
+        return self._of_kind("state")
 
     def _of_kind(self, kind: str) -> dict[str, Variable]:
         found = [item for item in self.variables if item.kind == kind and item is not KEY]
@@ -152,26 +174,34 @@ class Diagram:
         return drawn_graph(self)
 
     def render(
-        self, path: str | os.PathLike[str], stage: str = "drawn", depth: int | None = 1
+        self,
+        path: str | os.PathLike[str],
+        stage: str = "drawn",
+        depth: int | None = 1,
+        steps: int | None = None,
     ) -> Path:
         """Draw the diagram into a file, and return its path.
 
         Args:
             path: a name that ends in .svg or .png.
-            stage: "drawn", as the user drew it; "graph", the primitives it means; "backward", the
+            stage: "drawn", as the user drew it; "unrolled", the same with a copy of what is in a
+                loop for every step; "graph", the primitives it means; "backward", the
                 gradients of its cost under what was drawn; or "kernels", what is run.
             depth: how many levels of blocks are opened: 1 draws each outermost block as one
                 bullet, 2 also what is in it, None everything.
+            steps: of "unrolled", the number of copies; by default as many as a loop has steps.
+                Loops within loops are not unrolled.
 
         Raises:
-            ValueError: another suffix, stage or depth.
+            ValueError: another suffix, stage, depth or number of steps; no number of steps for a
+                loop whose own is only named.
             DiagramError: the stage "backward" of a diagram without a cost.
             LayoutError: Graphviz is not installed; the message says how to.
         """
         from .pictures import write
         from .pictures.stages import stage_picture
 
-        return write(stage_picture(self, stage, depth), path)
+        return write(stage_picture(self, stage, depth, steps), path)
 
     def summary(self, **sizes: int) -> Summary:
         """Blocks, shapes, links, free parameters, floating-point operations and memory: a table.
@@ -291,6 +321,8 @@ def _wiring_mistakes(
     for application in applications:
         reached.update(dict.fromkeys(application.inputs))
         reached.update(dict.fromkeys(application.body.outputs if application.body else ()))
+        if isinstance(application, Entry) and application.next is not None:
+            reached[application.next] = None
     found: list[DiagramError] = []
     for item in reached:
         found += item.mistakes

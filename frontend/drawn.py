@@ -3,16 +3,18 @@
 A node for every variable and every application of a function, an arrow for every argument and
 result.  The inside of a block is there too, with the path of the blocks around it.  A port of a
 block is the variable outside, and so is what the block returns: an arrow goes both to the block
-and to the function in it that reads the variable.  This file draws nothing and lowers nothing.
+and to the function in it that reads the variable.  What is in a loop is drawn once; the graph is
+cyclic only through delays.  This file draws nothing and lowers nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import lower as lowering
 from .costs import CostFunction
+from .dependencies import captured_by, dependencies, opened
+from .loop_parts import Entry, LoopParts
 from .operations.random import KEY
 from .variable import Application, Variable
 
@@ -39,7 +41,7 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
 
     of a function's node:
 
-        kind         "function", or "cost" for a cost function
+        kind         "function", "cost" for a cost function, or "delay"
         name         the block's path, or the operation's name
         label        a short name: the last part of the path
         opens        whether it is a block, whose inside is in the graph too
@@ -48,16 +50,20 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
     and of both:
 
         path   the nodes of the blocks around it, from the outermost
+        loops  the loops it is in, as the graph's attribute `loops` calls them
         where  the user's file:line
 
     An edge into a function has `argument` (its place among the arguments, its key too) and
     `captured` (whether a block reads it without being given it: its parameters); an edge out of a
-    function has `result`.  The graph's attributes are `name` and `cost` (a node, or None).
+    function has `result`.  The edge from what closes a delay has `delayed`, True.  The graph's
+    attributes are `name`, `cost` (a node, or None) and, where there are loops, `loops`: for each
+    its `name`, `steps`, `reverse`, `keep` (what its derivative stores) and `where`.
     """
     drawing = _Drawing(diagram)
     wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
     drawing.level(wanted, {}, ())
     drawing.outputs(diagram)
+    drawing.close()
     drawing.settle()
     return drawing.graph
 
@@ -71,11 +77,24 @@ class _Drawing:
         self.outside: dict[Variable, Variable] = {}  # what a body returns -> the block's result
         self.ids: dict[Variable, str] = {}
         self.names = {item: name for name, item in reversed(diagram.outputs.items())}
+        self.loops: dict[LoopParts, str] = {}
+        self.loops_of: dict[Variable, tuple[str, ...]] = {}
+        self.delays: dict[str, tuple[Variable, Path]] = {}  # what closes each, and where
 
-    def level(self, wanted: Sequence[Variable], known: dict[Variable, None], path: Path) -> None:
-        """Draw all that `wanted` depend on, up to the variables that are known."""
-        order = lowering.ordered(wanted, known)
+    def level(
+        self,
+        wanted: Sequence[Variable],
+        known: dict[Variable, None],
+        path: Path,
+        around: tuple[str, ...] = (),
+    ) -> None:
+        """Draw all that `wanted` depend on, up to the variables that are known.
+
+        `around` are the loops in which all of it is.
+        """
+        order = opened(wanted, known)
         for item in order:
+            self.loops_of[item] = self._loops(item, around)
             if item.producer is not None and item.producer.label == "connect":
                 self._rename(item)
         seen: set[Application] = set()
@@ -87,6 +106,18 @@ class _Drawing:
             elif application not in seen and application.label != "connect":
                 seen.add(application)
                 self._draw(application, path)
+
+    def _loops(self, item: Variable, around: tuple[str, ...]) -> tuple[str, ...]:
+        """The loops in which a variable is, those of what it depends on being known."""
+        found = dict.fromkeys(around)
+        for source in dependencies(item):
+            found |= dict.fromkeys(self.loops_of.get(source, ()))
+        if isinstance(item.producer, Entry):
+            loop = item.producer.loop
+            if loop not in self.loops:
+                self.loops[loop] = _unused(loop.name, self.loops.values())
+            found[self.loops[loop]] = None
+        return tuple(found)
 
     def _rename(self, target: Variable) -> None:
         """A variable of `dg.variable` gives its name to what computes it."""
@@ -133,6 +164,7 @@ class _Drawing:
             dtype=variable.dtype,
             where=variable.where,
             path=path if variable.kind == "computed" else (),
+            loops=self.loops_of.get(variable, ()),
             variable=variable,
         )
         return node
@@ -140,7 +172,7 @@ class _Drawing:
     def _draw(self, application: Application, path: Path) -> None:
         node = self._function(application, path)
         given = [item for item in application.inputs if item is not KEY]
-        captured = [] if application.body is None else lowering.captured_by(application.body)
+        captured = [] if application.body is None else captured_by(application.body)
         for place, item in enumerate((*given, *(item for item in captured if item is not KEY))):
             self.graph.add_edge(
                 self.node_of(item, path), node, key=place, argument=place,
@@ -148,6 +180,8 @@ class _Drawing:
             )  # fmt: skip
         for place, item in enumerate(application.outputs):
             self.graph.add_edge(node, self.node_of(item, path), key=place, result=place)
+        if isinstance(application, Entry) and application.next is not None:
+            self.delays[node] = application.next, path
         if application.body is not None:
             self._open(application, captured, (*path, node))
 
@@ -161,15 +195,21 @@ class _Drawing:
         node = self._free(wish)
         self.graph.add_node(
             node,
-            kind="cost" if isinstance(block, CostFunction) else "function",
+            kind=self._kind(application),
             name=name,
             label=name.rsplit("/", 1)[-1],
             opens=application.body is not None,
             where=application.where,
             path=path,
+            loops=self.loops_of.get(application.outputs[0], ()),
             application=application,
         )
         return node
+
+    def _kind(self, application: Application) -> str:
+        if isinstance(application.block, CostFunction):
+            return "cost"
+        return "delay" if application.label == "delay" else "function"
 
     def _open(self, application: Application, captured: Sequence[Variable], path: Path) -> None:
         body = application.body
@@ -183,12 +223,14 @@ class _Drawing:
                 self.graph.add_node(
                     same, kind="function", name="identity", label="identity", opens=False,
                     where=application.where, path=path, application=None,
+                    loops=self.loops_of.get(result, ()),
                 )  # fmt: skip
                 self.graph.add_edge(
                     self.node_of(value, path), same, key=0, argument=0, captured=False
                 )
                 self.graph.add_edge(same, self.node_of(result, path), key=0, result=0)
-        self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path)
+        around = self.loops_of.get(application.outputs[0], ())
+        self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path, around)
 
     def outputs(self, diagram: Diagram) -> None:
         """Mark what the diagram returns, and its cost."""
@@ -197,6 +239,24 @@ class _Drawing:
             data["output"] = data["output"] or name
         if diagram.cost is not None:
             self.graph.graph["cost"] = self.node_of(diagram.cost, ())
+
+    def close(self) -> None:
+        """Draw the arrows back into the delays."""
+        for node, (value, path) in self.delays.items():
+            self.graph.add_edge(
+                self.node_of(value, path), node, key=1, argument=1, captured=False, delayed=True
+            )
+        if self.loops:
+            self.graph.graph["loops"] = {
+                name: {
+                    "name": loop.name,
+                    "steps": loop.steps,
+                    "reverse": loop.reverse,
+                    "keep": loop.keep,
+                    "where": loop.where,
+                }
+                for loop, name in self.loops.items()
+            }
 
     def settle(self) -> None:
         """Put a parameter or constant into the innermost block around all that reads it."""
@@ -208,11 +268,16 @@ class _Drawing:
                 data["path"] = common_path(paths)
 
     def _free(self, wish: str) -> str:
-        number, name = 1, wish
-        while name in self.graph:
-            number += 1
-            name = f"{wish} {number}"
-        return name
+        return _unused(wish, self.graph)
+
+
+def _unused(wish: str, taken: Container[str]) -> str:
+    """The name, with a number where it is taken."""
+    number, name = 1, wish
+    while name in taken:
+        number += 1
+        name = f"{wish} {number}"
+    return name
 
 
 def common_path(paths: Sequence[Path]) -> Path:

@@ -52,6 +52,10 @@ class CheckpointError(DiagradError, ValueError):
     """A file of parameters that does not fit the program, or is damaged."""
 
 
+class LayoutError(RuntimeError):
+    """No layout engine is installed, or the one that is refused the picture."""
+
+
 def raise_together(where: str, mistakes: Sequence[DiagramError]) -> None:
     """Raise the one mistake itself, or one DiagramError that lists them all; nothing for none."""
     unique = list(dict.fromkeys(mistakes))

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..compiler.binding import SizeRuleError, check_sizes, size_names
 from ..compiler.graph import Graph
-from ..compiler.pipeline import Timings, prepare
 from ..compiler.sizes import evaluate
 from ..runtime.program import CheckFailedError
 from .errors import InputError
 from .inputs import Expected, bind_sizes, check_names
+
+if TYPE_CHECKING:
+    from ..compiler.pipeline import Timings
+    from ..compiler.template import Template
 
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
 Array = npt.NDArray[Any]
 KEPT = 128
 """Sets of sizes that stay bound, each with memory of its own; the oldest goes first."""
-_READY = 0x101
-"""NumPy's flags C_CONTIGUOUS and ALIGNED, looked up at once."""
+Shapes = tuple[tuple[int, ...], ...]
+Answer = float | dict[str, Array]
+"""The cost of a step, or the outputs of a run by name."""
+
+
+def nothing(_: Mapping[str, Any]) -> None:
+    """Answer no call, in the place of a native function that is not there yet."""
 
 
 class Execution:
-    """A graph with its inputs, ready to be called at any sizes."""
+    """A graph with its inputs, ready to be called at any sizes.
+
+    `quick` is the native function of the sizes of the last call.  It looks at its inputs itself,
+    and its answer is neither a float nor a dict unless it has made the call: then `call` must.
+    """
 
     def __init__(
         self,
@@ -38,6 +51,8 @@ class Execution:
         timings: Timings,
         threads: int | None = None,
     ) -> None:
+        from ..compiler.pipeline import prepare  # The passes: not for `import diagrad`.
+
         self.name = graph.name
         self.target = target
         self.timings = timings
@@ -51,33 +66,41 @@ class Execution:
             Graph(graph.name, tuple(inputs), graph.outputs, graph.updates), precision, timings
         )
         self._template: Any = None
-        self._bound: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._bound: dict[Shapes, Any] = {}
+        self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
+        self._last: Any = None
+        self.quick: Callable[[Mapping[str, Any]], Any] = nothing
 
-    def call(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
-        """The outputs for these inputs, checked first; the updates are made."""
-        arrays = []
-        shapes = []
+    def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:
+        """The outputs for these inputs, or a step's cost; inputs are checked, updates are made."""
         try:
-            for item in self.expected:
-                value = inputs[item.name]
-                if (
-                    type(value) is not np.ndarray
-                    or value.dtype is not item.dtype
-                    or value.flags.num & _READY != _READY
-                ):
-                    value = item.check(value)
-                arrays.append(value)
-                shapes.append(value.shape)
-            executor = self._bound[tuple(shapes)]
-            if len(inputs) != len(shapes):
-                raise KeyError
-        except KeyError:
-            executor, arrays = self._bind(what, inputs)
+            shapes = tuple([inputs[item.name].shape for item in self.expected])
+            made = self._functions[shapes](inputs)
+        except (KeyError, AttributeError, TypeError):
+            made = None  # Python's numbers, or sizes that are new: looked at below.
+        if type(made) is float or type(made) is dict:
+            self._use(shapes)
+            return made
+        arrays = self._checked(what, inputs)
+        shapes = tuple([array.shape for array in arrays])
+        executor = self._bound.get(shapes) or self._bind(what, arrays)
         try:
             result: list[Array] = executor(arrays)
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
-        return result
+        self._use(shapes)
+        if self.graph.updates:
+            return float(result[0])
+        return dict(zip(self.outputs, result, strict=True))
+
+    def _use(self, shapes: Shapes) -> None:
+        """Let `quick` be for these sizes; only they keep memory of results for later calls."""
+        executor = self._bound.get(shapes)
+        if executor is not self._last:
+            if self._last is not None and self.target == "cpu":
+                self._last.forget_results()
+            self._last = executor
+            self.quick = self._functions.get(shapes, nothing)
 
     def _explain_check(
         self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
@@ -94,10 +117,13 @@ class Execution:
             f"in [{check.low}, {high}), got {array[index]} at index {index}: nothing was changed"
         )
 
-    def _bind(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
+    def _checked(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
+        check_names(f"{what} of '{self.name}'", self.expected, inputs)
+        return [item.check(inputs[item.name]) for item in self.expected]
+
+    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
+        """A new executor for inputs of these shapes."""
         what = f"{what} of '{self.name}'"
-        check_names(what, self.expected, inputs)
-        arrays = [item.check(inputs[item.name]) for item in self.expected]
         sizes = bind_sizes(what, self.expected, arrays)
         unbound = sorted(size_names(self.graph) - sizes.keys())
         if unbound:
@@ -111,9 +137,14 @@ class Execution:
             raise InputError(f"{what}: {error}") from None
         executor = self.executor(sizes)
         if len(self._bound) >= KEPT:
-            del self._bound[next(iter(self._bound))]
-        self._bound[tuple(array.shape for array in arrays)] = executor
-        return executor, arrays
+            oldest = next(iter(self._bound))
+            del self._bound[oldest]
+            self._functions.pop(oldest, None)
+        shapes = tuple([array.shape for array in arrays])
+        self._bound[shapes] = executor
+        if self.target == "cpu" and executor.readable:
+            self._functions[shapes] = executor.function(scalar=bool(self.graph.updates))
+        return executor
 
     def executor(self, sizes: Mapping[str, int]) -> Any:
         """What runs the graph at these sizes, on the target."""
@@ -123,23 +154,38 @@ class Execution:
 
             return ReferenceExecutor(emit_tape(self.graph, sizes), self.states)
         from ..compiler.passes.plan_memory import plan_memory
-        from ..compiler.pipeline import compile_kernels
         from ..runtime.cpu.executor import Executor
+
+        program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
+        return Executor(program, self.states, self.threads)
+
+    def template(self) -> Template:
+        """The kernels and the table with named sizes, compiled the first time."""
+        from ..compiler.pipeline import compile_kernels
 
         if self._template is None:
             self._template = compile_kernels(self.graph, self.timings)
-        program = self.timings.run("plan_memory", plan_memory, self._template, sizes)
-        return Executor(program, self.states, self.threads)
+        found: Template = self._template
+        return found
 
     def kernels(self) -> dict[str, str]:
         """Kernel sources by name, of every set of sizes bound so far."""
         return {kernel.name: kernel.source for kernel in getattr(self._template, "kernels", ())}
 
-    def explain(self) -> list[str]:
-        """A line for each kernel: whether it was compiled or came from the cache, and why."""
-        lines = []
-        for shapes, executor in self._bound.items():
-            lines.append(f"  bound to {', '.join(map(str, shapes))}")
-            for name, source, reason, milliseconds in getattr(executor, "report", ()):
-                lines.append(f"    {name}: {source} ({reason}), {milliseconds:.1f} ms")
-        return lines
+    def executors(self) -> Mapping[tuple[tuple[int, ...], ...], Any]:
+        """What runs each set of sizes bound so far, by the shapes of the inputs."""
+        return self._bound
+
+    def on_states(self, states: Mapping[str, Array]) -> Execution:
+        """The same graph and kernels, bound to nothing yet, on other arrays for its states."""
+        twin = copy.copy(self)
+        twin.states = states
+        twin._bound, twin._functions = {}, {}
+        twin._last, twin.quick = None, nothing
+        return twin
+
+    def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
+        """What runs these inputs, and the inputs as it takes them; InputError as for `call`."""
+        arrays = self._checked(what, inputs)
+        shapes = tuple([array.shape for array in arrays])
+        return self._bound.get(shapes) or self._bind(what, arrays), arrays

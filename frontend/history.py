@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .files import write_atomically
+from .plots import Plot
 
 
 @dataclass(frozen=True)
@@ -72,33 +71,11 @@ class History:
             ValueError: another suffix.
             ImportError: Matplotlib is not installed.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in (".svg", ".png"):
-            raise ValueError(
-                f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
-                f"{target.suffix or 'no suffix'}"
-            )
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator
-        except ImportError as error:
-            raise ImportError(
-                "History.plot draws with Matplotlib, which is not installed: "
-                "pip install 'diagrad[examples]'"
-            ) from error
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-        axes = figure.add_subplot()
+        plot = Plot("History.plot", path)
+        axes = plot.axes
         numbers = range(1, len(self) + 1)
         axes.plot(numbers, self.cost, label="training")
         if self.validation_cost:
             axes.plot(numbers, self.validation_cost, label="validation")
             axes.legend(frameon=False)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("cost")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format=suffix[1:], dpi=150)
-        write_atomically(target, drawn.getvalue())
-        return target
+        return plot.write("epoch", "cost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,8 @@ class Expected:
     def _as_array(self, value: Any) -> Array:
         if isinstance(value, Variable):
             raise InputError(f"{self.text()}, got {source_text(value)}: give it an array")
-        if isinstance(value, np.ma.MaskedArray):
+        masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
+        if masks is not None and isinstance(value, masks.MaskedArray):
             raise InputError(
                 f"{self.text()}, got a masked array: fill it first, with {self.name}.filled(...)"
             )

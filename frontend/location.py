@@ -25,11 +25,15 @@ Run = tuple[CodeType, int]
 
 @dataclass(frozen=True)
 class Enclosing:
-    """A block that is being applied: "Residual 'body'", body, and the user's file:line."""
+    """A block that is being applied: "Residual 'body'", body, and the user's file:line.
+
+    Variables drawn in it have a serial number of `first` or more.
+    """
 
     text: str
     path: str
     where: str
+    first: int = 0
 
     def __str__(self) -> str:
         return f"{self.text} ({self.where})"
@@ -56,6 +60,12 @@ def _user_frame() -> FrameType:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_ROOMS):
         frame = frame.f_back
     return frame
+
+
+def around() -> Enclosing | None:
+    """The innermost block that is being applied."""
+    blocks = _around.get()
+    return blocks[-1] if blocks else None
 
 
 @contextmanager

@@ -1,18 +1,20 @@
 """lower: from the variables of a diagram to a graph, blocks as calls of their bodies.
 
-The only place that turns what was drawn into nodes; every node gets the path of its block and
-the user's line.
+Every node gets the path of its block and the user's line.  `lower_loops.py` does it for loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Direction, Graph, Node, Origin
 from .blocks import Block
-from .errors import CycleError, DiagramError
-from .variable import Application, Body, Variable, application_text, source_text
+from .dependencies import captured_by, ordered
+from .errors import DiagramError
+from .loop_parts import Result
+from .lower_loops import Pending
+from .variable import Application, Body, Variable, source_text
 
 Names = Mapping[Variable, str]
 
@@ -37,6 +39,7 @@ def lower(
         lowering.nodes[variable] = Builder(origin).input(
             name=names[variable], type=variable.type, role=variable.kind
         )
+    lowering.pending.expect(wanted, lowering.nodes)
     lowering.run(list(outputs.values()), "")
     lowering.direction = "update"
     lowering.run([value for _, value in updates], "")
@@ -53,15 +56,27 @@ class _Lowering:
         self.roots = roots
         self.direction: Direction = "forward"
         self.nodes: dict[Variable, Node] = {}
+        self.pending = Pending(self)
 
     def run(self, wanted: Sequence[Variable], path: str) -> None:
+        self.pending.expect(wanted, self.nodes)
         for variable in ordered(wanted, self.nodes):
+            if variable in self.nodes:  # a result of the same loop as one before
+                continue
             if variable.kind == "constant":
                 self.nodes[variable] = _constant(variable, Builder(Origin(path, variable.where)))
             elif variable.producer is None:
                 raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
+            elif isinstance(variable.producer, Result):
+                self.pending.lower(variable.producer, path)
             else:
                 self._apply(variable.producer, path)
+
+    def child(self) -> _Lowering:
+        """What lowers the body of a block or a loop."""
+        inner = _Lowering(self.roots)
+        inner.direction = self.direction
+        return inner
 
     def _apply(self, application: Application, path: str) -> None:
         inputs = [self.nodes[item] for item in application.inputs]
@@ -91,8 +106,7 @@ class _Lowering:
 
     def body(self, body: Body, path: str) -> tuple[Graph, list[Variable]]:
         captured = captured_by(body)
-        inner = _Lowering(self.roots)
-        inner.direction = self.direction
+        inner = self.child()
         for index, variable in enumerate((*body.ports, *captured)):
             inner.nodes[variable] = Builder(Origin(path, variable.where)).input(
                 name=str(index), type=variable.type, role="port"
@@ -112,132 +126,5 @@ def _constant(variable: Variable, builder: Builder) -> Node:
     return node
 
 
-def ordered(
-    wanted: Iterable[Variable],
-    known: Mapping[Variable, object],
-    cycles: list[CycleError] | None = None,
-) -> list[Variable]:
-    """The variables that `wanted` depend on, beyond the known ones, each after its sources.
-
-    If a variable depends on itself, a CycleError that names the blocks goes into `cycles`, or is
-    raised where there is no such list.
-    """
-    result: dict[Variable, None] = {}
-    active: dict[Variable, None] = {}
-    for root in wanted:
-        stack = [(root, False)]
-        while stack:
-            variable, ready = stack.pop()
-            if ready:
-                del active[variable]
-                result[variable] = None
-                continue
-            if variable in result or variable in known:
-                continue
-            if variable in active:
-                path = list(active)
-                cycle = _cycle(path[path.index(variable) :])
-                if cycles is None:
-                    raise cycle
-                cycles.append(cycle)
-                continue
-            active[variable] = None
-            stack.append((variable, True))
-            stack.extend((item, False) for item in reversed(dependencies(variable)))
-    return list(result)
-
-
-def _cycle(around: list[Variable]) -> CycleError:
-    """The mistake in variables of which each is computed from the next, the last from the first."""
-    start = next((i for i, item in enumerate(around) if item.name), 0)
-    around = [*around[start:], *around[:start]]
-    names = [
-        application_text(item.producer)
-        for item in around
-        if item.producer is not None and item.producer.label != "connect"
-    ]
-    through = f", through {' <- '.join(names)}" if names else ""
-    return CycleError(
-        f"{source_text(around[0])} depends on itself without a delay{through}: put a delay into "
-        "the loop, or cut one of these arrows"
-    )
-
-
-def dependencies(variable: Variable) -> list[Variable]:
-    """The variables that one is computed from, captured ones of a block included."""
-    producer = variable.producer
-    if producer is None:
-        return []
-    if producer.body is None:
-        return list(producer.inputs)
-    return [*producer.inputs, *captured_by(producer.body)]
-
-
-def captured_by(body: Body) -> list[Variable]:
-    """The variables from outside that a body uses besides its ports, parameters included."""
-    known = body.__dict__.get("captured")
-    if known is None:
-        found: dict[Variable, None] = {}
-        seen = set(body.ports)
-        stack = list(reversed(body.outputs))
-        while stack:
-            variable = stack.pop()
-            if variable in seen or variable.kind == "constant":
-                continue
-            seen.add(variable)
-            if body.inside(variable):
-                stack.extend(reversed(dependencies(variable)))
-            else:
-                found[variable] = None
-        known = body.__dict__["captured"] = list(found)
-    result: list[Variable] = known
-    return result
-
-
-def walk(
-    wanted: Sequence[Variable],
-    visit: Callable[[Application], None],
-    cycles: list[CycleError] | None = None,
-) -> list[Variable]:
-    """Every variable that `wanted` depend on.
-
-    `visit` is called for every application, inner ones (the bodies of blocks) included; `cycles`
-    are as for `ordered`.
-    """
-    order = ordered(wanted, {}, cycles)
-    seen: set[Application] = set()
-    for variable in order:
-        application = variable.producer
-        if application is None or application in seen:
-            continue
-        seen.add(application)
-        visit(application)
-        if application.body is not None:
-            known = {
-                item: None for item in (*application.body.ports, *captured_by(application.body))
-            }
-            _walk_body(application.body, known, visit, seen, cycles)
-    return order
-
-
-def _walk_body(
-    body: Body,
-    known: Mapping[Variable, object],
-    visit: Callable[[Application], None],
-    seen: set[Application],
-    cycles: list[CycleError] | None,
-) -> None:
-    for variable in ordered(body.outputs, known, cycles):
-        application = variable.producer
-        if application is None or application in seen:
-            continue
-        seen.add(application)
-        visit(application)
-        if application.body is not None:
-            inner = application.body
-            found = {v: None for v in (*inner.ports, *captured_by(inner))}
-            _walk_body(inner, found, visit, seen, cycles)
-
-
 def _free(wanted: Sequence[Variable]) -> list[Variable]:
-    return [v for v in ordered(wanted, {}) if v.kind in ("observed", "parameter")]
+    return [v for v in ordered(wanted, {}) if v.kind in ("observed", "parameter", "state")]

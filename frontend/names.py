@@ -89,7 +89,7 @@ def name_variables(
     names: dict[Variable, str] = {}
     taken: dict[str, Variable] = {}
     for item in variables:
-        if item.kind not in ("observed", "parameter"):
+        if item.kind not in ("observed", "parameter", "state"):
             continue
         name = item.name or ""
         if item is KEY:
@@ -98,7 +98,7 @@ def name_variables(
         if item.owner is not None:
             name = f"{item.owner.path(roots)}/{name}"
         place = f"{item.kind} '{name}' ({item.where})"
-        if item.kind == "parameter" and name in RESERVED:
+        if item.kind in ("parameter", "state") and name in RESERVED:
             mistakes.append(_reserved(place, name))
         other = taken.setdefault(name, item)
         if other is not item and not _below(name, shared):

@@ -6,28 +6,30 @@ new set of sizes, and hands the calls to the runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.graph import Type
-from ..compiler.pipeline import Timings
-from . import lower as lowering
+from ..compiler.graph import Graph, Type
+from .dependencies import ordered
 from .derivatives import gradient
 from .errors import DiagramError, DtypeError, InputError
-from .execution import TARGETS, Execution, Target
+from .execution import TARGETS, Execution, Target, nothing
 from .init import initial_value
 from .inputs import Expected, check_names
 from .location import user_location
 from .operations.random import KEY
+from .states import next_values
 from .variable import Variable, dtype_name, shape_text
 
 if TYPE_CHECKING:
     from .diagram import Diagram
     from .optimizers import Optimizer
+    from .profiling import Method, Profile
 
 Array = npt.NDArray[Any]
 
@@ -90,6 +92,8 @@ class Program:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        from ..compiler.pipeline import Timings
+
         self.diagram = diagram
         self.optimizer = optimizer
         self.target = target
@@ -120,29 +124,53 @@ class Program:
         self.parameters = Parameters(self.states, list(diagram.parameters))
         if KEY in diagram.variables:
             self.states["random_key"] = np.array(seed, np.int64)
+        for name, item in diagram.states.items():
+            self.states[name] = self._initial_state(name, item)
         self._step = self._draw_step() if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
+        self._quick_run: Callable[[Mapping[str, Any]], Any] = nothing
 
     def _dtype(self, dtype: str) -> str:
         return self._precision or dtype if dtype.startswith("float") else dtype
 
+    def _initial_state(self, name: str, item: Variable) -> Array:
+        """A state before the first step."""
+        value = np.asarray(item.init)
+        dtype = np.dtype(self._dtype(item.dtype))
+        array = np.empty(item.type.extents, dtype)
+        if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise InputError(
+                f"state '{name}' ({item.where}) expects a number or {dtype} "
+                f"{shape_text(array.shape)} for its init, got {value.dtype} "
+                f"{shape_text(value.shape)}"
+            )
+        array[...] = value
+        return array
+
     def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
-        reached = set(lowering.ordered(wanted, {}))
+        reached = set(ordered(wanted, {}))
         return [
             Expected(name, item, self._dtype(item.dtype))
             for name, item in self.diagram.observed.items()
             if item in reached
         ]
 
-    def _execution(
+    def execution_of(
         self,
         outputs: Mapping[str, Variable],
         updates: Sequence[tuple[Variable, Variable]] = (),
         names: Mapping[Variable, str] | None = None,
+        rewrite: Callable[[Graph], Graph] | None = None,
     ) -> Execution:
+        """Outputs and updates of states on this program's arrays, target and precision.
+
+        `names` names the states that are no parameters of the diagram; `rewrite` changes the graph
+        before it is compiled.
+        """
         wanted = [*outputs.values(), *(value for _, value in updates)]
         expected = self._expected(wanted)
         graph = self.diagram.lower(outputs, updates, names)
+        graph = graph if rewrite is None else rewrite(graph)
         return Execution(
             graph, expected, self.states, self.target, self._precision, self.timings, self.threads
         )
@@ -151,7 +179,7 @@ class Program:
         """Forward, backward and update, as one graph."""
         cost, optimizer = self.diagram.cost, self.optimizer
         assert cost is not None and optimizer is not None
-        reached = set(lowering.ordered([cost], {}))
+        reached = set(ordered([cost], {}))
         trained = {
             name: item
             for name, item in self.diagram.parameters.items()
@@ -162,6 +190,7 @@ class Program:
         following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
         names = {step: "step", KEY: "random_key"}
         updates = [(item, following[name]) for name, item in trained.items()]
+        updates += next_values([cost]).items()
         updates.append((step, step + 1))
         self.states["step"] = np.zeros((), np.int64)
         for state in states:
@@ -172,7 +201,7 @@ class Program:
             updates.append((state.variable, state.next))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
-        return self._execution({"cost": cost}, updates, names)
+        return self.execution_of({"cost": cost}, updates, names)
 
     def step(self, /, **inputs: Any) -> float:
         """One training step: forward, backward and update in one native call.
@@ -193,12 +222,14 @@ class Program:
                 name differ; labels or indices lie outside their range; the cost is a mean over no
                 samples.  Nothing has changed then.
         """
-        if self._step is None:
-            raise InputError(
-                f"program '{self.diagram.name}' has no optimizer: compile it with "
-                "optimizer=dg.SGD(...) to train it"
-            )
-        return float(self._step.call("step", inputs)[0])
+        execution = self._step
+        if execution is None:
+            raise self._no_optimizer()
+        cost = execution.quick(inputs)
+        if type(cost) is not float:
+            cost = execution.call("step", inputs)
+            assert type(cost) is float
+        return cost
 
     def run(self, /, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
@@ -212,12 +243,13 @@ class Program:
         Raises:
             InputError: as `step`, except that the batch may be empty.
         """
-        given = frozenset(inputs)
-        execution = self._runs.get(given)
-        if execution is None:
-            execution = self._draw_run(given)
-            self._runs[given] = execution
-        return dict(zip(execution.outputs, execution.call("run", inputs), strict=True))
+        made = self._quick_run(inputs)
+        if type(made) is not dict:
+            execution = self._runs.get(frozenset(inputs)) or self._draw_run(frozenset(inputs))
+            made = execution.call("run", inputs)
+            assert type(made) is dict
+            self._quick_run = execution.quick
+        return made
 
     def _draw_run(self, given: frozenset[str]) -> Execution:
         outputs = dict(self.diagram.outputs)
@@ -226,27 +258,76 @@ class Program:
             needed = {item.name for item in self._expected([*outputs.values(), cost])}
             if needed <= given or not outputs:
                 outputs["cost"] = cost
-        execution = self._execution(outputs)
+        execution = self.execution_of(outputs)
         check_names(f"run of '{self.diagram.name}'", execution.expected, dict.fromkeys(given))
+        self._runs[given] = execution
         return execution
+
+    def profile(self, method: Method | None = None, repeats: int = 20, /, **inputs: Any) -> Profile:
+        """Measure where the time of a step or a run goes, kernel by kernel and block by block.
+
+        The native call is the one that `step` makes, with the same threads; the processor's clock
+        is read before and after each kernel (20 ns). It works on copies of the parameters and the
+        optimizer's states: nothing of the program changes, whatever happens.
+
+        Args:
+            method: "step" or "run"; by default a step where there is an optimizer. It and the next
+                are given by their places, so that an input may have any name.
+            repeats: how many calls to measure; times are medians over them.
+            **inputs: as for `step` or `run`.
+
+        Returns:
+            A `Profile`: printed, tables by kernel and by block; `rows` and `blocks` hold their
+            numbers in seconds, bytes and operations, `chrome_trace` writes the course of a step.
+
+        Raises:
+            InputError: as `step` or `run`; no optimizer for a step; another target than "cpu".
+        """
+        from .profiling import profile
+
+        return profile(self, method, repeats, inputs)
+
+    def execution(self, method: Method, inputs: Mapping[str, Any]) -> Execution:
+        """The graph that a method runs for inputs of these names; InputError if it cannot."""
+        if method == "run":
+            given = frozenset(inputs)
+            return self._runs.get(given) or self._draw_run(given)
+        if self._step is None:
+            raise self._no_optimizer()
+        return self._step
+
+    def on_copies(self) -> Program:
+        """A program like this one, with what it has compiled, on copies of all its arrays."""
+        twin = copy.copy(self)
+        twin.states = {name: array.copy() for name, array in self.states.items()}
+        twin.parameters = Parameters(twin.states, list(self.parameters))
+        twin._step = None if self._step is None else self._step.on_states(twin.states)
+        twin._runs = {given: run.on_states(twin.states) for given, run in self._runs.items()}
+        twin._quick_run = nothing
+        return twin
+
+    def _no_optimizer(self) -> InputError:
+        return InputError(
+            f"program '{self.diagram.name}' has no optimizer: compile it with "
+            "optimizer=dg.SGD(...) to train it"
+        )
 
     @property
     def kernels(self) -> dict[str, str]:
         """The source of every kernel compiled so far, by name; empty for the reference target."""
         found: dict[str, str] = {}
-        for execution in self._executions():
+        for execution in self.executions():
             found.update(execution.kernels())
         return found
 
     def explain(self) -> str:
-        """What was compiled, what came from the cache and why, and how long each pass took."""
-        lines = [f"program '{self.diagram.name}' on target {self.target}"]
-        for execution in self._executions():
-            lines += execution.explain()
-        lines += [f"  pass {n}: {1e3 * s:.1f} ms" for n, s in self.timings.seconds.items()]
-        return "\n".join(lines)
+        """What was compiled, what came from the cache and why, the passes' times, and memory."""
+        from .explaining import explain
 
-    def _executions(self) -> list[Execution]:
+        return explain(self)
+
+    def executions(self) -> list[Execution]:
+        """The graphs made so far: the step's, if there is one, and the runs'."""
         return [*([self._step] if self._step is not None else []), *self._runs.values()]
 
     def save(self, path: str | Path) -> None:

@@ -10,13 +10,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.flops import node_flops
 from ..compiler.graph import Graph
 from ..compiler.sizes import Dim, named, names
-from . import lower as lowering
-from .counting import Row, count_elements, count_flops, count_links, count_rows, sum_sizes, weights
+from .counting import (
+    Row,
+    count_elements,
+    count_links,
+    count_rows,
+    repeated,
+    sum_sizes,
+    weights,
+)
+from .dependencies import ordered
 from .derivatives import gradient
 from .drawn import drawn_graph
 from .errors import InputError
+from .loop_parts import Entry
 from .variable import Variable, shape_text
 
 if TYPE_CHECKING:
@@ -92,8 +102,9 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
     back = _gradients(diagram)
     batch = _batch(diagram)
     fixed = weights(graph)
-    links = {node: count_links(node, batch, fixed) for node in graph.nodes()}
-    flops = {node: count_flops(node) for node in graph.nodes()}
+    times = repeated(graph)
+    links = {node: count_links(node, batch, fixed) * count for node, count in times.items()}
+    flops = {node: node_flops(node) * count for node, count in times.items()}
     values = diagram.parameters.values()
     return Summary(
         name=diagram.name,
@@ -102,11 +113,15 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
         parameters=sum(count_elements(item.shape) for item in values),
         parameter_bytes=sum(_bytes(item.dtype, item.shape) for item in values),
         forward=sum_sizes(flops.values()),
-        step=None if back is None else sum_sizes(map(count_flops, back.nodes())),
+        step=None if back is None else _flops(back),
         memory=tuple(_memories(diagram, known, batch, sizes)),
         batch=batch,
         sizes=known,
     )
+
+
+def _flops(graph: Graph) -> Dim:
+    return sum_sizes(node_flops(node) * count for node, count in repeated(graph).items())
 
 
 def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
@@ -124,12 +139,16 @@ def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, A
 
 
 def _batch(diagram: Diagram) -> str | None:
-    """The named size that most observed variables have in front: that of the samples."""
-    fronts = [
-        next(iter(names(item.shape[0])))
-        for item in diagram.observed.values()
-        if item.shape and names(item.shape[0]) and item.shape[0] == named(*names(item.shape[0]))
-    ]
+    """The named size that most observed variables have in front: that of the samples.
+
+    The steps of a loop are not samples, so the size after them counts as in front.
+    """
+    steps = {item.loop.steps for item in diagram.applications if isinstance(item, Entry)}
+    fronts = []
+    for item in diagram.observed.values():
+        shape = item.shape[1:] if item.shape and item.shape[0] in steps else item.shape
+        if shape and names(shape[0]) and shape[0] == named(*names(shape[0])):
+            fronts.append(next(iter(names(shape[0]))))
     return max(fronts, key=fronts.count, default=None)
 
 
@@ -137,7 +156,7 @@ def _trained(diagram: Diagram) -> list[Variable]:
     """The parameters that the cost depends on."""
     if diagram.cost is None:
         return []
-    reached = set(lowering.ordered([diagram.cost], {}))
+    reached = set(ordered([diagram.cost], {}))
     return [v for v in diagram.parameters.values() if v in reached and v.type.is_float]
 
 
@@ -236,15 +255,15 @@ def _facts(summary: Summary) -> list[str]:
     each = f" for each of {summary.batch} samples" if summary.batch else ""
     lines = [
         f"links             {_size_text(summary.links)}{each}",
-        f"free parameters   {summary.parameters:,} ({_byte_text(summary.parameter_bytes)})",
+        f"free parameters   {summary.parameters:,} ({byte_text(summary.parameter_bytes)})",
         f"FLOPs             {_short(summary.forward)} forward"
         + (f", {_short(summary.step)} forward and backward" if summary.step is not None else ""),
     ]
     for item in summary.memory:
         where = ", ".join(f"{name} = {value}" for name, value in item.sizes.items())
-        text = f"{_byte_text(item.run)} to run"
+        text = f"{byte_text(item.run)} to run"
         if item.step is not None:
-            text += f", {_byte_text(item.step)} to train"
+            text += f", {byte_text(item.step)} to train"
         lines.append(f"memory            {text}{f', where {where}' if where else ''}")
     if not summary.memory:
         wanted = ", ".join(f"{name}=..." for name in summary.sizes)
@@ -280,7 +299,7 @@ def _short_number(value: int) -> str:
     return str(value)
 
 
-def _byte_text(count: int) -> str:
+def byte_text(count: int) -> str:
     """Bytes in units of 1024: 795.0 KiB."""
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):

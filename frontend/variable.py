@@ -25,7 +25,7 @@ from .location import Run, user_location, user_run
 if TYPE_CHECKING:
     from .blocks import Block
 
-Kind = Literal["observed", "parameter", "constant", "computed", "port"]
+Kind = Literal["observed", "parameter", "state", "constant", "computed", "port"]
 Shape = Sequence[int | str | Dim]
 Rule = Callable[..., "Node | tuple[Node, ...]"]
 
@@ -70,6 +70,7 @@ class Variable:
         self.owner: Block | None = None
         self.source: Variable | None = None  # of a port: the variable that enters there
         self.exact: float | None = None  # of a constant: the number that its dtype has rounded
+        self.following: Variable | None = None  # of a state: its value after a step
         self._type = type
 
     @property
@@ -171,7 +172,10 @@ class Body:
 
 @dataclass(eq=False)
 class Application:
-    """A function applied to variables: an operation (with a rule) or a block (with a body)."""
+    """A function applied to variables: an operation (with a rule) or a block (with a body).
+
+    The ways into a loop and out of it are applications too, with neither (`loop_parts.py`).
+    """
 
     label: str
     inputs: tuple[Variable, ...]
@@ -182,7 +186,7 @@ class Application:
     outputs: tuple[Variable, ...] = field(default=())
 
 
-_unread_observed: weakref.WeakKeyDictionary[Variable, Run] = weakref.WeakKeyDictionary()
+_unread: weakref.WeakKeyDictionary[Variable, Run] = weakref.WeakKeyDictionary()
 
 
 def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
@@ -197,7 +201,7 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
     place = f"observed '{checked_name('observed', name)}' ({user_location()})"
     type = Type(dtype_name(dtype, place), shape_of(shape, place))
     variable = Variable("observed", type, name)
-    _unread_observed[variable] = user_run()
+    expect_reader(variable)
     return variable
 
 
@@ -262,16 +266,26 @@ def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) 
     return application.outputs[0] if outputs == 1 else application.outputs
 
 
+def expect_reader(variable: Variable) -> None:
+    """Remember that it is a mistake if nothing uses this variable."""
+    _unread[variable] = user_run()
+
+
 def mark_read(variables: Sequence[Variable]) -> None:
     """Remember that something uses these variables."""
     for variable in variables:
-        _unread_observed.pop(variable, None)
+        _unread.pop(variable, None)
+
+
+def is_unread(variable: Variable) -> bool:
+    """Whether a variable that expects a reader has none yet."""
+    return variable in _unread
 
 
 def unread_observed(run: Run) -> list[Variable]:
     """The observed variables drawn in this run of the user's function that nothing uses."""
     return sorted(
-        (variable for variable, made in _unread_observed.items() if made == run),
+        (item for item, made in _unread.items() if made == run and item.kind == "observed"),
         key=lambda variable: variable.serial,
     )
 
@@ -329,7 +343,9 @@ def source_text(variable: Variable) -> str:
         return source_text(variable.source)
     if variable.producer is not None and variable.name is None:
         return application_text(variable.producer)
-    kind = "variable" if variable.kind == "computed" else variable.kind
+    kind: str = "variable" if variable.kind == "computed" else variable.kind
+    if variable.producer is not None and variable.producer.label == "delay":
+        kind = "delay"
     name = f" '{full_name(variable)}'" if variable.name else ""
     return f"{kind}{name} ({variable.where})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,65 @@ def test_summary(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("small\n") and "where B = 2" in out and "run as main" not in out
 
 
+def test_profile(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "trace.json"
+    options = ["--repeats", "2", "--top", "1", "--threads", "1", "--trace", str(trace)]
+    assert main(["profile", str(script), "B=5", *options]) == 0
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == "made-up inputs: x float32 (5, 4)"
+    assert second.startswith("run of 'small', x (5, 4): ")
+    assert rest[-1] == f"the course of a step is in {trace}: open it in ui.perfetto.dev"
+    assert json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+
+
+TRAINED = """
+import numpy as np
+import diagrad as dg
+
+x = dg.observed("x", ("B", 4))
+y = dg.observed("y", ("B",), dtype=dg.int32)
+mask = dg.observed("mask", ("B",), dtype=dg.bool_)
+net = dg.Linear(4, 3, name="net")
+scores = dg.where(mask[:, np.newaxis], net(x), 0.0)
+d = dg.Diagram("trained", {"scores": scores}, dg.cross_entropy(scores, y))
+"""
+
+
+def test_profile_of_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, TRAINED)
+    assert main(["profile", file, "--repeats", "1", "--optimizer", "Adam"]) == 0
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == ("made-up inputs: x float32 (64, 4), y int32 (64,) in [0, 2], mask bool (64,)")
+    assert second.startswith("step of 'trained', x (64, 4), y (64,), mask (64,): ")
+    assert any(" Adam" in line for line in rest)
+    assert main(["profile", file, "B=3", "--repeats", "1", "--method", "run"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "made-up inputs: x float32 (3, 4), mask bool (3,)"
+    assert second.startswith("run of 'trained', x (3, 4), mask (3,): ")
+
+
+def test_what_profile_is_told(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(script)
+    assert complaint(capsys, "profile", file, "Q=1") == (
+        "profile of 'small' expects sizes out of B, got Q"
+    )
+    assert complaint(capsys, "profile", file, "--repeats", "0") == (
+        "argument --repeats: expected a number of 1 or more, got '0'"
+    )
+    assert complaint(capsys, "profile", file, "--method", "step") == (
+        "diagram 'small' has no cost to make a step for: --method run"
+    )
+    two = written(script.parent, SCRIPT.replace('("B", 4)', '("B", "T", 4)'))
+    assert complaint(capsys, "profile", two, "B=2") == (
+        "profile of 'small' needs the sizes B, T: add T=..."
+    )
+    folder = script.parent.resolve() / "none"
+    assert main(["profile", file, "--repeats", "1", "--trace", str(folder / "x.json")]) == 2
+    assert capsys.readouterr().err == (
+        f"{PROGRAM}cannot write x.json: there is no folder {folder}\n"
+    )
+
+
 def test_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sys.argv[:], sys.path[:]
     assert main(["run", str(script), "one", "--two"]) == 0
@@ -118,7 +178,7 @@ def test_wrong_arguments(script: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert complaint(capsys, "summary", file, "Q=1") == (
         "summary of 'small' expects sizes out of B, got Q"
     )
-    assert complaint(capsys).endswith("required: render|summary|run")
+    assert complaint(capsys).endswith("required: render|summary|profile|run")
     assert "invalid choice: 'draw'" in complaint(capsys, "draw")
 
 

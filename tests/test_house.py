@@ -37,7 +37,10 @@ FILE_CALLS = {
     "np.load", "np.save", "np.savez", "np.savez_compressed", "np.loadtxt", "np.savetxt",
 }  # fmt: skip
 # What must not be loaded before it is needed.
-HEAVY = ("graphviz", "matplotlib", "networkx", "numba", "wasmtime")
+HEAVY = (
+    "graphviz", "importlib.metadata", "llvmlite", "matplotlib", "networkx", "numba", "numpy.random",
+    "safetensors", "tqdm", "wasmtime",
+)  # fmt: skip
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -27,16 +27,25 @@ class Accumulators:
         writer = self.writer
         name = writer.fresh("a")
         writer.line(f"{name} = {self.neutral(node)}")
+        if self.watches_nan(node):
+            # Apart from the extremum, so that a step of it is one instruction and not four.
+            flag = writer.fresh("a")
+            writer.line(f"{flag} = b1(0)")
+            return name, flag
         if node.op not in ("argmax", "argmin"):
             return (name,)
         place = writer.fresh("a")
         writer.line(f"{place} = i64(-1)")
         return name, place
 
+    def watches_nan(self, node: Node) -> bool:
+        """Whether a reduction notes apart from its value which lanes have met a NaN."""
+        return node.op in ("reduce_max", "reduce_min") and node.inputs[0].type.is_float
+
     def neutral(self, node: Node) -> str:
         """What a reduction of nothing gives, in all lanes."""
         dtype = node.inputs[0].dtype
-        if node.op == "reduce_sum":
+        if node.op in ("reduce_sum", "stretch_sum"):
             return f"{LANE_TYPES[dtype]}(0)"
         least = node.op in ("reduce_min", "argmin")
         if dtype.startswith("float"):
@@ -53,7 +62,7 @@ class Accumulators:
             place = state[1]
             index = f"i64({index})" + (" + lane()" if across else "")
             sign = ">" if node.op == "argmax" else "<"
-            better = writer.fresh("b")
+            better = writer.fresh("e")
             first = f"({place} < i64(0))"
             text = f"({value} {sign} {name}) | {first}"
             if node.inputs[0].type.is_float:
@@ -64,8 +73,13 @@ class Accumulators:
             return
         if across:
             value = f"select(m, {value}, {self.neutral(node)})"
-        if node.op == "reduce_sum":
+        if node.op in ("reduce_sum", "stretch_sum"):
             writer.line(f"{name} = {name} + {value}")
+        elif self.watches_nan(node):
+            item, sign = writer.fresh("e"), ">" if node.op == "reduce_max" else "<"
+            writer.line(f"{item} = {value}")
+            writer.line(f"{name} = select({item} {sign} {name}, {item}, {name})")
+            writer.line(f"{state[1]} = {state[1]} | ({item} != {item})")
         else:
             function = "maximum" if node.op == "reduce_max" else "minimum"
             writer.line(f"{name} = {function}({name}, {value})")
@@ -73,6 +87,9 @@ class Accumulators:
     def finish(self, node: Node, state: tuple[str, ...]) -> None:
         """The reduction's value, and its store."""
         name = state[0]
+        if self.watches_nan(node):
+            missing = self.writer.scalar(Builder().constant(np.nan, node.inputs[0].dtype))
+            name = f"select({state[1]}, {missing}, {name})"
         if node.op in ("argmax", "argmin"):
             text = self.best_index(node, state) if self.across else f"maximum({state[1]}, i64(0))"
         elif self.across:
@@ -86,7 +103,7 @@ class Accumulators:
         """The least index among the lanes that hold the best value."""
         writer, (name, place) = self.writer, state
         reduce = "reduce_max" if node.op == "argmax" else "reduce_min"
-        best, chosen = writer.fresh("b"), writer.fresh("b")
+        best, chosen = writer.fresh("e"), writer.fresh("e")
         writer.hoist(f"{name} = select({place} < i64(0), {self.neutral(node)}, {name})")
         writer.hoist(f"{best} = {reduce}({name})")
         match = f"({name} == {best})"

@@ -12,11 +12,20 @@ A value that two phases need is put by in the cache where making it again would 
 
 The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
 each row handles 16 of its elements and the phases run down the reduced axes.
+
+A loop over the vector axis has two parts, the second for what is left of the last 16 elements:
+
+        for j in range(0, whole, 16):         all lanes, so that LLVM drops the mask
+            m = below(16)
+        for j in range(whole, n1, 16):        at most once
+            m = below(n1 - j)
+
+Where the extent is a multiple of 16 for all sizes, or below two vectors, there is one part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +34,17 @@ from ...runtime.program import LANES
 from ..fusion import Group
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
-from ..primitives.reduction import BLOCK
+from ..primitives.reduction import BLOCK, STRETCH
 from ..primitives.registry import lookup
-from ..sizes import Dim, ceil_divide, product
+from ..sizes import Dim, ceil_divide, floor_divide, product
 from ..template import Tiled, Word
 from ..views import contiguous, mergeable
 from .accumulators import Accumulators
-from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
+from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases, ready_phases
 from .writer import Writer, decode
 
-FLAT = 1024
+FLAT = STRETCH
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
 
 Emitted = tuple[str, tuple[Word, ...], Dim | Tiled, tuple[int, ...], tuple[int, ...]]
@@ -52,7 +61,7 @@ class Axis:
 
 
 def emit_loop(
-    group: Group, buffers: Mapping[Node, int], stores: Mapping[Node, Memory] | None = None
+    group: Group, buffers: Places, stores: Mapping[Node, Memory] | None = None
 ) -> Emitted:
     """The kernel of a loop group; `stores` says where members go if not in their own buffers."""
     if stores is None:
@@ -63,9 +72,7 @@ def emit_loop(
 
 
 class _Loop:
-    def __init__(
-        self, group: Group, buffers: Mapping[Node, int], stores: Mapping[Node, Memory]
-    ) -> None:
+    def __init__(self, group: Group, buffers: Places, stores: Mapping[Node, Memory]) -> None:
         self.group = group
         self.writer = Writer()
         operands = {node: inputs_of(node, group, buffers) for node in group.members}
@@ -81,6 +88,7 @@ class _Loop:
         self.ready = ready_phases(group)
         self.columns = [node for node, level in group.members.items() if level == "column"]
         self.row_length: str | None = None
+        self.tiles: dict[Node, str] = {}
         self.needed, self.put_by = plan_phases(
             group, self.operands, self.roots(), self.stores.keys(), self.longest_row()
         )
@@ -126,7 +134,8 @@ class _Loop:
                 split = decode(writer, "row", pairs)
                 indices[vector] = "j"
                 writer.line(f"j = {split.pop()} * {LANES}")
-                writer.line(f"m = below({names[vector]} - j)")
+                left = LANES if is_whole(vector.extent) else f"{names[vector]} - j"
+                writer.line(f"m = below({left})")
             else:
                 split = decode(writer, "row", pairs) if pairs else []
                 scopes[vector] = "lane"
@@ -182,13 +191,51 @@ class _Loop:
     def flat_phase(self, extent: str) -> None:
         """One axis alone, kept: no rows, each index of the parallel axis is a stretch of it."""
         writer = self.writer
+        if self.columns:
+            self.stretches(extent)
+            return
         writer.line(f"end = hi * {FLAT}")
         writer.line(f"if end > {extent}:")
         writer.line(f"    end = {extent}")
-        writer.line(f"for j in range(lo * {FLAT}, end, {LANES}):")
+        for _ in self.vector_loops(f"lo * {FLAT}", "end", self.axes[0].extent):
+            self.lane_values(0)
+
+    def stretches(self, extent: str) -> None:
+        """The same, with a sum for each stretch."""
+        writer, axis = self.writer, self.axes[0]
+        sums = Accumulators(writer, self.nest, across=True)
+        writer.line("for row in range(lo, hi):")
         writer.indent += 1
-        writer.line("m = below(end - j)")
-        self.lane_values(0)
+        states = {node: sums.start(node) for node in self.columns}
+        writer.line(f"end = row * {FLAT} + {FLAT}")
+        writer.line(f"if end > {extent}:")
+        writer.line(f"    end = {extent}")
+        for _ in self.vector_loops(f"row * {FLAT}", "end", axis.extent):
+            for node, value in self.lane_values(0).items():
+                sums.accumulate(node, states[node], value, "j")
+        for node, (name,) in states.items():
+            target = self.stores[node]
+            assert isinstance(target, Memory)
+            pointer = writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
+            writer.line(f"store_first({pointer}, row, reduce_add({name}))")
+
+    def vector_loops(self, start: str, end: str, extent: Dim) -> Iterator[None]:
+        """The parts of a loop over the vector axis; the body is written once in each."""
+        writer = self.writer
+        parts = [(start, end, f"below({end} - j)")]
+        if is_whole(extent):
+            parts = [(start, end, f"below({LANES})")]
+        elif not isinstance(extent, int) or extent >= 2 * LANES:
+            stop = writer.fresh("whole")
+            writer.line(f"{stop} = {end} // {LANES} * {LANES}")
+            parts = [(start, stop, f"below({LANES})"), (stop, end, f"below({end} - j)")]
+        for first, stop, mask in parts:
+            writer.line(f"for j in range({first}, {stop}, {LANES}):")
+            writer.indent += 1
+            writer.line(f"m = {mask}")
+            yield
+            writer.indent -= 1
+            self.nest.forget("lane")
 
     def phases(
         self,
@@ -214,16 +261,17 @@ class _Loop:
             self.writer.mark_row()
             depth = self.writer.indent
             for axis in looped:
-                step = f"0, {names[axis]}, {LANES}" if axis is vector else names[axis]
-                index = "j" if axis is vector else indices[axis]
-                self.writer.line(f"for {index} in range({step}):")
-                self.writer.indent += 1
-                if axis is vector:
-                    self.writer.line(f"m = below({names[axis]} - j)")
-            self.lane_values(phase)
-            for node, state in accumulators.items():
-                value, _ = self.nest.value(self.operands[node][0])
-                sums.accumulate(node, state, value, indices[reduced[0]] if reduced else "0")
+                if axis is not vector:
+                    self.writer.line(f"for {indices[axis]} in range({names[axis]}):")
+                    self.writer.indent += 1
+            parts: Iterable[None] = (None,)
+            if vector is not None and looped[-1] is vector:
+                parts = self.vector_loops("0", names[vector], vector.extent)
+            for _ in parts:
+                self.add_to_columns(self.lane_values(phase))
+                for node, state in accumulators.items():
+                    value, _ = self.nest.value(self.operands[node][0])
+                    sums.accumulate(node, state, value, indices[reduced[0]] if reduced else "0")
             self.writer.indent = depth
             self.nest.forget("lane")
             self.writer.mark_row()
@@ -280,36 +328,52 @@ class _Loop:
     def put_aside(self, node: Node) -> None:
         """Keep a value for later phases: in its own buffer if it has one, else on the stack."""
         name = self.nest.values[node][0]
-        kind = LANE_TYPES[node.dtype]
         if node in self.stores:
             target = self.stores[node]
             assert isinstance(target, Memory)
             pointer = self.writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
             place = self.nest.offset(target, target.strides)
         else:
-            pointer, place = self.writer.fresh("q"), "j"
-            size = self.longest_row() * np.dtype(node.dtype).itemsize
-            text = f"{kind}_at(tile({size}))"
-            self.writer.prologue.append(f"    {pointer} = {text}")
+            pointer, place = self.tile(node), "j"
             self.writer.line(f"store({pointer}, j, {name}, m)")
         self.nest.saved[node] = f"load({pointer}, {place}, m)"
 
-    def lane_values(self, phase: int) -> None:
-        """The full members that a phase computes, and their stores."""
+    def tile(self, node: Node) -> str:
+        """The pointer to a row on the stack, the same in both parts of a loop."""
+        if node not in self.tiles:
+            self.tiles[node] = self.writer.fresh("q")
+            size = self.longest_row() * np.dtype(node.dtype).itemsize
+            text = f"{self.tiles[node]} = {LANE_TYPES[node.dtype]}_at(tile({size}))"
+            self.writer.prologue.append(f"    {text}")
+        return self.tiles[node]
+
+    def lane_values(self, phase: int) -> dict[Node, str]:
+        """The full members that a phase computes, and their stores; the terms of its columns."""
         wanted = [node for node in self.full_stores() if self.ready[node] == phase]
         for node in self.group.members:
             if node in self.needed[phase] and node not in self.nest.values:
                 self.nest.expression(node, self.operands[node])
                 lane = self.nest.values[node][1] == "lane"
-                if lane and node in self.put_by and node not in self.nest.saved:
+                if lane and node in self.put_by:
                     self.put_aside(node)
-        # Stores come last: a state that is overwritten in place has been read by then.
+        for node in self.reductions(phase):
+            self.nest.value(self.operands[node][0])
+        terms = {n: self.nest.value(self.operands[n][0])[0] for n in self.column_sums(phase)}
+        # Stores come last: what is overwritten in place has been read by then.
         self.store(wanted)
-        for node in self.column_sums(phase):
-            value, _ = self.nest.value(self.operands[node][0])
+        return terms
+
+    def add_to_columns(self, terms: Mapping[Node, str]) -> None:
+        """One more row of column sums."""
+        for node, value in terms.items():
             pointer, place = self.column_place(node)
             text = f"load({pointer}, {place}, m) + {value}"
             self.writer.line(f"store({pointer}, {place}, {text}, m)")
+
+
+def is_whole(extent: Dim) -> bool:
+    """Whether an axis is a multiple of 16 elements for all sizes."""
+    return extent == floor_divide(extent, LANES) * LANES
 
 
 def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...runtime.program import HOLDS, LANES
 from ..builder import Builder
 from ..fusion import Group, Level
 from ..graph import Node, topological
+from ..joining import Part, parts_of
 from ..primitives.elementwise import LANE_TYPES
 from ..sizes import Dim, ceil_divide, product
-from ..views import contiguous, resolve, squeeze
+from ..views import base_of, contiguous, resolve, squeeze
 from .loops import Emitted, emit_loop
-from .nest import Memory, Nest
+from .nest import Memory, Nest, Places, memory_at
 from .writer import Writer, decode
 
 
-def emit_copy(source: Node, buffers: Mapping[Node, int], target: Memory) -> Emitted:
+def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
     """A kernel that copies a value, by any view, to a place in memory."""
     copy = Builder(source.origin).copy(source)
     group = Group("loop", squeeze(source.shape), members={copy: "full"})
     return emit_loop(group, buffers, {copy: target})
 
 
-def emit_concatenate(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
-    """One copy for each part, into its stretch of the result."""
+def emit_concatenate(group: Group, buffers: Places) -> list[Emitted]:
+    """One copy for each part that is not made in its stretch of the result."""
     (node,) = group.members
-    axis, strides = node.attrs["axis"], contiguous(node.shape)
-    begin: Dim = 0
-    kernels = []
-    for item in node.inputs:
-        inner = tuple(s for s, n in zip(strides, item.shape, strict=True) if n != 1)
-        target = Memory(buffers[node], begin * strides[axis], inner, node.dtype)
-        kernels.append(emit_copy(item, buffers, target))
-        begin = begin + item.shape[axis]
-    return kernels
+    return [
+        emit_copy(item, buffers, memory_at(buffers[node], part.offset, part.strides, node.dtype))
+        for item, part in copied_parts(node, buffers)
+    ]
 
 
-def emit_pad(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
+def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
+    """The operands of a concatenation that are made elsewhere."""
+    found = []
+    for item, part in parts_of(node):
+        place = buffers.get(base_of(item))
+        if place is None or place.strides is None:
+            found.append((item, part))
+    return found
+
+
+def emit_pad(group: Group, buffers: Places) -> list[Emitted]:
     """Zeros everywhere, then the operand in its place."""
     (node,) = group.members
     item, strides = node.inputs[0], contiguous(node.shape)
@@ -46,18 +52,18 @@ def emit_pad(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
         offset = offset + low * stride
     steps = [step * stride for step, stride in zip(node.attrs["inner"], strides, strict=True)]
     inner = tuple(s for s, n in zip(steps, item.shape, strict=True) if n != 1)
-    target = Memory(buffers[node], offset, inner, node.dtype)
+    target = memory_at(buffers[node], offset, inner, node.dtype)
     return [emit_zeros(node, buffers), emit_copy(item, buffers, target)]
 
 
-def emit_zeros(node: Node, buffers: Mapping[Node, int]) -> Emitted:
+def emit_zeros(node: Node, buffers: Places) -> Emitted:
     """A kernel that fills a node's buffer with zeros."""
     zeros = Builder(node.origin).fill(0, node.type)
     strides = contiguous(squeeze(node.shape))
-    return emit_copy(zeros, buffers, Memory(buffers[node], 0, strides, node.dtype))
+    return emit_copy(zeros, buffers, memory_at(buffers[node], 0, strides, node.dtype))
 
 
-def emit_first_outside(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+def emit_first_outside(group: Group, buffers: Places) -> Emitted:
     """The least index among the elements outside a range, as a reduction."""
     (node,) = group.members
     x = node.inputs[0]
@@ -115,7 +121,7 @@ class _Lanes:
         return writer.source(), tuple(writer.words), self.extent, reads, writes
 
 
-def emit_cumsum(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+def emit_cumsum(group: Group, buffers: Places) -> Emitted:
     """Down the axis with a running sum, 16 neighbours of another axis at a time."""
     (node,) = group.members
     axis, rank = node.attrs["axis"], node.type.rank
@@ -123,8 +129,8 @@ def emit_cumsum(group: Group, buffers: Mapping[Node, int]) -> Emitted:
     others = [a for a in range(rank) if a != axis]
     work = _Lanes(node.shape, [axis], others[-1] if others else None)
     writer, nest = work.writer, work.nest
-    source = Memory(buffers[view.base], view.offset, view.strides, node.dtype)
-    target = Memory(buffers[node], 0, contiguous(node.shape), node.dtype)
+    source = memory_at(buffers[view.base], view.offset, view.strides, node.dtype)
+    target = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
     extent, index = writer.integer(node.shape[axis], "n"), work.indices[axis]
     writer.line(f"a0 = {LANE_TYPES[node.dtype]}(0)")
     if node.attrs["reverse"]:
@@ -140,7 +146,7 @@ def emit_cumsum(group: Group, buffers: Mapping[Node, int]) -> Emitted:
     return work.done()
 
 
-def emit_scatter_add(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]:
+def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     """Zeros, then every update added in the order of its index, 16 neighbours at a time.
 
     The vector axis is the last axis behind the indexed ones; without one it is the last index
@@ -176,24 +182,23 @@ def emit_scatter_add(group: Group, buffers: Mapping[Node, int]) -> list[Emitted]
     for axis in range(rank):
         if axis not in chosen:
             strides[axis] = out[axis if axis < first else axis - count + 1]
-    pointer = writer.pointer(buffers[node], 0, node.dtype, writes=True)
+    place = buffers[node]
+    pointer = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
     extent = writer.integer(node.attrs["size"], "n")
     apart = writer.integer(out[first], "s")
-    place = f"i64({nest.offset('out', tuple(strides))})"
+    where_to = f"i64({nest.offset('out', tuple(strides))})"
     if behind:
-        place += " + lane()"
+        where_to += " + lane()"
     writer.line(f"k = to_i64({where})")
     writer.line(f"inside = (k >= i64(0)) & (k < i64({extent})) & m")
-    writer.line(f"scatter_add({pointer}, {place} + k * i64({apart}), {value}, inside)")
+    writer.line(f"scatter_add({pointer}, {where_to} + k * i64({apart}), {value}, inside)")
     return [emit_zeros(node, buffers), work.done()]
 
 
-def memory_operand_at(
-    item: Node, axes: Sequence[int], rank: int, buffers: Mapping[Node, int]
-) -> Memory:
+def memory_operand_at(item: Node, axes: Sequence[int], rank: int, buffers: Places) -> Memory:
     """An operand in memory whose axes, those of one element too, are `axes` of the domain."""
     view = resolve(item)
     strides: list[Dim] = [0] * rank
     for axis, stride in zip(axes, view.strides, strict=True):
         strides[axis] = stride
-    return Memory(buffers[view.base], view.offset, tuple(strides), view.base.dtype)
+    return memory_at(buffers[view.base], view.offset, tuple(strides), view.base.dtype)

@@ -21,7 +21,8 @@ from ..primitives.elementwise import LANE_TYPES
 from ..primitives.registry import lookup
 from ..primitives.source import RANDOM_BITS
 from ..sizes import Dim
-from ..views import contiguous, resolve
+from ..template import Place
+from ..views import base_of, contiguous, resolve
 from .writer import Writer
 
 SCOPES = ("start", "row", "lane")
@@ -36,6 +37,15 @@ class Memory:
     offset: Dim
     strides: Strides
     dtype: str
+
+
+Places = Mapping[Node, Place]
+"""Where each base of a view that is no member of the group begins, row-major and contiguous."""
+
+
+def memory_at(place: Place, offset: Dim, strides: Strides, dtype: str) -> Memory:
+    """An operand at an offset from a place, in elements."""
+    return Memory(place.buffer, place.offset + offset, strides, dtype)
 
 
 @dataclass(frozen=True)
@@ -57,19 +67,17 @@ class Known:
 Operand = Memory | Index | Known | Node
 
 
-def operand_of(item: Node, group: Group, level: Level, buffers: Mapping[Node, int]) -> Operand:
+def operand_of(item: Node, group: Group, level: Level, buffers: Places) -> Operand:
     """What an input of a member is: another member, or something with strides over the domain."""
-    view = resolve(item)
-    if view.base in group.members:
-        return view.base
-    if is_static(view.base):
-        return Known(view.base)
+    base = base_of(item)
+    if base in group.members:
+        return base
+    if is_static(base):
+        return Known(base)
     return memory_operand(item, group.axes(level), len(group.domain), buffers)
 
 
-def memory_operand(
-    item: Node, axes: Sequence[int], rank: int, buffers: Mapping[Node, int]
-) -> Memory | Index:
+def memory_operand(item: Node, axes: Sequence[int], rank: int, buffers: Places) -> Memory | Index:
     """An input that is read with strides; its axes of more than one element are `axes`."""
     view = resolve(item).squeezed()
     strides: list[Dim] = [0] * rank
@@ -78,10 +86,10 @@ def memory_operand(
             strides[axis] = stride
     if view.base.op == "iota":
         return Index(view.offset, tuple(strides), view.base.dtype)
-    return Memory(buffers[view.base], view.offset, tuple(strides), view.base.dtype)
+    return memory_at(buffers[view.base], view.offset, tuple(strides), view.base.dtype)
 
 
-def inputs_of(node: Node, group: Group, buffers: Mapping[Node, int]) -> list[Operand]:
+def inputs_of(node: Node, group: Group, buffers: Places) -> list[Operand]:
     """The operands of a member."""
     rank = len(group.domain)
     if node.op == "gather":
@@ -96,7 +104,7 @@ def inputs_of(node: Node, group: Group, buffers: Mapping[Node, int]) -> list[Ope
     ]
 
 
-def gather_operands(node: Node, rank: int, buffers: Mapping[Node, int]) -> tuple[Memory, Memory]:
+def gather_operands(node: Node, rank: int, buffers: Places) -> tuple[Memory, Memory]:
     """The table and the indices of a gather, with strides over the axes of its result."""
     table, index = (resolve(item) for item in node.inputs)
     first, count = node.attrs["axis"], index.base.type.rank and node.inputs[1].type.rank
@@ -109,21 +117,22 @@ def gather_operands(node: Node, rank: int, buffers: Mapping[Node, int]) -> tuple
         else:
             over_table[place] = table.strides[axis if axis < first else axis - count + 1]
     return (
-        Memory(buffers[table.base], table.offset, tuple(over_table), table.base.dtype),
-        Memory(buffers[index.base], index.offset, tuple(over_index), index.base.dtype),
+        memory_at(buffers[table.base], table.offset, tuple(over_table), table.base.dtype),
+        memory_at(buffers[index.base], index.offset, tuple(over_index), index.base.dtype),
     )
 
 
-def stored_at(node: Node, group: Group, buffers: Mapping[Node, int]) -> Memory:
-    """Where a member is stored: row-major over the axes of its level."""
+def stored_at(node: Node, group: Group, buffers: Places) -> Memory:
+    """Where a member is stored, over the axes of its level."""
     if group.members[node] == "column":
-        return Memory(buffers[node], 0, (*[0] * (len(group.domain) - 1), 1), node.dtype)
+        return memory_at(buffers[node], 0, (*[0] * (len(group.domain) - 1), 1), node.dtype)
     axes = group.axes(group.members[node])
     strides: list[Dim] = [0] * len(group.domain)
-    inner = contiguous([group.domain[axis] for axis in axes])
+    place = buffers[node]
+    inner = place.strides or contiguous([group.domain[axis] for axis in axes])
     for axis, stride in zip(axes, inner, strict=True):
         strides[axis] = stride
-    return Memory(buffers[node], 0, tuple(strides), node.dtype)
+    return memory_at(place, 0, tuple(strides), node.dtype)
 
 
 class Nest:

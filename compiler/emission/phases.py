@@ -9,7 +9,7 @@ import numpy as np
 from ..fusion import Group
 from ..graph import Node
 from ..primitives.registry import lookup
-from ..views import resolve
+from ..views import base_of
 from .nest import Memory, Operand
 
 CACHE = 65536
@@ -23,7 +23,7 @@ def ready_phases(group: Group) -> dict[Node, int]:
     """The phase before whose loop each member is known, counting the reductions it waits for."""
     ready: dict[Node, int] = {}
     for node in group.members:
-        bases = [resolve(item).base for item in node.inputs]
+        bases = map(base_of, node.inputs)
         before = [ready[base] for base in bases if base in group.members]
         after = 1 if lookup(node.op).kind == "reduction" else 0
         ready[node] = max(before, default=0) + after

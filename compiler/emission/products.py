@@ -14,7 +14,7 @@ operand has the stride 0.  Without an epilogue the product goes straight to its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...runtime.program import Routine
@@ -27,7 +27,7 @@ from ..sizes import Dim, product
 from ..template import Place, Tiled
 from ..views import contiguous, mergeable, resolve
 from .loops import Emitted
-from .nest import Index, Known, Memory, Nest, Operand, inputs_of, stored_at
+from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .writer import Writer, decode
 
 ITEM = {"float32": 4, "float64": 8}
@@ -43,13 +43,13 @@ class _Axis:
     place: int
 
 
-def emit_gemm(group: Group, buffers: Mapping[Node, int]) -> Emitted:
+def emit_gemm(group: Group, buffers: Places) -> Emitted:
     """The kernel of a gemm group."""
     return _Product(group, buffers).emit()
 
 
 class _Product:
-    def __init__(self, group: Group, buffers: Mapping[Node, int]) -> None:
+    def __init__(self, group: Group, buffers: Places) -> None:
         self.group = group
         self.buffers = buffers
         self.writer = Writer()
@@ -188,9 +188,9 @@ class _Product:
 
     def operand(self, base: Node, offset: Dim) -> str:
         """The name of an operand's address."""
-        buffer = self.buffers[base]
-        self.writer.reads[buffer] = None
-        return self.writer.integer(Place(buffer, offset), "a")
+        place = self.buffers[base]
+        self.writer.reads[place.buffer] = None
+        return self.writer.integer(Place(place.buffer, place.offset + offset), "a")
 
     def narrow(self, item: Operand, places: Sequence[int]) -> Operand:
         """An operand with strides over batch, rows and columns."""

@@ -5,6 +5,7 @@ loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ...runtime.program import Kernel
@@ -17,14 +18,15 @@ from ..emission.moves import (
     emit_pad,
     emit_scatter_add,
 )
-from ..emission.nest import Memory
+from ..emission.nest import Places, memory_at
 from ..emission.products import emit_gemm
 from ..fusion import Group
 from ..graph import Node
+from ..placing import Rolled
 from ..primitives.contraction import contraction_flops
 from ..primitives.registry import lookup
 from ..sizes import Dim, floor_divide, product
-from ..template import Row, Template, Tiled
+from ..template import Place, Row, Template, Tiled, Turns
 from ..views import contiguous, squeeze
 from .schedule import Schedule
 
@@ -50,27 +52,43 @@ def emit(schedule: Schedule) -> Template:
         number = numbers[source]
         rows.append(Row(number, words, extent, reads, writes, origins, check, work, space))
 
-    for group in schedule.groups:
-        for emitted in _emit_group(group, schedule.buffer_of):
-            check = emitted[4][0] if group.kind == "first_outside" else None
-            add(emitted, _name(group), _origins(group), _work(group), check)
-    inputs = {schedule.buffer_of[node]: node for node in schedule.buffer_of}
+    turns: list[Turns] = []
+
+    def copy(node: Node, places: Places, target: Place) -> None:
+        memory = memory_at(target, 0, contiguous(squeeze(node.shape)), node.dtype)
+        add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
+
+    def run(groups: Iterable[Group], places: Places, rolled: Mapping[Group, Rolled]) -> None:
+        for group in groups:
+            if group.kind == "recurrence":
+                turn(rolled[group], places)
+                continue
+            for emitted in _emit_group(group, places):
+                check = emitted[4][0] if group.kind == "first_outside" else None
+                add(emitted, _name(group), _origins(group), _work(group), check)
+
+    def turn(loop: Rolled, places: Places) -> None:
+        for node, target in loop.starts:
+            copy(node, places, target)
+        first, place = len(rows), len(turns)
+        run(loop.groups, loop.places, loop.inner)
+        turns.insert(place, Turns(first, len(rows), loop.step, loop.steps))
+
+    run(schedule.groups, schedule.places, schedule.rolled)
+    values = {place.buffer: node for node, place in schedule.places.items()}
     for source, target in schedule.copies:
-        node = inputs[source]
-        place = Memory(target, 0, contiguous(squeeze(node.shape)), node.dtype)
-        add(
-            emit_copy(node, schedule.buffer_of, place), "copy", (node.origin.path,), node.type.count
-        )
+        copy(values[source], schedule.places, Place(target))
     return Template(
         schedule.graph.name,
         schedule.graph,
         tuple(kernels.values()),
         tuple(rows),
         schedule.storages,
+        tuple(turns),
     )
 
 
-def _emit_group(group: Group, buffers: dict[Node, int]) -> list[Emitted]:
+def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
     if group.kind == "gemm":
         return [emit_gemm(group, buffers)]
     if group.kind == "concatenate":
@@ -106,8 +124,10 @@ def _name(group: Group) -> str:
 
 def _origins(group: Group) -> tuple[str, ...]:
     """The blocks, with the direction, that a group computes for."""
-    found: dict[str, None] = {}
-    for node in group.members:
-        direction = "" if node.origin.direction == "forward" else f" {node.origin.direction}"
-        found[(node.origin.path or "diagram") + direction] = None
-    return tuple(found)
+    return tuple(dict.fromkeys(map(origin_text, group.members)))
+
+
+def origin_text(node: Node) -> str:
+    """The block that a node computes for, with the direction unless that is forward."""
+    direction = "" if node.origin.direction == "forward" else f" {node.origin.direction}"
+    return (node.origin.path or "diagram") + direction

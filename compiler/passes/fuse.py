@@ -16,17 +16,25 @@ other in a circle.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any
 
 from ..fusion import Fusion, Group, Level, aligned
 from ..graph import Graph, Node, topological
+from ..primitives.recurrence import loop_of
 from ..primitives.registry import lookup
-from ..views import View, resolve, squeeze
+from ..sizes import product
+from ..views import View, base_of, resolve, squeeze
 from .materialise import is_static
+from .split_reductions import SHORTEST, SMALL
 
 MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
 ALONE = ("scatter_add", "cumsum", "concatenate", "pad", "first_outside")
+PARTIAL_SUMS = ("block_sum", "stretch_sum")
+"""Sums of independent parts, each of which a thread makes alone."""
+
 NEEDS_MEMORY = {"gather": (0, 1), "random_bits": (0,), "contract": (0, 1)}
 """Inputs that are read from memory and never from the same group."""
 
@@ -37,21 +45,55 @@ def fuse(graph: Graph) -> Fusion:
     for node in topological(graph.roots):
         if is_computed(node):
             work.place(node)
+    work.join_readers()
     groups = work.ordered()
     stored = set(graph.roots)
     for group in groups:
         for node in group.members:
             for index, item in enumerate(node.inputs):
-                base = resolve(item).base
+                base = base_of(item)
                 if base not in group.members or index in NEEDS_MEMORY.get(node.op, ()):
                     stored.add(base)
     return Fusion(graph, groups, frozenset(n for n in stored if is_computed(n)))
 
 
 def by_rows(group: Group) -> bool:
-    """Whether a group goes through its domain row by row, a row being the last axis."""
+    """Whether a group goes through its domain row by row, or along a line that it leaves."""
     last = len(group.domain) - 1
-    return group.kind == "loop" and last > 0 and group.reduced in ((), (last,))
+    return group.kind == "loop" and group.reduced in (((), (last,)) if last > 0 else ((),))
+
+
+def whole_bases(group: Group) -> list[Node]:
+    """What a group reads from memory over its whole domain, element by element."""
+    found: dict[Node, None] = {}
+    for node in group.members:
+        for index, item in enumerate(node.inputs):
+            base = base_of(item)
+            if (
+                base not in group.members
+                and index not in NEEDS_MEMORY.get(node.op, ())
+                and not is_static(base)
+                and squeeze(item.shape) == group.domain
+                and resolve(item).is_identity()
+            ):
+                found[base] = None
+    return list(found)
+
+
+def keeps_pace(group: Group) -> bool:
+    """Whether elementwise work is as fast in a group's rows as along one line of all elements."""
+    if len(group.domain) == len(group.reduced):
+        count = product(group.domain)
+        return isinstance(count, int) and count <= SMALL
+    last = group.domain[-1]
+    return by_rows(group) and (
+        len(group.domain) == 1 or (isinstance(last, int) and last >= SHORTEST)
+    )
+
+
+def has_columns(group: Group) -> bool:
+    """Whether a group makes column sums, for which its domain must have rows."""
+    return "column" in group.members.values()
 
 
 def is_computed(node: Node) -> bool:
@@ -69,6 +111,7 @@ class _Fusing:
         self.before: list[int] = []
         self.number: dict[Group, int] = {}
         self.of: dict[Node, Group] = {}
+        self.loops: dict[Any, Group] = {}
 
     def place(self, node: Node) -> None:
         views = [resolve(item) for item in node.inputs]
@@ -76,14 +119,25 @@ class _Fusing:
         kind = lookup(node.op).kind
         if node.op == "contract":
             self.start(Group("gemm", squeeze(node.shape)), node, sources)
+        elif node.op == "loop":
+            self.place_loop(node, sources)
         elif node.op in ALONE:
             self.start(Group(node.op, squeeze(node.shape)), node, sources)  # type: ignore[arg-type]
-        elif node.op == "block_sum":
-            self.place_block_sum(node, views[0], sources)
+        elif node.op in PARTIAL_SUMS:
+            self.place_partial_sum(node, views[0], sources)
         elif kind == "reduction":
             self.place_reduction(node, views[0], sources)
         else:
             self.place_elementwise(node, views, sources)
+
+    def place_loop(self, node: Node, sources: list[Group]) -> None:
+        """All results of a loop are one group."""
+        group = self.loops.get(loop_of(node))
+        if group is not None:
+            self.join(group, node, "full", sources)
+            return
+        self.loops[loop_of(node)] = group = Group("recurrence", (), body=fuse(node.attrs["body"]))
+        self.start(group, node, sources)
 
     def start(self, group: Group, node: Node, sources: list[Group]) -> None:
         self.number[group] = len(self.groups)
@@ -116,8 +170,8 @@ class _Fusing:
             self.runs_before(group, source) for source in sources if source is not group
         )
 
-    def place_block_sum(self, node: Node, view: View, sources: list[Group]) -> None:
-        """Column sums join a group that goes through the same rows."""
+    def place_partial_sum(self, node: Node, view: View, sources: list[Group]) -> None:
+        """Sums of blocks of rows, or of stretches of a line, join what goes through the same."""
         group = self.of.get(view.base)
         if (
             group is not None
@@ -143,7 +197,7 @@ class _Fusing:
             and group.members[view.base] == "full"
             and aligned(view, group, "full")
             and group.reduced in ((), reduced)
-            and (reduced == (len(domain) - 1,) or "column" not in group.members.values())
+            and (reduced == (len(domain) - 1,) or not has_columns(group))
             and self.can_join(group, sources)
         ):
             group.reduced = reduced
@@ -159,11 +213,22 @@ class _Fusing:
             level = self.level_in(group, node, views)
             if level is None or not self.can_join(group, sources):
                 continue
+            if shape == () and self.would_wait(group, sources):
+                continue
             self.join(group, node, level, sources)
             if level == "full":
                 self.absorb(group, [g for g in sources if g is not group])
             return
         self.start(Group("loop", shape), node, sources)
+
+    def would_wait(self, group: Group, sources: list[Group]) -> bool:
+        """Whether a scalar's place in a group with more work makes all of that wait for a source.
+
+        A sum of many costs would then be made one after another: the scalars get a group instead.
+        """
+        return group.domain != () and any(
+            source is not group and not self.runs_before(source, group) for source in sources
+        )
 
     def level_in(self, group: Group, node: Node, views: list[View]) -> Level | None:
         """At which level a node can stand in a group, or None."""
@@ -196,8 +261,8 @@ class _Fusing:
             pure = other.kind == "loop" and other.reduced in ((), group.reduced)
             if (
                 pure
-                and (by_rows(group) or "column" not in other.members.values())
-                and (by_rows(other) or "column" not in group.members.values())
+                and (by_rows(group) or not has_columns(other))
+                and (by_rows(other) or not has_columns(group))
                 and (group.kind == "loop" or not other.reduced)
                 and other.domain == group.domain
                 and len(group.members) + len(other.members) <= MOST_MEMBERS
@@ -207,18 +272,52 @@ class _Fusing:
             ):
                 self.merge(group, other)
 
+    def join_readers(self) -> None:
+        """Join loops over one domain that read the same array and do not need each other.
+
+        What two kernels read is then read once: a parameter for its cost and for its update.
+        """
+        readers: dict[Node, list[Group]] = {}
+        for group in self.groups:
+            if group.kind != "loop":
+                continue
+            for base in whole_bases(group):
+                readers.setdefault(base, []).append(group)
+        for groups in readers.values():
+            for place, first in enumerate(groups):
+                for second in groups[place + 1 :]:
+                    into, other = (second, first) if second.reduced else (first, second)
+                    if self.can_read_together(into, other):
+                        into.reduced = into.reduced or other.reduced
+                        self.merge(into, other)
+
+    def can_read_together(self, group: Group, other: Group) -> bool:
+        """Whether two loops, the first with the reductions, lose nothing by being one."""
+        return (
+            group is not other
+            and bool(group.members and other.members)
+            and group.domain == other.domain
+            and (other.reduced == group.reduced != () or keeps_pace(group))
+            and other.reduced in ((), group.reduced)
+            and (by_rows(group) or not has_columns(other))
+            and (by_rows(other) or not has_columns(group))
+            and len(group.members) + len(other.members) <= MOST_MEMBERS
+            and not self.runs_before(group, other)
+            and not self.runs_before(other, group)
+        )
+
     def consistent(self, group: Group, other: Group) -> bool:
         """Whether each member of two groups can read every other where it stands."""
         union = Group(group.kind, group.domain, group.reduced, {**group.members, **other.members})
         for node, level in union.members.items():
             for index, item in enumerate(node.inputs):
-                view = resolve(item)
-                if view.base not in union.members:
+                base = base_of(item)
+                if base not in union.members:
                     continue
-                crossing = (node in group.members) != (view.base in group.members)
+                crossing = (node in group.members) != (base in group.members)
                 if not crossing:
                     continue
-                source = union.members[view.base]
+                view, source = resolve(item), union.members[base]
                 if "column" in (source, level):
                     return False
                 if index in NEEDS_MEMORY.get(node.op, ()):
@@ -266,15 +365,23 @@ def _topological(groups: list[Group], of: dict[Node, Group]) -> Iterator[Group]:
         group: {
             of[base]
             for node in group.members
-            for base in (resolve(item).base for item in node.inputs)
+            for base in map(base_of, node.inputs)
             if base in of and of[base] is not group
         }
         for group in groups
     }
-    done: set[Group] = set()
-    waiting = list(groups)
-    while waiting:
-        ready = next(group for group in waiting if needs[group] <= done)
-        done.add(ready)
-        waiting.remove(ready)
-        yield ready
+    # Of those that can run, always the first of the given order.
+    place = {group: number for number, group in enumerate(groups)}
+    missing = {group: len(found) for group, found in needs.items()}
+    after: dict[Group, list[Group]] = {group: [] for group in groups}
+    for group, found in needs.items():
+        for need in found:
+            after[need].append(group)
+    ready = [place[group] for group in groups if not missing[group]]
+    while ready:
+        group = groups[heappop(ready)]
+        yield group
+        for follower in after[group]:
+            missing[follower] -= 1
+            if not missing[follower]:
+                heappush(ready, place[follower])

@@ -9,8 +9,6 @@ body of a loop become part of that body.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..graph import Graph, Node, topological
 from ..loops import map_bodies, replace_inputs
 
@@ -38,5 +36,5 @@ def _expand(body: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:
     done: dict[Node, Node] = dict(zip(body.inputs, inputs, strict=True))
     for node in topological(flat.roots):
         if node not in done:
-            done[node] = replace(node, inputs=tuple(done[item] for item in node.inputs))
+            done[node] = replace_inputs(node, tuple([done[item] for item in node.inputs]))
     return {name: done[node] for name, node in flat.outputs}

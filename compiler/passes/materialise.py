@@ -9,15 +9,19 @@ of moves lie in memory, and every output and update is computed by a node of its
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
+from ..loops import map_bodies, replace_inputs
 from ..primitives.contraction import summed_labels
+from ..primitives.recurrence import loop_of, role_of
 from ..primitives.registry import lookup
 from ..sizes import Dim
-from ..views import View, apply_view, mergeable, resolve
+from ..views import View, apply_view, base_of, contiguous, mergeable, resolve
 
 IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum", "first_outside")
 """Primitives whose operands must lie in memory."""
@@ -25,7 +29,55 @@ IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum", "first_outside")
 
 def materialise(graph: Graph) -> Graph:
     """The same graph with copies: Graph -> Graph."""
+    graph = map_bodies(graph, _materialise_body)
+    done = _operands_in_memory(graph)
+    root = _Roots(done)
+    return replace(
+        graph,
+        checks=tuple(replace(check, node=done[check.node]) for check in graph.checks),
+        outputs=tuple((name, root(node)) for name, node in graph.outputs),
+        updates=tuple((done[state], root(value)) for state, value in graph.updates),
+    )
+
+
+def _materialise_body(body: Graph) -> Graph:
+    """The body of a loop: its outputs may be what it carries, which lies in memory anyway."""
+    body = map_bodies(body, _materialise_body)
+    done = _operands_in_memory(body)
+    root = _Roots(done)
+    updates = tuple((done[carry], root(value)) for carry, value in body.updates)
+    kept = {carry: carry for carry, _ in updates}
+    for (_, value), (_, placed) in zip(body.updates, updates, strict=True):
+        kept.setdefault(done[value], placed)
+    outputs = []
+    for name, node in body.outputs:
+        if done[node] not in kept:
+            kept[done[node]] = root(node)
+        outputs.append((name, kept[done[node]]))
+    return replace(body, outputs=tuple(outputs), updates=updates)
+
+
+class _Roots:
+    """Nodes that compute roots: a copy where a root is a view or known, or a root already."""
+
+    def __init__(self, done: Mapping[Node, Node]) -> None:
+        self.done = done
+        self.taken: set[Node] = set()
+
+    def __call__(self, node: Node) -> Node:
+        node = self.done[node]
+        known = lookup(node.op).kind in ("view", "source", "structured") or is_static(node)
+        if known or node in self.taken:
+            node = Builder(node.origin).copy(node)
+        self.taken.add(node)
+        return node
+
+
+def _operands_in_memory(graph: Graph) -> dict[Node, Node]:
+    """Every node on operands that lie as its kernel needs them."""
     done: dict[Node, Node] = {}
+    entered: dict[Any, tuple[Node, ...]] = {}
+    used_again = _used_again(graph)
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
         copier = Builder(node.origin)
@@ -33,25 +85,47 @@ def materialise(graph: Graph) -> Graph:
             inputs = (copier.copy(inputs[0]),)
         if node.op in IN_MEMORY:
             inputs = tuple(item if _lies(item) else copier.copy(item) for item in inputs)
+        if node.op == "concatenate":
+            # A copy of its own can be made by the kernel that makes the value: see `joining`.
+            shared = [base_of(item) in used_again for item in node.inputs]
+            inputs = tuple(
+                copier.copy(item) if again else item
+                for item, again in zip(inputs, shared, strict=True)
+            )
         if node.op == "contract":
             inputs = _one_summed_axis(copier, replace(node, inputs=inputs))
-        done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
-    taken: set[Node] = set()
+        if node.op == "loop":
+            key = loop_of(node)
+            if key not in entered:  # the results of a loop share their copies
+                entered[key] = _entered(node, inputs, copier)
+            inputs = entered[key]
+        done[node] = replace_inputs(node, inputs)
+    return done
 
-    def root(node: Node) -> Node:
-        node = done[node]
-        known = lookup(node.op).kind in ("view", "source") or is_static(node)
-        if known or node in taken:
-            node = Builder(node.origin).copy(node)
-        taken.add(node)
-        return node
 
-    return replace(
-        graph,
-        checks=tuple(replace(check, node=done[check.node]) for check in graph.checks),
-        outputs=tuple((name, root(node)) for name, node in graph.outputs),
-        updates=tuple((done[state], root(value)) for state, value in graph.updates),
+def _used_again(graph: Graph) -> set[Node]:
+    """Computed values that more than one node reads, or that are roots."""
+    once: set[Node] = set()
+    again = set(graph.roots)
+    for node in graph.nodes():
+        if lookup(node.op).kind != "view":
+            for base in map(base_of, node.inputs):
+                (again if base in once else once).add(base)
+    return {node for node in again if lookup(node.op).kind not in ("source", "structured")}
+
+
+def _entered(loop: Node, inputs: Sequence[Node], copier: Builder) -> tuple[Node, ...]:
+    """The inputs of a loop: its kernels read sequences and invariants as they read a buffer."""
+    return tuple(
+        item if role_of(entry) == "carry" or _lies_in_order(item) else copier.copy(item)
+        for entry, item in zip(loop.attrs["body"].inputs, inputs, strict=True)
     )
+
+
+def _lies_in_order(node: Node) -> bool:
+    """Whether a value lies in memory row by row, wherever it begins."""
+    view = resolve(node).squeezed()
+    return _lies(node) and view.strides == contiguous(view.shape)
 
 
 def is_static(node: Node) -> bool:
@@ -65,7 +139,7 @@ def is_static(node: Node) -> bool:
 
 
 def _lies(node: Node) -> bool:
-    base = resolve(node).base
+    base = base_of(node)
     return not is_static(base) and base.op != "iota"
 
 

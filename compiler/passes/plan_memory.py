@@ -2,10 +2,10 @@
 
     temporaries  a [0..2] 400 B, b [1..3] 80 B, c [3..4] 400 B     ->     a at 0, b at 448, c at 0
 
-A temporary lives from the first row that writes it to the last that reads it; two whose lives
-overlap never overlap in memory.  Places are given in the order of size, largest first, each the
-lowest that is free (greedy by size: Pisarchyk and Lee, Efficient Memory Management for Deep
-Neural Net Inference, 2020).  Every place is a multiple of 64 bytes.
+A temporary lives from the first row that writes it to the last that reads it; temporaries that
+lie over each other (`Storage.over`) share one place and one life.  `arena.lay_out` gives the
+places.  No arena is smaller than the most bytes alive at one row; on every graph of the tests the
+arena is at most 1.05 times that.
 
 A row waits for the last row before it that it conflicts with: one of the two writes a byte that
 the other reads or writes, be it because two temporaries share a place.  Rows with much work are
@@ -15,19 +15,18 @@ cut into chunks, which several threads may share; how many depends on the work a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
-from ...runtime.program import Address, Buffer, Instruction, Program, Routine
+from ...runtime.program import Address, Buffer, Instruction, Program, Routine, Turns
 from ...runtime.program import Word as BoundWord
+from ..arena import Life, lay_out
 from ..binding import Sizes, bind_type, value_of
 from ..sizes import Dim, evaluate
-from ..template import Bits, Place, Row, Template, Tiled, Word
+from ..template import Bits, Place, Storage, Template, Tiled, Word
 from ..tiling import tile_product
-
-ALIGNMENT = 64
-"""Bytes; a cache line."""
+from ..waits import wait_in_turns
 
 CHUNK_WORK = 50_000
 """Operations of one chunk: about 8 us, of which claiming it takes a hundredth."""
@@ -44,20 +43,18 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
         data = storage.data
         buffers.append(Buffer(storage.name, storage.role, bound.dtype, bound.extents, None, data))
         items[number] = np.dtype(bound.dtype).itemsize
-    lives = _lives(template.rows)
-    wanted = {
-        number: (lives[number], buffer.nbytes)
-        for number, buffer in enumerate(buffers)
-        if buffer.role == "temporary"
-    }
+    wanted = temporaries(template, sizes)
     places, arena = lay_out(wanted)
-    for number, place in places.items():
-        old = buffers[number]
-        buffers[number] = Buffer(old.name, old.role, old.dtype, old.shape, place)
-    waits = plan_waits(template.rows, buffers)
+    for number, old in enumerate(buffers):
+        if old.role == "temporary":
+            place = places[_first_of_place(template.storages, number)]
+            buffers[number] = Buffer(old.name, old.role, old.dtype, old.shape, place)
+    turns = tuple(Turns(t.first, t.last, evaluate(t.count, sizes)) for t in template.turns)
+    waits = wait_in_turns(template.rows, turns, buffers)
     instructions = []
-    for row, wait in zip(template.rows, waits, strict=True):
-        words = tuple(_bind(word, sizes, items) for word in row.words)
+    for number, (row, wait) in enumerate(zip(template.rows, waits, strict=True)):
+        steps = _steps(template, number, sizes)
+        words = tuple(_bind(word, sizes, items, steps) for word in row.words)
         extent, work = _number(row.extent, sizes), evaluate(row.work, sizes)
         chunk = 0 if row.check is not None else chunk_of(extent, work)
         instructions.append(
@@ -66,28 +63,39 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
                 chunk, wait, work, _number(row.space, sizes),
             )
         )  # fmt: skip
-    return Program(template.name, template.kernels, tuple(instructions), tuple(buffers), arena)
+    return Program(
+        template.name, template.kernels, tuple(instructions), tuple(buffers), arena, turns
+    )
 
 
-def lay_out(
-    wanted: Mapping[int, tuple[tuple[int, int], int]],
-) -> tuple[dict[int, int], int]:
-    """Places for buffers {number: ((first row, last row), bytes)}, and the bytes of the arena."""
-    placed: list[tuple[int, int, tuple[int, int]]] = []  # start, end, life
-    places: dict[int, int] = {}
-    for number, (life, size) in sorted(wanted.items(), key=lambda item: (-item[1][1], item[0])):
-        room = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        start = 0
-        for low, high, other in placed:  # in the order of their starts
-            if other[0] > life[1] or life[0] > other[1]:
-                continue
-            if low - start >= room:
-                break
-            start = max(start, high)
-        places[number] = start
-        placed.append((start, start + room, life))
-        placed.sort()
-    return places, max((high for _, high, _ in placed), default=0)
+def _steps(template: Template, row: int, sizes: Sizes) -> dict[str, Any]:
+    """The numbers of the steps of the loops around a row, outermost first, an axis for each."""
+    around = [t for t in template.turns if t.first <= row < t.last]
+    counts = [np.arange(evaluate(t.count, sizes), dtype=np.int64) for t in around]
+    return dict(zip((t.step for t in around), np.ix_(*counts), strict=True))
+
+
+def temporaries(template: Template, sizes: Sizes) -> dict[int, tuple[Life, int]]:
+    """What must be placed: {buffer: (first and last row, bytes)}; of a shared place, the first."""
+    lives = _lives(template)
+    wanted: dict[int, tuple[Life, int]] = {}
+    for number, storage in enumerate(template.storages):
+        if storage.role != "temporary":
+            continue
+        first = _first_of_place(template.storages, number)
+        life, item = lives[number], np.dtype(storage.type.dtype).itemsize
+        if first in wanted:
+            before = wanted[first][0]
+            life = (min(before[0], life[0]), max(before[1], life[1]))
+        wanted[first] = (life, evaluate(storage.type.count, sizes) * item)
+    return wanted
+
+
+def _first_of_place(storages: Sequence[Storage], number: int) -> int:
+    """The temporary in whose place this one lies, or itself."""
+    while (over := storages[number].over) is not None:
+        number = over
+    return number
 
 
 def chunk_of(extent: int, work: int) -> int:
@@ -96,70 +104,31 @@ def chunk_of(extent: int, work: int) -> int:
     return 0 if count <= 1 else -(-extent // count)
 
 
-class _Uses(Protocol):
-    """What a row or an instruction touches."""
+def _lives(template: Template) -> dict[int, Life]:
+    """The first and the last row that use each buffer.
 
-    @property
-    def reads(self) -> tuple[int, ...]: ...
-    @property
-    def writes(self) -> tuple[int, ...]: ...
-    @property
-    def check(self) -> int | None: ...
-
-
-def plan_waits(rows: Sequence[_Uses], buffers: Sequence[Buffer]) -> list[int]:
-    """For every row: it may start once all rows with a number below this one are complete."""
-    sharing = _sharing(buffers)
-    wrote = [0] * len(buffers)  # 1 + the last row so far that writes a byte of the buffer
-    used = [0] * len(buffers)  # 1 + the last row so far that reads or writes one
-    waits = []
-    checked = 0
-    for number, row in enumerate(rows):
-        wait = max((wrote[b] for b in row.reads), default=0)
-        for b in row.writes:
-            wait = max(wait, used[b])
-            if buffers[b].role in ("state", "output"):
-                wait = max(wait, checked)
-        waits.append(wait)
-        for b in row.reads:
-            for other in sharing[b]:
-                used[other] = number + 1
-        for b in row.writes:
-            for other in sharing[b]:
-                wrote[other] = used[other] = number + 1
-        if row.check is not None:
-            checked = number + 1
-    return waits
-
-
-def _sharing(buffers: Sequence[Buffer]) -> list[list[int]]:
-    """For every buffer, those that share a byte with it, itself among them."""
-    sharing = [[number] for number in range(len(buffers))]
-    open_ends: list[tuple[int, int]] = []  # end, number
-    placed = [(b.offset, i) for i, b in enumerate(buffers) if b.offset is not None]
-    for start, number in sorted(placed):
-        open_ends = [(end, other) for end, other in open_ends if end > start]
-        for _, other in open_ends:
-            sharing[other].append(number)
-            sharing[number].append(other)
-        if buffers[number].nbytes:
-            open_ends.append((start + buffers[number].nbytes, number))
-    return sharing
-
-
-def _lives(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
-    """The first and the last row that use each buffer."""
-    lives: dict[int, tuple[int, int]] = {}
-    for index, row in enumerate(rows):
-        for number in (*row.reads, *row.writes):
-            first, _ = lives.get(number, (index, index))
-            lives[number] = (first, index)
+    What a loop's rows share with rows outside lives as long as the loop: they run again.
+    """
+    uses: dict[int, list[int]] = {}
+    for index, row in enumerate(template.rows):
+        for number in dict.fromkeys((*row.reads, *row.writes)):
+            uses.setdefault(number, []).append(index)
+    lives = {}
+    for number, rows in uses.items():
+        first, last = rows[0], rows[-1]
+        for turns in template.turns:
+            inside = sum(turns.first <= row < turns.last for row in rows)
+            if 0 < inside < len(rows):
+                first, last = min(first, turns.first), max(last, turns.last - 1)
+        lives[number] = (first, last)
     return lives
 
 
-def _bind(word: Word, sizes: Sizes, items: Mapping[int, int]) -> BoundWord:
+def _bind(
+    word: Word, sizes: Sizes, items: Mapping[int, int], steps: Mapping[str, Any]
+) -> BoundWord:
     if isinstance(word, Place):
-        return Address(word.buffer, evaluate(word.offset, sizes) * items[word.buffer])
+        return Address(word.buffer, evaluate(word.offset, {**sizes, **steps}) * items[word.buffer])
     if isinstance(word, Bits):
         value = np.asarray(value_of(word.node, sizes), dtype=word.node.dtype)
         raw = value.tobytes()

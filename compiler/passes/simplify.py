@@ -4,6 +4,7 @@
     %4 = add(%1, %2); %5 = add(%1, %2)     ->   %4 for both            # common subexpressions
     %6 = mul(2.0, 3.0)                     ->   6.0                    # constants
     a node that no root depends on         ->   gone                   # dead code
+    what no result of a loop needs         ->   gone                   # see `pruning`
 
 One walk, inputs first: each node is rebuilt on its simplified inputs, rewritten by the rule of
 its operation as long as a rule applies, and shared with an equal node if there is one.  Rules
@@ -20,16 +21,26 @@ import numpy as np
 
 from ..binding import value_of
 from ..builder import Builder
+from ..disjoint import join_parts, reshape_parts
 from ..graph import Graph, Node, topological
+from ..loops import replace_inputs
 from ..primitives.contraction import summed_labels
 from ..primitives.registry import lookup
 from ..primitives.structure import slice_extents
+from ..pruning import prune
 
 Rule = Callable[[Builder, Node], "Node | None"]
 
 
 def simplify(graph: Graph) -> Graph:
     """An equal graph, simplified: Graph -> Graph."""
+    graph = _walked(graph)
+    while (pruned := prune(graph, simplify)) is not graph:
+        graph = _walked(pruned)
+    return graph
+
+
+def _walked(graph: Graph) -> Graph:
     shared: dict[Any, Node] = {}
     done: dict[Node, Node] = {}
 
@@ -50,11 +61,10 @@ def simplify(graph: Graph) -> Graph:
         return done[node]
 
     def finish(node: Node) -> Node:
-        inputs = tuple(done[item] for item in node.inputs)
-        if inputs != node.inputs:
-            node = replace(node, inputs=inputs)
+        node = replace_inputs(node, tuple([done[item] for item in node.inputs]))
+        builder = Builder(node.origin)
         for rule in (_fold, _on_scalars, *RULES.get(node.op, ())):
-            better = rule(Builder(node.origin), node)
+            better = rule(builder, node)
             if better is not None and better is not node:
                 return rebuilt(better)
         node = share(node)
@@ -68,6 +78,8 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _key(node: Node) -> Any:
+    if node.op == "input":
+        return node  # two inputs are two values, whatever they are called
     attrs = tuple(
         (name, value.tobytes() + str(value.dtype).encode() + bytes(value.ndim))
         if isinstance(value, np.ndarray)
@@ -333,7 +345,7 @@ def _fixed_size(b: Builder, n: Node) -> Node | None:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "add": (_plus_zero, _negated),
+    "add": (_plus_zero, _negated, join_parts),
     "sub": (_minus_zero, _minus_negated),
     "mul": (_neutral(1, True), _minus_one),
     "div": (_neutral(1, False), _divide_by_fill),
@@ -341,7 +353,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "neg": (_twice_negated,),
     "cast": (_same_type,),
     "select": (_select,),
-    "reshape": (_reshape,),
+    "reshape": (_reshape, reshape_parts),
     "transpose": (_transpose,),
     "broadcast": (_broadcast,),
     "slice": (_slice,),

@@ -4,6 +4,8 @@
                                                             %3: []  = reduce_sum(%2, axes=(0))
     %4: [C] = reduce_sum(%1: [B,C], axes=(0))        ->     %4: [B/64,C] = block_sum(%1)
                                                             %5: [C] = reduce_sum(%4, axes=(0))
+    %6: [] = reduce_sum(%1: [90000], axes=(0))       ->     %6: [88] = stretch_sum(%1)
+                                                            %7: []  = reduce_sum(%6, axes=(0))
 
 The first part stands on the same domain as a softmax or a normalisation of those rows, so that
 they become one kernel; and it is made of independent parts, for any number of threads.
@@ -15,14 +17,20 @@ from dataclasses import replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
+from ..loops import map_bodies
 from ..primitives.reduction import block_count
+from ..primitives.registry import lookup
 
 SHORTEST = 32
 """Elements below which a row is not worth a reduction of its own."""
 
+SMALL = 4096
+"""Elements up to which a reduction to one number is not worth more than one thread."""
+
 
 def split_reductions(graph: Graph) -> Graph:
     """An equal graph whose full reductions have two parts: Graph -> Graph."""
+    graph = map_bodies(graph, split_reductions)
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
@@ -31,12 +39,7 @@ def split_reductions(graph: Graph) -> Graph:
             b = Builder(node.origin)
             done[node] = b.reduce_sum(b.block_sum(inputs[0]), axes=(0,))
         elif node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
-            real = [axis for axis, extent in enumerate(inputs[0].shape) if extent != 1]
-            last = inputs[0].shape[real[-1]] if real else 0
-            if len(real) > 1 and not (isinstance(last, int) and last < SHORTEST):
-                b = Builder(node.origin)
-                rows = b.apply(node.op, inputs[0], axes=(real[-1],))
-                done[node] = b.apply(node.op, rows, axes=tuple(range(rows.type.rank)))
+            done[node] = _full(done[node])
     return graph.rebuilt(done)
 
 
@@ -45,3 +48,35 @@ def is_column_sum(node: Node) -> bool:
     x = node.inputs[0]
     leading = tuple(range(x.type.rank - 1))
     return node.attrs["axes"] == leading and node.shape[0] != 1 and block_count(x.shape) != 1
+
+
+def _full(node: Node) -> Node:
+    """A reduction to one number, by rows, by blocks of rows or by stretches if it is large."""
+    (x,), b = node.inputs, Builder(node.origin)
+    real = [axis for axis, extent in enumerate(x.shape) if extent != 1]
+    last = x.shape[real[-1]] if real else 0
+    short = isinstance(last, int) and last < SHORTEST
+    if len(real) > 1 and not short:
+        parts = b.apply(node.op, x, axes=(real[-1],))
+    elif node.op != "reduce_sum" or not _is_long(x):
+        return node
+    else:
+        if len(real) < x.type.rank:
+            x = b.reshape(x, shape=tuple(x.shape[axis] for axis in real))
+        parts = b.stretch_sum(x) if len(real) == 1 else b.block_sum(x)
+    return b.apply(node.op, parts, axes=tuple(range(parts.type.rank)))
+
+
+def _is_long(x: Node) -> bool:
+    """Whether the elements of a short-rowed array or of a line are too many for one thread.
+
+    Where a name is among the sizes, its terms decide: a line of names is mostly one number for
+    each sample, made by a reduction or a product, and few; an array that lies in memory may be
+    long.
+    """
+    count = x.type.count
+    if isinstance(count, int):
+        return count > SMALL
+    return all(
+        lookup(node.op).kind in ("view", "source", "elementwise") for node in topological([x])
+    )

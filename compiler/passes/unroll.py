@@ -84,14 +84,12 @@ def _result(node: Node, inputs: tuple[Node, ...], copies: Sequence[Mapping[Node,
         return copies[0 if node.attrs["reverse"] else -1][value]
     parts = [copy[value] for copy in copies]
     if not parts:
-        return b.fill(
-            0, node.type.with_shape((0, *value.shape) if result == "stack" else value.shape)
-        )
+        return b.fill(0, node.type)
     if result == "stack":
         rows = [b.reshape(part, shape=(1, *value.shape)) for part in parts]
         whole: Node = b.concatenate(*rows, axis=0)
         return whole
-    total = parts[-1] if node.attrs["reverse"] else parts[0]
+    total: Node = parts[-1] if node.attrs["reverse"] else parts[0]
     for part in parts[-2::-1] if node.attrs["reverse"] else parts[1:]:
         total = b.add(total, part)
     return total

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, product
-from .record import Array, Attrs, Primitive, expect, expect_dtype
+from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -24,26 +25,22 @@ if TYPE_CHECKING:
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     left, right = types
     a, b, out = attrs["a"], attrs["b"], attrs["out"]
-    expect_dtype(
-        left.dtype == right.dtype and left.is_float, f"expected two floats, got {left}, {right}"
-    )
-    expect(
-        len(a) == left.rank and len(b) == right.rank,
-        f"expected a label for each axis of {left} and {right}, got {a} and {b}",
-    )
+    if left.dtype != right.dtype or not left.is_float:
+        raise DtypeRuleError(f"expected two floats, got {left}, {right}")
+    if len(a) != left.rank or len(b) != right.rank:
+        raise TypeRuleError(
+            f"expected a label for each axis of {left} and {right}, got {a} and {b}"
+        )
     extents: dict[int, Dim] = {}
     for labels, shape in ((a, left.shape), (b, right.shape)):
-        expect(len(set(labels)) == len(labels), f"expected different labels, got {labels}")
+        if len(set(labels)) != len(labels):
+            raise TypeRuleError(f"expected different labels, got {labels}")
         for label, extent in zip(labels, shape, strict=True):
-            expect(
-                extents.setdefault(label, extent) == extent,
-                f"expected {extents[label]} elements to sum over, got {extent}",
-            )
+            if extents.setdefault(label, extent) != extent:
+                raise TypeRuleError(f"expected {extents[label]} elements to sum over, got {extent}")
     for label in set(a) | set(b):
-        expect(
-            (label in a) + (label in b) + (label in out) >= 2,
-            f"label {label} stands in one operand alone",
-        )
+        if (label in a) + (label in b) + (label in out) < 2:
+            raise TypeRuleError(f"label {label} stands in one operand alone")
     return left.with_shape(extents[label] for label in out)
 
 
@@ -60,6 +57,17 @@ def _vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     )
 
 
+def _batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    """A label of its own for the new axis, in the operands that have it.
+
+    One that does not is the same for all elements, so that the product stays one product.
+    """
+    labels = [n.attrs["a"], n.attrs["b"]]
+    new = max((*labels[0], *labels[1]), default=-1) + 1
+    left, right = ((new, *t) if has else t for t, has in zip(labels, batched, strict=True))
+    return b.apply("contract", *operands, a=left, b=right, out=(new, *n.attrs["out"]))
+
+
 def summed_labels(node: Node) -> tuple[int, ...]:
     """The labels that a contraction sums over, in the order of its first operand."""
     return tuple(label for label in node.attrs["a"] if label not in node.attrs["out"])
@@ -71,4 +79,4 @@ def contraction_flops(node: Node) -> Dim:
     return node.type.count * product(extents[label] for label in summed_labels(node)) * 2
 
 
-PRIMITIVES = (Primitive("contract", "contraction", _infer, _reference, _vjp),)
+PRIMITIVES = (Primitive("contract", "contraction", _infer, _reference, _vjp, batch=_batch),)

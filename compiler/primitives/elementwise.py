@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
-from .record import Array, Attrs, Infer, Primitive, Reference, Vjp, expect, expect_dtype
+from .batch import elementwise
+from .record import Array, Attrs, Infer, Primitive, Reference, Vjp
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -24,43 +26,44 @@ LANE_TYPES = {
 }
 """The name of each dtype in the engine's vocabulary."""
 
+_KINDS = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
 
-def _same(types: Sequence[Type], allowed: str) -> Type:
+
+def _same(types: Sequence[Type], kinds: tuple[str, ...]) -> Type:
     first = types[0]
     for other in types[1:]:
-        expect(
-            other == first,
-            f"expected operands of one type, got {' and '.join(map(str, types))}",
-        )
-    kinds = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
-    names = [kinds[letter] for letter in allowed]
-    expect_dtype(
-        first.dtype.startswith(tuple(names)),
-        f"expected a dtype of kind {' or '.join(names)}, got {first.dtype}",
-    )
+        if other != first:
+            raise TypeRuleError(
+                f"expected operands of one type, got {' and '.join(map(str, types))}"
+            )
+    if not first.dtype.startswith(kinds):
+        raise DtypeRuleError(f"expected a dtype of kind {' or '.join(kinds)}, got {first.dtype}")
     return first
 
 
 def _arithmetic(allowed: str) -> Infer:
-    return lambda types, attrs: _same(types, allowed)
+    kinds = tuple(_KINDS[letter] for letter in allowed)
+    return lambda types, attrs: _same(types, kinds)
 
 
 def _comparison(types: Sequence[Type], attrs: Attrs) -> Type:
-    return _same(types, "fiub").with_dtype("bool")
+    return _same(types, tuple(_KINDS.values())).with_dtype("bool")
 
 
 def _select(types: Sequence[Type], attrs: Attrs) -> Type:
     mask, first, second = types
-    expect(mask.dtype == "bool", f"expected a bool condition, got {mask}")
-    expect(first == second, f"expected branches of one type, got {first} and {second}")
-    expect(mask.shape == first.shape, f"expected a condition of shape {first}, got {mask}")
+    if mask.dtype != "bool":
+        raise TypeRuleError(f"expected a bool condition, got {mask}")
+    if first != second:
+        raise TypeRuleError(f"expected branches of one type, got {first} and {second}")
+    if mask.shape != first.shape:
+        raise TypeRuleError(f"expected a condition of shape {first}, got {mask}")
     return first
 
 
 def _cast(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(
-        attrs["dtype"] in LANE_TYPES, f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}"
-    )
+    if attrs["dtype"] not in LANE_TYPES:
+        raise TypeRuleError(f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}")
     return types[0].with_dtype(attrs["dtype"])
 
 
@@ -144,11 +147,20 @@ def _unary(
         def rule(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
             return (derivative(b, n.inputs[0], n, g),)
 
-    return Primitive(name, "elementwise", _arithmetic(allowed), _plain(function), rule, emit, flops)
+    return Primitive(
+        name,
+        "elementwise",
+        _arithmetic(allowed),
+        _plain(function),
+        rule,
+        emit,
+        flops,
+        elementwise,
+    )
 
 
 def _compare(name: str, function: Callable[..., Any], emit: str) -> Primitive:
-    return Primitive(name, "elementwise", _comparison, _plain(function), None, emit, 1)
+    return Primitive(name, "elementwise", _comparison, _plain(function), None, emit, 1, elementwise)
 
 
 def _binary(
@@ -159,7 +171,9 @@ def _binary(
     allowed: str = "fiu",
     flops: int = 1,
 ) -> Primitive:
-    return Primitive(name, "elementwise", _arithmetic(allowed), _plain(function), vjp, emit, flops)
+    return Primitive(
+        name, "elementwise", _arithmetic(allowed), _plain(function), vjp, emit, flops, elementwise
+    )
 
 
 def _one_minus(b: Builder, x: Node) -> Node:
@@ -261,6 +275,7 @@ PRIMITIVES = (
         ),
         "select({0}, {1}, {2})",
         1,
+        elementwise,
     ),
     Primitive(
         "cast",
@@ -271,6 +286,7 @@ PRIMITIVES = (
             b.cast(g, dtype=n.inputs[0].dtype) if n.inputs[0].type.is_float else None,
         ),
         lambda n: f"to_{LANE_TYPES[n.dtype]}({{0}})",
+        batch=elementwise,
     ),
     # The value itself; no gradient flows back through it.
     Primitive(
@@ -280,6 +296,7 @@ PRIMITIVES = (
         lambda result, attrs, x: x,
         None,
         "{0}",
+        batch=elementwise,
     ),
     # The value itself, which must lie in [low, high): checked before a step starts where the
     # value is an observed variable, see `schedule`.
@@ -290,5 +307,6 @@ PRIMITIVES = (
         lambda result, attrs, x: x,
         None,
         "{0}",
+        batch=elementwise,
     ),
 )

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...runtime.program import HOLDS
+from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
-from .record import Array, Attrs, Primitive, expect, expect_dtype
+from ..sizes import Dim
+from .batch import repeated, turned
+from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -22,18 +25,23 @@ if TYPE_CHECKING:
 def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
     x, index = types
     axis = attrs["axis"]
-    expect_dtype(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
-    expect(0 <= axis < x.rank, f"expected an axis below {x.rank}, got {axis}")
+    if index.dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expected integer indices, got {index.dtype}")
+    if not 0 <= axis < x.rank:
+        raise TypeRuleError(f"expected an axis below {x.rank}, got {axis}")
     return x.with_shape((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
 
 def _scatter_add(types: Sequence[Type], attrs: Attrs) -> Type:
     index, updates = types
     axis = attrs["axis"]
-    expect_dtype(index.dtype in ("int32", "int64"), f"expected integer indices, got {index.dtype}")
-    expect_dtype(updates.dtype != "bool", "expected numbers to add, got bool")
+    if index.dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expected integer indices, got {index.dtype}")
+    if updates.dtype == "bool":
+        raise DtypeRuleError("expected numbers to add, got bool")
     chosen = updates.shape[axis : axis + index.rank]
-    expect(chosen == index.shape, f"expected updates for {index}, got {updates}")
+    if chosen != index.shape:
+        raise TypeRuleError(f"expected updates for {index}, got {updates}")
     rest = updates.shape[axis + index.rank :]
     return updates.with_shape((*updates.shape[:axis], attrs["size"], *rest))
 
@@ -78,7 +86,8 @@ def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect_dtype(types[0].dtype in ("int32", "int64"), f"expected integers, got {types[0].dtype}")
+    if types[0].dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expected integers, got {types[0].dtype}")
     return Type("int64")
 
 
@@ -87,8 +96,76 @@ def _reference_first_outside(result: Type, attrs: Attrs, x: Array) -> Array:
     return np.asarray(np.argmax(outside) if outside.any() else HOLDS, np.int64)
 
 
+def _gather_batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    """One array for all elements, one array of indices for all, or an array of rows for both."""
+    (x, index), axis = operands, n.attrs["axis"]
+    if not batched[1]:
+        return b.apply("gather", x, index, axis=axis + 1)
+    if not batched[0]:
+        found = b.gather(x, index, axis=axis)
+        rest = range(axis + 1, found.type.rank)
+        return turned(b, found, (axis, *range(axis), *rest))
+    places = index.type.rank - 1
+    x = b.transpose(x, axes=(0, axis + 1, *_others(x.type.rank, axis)))
+    rows = b.reshape(x, shape=(x.shape[0] * x.shape[1], *x.shape[2:]))
+    found = b.gather(rows, _rows(b, index, x.shape[1]), axis=0)
+    # [n, *index, *before, *after] -> [n, *before, *index, *after]
+    before = range(1 + places, 1 + places + axis)
+    after = range(1 + places + axis, found.type.rank)
+    return turned(b, found, (0, *before, *range(1, 1 + places), *after))
+
+
+def _scatter_add_batch(
+    b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]
+) -> Node:
+    """Updates where the indices are the same for all elements, or else to an array of rows."""
+    axis, size = n.attrs["axis"], n.attrs["size"]
+    if not batched[0]:
+        return b.apply("scatter_add", *operands, axis=axis + 1, size=size)
+    index, updates = repeated(b, operands, batched)
+    places, extent = index.type.rank - 1, index.shape[0]
+    # [n, *before, *index, *after] -> [n, *index, *before, *after]
+    chosen = range(1 + axis, 1 + axis + places)
+    after = range(1 + axis + places, updates.type.rank)
+    updates = turned(b, updates, (0, *chosen, *range(1, 1 + axis), *after))
+    rows = b.scatter_add(_rows(b, index, size), updates, axis=0, size=extent * size)
+    found = b.reshape(rows, shape=(extent, size, *rows.shape[1:]))
+    return turned(b, found, (0, *range(2, 2 + axis), 1, *range(2 + axis, found.type.rank)))
+
+
+def _others(rank: int, axis: int) -> tuple[int, ...]:
+    """The axes of a batched node besides the leading one and `axis` below it."""
+    return tuple(other for other in range(1, rank) if other != axis + 1)
+
+
+def _rows(b: Builder, index: Node, extent: Dim) -> Node:
+    """Indices into `extent` rows of each element as indices into the rows of all; -1 outside."""
+    index = b.cast(index, dtype="int64")
+    end = b.spread(b.apply("size", size=extent, dtype="int64"), index.shape)
+    inside = b.apply("and", b.ge(index, b.fill(0, index.type)), b.lt(index, end))
+    element = b.iota(axis=0, shape=index.shape, dtype="int64")
+    return b.select(inside, b.add(index, b.mul(element, end)), b.fill(-1, index.type))
+
+
+def _first_outside_batch(
+    b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]
+) -> Node:
+    (x,), attrs = operands, n.attrs
+    rows = b.reshape(x, shape=(x.shape[0], n.inputs[0].type.count))
+    if rows.shape[1] == 0:
+        return b.fill(HOLDS, n.type.with_shape(rows.shape[:1]))
+    wide = b.cast(rows, dtype="int64")
+    low, high = (
+        b.spread(b.apply("size", size=attrs[name], dtype="int64"), rows.shape)
+        for name in ("low", "high")
+    )
+    place = b.iota(axis=1, shape=rows.shape, dtype="int64")
+    outside = b.apply("or", b.lt(wide, low), b.ge(wide, high))
+    return b.reduce_min(b.select(outside, place, b.fill(HOLDS, wide.type)), axes=(1,))
+
+
 PRIMITIVES = (
-    Primitive("gather", "movement", _gather, _reference_gather, _gather_vjp),
+    Primitive("gather", "movement", _gather, _reference_gather, _gather_vjp, batch=_gather_batch),
     # Zeros of `size` elements along `axis`, with every update added where its index says.
     Primitive(
         "scatter_add",
@@ -97,7 +174,14 @@ PRIMITIVES = (
         _reference_scatter_add,
         _scatter_add_vjp,
         flops=1,
+        batch=_scatter_add_batch,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.
-    Primitive("first_outside", "movement", _first_outside, _reference_first_outside),
+    Primitive(
+        "first_outside",
+        "movement",
+        _first_outside,
+        _reference_first_outside,
+        batch=_first_outside_batch,
+    ),
 )

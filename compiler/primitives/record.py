@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ Kind = Literal[
 Infer = Callable[[Sequence[Type], Attrs], Type]
 Vjp = Callable[["Builder", Node, Node], "tuple[Node | None, ...]"]
 Reference = Callable[..., Array]
-Flops = Callable[[Node], int]
+Batch = Callable[["Builder", Node, Sequence[Node], Sequence[bool]], Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,12 @@ class Primitive:
                gradient ever flows through this primitive
     reference  (result type, attributes, *arrays) -> array, in NumPy: the definition of its meaning
     emit       for elementwise primitives, the expression in the engine's vocabulary: "{0} + {1}"
-    flops      floating-point operations for an element of the result (contractions count theirs)
+    flops      floating-point operations for an element gone through; `compiler/flops.py` says
+               which of them are exact, and counts contractions
+    batch      (builder, node, operands, which of them have one more leading axis) -> the node with
+               that axis, where some operand has it: element i of the result is the node of
+               elements i.  None where there is none; `compiler/batching.py` knows the primitives
+               that hold a graph
     """
 
     name: str
@@ -45,15 +49,4 @@ class Primitive:
     vjp: Vjp | None = None
     emit: str | Callable[[Node], str] | None = None
     flops: int = 0
-
-
-def expect(condition: bool, message: str) -> None:
-    """Raise TypeRuleError with `message` unless `condition` holds."""
-    if not condition:
-        raise TypeRuleError(message)
-
-
-def expect_dtype(condition: bool, message: str) -> None:
-    """Raise DtypeRuleError with `message` unless `condition` holds."""
-    if not condition:
-        raise DtypeRuleError(message)
+    batch: Batch | None = None

@@ -23,8 +23,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import TypeRuleError
 from ..graph import Graph, Node, Type
-from .record import Attrs, Primitive, expect
+from .record import Attrs, Primitive
 
 Role = str
 ROLES = ("sequence", "carry", "invariant")
@@ -65,22 +66,32 @@ def given(body: Graph, node: Node) -> Node:
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     body: Graph = attrs["body"]
     steps, result, of = attrs["steps"], attrs["result"], attrs["of"]
-    expect(len(types) == len(body.inputs), f"expected {len(body.inputs)} inputs, got {len(types)}")
+    if len(types) != len(body.inputs):
+        raise TypeRuleError(f"expected {len(body.inputs)} inputs, got {len(types)}")
+    given_names = [entry.attrs["name"] for entry in body.inputs]
+    if len({*given_names}) != len(given_names):
+        raise TypeRuleError(f"expected names that differ: {given_names}")
     for entry, outer in zip(body.inputs, types, strict=True):
         role, name = role_of(entry), entry.attrs["name"]
-        expect(role in ROLES, f"{role} is no role of an input of a loop")
+        if role not in ROLES:
+            raise TypeRuleError(f"{role} is no role of an input of a loop")
         if role == "sequence":
             fits = bool(outer.shape) and outer.shape[0] == steps
-            expect(fits, f"expected {steps} steps of sequence {name}, got {outer}")
+            if not fits:
+                raise TypeRuleError(f"expected {steps} steps of sequence {name}, got {outer}")
         inside = inner_type(role, outer)
-        expect(inside == entry.type, f"expected {entry.type} for {role} {name}, got {inside}")
+        if inside != entry.type:
+            raise TypeRuleError(f"expected {entry.type} for {role} {name}, got {inside}")
     carries = {carry.attrs["name"]: value for carry, value in body.updates}
     named = {entry.attrs["name"] for entry in body.inputs if role_of(entry) == "carry"}
-    expect(named == carries.keys(), f"expected one next value for each of {sorted(named)}")
+    if named != carries.keys():
+        raise TypeRuleError(f"expected one next value for each of {sorted(named)}")
     if result == "last":
-        expect(of in carries, f"the loop has no carry {of}")
+        if of not in carries:
+            raise TypeRuleError(f"the loop has no carry {of}")
         return carries[of].type
-    expect(result in ("stack", "sum") and of in dict(body.outputs), f"no {result} of {of}")
+    if result not in ("stack", "sum") or of not in dict(body.outputs):
+        raise TypeRuleError(f"no {result} of {of}")
     inside = dict(body.outputs)[of].type
     return inside if result == "sum" else inside.with_shape((steps, *inside.shape))
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, ceil_divide, product
-from .record import Array, Attrs, Infer, Primitive, Reference, expect, expect_dtype
+from .batch import along, below
+from .record import Array, Attrs, Infer, Primitive, Reference
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -22,22 +24,23 @@ def kept_axes(rank: int, axes: Sequence[int]) -> tuple[int, ...]:
 
 def _reduced(types: Sequence[Type], attrs: Attrs) -> Type:
     axes, rank = attrs["axes"], types[0].rank
-    expect(
-        list(axes) == sorted(set(axes)) and all(0 <= axis < rank for axis in axes),
-        f"expected rising axes below {rank}, got {axes}",
-    )
+    if list(axes) != sorted(set(axes)) or not all(0 <= axis < rank for axis in axes):
+        raise TypeRuleError(f"expected rising axes below {rank}, got {axes}")
     return types[0].with_shape(types[0].shape[axis] for axis in kept_axes(rank, axes))
 
 
 def _sum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect_dtype(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
+    if types[0].dtype == "bool":
+        raise DtypeRuleError("expected numbers to add, got bool: cast it first")
     return _reduced(types, attrs)
 
 
 def _extremum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect_dtype(types[0].dtype != "bool", "expected numbers to compare, got bool: cast it first")
+    if types[0].dtype == "bool":
+        raise DtypeRuleError("expected numbers to compare, got bool: cast it first")
     for axis in attrs["axes"]:
-        expect(types[0].shape[axis] != 0, f"expected elements along axis {axis}, got none")
+        if types[0].shape[axis] == 0:
+            raise TypeRuleError(f"expected elements along axis {axis}, got none")
     return _reduced(types, attrs)
 
 
@@ -46,8 +49,10 @@ def _index(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _cumsum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect_dtype(types[0].dtype != "bool", "expected numbers to add, got bool: cast it first")
-    expect(0 <= attrs["axis"] < types[0].rank, f"expected an axis below {types[0].rank}")
+    if types[0].dtype == "bool":
+        raise DtypeRuleError("expected numbers to add, got bool: cast it first")
+    if not 0 <= attrs["axis"] < types[0].rank:
+        raise TypeRuleError(f"expected an axis below {types[0].rank}")
     return types[0]
 
 
@@ -94,7 +99,8 @@ def _extremum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primitive:
-    return Primitive(name, "reduction", infer, reference, vjp, flops=1)
+    shifted = along(lambda attrs, n: {"axes": below(attrs["axes"])})
+    return Primitive(name, "reduction", infer, reference, vjp, flops=1, batch=shifted)
 
 
 def dims_reduced(node: Node) -> tuple[Dim, ...]:
@@ -112,7 +118,8 @@ def block_count(shape: Sequence[Dim]) -> Dim:
 
 
 def _block_sum(types: Sequence[Type], attrs: Attrs) -> Type:
-    expect(types[0].rank > 1 and types[0].dtype != "bool", f"expected rows of numbers, {types[0]}")
+    if types[0].rank < 2 or types[0].dtype == "bool":
+        raise TypeRuleError(f"expected rows of numbers, {types[0]}")
     return types[0].with_shape((block_count(types[0].shape), types[0].shape[-1]))
 
 
@@ -123,6 +130,48 @@ def _reference_block_sum(result: Type, attrs: Attrs, x: Array) -> Array:
     return out
 
 
+def _block_sum_batch(
+    b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]
+) -> Node:
+    """Zeros complete the last block of every element."""
+    (x,) = operands
+    extent, columns, count = x.shape[0], x.shape[-1], n.shape[0]
+    rows = b.reshape(x, shape=(extent, product(x.shape[1:-1]), columns))
+    shape = (extent, count * BLOCK, columns)
+    padded = b.pad(rows, low=(0, 0, 0), inner=(1, 1, 1), shape=shape)
+    blocks = b.reshape(padded, shape=(extent, count, BLOCK, columns))
+    found: Node = b.reduce_sum(blocks, axes=(2,))
+    return found
+
+
+STRETCH = 1024
+"""Elements that one element of a `stretch_sum` adds up."""
+
+
+def _stretch_sum(types: Sequence[Type], attrs: Attrs) -> Type:
+    if types[0].rank != 1 or types[0].dtype == "bool":
+        raise TypeRuleError(f"expected a line, got {types[0]}")
+    return types[0].with_shape((ceil_divide(types[0].shape[0], STRETCH),))
+
+
+def _reference_stretch_sum(result: Type, attrs: Attrs, x: Array) -> Array:
+    out = np.zeros(result.extents, x.dtype)
+    np.add.at(out, np.arange(len(x)) // STRETCH, x)
+    return out
+
+
+def _stretch_sum_batch(
+    b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]
+) -> Node:
+    """Zeros complete the last stretch of every element."""
+    (x,) = operands
+    extent, count = x.shape[0], n.shape[0]
+    padded = b.pad(x, low=(0, 0), inner=(1, 1), shape=(extent, count * STRETCH))
+    stretches = b.reshape(padded, shape=(extent, count, STRETCH))
+    found: Node = b.reduce_sum(stretches, axes=(2,))
+    return found
+
+
 PRIMITIVES = (
     _reduction(
         "reduce_sum",
@@ -131,7 +180,23 @@ PRIMITIVES = (
         lambda b, n, g: (_spread(b, n, g),),
     ),
     # Sums of the columns over blocks of BLOCK rows: made by `split_reductions` alone.
-    Primitive("block_sum", "reduction", _block_sum, _reference_block_sum, flops=1),
+    Primitive(
+        "block_sum",
+        "reduction",
+        _block_sum,
+        _reference_block_sum,
+        flops=1,
+        batch=_block_sum_batch,
+    ),
+    # Sums of stretches of STRETCH elements of a line: made by `split_reductions` alone.
+    Primitive(
+        "stretch_sum",
+        "reduction",
+        _stretch_sum,
+        _reference_stretch_sum,
+        flops=1,
+        batch=_stretch_sum_batch,
+    ),
     _reduction("reduce_max", _extremum, _extremum_value(np.max, False), _extremum_vjp),
     _reduction("reduce_min", _extremum, _extremum_value(np.min, True), _extremum_vjp),
     # The index of the first greatest (least) element; over no elements, 0.
@@ -144,5 +209,6 @@ PRIMITIVES = (
         _reference_cumsum,
         lambda b, n, g: (b.cumsum(g, axis=n.attrs["axis"], reverse=not n.attrs["reverse"]),),
         flops=1,
+        batch=along(lambda attrs, n: {"axis": attrs["axis"] + 1}),
     ),
 )

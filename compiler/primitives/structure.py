@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, floor_divide
-from .record import Array, Attrs, Primitive, expect
+from .batch import along, below, elementwise
+from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -17,32 +19,27 @@ if TYPE_CHECKING:
 
 def _reshape(types: Sequence[Type], attrs: Attrs) -> Type:
     result = types[0].with_shape(attrs["shape"])
-    expect(
-        result.count == types[0].count,
-        f"expected a shape of {types[0].count} elements, got {result} from {types[0]}",
-    )
+    if result.count != types[0].count:
+        raise TypeRuleError(
+            f"expected a shape of {types[0].count} elements, got {result} from {types[0]}"
+        )
     return result
 
 
 def _transpose(types: Sequence[Type], attrs: Attrs) -> Type:
     axes = attrs["axes"]
-    expect(
-        sorted(axes) == list(range(types[0].rank)),
-        f"expected a permutation of {types[0].rank} axes, got {axes}",
-    )
+    if sorted(axes) != list(range(types[0].rank)):
+        raise TypeRuleError(f"expected a permutation of {types[0].rank} axes, got {axes}")
     return types[0].with_shape(types[0].shape[axis] for axis in axes)
 
 
 def _broadcast(types: Sequence[Type], attrs: Attrs) -> Type:
     shape, axes = attrs["shape"], attrs["axes"]
-    expect(
-        len(axes) == types[0].rank and list(axes) == sorted(set(axes)),
-        f"expected {types[0].rank} rising axes, got {axes}",
-    )
+    if len(axes) != types[0].rank or list(axes) != sorted(set(axes)):
+        raise TypeRuleError(f"expected {types[0].rank} rising axes, got {axes}")
     for axis, extent in zip(axes, types[0].shape, strict=True):
-        expect(
-            shape[axis] == extent, f"expected {shape[axis]} elements on axis {axis}, got {extent}"
-        )
+        if shape[axis] != extent:
+            raise TypeRuleError(f"expected {shape[axis]} elements on axis {axis}, got {extent}")
     return types[0].with_shape(shape)
 
 
@@ -51,10 +48,10 @@ def _slice(types: Sequence[Type], attrs: Attrs) -> Type:
         attrs["start"], attrs["stop"], attrs["step"], types[0].shape, strict=True
     ):
         numbers = all(isinstance(n, int) for n in (start, stop, extent))
-        expect(
-            step >= 1 and (not numbers or 0 <= start <= stop <= extent),
-            f"expected 0 <= start <= stop <= {extent}, got {start}:{stop}:{step}",
-        )
+        if step < 1 or (numbers and not 0 <= start <= stop <= extent):
+            raise TypeRuleError(
+                f"expected 0 <= start <= stop <= {extent}, got {start}:{stop}:{step}"
+            )
     return types[0].with_shape(slice_extents(attrs))
 
 
@@ -73,10 +70,10 @@ def _pad(types: Sequence[Type], attrs: Attrs) -> Type:
     ):
         least = low + inner * (extent - 1) + 1 if extent != 0 else low
         spare = result - least
-        expect(
-            not (isinstance(low, int) and low < 0) and not (isinstance(spare, int) and spare < 0),
-            f"expected {low} of 0 or more, and at least {least} elements, got {result}",
-        )
+        if (isinstance(low, int) and low < 0) or (isinstance(spare, int) and spare < 0):
+            raise TypeRuleError(
+                f"expected {low} of 0 or more, and at least {least} elements, got {result}"
+            )
         shape.append(result)
     return types[0].with_shape(shape)
 
@@ -86,10 +83,10 @@ def _concatenate(types: Sequence[Type], attrs: Attrs) -> Type:
     total: Dim = 0
     for item in types:
         rest = item.shape[:axis] + item.shape[axis + 1 :]
-        expect(
-            item.dtype == first.dtype and rest == first.shape[:axis] + first.shape[axis + 1 :],
-            f"expected parts that differ along axis {axis} alone, got {first} and {item}",
-        )
+        if item.dtype != first.dtype or rest != first.shape[:axis] + first.shape[axis + 1 :]:
+            raise TypeRuleError(
+                f"expected parts that differ along axis {axis} alone, got {first} and {item}"
+            )
         total = total + item.shape[axis]
     return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
@@ -168,6 +165,7 @@ PRIMITIVES = (
         _reshape,
         lambda result, attrs, x: x.reshape(result.extents),
         lambda b, n, g: (b.reshape(g, shape=n.inputs[0].shape),),
+        batch=along(lambda attrs, n: {"shape": (n, *attrs["shape"])}),
     ),
     Primitive(
         "transpose",
@@ -175,26 +173,64 @@ PRIMITIVES = (
         _transpose,
         lambda result, attrs, x: x.transpose(attrs["axes"]),
         _transpose_vjp,
+        batch=along(lambda attrs, n: {"axes": (0, *below(attrs["axes"]))}),
     ),
     # Axis i of the operand becomes axis axes[i] of the result; the other axes are new.
-    Primitive("broadcast", "view", _broadcast, _reference_broadcast, _broadcast_vjp),
+    Primitive(
+        "broadcast",
+        "view",
+        _broadcast,
+        _reference_broadcast,
+        _broadcast_vjp,
+        batch=along(
+            lambda attrs, n: {"shape": (n, *attrs["shape"]), "axes": (0, *below(attrs["axes"]))}
+        ),
+    ),
     # start:stop:step on every axis, steps positive.
-    Primitive("slice", "view", _slice, lambda r, attrs, x: x[_slices(attrs)], _slice_vjp),
+    Primitive(
+        "slice",
+        "view",
+        _slice,
+        lambda r, attrs, x: x[_slices(attrs)],
+        _slice_vjp,
+        batch=along(
+            lambda attrs, n: {
+                "start": (0, *attrs["start"]),
+                "stop": (n, *attrs["stop"]),
+                "step": (1, *attrs["step"]),
+            }
+        ),
+    ),
     Primitive(
         "flip",
         "view",
         _same,
         lambda result, attrs, x: np.flip(x, attrs["axes"]),
         lambda b, n, g: (b.flip(g, axes=n.attrs["axes"]),),
+        batch=along(lambda attrs, n: {"axes": below(attrs["axes"])}),
     ),
     # Zeros of `shape` with the operand at low, low + inner, low + 2 inner, ... on every axis.
-    Primitive("pad", "movement", _pad, _reference_pad, _pad_vjp),
+    Primitive(
+        "pad",
+        "movement",
+        _pad,
+        _reference_pad,
+        _pad_vjp,
+        batch=along(
+            lambda attrs, n: {
+                "low": (0, *attrs["low"]),
+                "inner": (1, *attrs["inner"]),
+                "shape": (n, *attrs["shape"]),
+            }
+        ),
+    ),
     Primitive(
         "concatenate",
         "movement",
         _concatenate,
         lambda result, attrs, *parts: np.concatenate(parts, attrs["axis"]),
         _concatenate_vjp,
+        batch=along(lambda attrs, n: {"axis": attrs["axis"] + 1}),
     ),
     # The value in memory of its own, row-major: made by `fuse` where a view will not do.
     Primitive(
@@ -204,5 +240,6 @@ PRIMITIVES = (
         lambda result, attrs, x: x,
         lambda b, n, g: (g,),
         "{0}",
+        batch=elementwise,
     ),
 )

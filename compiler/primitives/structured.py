@@ -9,22 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..errors import TypeRuleError
 from ..graph import Type
-from .record import Attrs, Primitive, expect
+from .record import Attrs, Primitive
 
 
 def _call(types: Sequence[Type], attrs: Attrs) -> Type:
     body = attrs["body"]
     wanted = tuple(item.type for item in body.inputs)
-    expect(tuple(types) == wanted, f"{body.name} expects {wanted}, got {tuple(types)}")
+    if tuple(types) != wanted:
+        raise TypeRuleError(f"{body.name} expects {wanted}, got {tuple(types)}")
     result: Type = dict(body.outputs)[attrs["output"]].type
     return result
 
 
 def _gradient(types: Sequence[Type], attrs: Attrs) -> Type:
     cost, variable = types
-    expect(cost.shape == () and cost.is_float, f"expected a scalar float cost, got {cost}")
-    expect(variable.is_float, f"expected a float variable, got {variable}")
+    if cost.shape != () or not cost.is_float:
+        raise TypeRuleError(f"expected a scalar float cost, got {cost}")
+    if not variable.is_float:
+        raise TypeRuleError(f"expected a float variable, got {variable}")
     return variable
 
 

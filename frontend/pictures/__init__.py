@@ -3,8 +3,8 @@
 ``stages`` makes pictures of a diagram; all that draws them knows pictures alone, and no compiler.
 """
 
+from ..errors import LayoutError
 from .export import to_png, to_svg, write
-from .layout import LayoutError
 from .picture import Cluster, Edge, Node, Picture
 
 __all__ = ["Cluster", "Edge", "LayoutError", "Node", "Picture", "to_png", "to_svg", "write"]

@@ -18,6 +18,7 @@ class Arrangement:
 
     Attributes:
         rank: How many links lead to a node on the longest way.
+        late: The last rank at which a node can stand before what reads it, as the layout has it.
         row: The nodes of a main row, with that row's name.
         row_edges: The links of the main rows.
         below: For a function, what enters (or leaves) it from below, from bottom to top.
@@ -26,11 +27,15 @@ class Arrangement:
             is drawn longer for them.
         turns: The links where the forward row ends and the backward row begins.
         under: For a backward node, the forward node that it stands beneath.
+        outlets: What comes out of a delay, with what stands in its column below it.
+        aside: What leaves a loop beside its row, and is drawn one column further.
+        successions: The ends of a frame and the beginnings of the frame that is right of it.
         owner_of: ``below``, read the other way.
         tower_of: ``above``, read the other way: the node at the foot, and the storey.
     """
 
     rank: dict[str, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
     row: dict[str, str] = field(default_factory=dict)
     row_edges: set[tuple[str, str]] = field(default_factory=set)
     below: dict[str, list[str]] = field(default_factory=dict)
@@ -38,6 +43,9 @@ class Arrangement:
     gaps: dict[str, list[str]] = field(default_factory=dict)
     turns: set[tuple[str, str]] = field(default_factory=set)
     under: dict[str, str] = field(default_factory=dict)
+    outlets: dict[str, list[str]] = field(default_factory=dict)
+    aside: set[str] = field(default_factory=set)
+    successions: list[tuple[str, str]] = field(default_factory=list)
     owner_of: dict[str, str] = field(default_factory=dict)
     tower_of: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -47,10 +55,14 @@ def arrange(picture: Picture) -> Arrangement:
     nodes = {node.id: node for node in picture.nodes}
     links = _Links(picture)
     flow = [edge for edge in picture.edges if _flows(nodes[edge.source], nodes[edge.target], edge)]
-    wider = [*flow, *_through_sides(links, nodes)]
+    turns = _successions(picture, flow)
+    wider = [*flow, *_through_sides(links, nodes), *turns]
     order = _order(picture.nodes, wider)
     found = Arrangement(rank=_ranks(order, wider))
-    _find_rows(found, nodes, order, flow)
+    found.late = _late_ranks(found.rank, order, wider)
+    found.successions = [(edge.source, edge.target) for edge in turns]
+    _find_rows(found, nodes, order, flow, _outlets(links, nodes))
+    _find_inner_rows(found, picture, order, flow)
     _hang_parameters(found, links, nodes)
     _line_up_computed(found, picture, nodes)
     _turn_back(found, picture, nodes)
@@ -59,8 +71,17 @@ def arrange(picture: Picture) -> Arrangement:
         for node in picture.nodes
         if node.under is not None and node.id not in found.owner_of
     }
+    _merge_hung(found)
     _raise_delays(found, links, nodes)
     _raise_shared(found, links, nodes)
+    _top_outlets(found, nodes, links)
+    _align_copies(found, picture)
+    found.aside = {
+        node.id
+        for node in picture.nodes
+        if not links.out[node.id] and node.id not in found.row and node.side == "main"
+        and any(edge.label for edge in links.into[node.id])
+    }
     for base, tower in found.above.items():
         found.tower_of.update({name: (base, storey) for storey, name in enumerate(tower)})
     return found
@@ -103,6 +124,28 @@ def _through_sides(links: _Links, nodes: Mapping[str, Node]) -> list[Edge]:
     ]
 
 
+def _successions(picture: Picture, flow: Sequence[Edge]) -> list[Edge]:
+    """Where a frame is right of another: as links from what that one ends with."""
+    parents = {cluster.id: cluster.parent for cluster in picture.clusters}
+    inside: dict[str, list[str]] = {cluster.id: [] for cluster in picture.clusters}
+    for node in picture.nodes:
+        at = node.cluster
+        while at is not None and node.side == "main" and node.kind != "delay":
+            inside[at].append(node.id)
+            at = parents[at]
+    found = []
+    for cluster in picture.clusters:
+        if cluster.after is None:
+            continue
+        before, own = set(inside[cluster.after]), set(inside[cluster.id])
+        going = {e.source for e in flow if e.source in before and e.target in before}
+        coming = {e.target for e in flow if e.source in own and e.target in own}
+        ends = [name for name in inside[cluster.after] if name not in going]
+        starts = [name for name in inside[cluster.id] if name not in coming]
+        found += [Edge(end, start) for end in ends for start in starts]
+    return found
+
+
 def _order(nodes: Sequence[Node], flow: Sequence[Edge]) -> list[str]:
     waiting = {node.id: 0 for node in nodes}
     after: dict[str, list[str]] = {node.id: [] for node in nodes}
@@ -138,10 +181,44 @@ def _ranks(order: Sequence[str], flow: Sequence[Edge]) -> dict[str, int]:
     return rank
 
 
+def _late_ranks(
+    rank: Mapping[str, int], order: Sequence[str], flow: Sequence[Edge]
+) -> dict[str, int]:
+    """The last ranks at which nodes can stand before what reads them, as the layout draws them."""
+    late = dict(rank)
+    after: dict[str, list[str]] = {name: [] for name in order}
+    for edge in flow:
+        after[edge.source].append(edge.target)
+    for name in reversed(order):
+        late[name] = min((late[end] - 1 for end in after[name]), default=rank[name])
+    return late
+
+
+def _outlets(links: _Links, nodes: Mapping[str, Node]) -> list[str]:
+    """What comes out of delays; of unrolled ones, the initial values."""
+    found = [
+        edge.target
+        for node in nodes.values()
+        if node.kind == "delay" and node.phase == "forward"
+        for edge in links.out[node.id]
+    ]
+    return found + [
+        node.id
+        for node in nodes.values()
+        if (node.kind, node.side, node.phase) == ("computed", "main", "forward")
+        and all(edge.label == "init" for edge in links.into[node.id])
+        and node.id not in found
+    ]
+
+
 def _find_rows(
-    found: Arrangement, nodes: Mapping[str, Node], order: Sequence[str], flow: Sequence[Edge]
+    found: Arrangement,
+    nodes: Mapping[str, Node],
+    order: Sequence[str],
+    flow: Sequence[Edge],
+    outlets: Sequence[str],
 ) -> None:
-    """In each connected part, the longest way is the main row."""
+    """In each connected part, the longest way is the main row; through loops, if there are any."""
     part = {name: name for name in order}
 
     def top(name: str) -> str:
@@ -153,7 +230,7 @@ def _find_rows(
     for edge in flow:
         part[top(edge.target)] = top(edge.source)
     place = {name: index for index, name in enumerate(order)}
-    best = dict.fromkeys(order, 0)
+    best = {name: (int(name in outlets), 0) for name in order}
     back: dict[str, str] = {}
     into: dict[str, list[str]] = {name: [] for name in order}
     for edge in flow:
@@ -162,15 +239,16 @@ def _find_rows(
     ends: dict[str, str] = {}
     for name in order:
         for source in into[name]:
-            if best[source] + 1 > best[name]:
-                best[name], back[name] = best[source] + 1, source
+            way = best[source][0] + (name in outlets), best[source][1] + 1
+            if way > best[name]:
+                best[name], back[name] = way, source
         end = ends.get(top(name))
         # On equal length the cost ends the row.
         worth = (best[name], nodes[name].kind == "cost")
         if end is None or worth > (best[end], nodes[end].kind == "cost"):
             ends[top(name)] = name
     for number, end in enumerate(ends.values()):
-        if best[end] == 0:
+        if best[end][1] == 0:
             continue
         at = end
         found.row[at] = f"row{number}"
@@ -178,6 +256,34 @@ def _find_rows(
             found.row_edges.add((back[at], at))
             at = back[at]
             found.row[at] = f"row{number}"
+
+
+def _find_inner_rows(
+    found: Arrangement, picture: Picture, order: Sequence[str], flow: Sequence[Edge]
+) -> None:
+    """Within a loop, what is beside the main row has rows of its own."""
+    frames = {node.id: node.cluster for node in picture.nodes}
+    for cluster in picture.clusters:
+        number = 0
+        while cluster.kind == "loop":
+            own = [n for n in order if frames[n] == cluster.id and n not in found.row]
+            after: dict[str, list[str]] = {name: [] for name in own}
+            for edge in flow:
+                if edge.source in after and edge.target in after:
+                    after[edge.source].append(edge.target)
+            length: dict[str, int] = {}
+            for name in reversed(own):
+                length[name] = max((1 + length.get(end, 0) for end in after[name]), default=0)
+            at = max(own, key=lambda name: length[name], default=None)
+            if at is None or length[at] == 0:
+                break
+            while at is not None:
+                found.row[at] = f"row {number} of {cluster.id}"
+                end = max(after[at], key=lambda name: length[name], default=None)
+                if end is not None:
+                    found.row_edges.add((at, end))
+                at = end
+            number += 1
 
 
 def _hang_parameters(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
@@ -212,7 +318,10 @@ def _hang(
         or (nodes[e.source].kind, nodes[e.source].side) == ("branch", "parameter")
         for e in links.into[owner]
     )
-    up_first = two_rows and node.phase == "forward"
+    # A sequence out of the frame comes from above, where nothing keeps it from its element.
+    enters = [e.source for e in links.into[node.id] if e.style == "normal"]
+    element = any(nodes[name].cluster != node.cluster for name in enters)
+    up_first = (two_rows and node.phase == "forward") or element
     if up_first and not from_top and owner not in found.above:
         found.above[owner] = [node.id]
     elif owner not in found.below:
@@ -220,6 +329,19 @@ def _hang(
         found.owner_of[node.id] = owner
     elif not from_top and owner not in found.above:
         found.above[owner] = [node.id]
+
+
+def _merge_hung(found: Arrangement) -> None:
+    """What hangs below what hangs below is one column."""
+    for owner in list(found.below):
+        root = next((foot for foot, tower in found.above.items() if owner in tower), None)
+        if owner in found.owner_of:
+            found.below[found.owner_of[owner]][:0] = found.below.pop(owner)
+        elif root is not None and root != owner:
+            tower = found.below.pop(owner)
+            found.above[root] += tower[::-1]
+            for name in tower:
+                del found.owner_of[name]
 
 
 def _line_up_computed(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) -> None:
@@ -253,25 +375,70 @@ def _raise_delays(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) 
         if node.kind != "delay":
             continue
         readers = [e.target for e in links.out[node.id]]
-        inside = [e.source for e in links.into[node.id]]
-        starts = [name for name in inside if nodes[name].side == "main"]
+        starts = [e.source for e in links.into[node.id] if e.back]
         if not readers or not starts:
             continue
-        first = min(found.rank[name] for name in readers)
+        # The way from the delay to the row is a lane of its own, above which nothing can stand.
+        lane = _lane(found, links, nodes, readers)
+        first = max(
+            [min(found.late[name] for name in readers), *(found.late[name] for name in lane)]
+        )
         last = max(found.rank[name] for name in starts)
         middle = _between(found, nodes, first, last, node.cluster)
         if middle is not None:
-            tower = found.above.setdefault(middle, [])
+            found.above.setdefault(middle, []).append(node.id)
         else:
             start = max(starts, key=lambda name: (found.rank[name], name))
-            tower = found.gaps.setdefault(start, [])
-        tower.append(node.id)
-        # The initial value stands on its delay.
-        tower += [
-            e.source
-            for e in links.into[node.id]
-            if nodes[e.source].side == "parameter" and nodes[e.source].cluster == node.cluster
+            found.gaps.setdefault(start, []).append(node.id)
+
+
+def _lane(
+    found: Arrangement, links: _Links, nodes: Mapping[str, Node], start: Sequence[str]
+) -> list[str]:
+    """What is passed on the way from variables to a main row."""
+    passed: dict[str, None] = {}
+    stack = [name for name in start if name not in found.row]
+    while stack:
+        name = stack.pop()
+        if name in passed:
+            continue
+        passed[name] = None
+        ends = (e.target for e in links.out[name] if not e.back and e.style != "residual")
+        stack += [end for end in ends if end not in found.row and nodes[end].kind != "delay"]
+    return list(passed)
+
+
+def _top_outlets(found: Arrangement, nodes: Mapping[str, Node], links: _Links) -> None:
+    """What comes out of a delay stands above all in its column, where the arrow back comes from."""
+    outlets = _outlets(links, nodes)
+    initial = [e.source for name in outlets for e in links.into[name]]
+    outlets += [n for n in initial if nodes[n].side == "main" and nodes[n].kind != "delay"]
+    for outlet in dict.fromkeys(outlets):
+        found.outlets[outlet] = [
+            node.id
+            for node in nodes.values()
+            if found.late[node.id] == found.late[outlet]
+            and node.cluster == nodes[outlet].cluster
+            and (node.side, node.phase) == ("main", "forward")
+            and node.kind not in ("delay", "branch")
+            and node.id not in outlets
         ]
+
+
+def _align_copies(found: Arrangement, picture: Picture) -> None:
+    """In the copies of an unrolled loop, what is beside the main row stands below it."""
+    follows = {cluster.id for cluster in picture.clusters if cluster.after is not None}
+    copies = follows | {cluster.after for cluster in picture.clusters}
+    places = {
+        (node.cluster, found.late[node.id]): node.id
+        for node in picture.nodes
+        if node.id in found.row and " of " not in found.row[node.id]
+    }
+    for node in picture.nodes:
+        if node.cluster in copies and " of " in found.row.get(node.id, ""):
+            upper = places.get((node.cluster, found.late[node.id]))
+            if upper is not None:
+                found.outlets.setdefault(upper, []).append(node.id)
 
 
 def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:

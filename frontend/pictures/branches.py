@@ -23,7 +23,7 @@ def with_branches(picture: Picture) -> Picture:
     for edge in picture.edges:
         if edge.style == "residual":
             kept.setdefault(edge.source, []).append(edge)
-        elif edge.style in ("normal", "backward") and kinds[edge.target] != "delay":
+        elif edge.style in ("normal", "backward", "shared") and kinds[edge.target] != "delay":
             readers.setdefault(edge.source, []).append(edge)
     nodes: list[Node] = []
     moved: dict[Edge, Edge] = {}

@@ -25,6 +25,12 @@ def column_lines(picture: Picture, names: dict[str, str], found: Arrangement) ->
         lines += _column([names[name] for name in [foot, *tower]], linked)
     for delays in found.gaps.values():
         lines += _column([f"{names[delays[0]]}_gap", *(names[name] for name in delays)], linked)
+    for outlet, column in found.outlets.items():
+        lines += _column([*(names[name] for name in column[::-1]), names[outlet]], linked)
+    lines += [
+        f"{names[one]} -> {names[other]} [style=invis, weight=0];"
+        for one, other in found.successions
+    ]
     return lines + _threads(picture, names, found)
 
 
@@ -40,7 +46,7 @@ def floors(picture: Picture, found: Arrangement) -> dict[str, str]:
         owners = _of_phase(found.below, nodes, forward)
         row = _of_phase(found.row, nodes, forward)
         if owners and row:
-            last = max(owners, key=lambda name: found.rank[name])
+            last = max(owners, key=lambda name: found.late[name])
             end = max(row, key=lambda name: found.rank[name])
             hung = found.below[last][-1]
             if nodes[hung].cluster != nodes[last].cluster and found.rank[end] > found.rank[last]:
@@ -54,20 +60,20 @@ def _threads(picture: Picture, names: dict[str, str], found: Arrangement) -> lis
     ends = floors(picture, found)
     lines: list[str] = []
     for forward in (True, False):
-        owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.rank[name])
+        owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.late[name])
         if not owners:
             continue
-        first = found.rank[owners[0]]
-        row = [n for n in _of_phase(found.row, nodes, forward) if found.rank[n] < first]
+        first = found.late[owners[0]]
+        row = [n for n in _of_phase(found.row, nodes, forward) if found.late[n] < first]
         if owners[0] not in found.row:
             row = []
         thread = [names[max(row, key=lambda name: found.rank[name])]] if row else []
         before = -1
         for owner in owners:
             hung = found.below[owner][-1]
-            if found.rank[owner] > before:
+            if found.late[owner] > before:
                 thread.append(names[hung])
-                before = found.rank[owner]
+                before = found.late[owner]
             if hung in ends:
                 end = names[ends[hung]]
                 lines += _column([f"{end}_floor", end], set())

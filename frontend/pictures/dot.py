@@ -12,6 +12,7 @@ from .metrics import printable
 from .notation import (
     CAPTION,
     CAPTION_FACE,
+    FIXED,
     GRADIENT,
     INK,
     MATH_FACE,
@@ -23,7 +24,7 @@ from .notation import (
 from .picture import Cluster, Edge, Node, Picture
 
 _HEAD = f"""\
-  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false,
+  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false, compound=true,
          bgcolor=white, pad=0.2, fontname="{CAPTION_FACE}", fontsize=13, fontcolor="{CAPTION}"];
   node  [fontname="{MATH_FACE}", fontsize=18, fontcolor="{TEXT}",
          style=filled, fixedsize=true, penwidth=2.2];
@@ -31,7 +32,7 @@ _HEAD = f"""\
          color="{INK}", penwidth=1.8, arrowsize=0.8];"""
 
 _FRAMES = {
-    "loop": 'style="rounded,dashed", color="#94A3B8", bgcolor="#F8FAFF", penwidth=1.3, margin=14, '
+    "loop": 'style="rounded,dashed", color="#94A3B8", bgcolor="#F4F7FD", penwidth=1.3, margin=14, '
     "labeljust=r, labelloc=b",
     "block": 'style="rounded", color="#C7CAFF", bgcolor="#FBFBFF", penwidth=1.3, margin=14, '
     "labeljust=r, labelloc=b",
@@ -41,6 +42,7 @@ _FRAMES = {
 _MANY = 600
 _EFFORT = {False: "splines=spline;", True: "splines=line; mclimit=0.2; nslimit=1; nslimit1=1;"}
 _UNSEEN = 'shape=point, style=invis, label="", width=0.1'
+_WORD = f'fontname="{CAPTION_FACE}", fontsize=12, fontcolor="{CAPTION}"'
 _FUNCTIONS = ("function", "operation")
 
 
@@ -54,8 +56,9 @@ def to_dot(picture: Picture) -> str:
     effort = _EFFORT[len(picture.nodes) > _MANY]
     lines = ["digraph picture {", _HEAD, f"  {effort}", "  subgraph cluster {", f"    {frame}"]
     lines += _frame(picture, _node_lines(picture, names, found), None, "    ")
+    clusters = {cluster.id: f"cluster_{index}" for index, cluster in enumerate(picture.clusters)}
     for index, edge in enumerate(picture.edges):
-        lines.append(f"    {_edge(edge, f'e{index}', nodes, names, found)}")
+        lines.append(f"    {_edge(edge, f'e{index}', nodes, names, clusters, found)}")
     lines.append("  }")
     lines += (f"  {line}" for line in column_lines(picture, names, found))
     return "\n".join([*lines, "}"]) + "\n"
@@ -128,7 +131,12 @@ def _facing(node: Node) -> str:
 
 
 def _edge(
-    edge: Edge, name: str, nodes: dict[str, Node], names: dict[str, str], found: Arrangement
+    edge: Edge,
+    name: str,
+    nodes: dict[str, Node],
+    names: dict[str, str],
+    clusters: dict[str, str],
+    found: Arrangement,
 ) -> str:
     source, target = nodes[edge.source], nodes[edge.target]
     delayed = "delay" in (source.kind, target.kind)
@@ -137,10 +145,13 @@ def _edge(
     if edge.style == "residual":
         words.append("weight=0" if beneath else "constraint=false")
     if edge.label:
-        words.append(f"label={quote(edge.label)}")
+        upright = "xlabel" if _hangs(edge, found) else "label"
+        words.append(f"{upright}={quote(edge.label)}, {_WORD}")
+    if edge.frame is not None:
+        words.append(f"lhead={clusters[edge.frame]}")
     if edge.style != "residual":
-        words.append(f"weight={_weight(source, target, found)}")
-    if target.id in found.gaps and not delayed:
+        words.append(f"weight={_weight(edge, source, target, found)}")
+    if (target.id in found.gaps and not delayed) or edge.target in found.aside:
         words.append("minlen=2")
     out, into = _ports(edge, source, target, found)
     ends = f"{names[edge.source]}{out}", f"{names[edge.target]}{into}"
@@ -160,9 +171,17 @@ def _edge(
     return f"{ends[0]} -> {ends[1]} [{', '.join(words)}];"
 
 
+def _hangs(edge: Edge, found: Arrangement) -> bool:
+    """Whether the link leads from one node to the next in a column."""
+    columns = [*found.below.values(), *([foot, *tower] for foot, tower in found.above.items())]
+    return any({edge.source, edge.target} <= set(column) for column in columns)
+
+
 def _style(edge: Edge) -> list[str]:
     if edge.style == "residual":
         return [f'style=dashed, color="{RESIDUAL}", penwidth=1.4, arrowsize=0.7']
+    if edge.style == "shared":
+        return [f'color="{FIXED["parameter"].line}", penwidth=1.2, arrowsize=0.7']
     return [f'color="{GRADIENT}"'] if edge.style == "backward" else []
 
 
@@ -190,13 +209,11 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
         found.owner_of.get(target.id) == source.id
         or found.tower_of.get(target.id, ("", 0))[0] == source.id
     )
-    if source.kind in (*_FUNCTIONS, "delay") and not hangs:
+    if source.kind in _FUNCTIONS and not hangs:
         out = ":w" if _facing(source) == "left" else ":e"
     if edge.style == "residual":
         out = ":s"
-    if target.kind == "delay":
-        into = ":e" if source.side == "main" else ":n"
-    elif target.kind in _FUNCTIONS and (
+    if target.kind in _FUNCTIONS and (
         edge.style == "residual"
         or source.kind == "delay"
         or (source.kind == "branch" and source.id in found.tower_of)
@@ -205,10 +222,12 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
     return out, into
 
 
-def _weight(source: Node, target: Node, found: Arrangement) -> int:
+def _weight(edge: Edge, source: Node, target: Node, found: Arrangement) -> int:
     if (source.id, target.id) in found.row_edges:
         return 100
     if "delay" in (source.kind, target.kind):
+        return 0
+    if edge.style == "shared":
         return 0
     if source.kind == "branch":
         return 1

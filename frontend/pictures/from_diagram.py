@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..drawn import common_path
+from ..loop_parts import Entry, Result
 from ..variable import shape_text
-from .picture import Cluster, Edge, Node, Picture
-from .symbols import applied, number, operation, operator_name, series, shown_name
+from .loops import frame_of, loops_of, without_masks
+from .naming import circle_texts
+from .picture import Cluster, Edge, Node, NodeKind, Picture
+from .symbols import applied, delayed, number, operation, operator_name, shown_name
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -29,7 +32,7 @@ def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
             2 draws what is in it as well, None everything. Costs and the functions of this
             package (`dg.relu`) are only opened by None.
     """
-    return Conversion(graph, depth).picture()
+    return Conversion(without_masks(graph), depth).picture()
 
 
 class Conversion:
@@ -45,10 +48,14 @@ class Conversion:
         readers: the functions that read a variable.
         links: the arrows.
         text: what is written in each circle; and what a cost is called, which has none.
+        loops: the loops, outer ones first.
+        borders: the functions through which a sequence enters a loop and a result leaves it. They
+            are no bullets: an arrow leads through each, which is called as it is.
     """
 
     def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
         self.graph = graph
+        self.loops = loops_of(graph)
         self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
         self.opened = {
             node: data
@@ -61,6 +68,9 @@ class Conversion:
             if "opens" in data and node not in self.opened and self._reached(data["path"])
         }
         self.costs = self._find_costs()
+        self.borders = {
+            node: data["name"] for node, data in self.functions.items() if self._is_border(node)
+        }
         self.numbers: dict[str, str] = {}  # scalars that are told within a bullet
         self.readers: dict[str, list[str]] = {}
         self.makers: dict[str, str] = {}
@@ -70,16 +80,23 @@ class Conversion:
             for node in graph.successors(function):
                 self.makers[node] = function
         self._fold_numbers()
+        self._fold_starts()
         self.circle_of: dict[str, str] = {}  # a variable's node -> the circle it is part of
         self.circles: dict[str, list[str]] = {}
         self._collect()
-        self.links = list(dict.fromkeys(self._edges()))
+        self.links = list(dict.fromkeys(self._through_borders(list(self._edges()))))
         self.order = self._in_order()
-        self.text: dict[str, str] = {}
-        self._name_circles()
+        self.text = circle_texts(self)
 
     def _reached(self, path: Iterable[str]) -> bool:
         return all(block in self.opened for block in path)
+
+    def _is_border(self, node: str) -> bool:
+        application = self.functions[node]["application"]
+        if self.functions[node]["kind"] == "init":
+            return True
+        entry = isinstance(application, Entry) and application.label == "each"
+        return (entry or isinstance(application, Result)) and node not in self.costs
 
     def _find_costs(self) -> set[str]:
         """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
@@ -88,6 +105,20 @@ class Conversion:
         if cost is not None:
             found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
         return found
+
+    def _fold_starts(self) -> None:
+        """A number that is spread over a delay's shape is told at the delay."""
+        for function, data in list(self.functions.items()):
+            if data["name"] != "broadcast_to" or data["opens"]:
+                continue
+            (start,), (out,) = self.graph.predecessors(function), self.graph.successors(function)
+            readers = self.readers.get(out, [])
+            only = readers and all(
+                self.functions[reader]["kind"] in ("delay", "init") for reader in readers
+            )
+            if start in self.numbers and only:
+                self.numbers[out] = self.numbers[start]
+                del self.functions[function], self.makers[out]
 
     def _fold_numbers(self) -> None:
         """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
@@ -114,7 +145,7 @@ class Conversion:
             if maker in self.costs or not (readers or returned or alone):
                 continue
             circle = node
-            if data["kind"] == "parameter" and self._implicit(data, readers):
+            if data["kind"] == "parameter" and self.is_implicit(node):
                 circle = together.setdefault(tuple(readers), node)
             self.circle_of[node] = circle
             self.circles.setdefault(circle, []).append(node)
@@ -125,44 +156,33 @@ class Conversion:
         used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
         return None if used else results[0]
 
-    def _implicit(self, data: dict[str, Any], readers: Sequence[str]) -> bool:
+    def is_implicit(self, node: str) -> bool:
         """Whether a parameter belongs to blocks that are drawn as bullets, and so is just "w"."""
-        blocks = [self.functions[reader]["opens"] for reader in readers]
-        return data["variable"].owner is not None and bool(blocks) and all(blocks)
+        blocks = [self.functions[reader]["opens"] for reader in self.readers.get(node, [])]
+        owned = self.data[node]["variable"].owner is not None
+        return owned and bool(blocks) and all(blocks)
 
-    def _name_circles(self) -> None:
-        hidden, weights = [], []
-        for circle in self.order:
-            if circle in self.functions:
-                continue
-            data = self.data[circle]
-            if data["kind"] == "parameter" and self._implicit(data, self.readers.get(circle, [])):
-                weights.append(circle)
-            elif data["kind"] == "constant" and data["name"] is None:
-                value = data["variable"].value
-                self.text[circle] = number(value.item()) if value.ndim == 0 else "const"
-            elif data["output"] and data["kind"] == "computed":
-                self.text[circle] = shown_name(data["output"])
-            elif data["name"] is not None:
-                self.text[circle] = shown_name(data["name"])
-            else:
-                hidden.append(circle)
-        # A cost has no circle, but may be read: by the sum of several, by its gradient.
-        makers = [function for function in self.order if function in self.costs]
-        costs = [n for maker in makers for n in self.graph.successors(maker) if n in self.readers]
-        taken = set(self.text.values())
-        for circles, letters in ((hidden, "zhsa"), (weights, "wvuθ"), (costs, "CJL")):
-            symbols = series(letters, len(circles), taken)
-            self.text.update(zip(circles, symbols, strict=True))
+    def loops_around(self, node: str) -> tuple[str, ...]:
+        """The loops in which a variable or a function is, from the outermost."""
+        return max((self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=())
+
+    def frames_around(self, node: str) -> tuple[str, ...]:
+        """The frames in which a variable or a function stands: of open blocks and of loops."""
+        found: list[str] = []
+        for block in self.data[node]["path"]:
+            if block in self.opened:
+                found += [*(self.loops[loop].frame for loop in self.loops_around(block)), block]
+        found += [self.loops[loop].frame for loop in self.loops_around(node)]
+        return tuple(dict.fromkeys(found))
 
     def _in_order(self) -> list[str]:
-        """Circles and functions, each after what it is computed from."""
+        """Circles and functions, each after what it is computed from but for a delay."""
         import networkx as nx
 
         place = {node: index for index, node in enumerate(self.data)}
         flow: nx.DiGraph[str] = nx.DiGraph()
-        flow.add_nodes_from([*self.circles, *self.functions])
-        flow.add_edges_from((edge.source, edge.target) for edge in self.links)
+        flow.add_nodes_from([*self.circles, *(f for f in self.functions if f not in self.borders)])
+        flow.add_edges_from((edge.source, edge.target) for edge in self.links if not edge.back)
         return list(nx.lexicographical_topological_sort(flow, key=place.__getitem__))
 
     def picture(self) -> Picture:
@@ -178,16 +198,26 @@ class Conversion:
         members = [self.data[node] for node in self.circles[circle]]
         data = members[0]
         readers = self.readers.get(circle, [])
-        paths = [self.data[reader]["path"] for reader in readers]
-        path = data["path"] if data["kind"] == "computed" else common_path(paths)
+        paths = [self.frames_around(reader) for reader in readers]
+        path = self.frames_around(circle) if data["kind"] == "computed" else common_path(paths)
         return Node(
             circle,
-            data["kind"],
+            self._kind(circle),
             self.text[circle],
             "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
             path[-1] if path and data["kind"] != "observed" else None,
             "parameter" if self._beside(circle, data, readers) else "main",
         )
+
+    def _kind(self, circle: str) -> NodeKind:
+        """What a circle is; an element of an observed sequence is observed too."""
+        kind: NodeKind = self.data[circle]["kind"]
+        if "element_of" in self.data[circle]:
+            return "observed"
+        maker = self.makers.get(circle)
+        if maker in self.borders and isinstance(self.data[maker]["application"], Entry):
+            return self._kind(next(iter(self.graph.predecessors(maker))))
+        return kind
 
     def _beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
         """Whether a variable enters its reader from below: weights, and the target of a cost."""
@@ -196,8 +226,10 @@ class Conversion:
         if len(readers) != 1 or data["output"]:
             return False
         (reader,) = readers
+        if self.data[reader]["kind"] == "delay":
+            return False
         others = [n for n in self.graph.predecessors(reader) if n != circle and n in self.circle_of]
-        if data["kind"] == "observed":
+        if self._kind(circle) == "observed":
             return reader in self.costs and any(self.data[n]["kind"] != "parameter" for n in others)
         links = self.graph.get_edge_data(circle, reader).values()
         return bool(others) and all(link["captured"] for link in links)
@@ -210,11 +242,11 @@ class Conversion:
         return f"{name}: {type_text(data)}"
 
     def _bullet(self, function: str) -> Node:
-        data = self.functions[function]
-        path = data["path"]
+        path = self.frames_around(function)
+        kind = self.functions[function]["kind"]
         return Node(
             function,
-            "cost" if function in self.costs else "function",
+            "cost" if function in self.costs else "delay" if kind == "delay" else "function",
             self._label(function),
             self._function_lines(function),
             path[-1] if path else None,
@@ -235,6 +267,10 @@ class Conversion:
 
     def _label(self, function: str) -> str:
         data = self.functions[function]
+        if data["kind"] == "delay":
+            return delayed(data["steps"])
+        if isinstance(data["application"], Result):
+            return self._result_label(data["application"], function)
         arguments, fixed = [], []
         links = self.graph.in_edges(function, data="argument")
         for node, _, _ in sorted(links, key=lambda link: link[2]):
@@ -244,10 +280,21 @@ class Conversion:
             return applied(shown_name(block_name(data)), arguments)
         return operation(data["name"], arguments, fixed)
 
+    def _result_label(self, result: Result, function: str) -> str:
+        """A loop's result that is the diagram's cost."""
+        source, *others = self.graph.predecessors(function)
+        text = self._argument(source)
+        loops = self.loops_around(source)
+        if others:
+            return result.label
+        if result.label == "sum" and loops:
+            return f"sum over {self.loops[loops[-1]].index}\nof {text}"
+        return f"{result.label} {text}"
+
     def _argument(self, node: str) -> str:
         if node in self.numbers:
             return self.numbers[node]
-        return self.text[self.circle_of.get(node, node)]
+        return self.text[self.circle_of.get(node, node)].split(" = ")[0]
 
     def _function_lines(self, function: str) -> str:
         data = self.functions[function]
@@ -269,20 +316,56 @@ class Conversion:
         return "\n".join([*lines, data["where"]])
 
     def _edges(self) -> Iterable[Edge]:
-        for source, target in self.graph.edges():
+        for source, target, link in self.graph.edges(data=True):
             if target in self.functions and source not in self.numbers:
-                tip = type_text(self.data[source])
                 start = self.circle_of.get(source, self.makers.get(source))
                 if start is not None:
-                    tip = "" if len(self.circles.get(start, [])) > 1 else tip
-                    yield Edge(start, target, tooltip=tip)
+                    tip = "" if len(self.circles.get(start, [])) > 1 else type_text(self.data[source])
+                    yield self._entering(start, target, link, tip)
             elif source in self.functions and self.circle_of.get(target) == target:
                 yield Edge(source, target, tooltip=type_text(self.data[target]))
 
+    def _entering(self, start: str, function: str, link: dict[str, Any], tip: str) -> Edge:
+        """The arrow into a function; the value that a delay starts with goes to what it gives."""
+        if self.data[function]["kind"] != "delay":
+            shared = "copy_of" in self.data[function] and self.data[start]["kind"] == "parameter"
+            return Edge(start, function, "shared" if shared else "normal", tooltip=tip)
+        (outlet,) = self.graph.successors(function)
+        if link.get("lengths"):
+            frame = self.loops[self.loops_around(function)[-1]].frame
+            return Edge(start, outlet, "normal", "lengths", tip, frame=frame)
+        if link.get("delayed"):
+            return Edge(start, function, tooltip=tip, back=True)
+        return Edge(start, outlet, "normal", "init", tip)
+
+    def _through_borders(self, links: Sequence[Edge]) -> Iterable[Edge]:
+        """The arrows, one for each pair that leads into a border and out of it."""
+        into: dict[str, list[str]] = {}
+        for edge in links:
+            if edge.target in self.borders:
+                into.setdefault(edge.target, []).append(edge.source)
+        for edge in links:
+            if edge.source in self.borders:
+                for source in into.get(edge.source, []):
+                    yield Edge(source, edge.target, "normal", self.borders[edge.source], edge.tooltip)
+            elif edge.target not in self.borders:
+                yield edge
+
     def _frames(self) -> Iterable[Cluster]:
+        shown = {frame for node in self.order for frame in self.frames_around(node)}
+        for loop in self.loops.values():
+            around = next(
+                (self.frames_around(n) for n in self.order if loop.frame in self.frames_around(n)), ()
+            )
+            if loop.frame in shown:
+                place = around.index(loop.frame)
+                parent = around[place - 1] if place else None
+                after = None if loop.after is None else frame_of(loop.after)
+                yield Cluster(loop.frame, loop.caption, "loop", parent, after)
         for block, data in self.opened.items():
             if self._reached(data["path"]):
-                parent = data["path"][-1] if data["path"] else None
+                around = self.frames_around(block)
+                parent = around[-1] if around else None
                 yield Cluster(block, shown_name(block_name(data)), "block", parent)
 
 

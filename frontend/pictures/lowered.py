@@ -6,13 +6,15 @@ writes the block's path: two applications of one block stay two.  This file draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
-from .. import lower as lowering
+from ..dependencies import ordered
+from ..loop_parts import Result
+from ..lower_loops import Pending
 from ..variable import Application, Variable
 
 if TYPE_CHECKING:
@@ -45,10 +47,15 @@ def lower_drawn(
     """The prepared graph of drawn variables, and of the cost's gradients by others."""
     from ...compiler.pipeline import prepare
 
-    work = _Lowering(diagram, drawn)
+    functions: dict[Application, str] = {
+        data["application"]: node
+        for node, data in drawn.nodes(data=True)
+        if data.get("application") is not None
+    }
+    work = _Lowering(diagram.names, functions)
     variables = {node: data.get("variable") for node, data in drawn.nodes(data=True)}
     wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
-    work.level(wanted, "")
+    work.run(wanted, "")
     outputs = [(f"value {node}", work.nodes[variables[node]]) for node in values]
     if gradients:
         assert diagram.cost is not None
@@ -66,36 +73,42 @@ def lower_drawn(
 
 
 class _Lowering:
-    def __init__(self, diagram: Diagram, drawn: nx.MultiDiGraph[Any]) -> None:
-        self.names = diagram.names
+    def __init__(self, names: Mapping[Variable, str], functions: Mapping[Application, str]) -> None:
+        self.names = names
+        self.functions = functions
         self.nodes: dict[Variable, Node] = {}
         self.inputs: list[Node] = []
-        self.functions: dict[Application, str] = {
-            data["application"]: node
-            for node, data in drawn.nodes(data=True)
-            if data.get("application") is not None
-        }
+        self.pending = Pending(self)
 
-    def level(self, wanted: Sequence[Variable], block: str) -> None:
-        for item in lowering.ordered(wanted, self.nodes):
-            if item.kind in ("observed", "parameter"):
+    def run(self, wanted: Sequence[Variable], path: str) -> None:
+        self.pending.expect(wanted, self.nodes)
+        for item in ordered(wanted, self.nodes):
+            if item in self.nodes:
+                continue
+            if item.kind in ("observed", "parameter", "state"):
                 name = self.names[item]
                 origin = Origin(name, item.where)
                 self.nodes[item] = Builder(origin).input(name=name, type=item.type, role=item.kind)
                 self.inputs.append(self.nodes[item])
             elif item.kind == "constant":
-                origin = Origin(block, item.where)
+                origin = Origin(path, item.where)
                 self.nodes[item] = Builder(origin).apply("constant", value=item.value)
-            elif item not in self.nodes:
+            elif isinstance(item.producer, Result):
+                self.pending.lower(item.producer, self.functions.get(item.producer, path))
+            else:
                 assert item.producer is not None
                 self.apply(item.producer)
+
+    def child(self) -> _Lowering:
+        """What lowers the body of a loop."""
+        return _Lowering(self.names, self.functions)
 
     def apply(self, application: Application) -> None:
         inputs = [self.nodes[item] for item in application.inputs]
         function = self.functions.get(application, "")
         if application.body is not None:
             self.nodes.update(zip(application.body.ports, inputs, strict=True))
-            self.level(application.body.outputs, function)
+            self.run(application.body.outputs, function)
             results = [self.nodes[item] for item in application.body.outputs]
         else:
             assert application.rule is not None

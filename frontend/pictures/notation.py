@@ -36,6 +36,11 @@ FUNCTION: dict[Phase, Colours] = {
     "backward": Colours("#E07B1A", "#FFF9F1"),
     "update": Colours("#0F9488", "#F2FBFA"),
 }
+DELAY: dict[Phase, Colours] = {
+    "forward": Colours("#1E1E1E"),
+    "backward": Colours("#B45309"),
+    "update": Colours("#0F766E"),
+}
 VALUE: dict[Phase, Colours] = {
     "forward": Colours("#A5A8FF"),
     "backward": Colours("#F3B676"),
@@ -79,7 +84,7 @@ def shape_of(node: Node) -> Shape:
             "bullet", max(wide, text + 0.42 * low + 12), low + more, FUNCTION[node.phase], size
         )
     if node.kind == "delay":
-        return Shape("bullet", max(66.0, text + 30), 36.0 + more, FUNCTION[node.phase], size)
+        return Shape("box", max(38.0, text + 16), 38.0 + more, DELAY[node.phase], size)
     if node.kind == "cost":
         return Shape("box", max(62.0, text + 20), 57.0 + more, FIXED["cost"], size)
     colours = VALUE[node.phase] if node.kind in ("computed", "value") else FIXED[node.kind]

@@ -24,7 +24,7 @@ NodeKind = Literal[
 ]
 Phase = Literal["forward", "backward", "update"]
 Side = Literal["main", "parameter"]
-EdgeStyle = Literal["normal", "stem", "residual", "backward"]
+EdgeStyle = Literal["normal", "stem", "residual", "backward", "shared"]
 ClusterKind = Literal["block", "loop", "plain"]
 
 VARIABLES: frozenset[str] = frozenset({"observed", "computed", "parameter", "constant", "value"})
@@ -56,7 +56,8 @@ class Edge:
     """A link from the node ``source`` to the node ``target``.
 
     ``stem`` has no arrowhead; ``residual`` joins a forward value to the backward node that uses it;
-    ``backward`` carries a gradient.
+    ``backward`` carries a gradient; ``shared`` brings a parameter to one of many. A link is ``back`` if it closes a loop through a delay. With
+    ``frame``, the name of a frame around the target, it ends at that frame.
     """
 
     source: str
@@ -64,16 +65,22 @@ class Edge:
     style: EdgeStyle = "normal"
     label: str = ""
     tooltip: str = ""
+    back: bool = False
+    frame: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A frame around the nodes that name it; ``parent`` is the frame around this frame."""
+    """A frame around the nodes that name it; ``parent`` is the frame around this frame.
+
+    All of it stands to the right of the frame that ``after`` names.
+    """
 
     id: str
     label: str = ""
     kind: ClusterKind = "block"
     parent: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +107,18 @@ class Picture:
                     raise ValueError(
                         f"edge {edge.source!r} -> {edge.target!r}: the picture has no node {end!r}"
                     )
+            if edge.frame is not None and edge.frame not in clusters:
+                raise ValueError(
+                    f"edge {edge.source!r} -> {edge.target!r} ends at {edge.frame!r}, which the "
+                    "picture lacks"
+                )
         for node in self.nodes:
             if node.under is not None and node.under not in nodes:
                 raise ValueError(f"{node.id!r} is under {node.under!r}, which the picture lacks")
         for owner, parent in [
             *((node.id, node.cluster) for node in self.nodes),
             *((cluster.id, cluster.parent) for cluster in self.clusters),
+            *((cluster.id, cluster.after) for cluster in self.clusters),
         ]:
             if parent is not None and parent not in clusters:
                 raise ValueError(f"{owner!r} is in cluster {parent!r}, which the picture lacks")

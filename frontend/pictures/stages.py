@@ -1,6 +1,7 @@
 """The stages at which a diagram can be drawn: one table, a picture from each.
 
-``drawn`` is what the user drew; ``graph`` what it means, the simplified graph of primitives;
+``drawn`` is what the user drew; ``unrolled`` the same with a copy of a loop's inside for every
+step; ``graph`` what it means, the simplified graph of primitives;
 ``backward`` the gradients of the cost, under what was drawn; ``kernels`` what is run: the graph
 with its gradients, fused.
 """
@@ -18,27 +19,42 @@ if TYPE_CHECKING:
     from ..diagram import Diagram
 
 
-def stage_picture(diagram: Diagram, stage: str = "drawn", depth: int | None = 1) -> Picture:
-    """The picture of a diagram at a stage.
+def stage_picture(
+    diagram: Diagram, stage: str = "drawn", depth: int | None = 1, steps: int | None = None
+) -> Picture:
+    """The picture of a diagram at a stage; `steps` is the number of copies of unrolled loops.
 
     Raises:
-        ValueError: an unknown stage, or a depth that is no number of levels.
+        ValueError: an unknown stage, a depth that is no number of levels, a number of steps below
+            1, or none for loops whose number of steps has only a name.
         DiagramError: the stage shows gradients, and the diagram has no cost or no parameters.
     """
     if stage not in STAGES:
         raise ValueError(f"render expects a stage out of {', '.join(STAGES)}, got {stage!r}")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ValueError(f"render expects a depth of 1 or more, or None for all, got {depth!r}")
-    return STAGES[stage](diagram, depth)
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise ValueError(f"render expects steps to be an integer of 1 or more, got {steps!r}")
+    if steps is not None and stage != "unrolled":
+        raise ValueError(f"render expects steps only for the stage 'unrolled', got {stage!r}")
+    return STAGES[stage](diagram, depth, steps)
 
 
-def _drawn(diagram: Diagram, depth: int | None) -> Picture:
+def _drawn(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from .from_diagram import from_diagram
 
     return from_diagram(drawn_graph(diagram), depth)
 
 
-def _graph(diagram: Diagram, depth: int | None) -> Picture:
+def _unrolled(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from .from_diagram import Conversion
+    from .loops import without_masks
+    from .unrolled import unrolled
+
+    return Conversion(unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()
+
+
+def _graph(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from .from_graph import from_graph
     from .lowered import lower_drawn
 
@@ -50,7 +66,7 @@ def _graph(diagram: Diagram, depth: int | None) -> Picture:
     return from_graph(diagram.name, drawn, values, found.values.get(cost), depth=depth)
 
 
-def _backward(diagram: Diagram, depth: int | None) -> Picture:
+def _backward(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from .from_gradient import from_gradient
 
     if diagram.cost is None:
@@ -61,7 +77,7 @@ def _backward(diagram: Diagram, depth: int | None) -> Picture:
     return from_gradient(diagram, depth)
 
 
-def _kernels(diagram: Diagram, depth: int | None) -> Picture:
+def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from ...compiler.fusion import Fusion
     from ...compiler.pipeline import KERNEL_PASSES, prepare
     from ..derivatives import gradient
@@ -81,8 +97,9 @@ def _kernels(diagram: Diagram, depth: int | None) -> Picture:
     return from_kernels(diagram.name, found)
 
 
-STAGES: dict[str, Callable[[Diagram, int | None], Picture]] = {
+STAGES: dict[str, Callable[[Diagram, int | None, int | None], Picture]] = {
     "drawn": _drawn,
+    "unrolled": _unrolled,
     "graph": _graph,
     "backward": _backward,
     "kernels": _kernels,

@@ -65,6 +65,16 @@ def series(letters: Sequence[str], count: int, taken: Collection[str]) -> list[s
     return names
 
 
+def indexed(name: str, indices: Sequence[str]) -> str:
+    """A variable of a loop: "x(t)"; as it is without indices."""
+    return f"{name}({', '.join(indices)})" if indices else name
+
+
+def delayed(steps: int) -> str:
+    """A delay of so many steps as in signal processing: "z⁻¹"."""
+    return "z" + f"-{steps}".translate(_SUPERSCRIPTS)
+
+
 def shown_name(name: str) -> str:
     """A Python name as on a slide: "cross entropy" for cross_entropy, "x₁" for x1 or x_1."""
     text = " ".join(word for word in name.split("_") if word)

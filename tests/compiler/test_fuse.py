@@ -161,3 +161,34 @@ def test_what_is_known_is_no_member() -> None:
     x = given("x", 7)
     fusion = fused(graph(x, y=b.add(x, number(2, x)), size=b.size(size=7, dtype="float32")))
     assert [[node.op for node in group.members] for group in fusion.groups] == [["add"], ["copy"]]
+
+
+def test_loops_that_read_the_same_become_one() -> None:
+    """A parameter for its part of a cost, and for its update; not where one needs the other."""
+    w, g, h = (given(name, 64, 128) for name in "wgh")
+    cost, update = b.reduce_sum(b.mul(w, g), axes=(0, 1)), b.sub(w, b.mul(g, g))
+    lines = told(fused(graph(w, g, cost=cost, update=update))).splitlines()
+    assert lines[0] == "loop [64,128*]  mul reduce_sum:kept mul sub  ->  reduce_sum sub"
+    assert len(lines) == 2
+    total = b.reduce_sum(b.mul(w, w), axes=(0, 1))
+    scaled = b.mul(w, b.spread(total, w.shape))
+    assert len(fused(graph(w, h, y=b.add(scaled, h))).groups) == 3
+    # Rows of 3 of 16 lanes would slow the elementwise value down.
+    thin = given("thin", "B", 3)
+    both = graph(thin, y=b.exp(thin), z=b.reduce_sum(b.tanh(thin), axes=(1,)))
+    assert len(fused(both).groups) == 2
+    # All of it by one thread as well.
+    short, long = given("short", 1000), given("long", "B", 1000)
+    assert len(fused(graph(short, y=b.exp(short), z=b.reduce_max(short, axes=(0,)))).groups) == 1
+    whole = graph(long, y=b.exp(long), z=b.reduce_max(long, axes=(0,)))
+    assert len(fused(whole).groups) == 2
+
+
+def test_sums_that_are_added_do_not_wait_for_each_other() -> None:
+    xs = [given(f"x{i}", 40) for i in range(5)]
+    total = b.reduce_sum(b.exp(xs[0]), axes=(0,))
+    for x in xs[1:]:
+        total = b.add(total, b.reduce_sum(b.exp(x), axes=(0,)))
+    lines = told(fused(graph(*xs, y=total))).splitlines()
+    assert lines[:5] == ["loop [40*]  exp reduce_sum:kept  ->  reduce_sum"] * 5
+    assert lines[5:] == ["loop []  add add add add  ->  add"]

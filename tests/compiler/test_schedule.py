@@ -59,11 +59,15 @@ CASES: dict[str, tuple[Graph, set[str]]] = {
     "a flipped state": (updating({W: b.add(W, b.flip(W, axes=(0,)))}), {"w"}),
     "a product with itself": (updating({W: product(W, W)}), {"w"}),
     "a state divided by its sum": (
-        updating({W: b.div(W, b.spread(b.reduce_sum(W, axes=(0, 1)), W.shape))}), {"w"},
+        updating({W: b.div(W, b.spread(b.reduce_sum(W, axes=(0, 1)), W.shape))}), set(),
     ),
     "a state divided by its row sums": (
         updating({W: b.div(W, b.broadcast(b.reduce_sum(W, axes=(1,)), shape=(6, 6), axes=(0,)))}),
-        {"w"},
+        set(),
+    ),
+    "a state needed again after its value": (
+        updating({W: b.exp(W)}, y=b.reduce_sum(b.sub(b.broadcast(b.reduce_sum(
+            b.exp(W), axes=(1,)), shape=(6, 6), axes=(0,)), W), axes=(1,))), {"w"},
     ),
     "two states of each other": (
         updating({W: b.add(V, SHARED), V: b.add(W, SHARED)}), set(),

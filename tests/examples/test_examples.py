@@ -1,5 +1,6 @@
 """Every example runs, without a warning, from any folder, and shows what it promises."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
     "01_digits": ["backward.svg", "drawn.svg", "graph.svg", "learning_curve.svg"],
     "02_gradient_is_a_graph": ["gradient_of_gradient.svg"],
+    "03_delay_and_loop": ["loop.svg", "states_and_gradients.svg"],
+    "11_where_the_time_goes": ["step.json"],
+    "04_char_rnn": ["learning_curves.svg"],
+    "05_neural_ode": ["lynx_and_hares.svg"],
+    "06_seq2seq_attention": ["attention.svg"],
+}
+
+# Those that take long are shortened.
+QUICK = {
+    "04_char_rnn": ["--epochs", "0.5"],
+    "05_neural_ode": ["--steps", "1500"],
+    "06_seq2seq_attention": ["--steps", "300"],
 }
 
 
@@ -37,13 +50,23 @@ def test_none_is_forgotten() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example(name: str, tmp_path: Path) -> None:
     out = tmp_path / "made" / "out"
-    printed = run(name, tmp_path, "--out", str(out))
+    printed = run(name, tmp_path, "--out", str(out), *QUICK.get(name, []))
     assert sorted(path.name for path in out.iterdir()) == EXAMPLES[name]
-    for path in out.iterdir():
+    for path in out.glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
     if name == "01_digits":
         check_digits(printed)
+    elif name == "03_delay_and_loop":
+        check_loop(printed)
+    elif name == "11_where_the_time_goes":
+        check_profile(printed, out / "step.json")
+    elif name == "04_char_rnn":
+        check_char_rnn(printed)
+    elif name == "05_neural_ode":
+        check_neural_ode(printed)
+    elif name == "06_seq2seq_attention":
+        check_attention(printed)
     else:
         check_gradient(printed)
 
@@ -61,3 +84,36 @@ def check_gradient(printed: str) -> None:
     assert found and float(found[1]) < 1e-8
     slopes = re.findall(r"penalty \S+: error \S+, mean squared slope (\S+)", printed)
     assert len(slopes) == 2 and float(slopes[1]) < 0.5 * float(slopes[0])
+
+
+def check_loop(printed: str) -> None:
+    """States and gradients are kept, kept, explode and vanish."""
+    found = re.findall(r"^(\w+) +\|z\(20\)\| = (\S+) +\|.* = (\S+)$", printed, re.MULTILINE)
+    for (name, state, slope), ratio in zip(found, (1.0, 1.0, 2.0, 0.5), strict=True):
+        assert float(state) == pytest.approx(ratio**20, rel=1e-2), name
+        assert float(slope) == pytest.approx(ratio**19, rel=1e-2), name
+    assert printed.endswith("truncated, the gradient reaches the last 5 states\n")
+
+
+def check_profile(printed: str, trace: Path) -> None:
+    assert printed.startswith("step of 'profiled', x (128, 784), y (128,): ")
+    assert "\nthe slowest kernel computes for " in printed
+    assert "\nprogram 'profiled' on target cpu\n" in printed
+    assert len(json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]) > 10
+
+
+def check_char_rnn(printed: str) -> None:
+    found = re.findall(r"^(lstm|gru): \d+ steps in \S+ s, bits per character (\S+)$", printed, re.M)
+    assert [name for name, _ in found] == ["lstm", "gru"]
+    assert all(float(bits) < 3.6 for _, bits in found), found  # without context: 4.7
+    assert len(printed.partition("it writes:\n")[2]) == 401
+
+
+def check_neural_ode(printed: str) -> None:
+    found = re.search(r"squared error of logarithms: (\S+) at first, (\S+) fitted", printed)
+    assert found and float(found[1]) > 0.4 and float(found[2]) < 0.06
+
+
+def check_attention(printed: str) -> None:
+    found = re.search(r"written backwards without a mistake: (\S+)%", printed)
+    assert found and float(found[1]) >= 97.0

@@ -259,10 +259,9 @@ def test_another_batch_size_compiles_nothing() -> None:
     assert build.compilations == compiled
     assert program.kernels == kernels
     assert {n for n, s in program.timings.seconds.items() if s != passes[n]} == {"plan_memory"}
-    step, run = (execution._bound for execution in program._executions())
+    step, run = (execution._bound for execution in program.executions())
     for shapes, executor in (*list(step.items())[1:], *list(run.items())[1:]):
         assert {origin for _, origin, _, _ in executor.report} == {"memory"}, shapes
-    assert "  bound to (17, 4), (17,)" in program.explain().splitlines()
 
 
 def test_many_batch_sizes_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +271,7 @@ def test_many_batch_sizes_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch
     for size in range(1, 12):
         found = program.run(x=X[:size])["scores"]
         np.testing.assert_allclose(found, wanted[:size], rtol=1e-5, atol=1e-6)
-    (run,) = (execution._bound for execution in program._executions())
+    (run,) = (execution._bound for execution in program.executions())
     assert [shapes[0][0] for shapes in run] == [8, 9, 10, 11]
     np.testing.assert_array_equal(program.run(x=X)["scores"], wanted)
 
@@ -296,17 +295,17 @@ def calls_of(function: Any, **inputs: Array) -> list[str]:
     return names[:-1]  # the last is setprofile itself
 
 
-def test_a_step_makes_few_calls() -> None:
-    """Whatever the size of the network: the fixed cost of a step is a few microseconds."""
+def test_a_step_is_one_native_call() -> None:
+    """Whatever the size of the network: the fixed cost of a step is a third of a microsecond."""
     small = classifier().compile(optimizer=dg.Adam(0.05))
-    calls = calls_of(small.step, x=X, y=Y)
-    assert len(calls) <= 18, calls
+    assert calls_of(small.step, x=X, y=Y) == ["step", "entry"]
+    assert calls_of(small.run, x=X) == ["run", "entry"]
     x = dg.observed("x", ("B", 4))
     layers = [dg.Linear(4, 4) for _ in range(6)]
     y = dg.Chain(*layers)(x)
     deep = dg.Diagram("deep", {"y": y}, cost=dg.mean(y)).compile(optimizer=dg.Adam(0.05))
-    assert len(calls_of(deep.step, x=X)) <= len(calls)
-    assert len(calls_of(deep.run, x=X)) <= 24
+    assert calls_of(deep.step, x=X) == ["step", "entry"]
+    assert calls_of(deep.run, x=X) == ["run", "entry"]
 
 
 def test_what_was_compiled() -> None:
@@ -314,10 +313,6 @@ def test_what_was_compiled() -> None:
     assert program.kernels == {}
     program.step(x=X, y=Y)
     assert program.kernels and all("def kernel(" in text for text in program.kernels.values())
-    first, second, *rest = program.explain().splitlines()
-    assert first == "program 'classifier' on target cpu"
-    assert second == "  bound to (64, 4), (64,)"
-    assert {f"    {name}:" for name in program.kernels} <= {r[: r.find(":") + 1] for r in rest}
     slow = classifier().compile(target="reference")
     slow.run(x=X)
     assert slow.kernels == {}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import diagrad as dg
+from diagrad.compiler import reverse
 from diagrad.compiler.graph import topological
-from diagrad.compiler.passes import differentiate
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import prepare
@@ -20,22 +20,24 @@ from .test_derivatives import each
 
 NO_OPERATIONS = {
     "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
-    "jacobian", "observed", "parameter", "variable",
+    "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
+    "parameter", "probes", "state", "update", "variable",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""
 
-NO_REFERENCE = {"input", "call", "gradient"}
-"""Primitives that no tape ever runs: a program is given the one, passes remove the others."""
+NO_REFERENCE = {"input", "call", "gradient", "loop"}
+"""Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
-NOT_DRAWN = {"call", "gradient", "block_sum"}
-"""Primitives that an operation alone is not drawn with: blocks, derivatives, long sums."""
+NOT_DRAWN = {"call", "gradient", "loop", "block_sum", "stretch_sum"}
+"""Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
 
 NO_DERIVATIVE = {
     "input", "constant", "size", "iota", "random_bits",  # from nothing
     "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin",  # no floats
     "sign", "floor", "ceil",  # zero
     "stop_gradient",  # its purpose
-    "in_range", "first_outside", "block_sum", "call", "gradient",  # of integers, or of one pass
+    "in_range", "first_outside", "block_sum", "stretch_sum", "call", "gradient",  # integers, passes
+    "loop",  # `loop_gradient`, for all of its results together
 }  # fmt: skip
 
 NOT_DIFFERENTIATED = {"copy"}
@@ -87,7 +89,7 @@ def test_every_derivative_rule_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return record if rule is None else replace(record, vjp=noted)
 
-    monkeypatch.setattr(differentiate, "lookup", lookup)
+    monkeypatch.setattr(reverse, "lookup", lookup)
     for rows in TABLE.values():
         cases = applications(rows, "float64", smooth=True)
         if cases:

@@ -35,7 +35,7 @@ def recurrent() -> Picture:
         (
             *chain("x", "enc", "h", "g", "z", "dec", "out", "c"),
             *(Edge("v", "enc"), Edge("v", "dec"), Edge("w", "g")),
-            *(Edge("z", "d"), Edge("d", "g"), Edge("y", "c")),
+            *(Edge("z", "d", back=True), Edge("d", "g"), Edge("y", "c")),
         ),
         (Cluster("t", "loop body,  t = 1 … T", "loop"),),
     )

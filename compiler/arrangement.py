@@ -1,0 +1,98 @@
+"""The order of a graph's groups, and what lies over what: in place of a state, or a temporary."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from .fusion import Fusion, Group
+from .graph import Node
+from .in_place import bases_of, reads_before_writing, taken_over
+from .joining import Part, parts_in_place
+from .ordering import order_groups
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Groups in an order in which they can run, and where their stored values may lie.
+
+    in_place      the state or carry that a next value overwrites
+    temporaries   stored values that lie nowhere else, in their order
+    over          the temporary in whose place another one lies
+    parts         temporaries that lie inside of a concatenation
+    constants     arrays that are read from memory
+    """
+
+    order: tuple[Group, ...]
+    in_place: dict[Node, Node]
+    temporaries: tuple[Node, ...]
+    over: dict[Node, Node]
+    parts: dict[Node, Part]
+    constants: tuple[Node, ...]
+
+
+def arrange(fusion: Fusion, apart: Set[Node] = frozenset()) -> Arrangement:
+    """The arrangement of a fused graph; the states `apart` are not overwritten in place."""
+    graph = fusion.graph
+    group_of = {node: group for group in fusion.groups for node in group.members}
+    reads = {group: bases_of(group) for group in fusion.groups}
+    readers: dict[Node, set[Group]] = {}
+    for group, bases in reads.items():
+        for base in bases:
+            readers.setdefault(base, set()).add(group)
+    needs = {
+        group: {group_of[base] for base in bases if base in group_of} - {group}
+        for group, bases in reads.items()
+    }
+    in_place: dict[Node, Node] = {}
+    for state, value in graph.updates:
+        writer = group_of[value]
+        others = readers.get(state, set()) - {writer}
+        if (
+            state not in apart
+            and reads_before_writing(writer, state, value)
+            and not any(_waits(other, writer, needs) for other in others)
+        ):
+            in_place[value] = state
+            needs[writer] |= others
+    # Checks come first: where one fails, nothing has been written.
+    checks = {group_of[check.node] for check in graph.checks}
+    for group in fusion.groups:
+        if group not in checks:
+            needs[group] |= checks
+    named = {*graph.inputs, *(node for _, node in graph.outputs), *in_place}
+    temporaries = dict.fromkeys(
+        node
+        for group in fusion.groups
+        for node in group.members
+        if node in fusion.stored and node not in named
+    )
+    order = order_groups(fusion.groups, needs, reads, temporaries)
+    aside = [value for _, value in graph.updates if value not in in_place]
+    # What a loop gives may be part of a history, which other results share.
+    parts = parts_in_place(graph, fusion.groups)
+    whole = [node for node in temporaries if node.op != "loop" and node not in parts]
+    over = taken_over(order, reads, whole, aside)
+    placed = tuple(n for group in order for n in group.members if n in temporaries)
+    constants = dict.fromkeys(
+        base for group in fusion.groups for base in reads[group] if _is_array(base)
+    )
+    return Arrangement(order, in_place, placed, over, parts, tuple(constants))
+
+
+def _is_array(base: Node) -> bool:
+    return base.op == "constant" and base.shape != ()
+
+
+def _waits(group: Group, other: Group, needs: dict[Group, set[Group]]) -> bool:
+    """Whether `group` must run after `other`."""
+    seen: set[Group] = set()
+    stack = [group]
+    while stack:
+        current = stack.pop()
+        if current is other:
+            return True
+        if current not in seen:
+            seen.add(current)
+            stack.extend(needs[current])
+    return False

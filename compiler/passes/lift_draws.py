@@ -1,0 +1,66 @@
+"""lift_draws: random bits drawn in the body of a loop are drawn outside, for all steps at once.
+
+    body: %2 = random_bits(%key; shape=(B,H))     ->     %5 = random_bits(%key; shape=(T,B,H))
+                                                         body: %2, an element of the sequence %5
+
+Bits are a function of a key and a place, so in a body they would be the same at every step.  Drawn
+outside, they differ from step to step, and are the same for a loop and for its unrolled copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..builder import Builder
+from ..graph import Graph, Node, depending, topological
+from ..loops import map_bodies, replace_inputs, substitute
+from ..primitives.recurrence import loop_of, role_of
+
+
+def lift_draws(graph: Graph) -> Graph:
+    """The same graph with `random_bits` outside of loops: Graph -> Graph.
+
+    Those stay whose key is not the same at every step.
+    """
+    if not any(node.op == "loop" for node in graph.nodes()):
+        return graph
+    graph = map_bodies(graph, lift_draws)
+    done: dict[Node, Node] = {}
+    lifted: dict[Any, tuple[Graph, list[Node]]] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        if node.op != "loop":
+            done[node] = replace_inputs(node, inputs)
+            continue
+        key = loop_of(node)
+        if key not in lifted:
+            lifted[key] = _lifted(node, inputs)
+        body, draws = lifted[key]
+        attrs = {**node.attrs, "body": body}
+        done[node] = replace(node, inputs=(*inputs, *draws), attrs=attrs)
+    return graph.rebuilt(done)
+
+
+def _lifted(loop: Node, inputs: tuple[Node, ...]) -> tuple[Graph, list[Node]]:
+    """The body on sequences in the place of its draws, and what those sequences are."""
+    body: Graph = loop.attrs["body"]
+    order = list(topological(body.roots))
+    outer = dict(zip(body.inputs, inputs, strict=True))
+    moving = depending(order, [e for e in body.inputs if role_of(e) != "invariant"])
+    draws = [n for n in order if n.op == "random_bits" and n.inputs[0] not in moving]
+    if not draws:
+        return body, []
+    keys = substitute(dict.fromkeys(draw.inputs[0] for draw in draws), outer)
+    elements: dict[Node, Node] = {entry: entry for entry in body.inputs}
+    sequences = []
+    for number, draw in enumerate(draws):
+        b = Builder(draw.origin)
+        shape = (loop.attrs["steps"], *draw.shape)
+        sequences.append(b.random_bits(keys[draw.inputs[0]], shape=shape))
+        name = f"bits.{number}"
+        elements[draw] = b.input(name=name, type=draw.type, role="sequence")
+    done = substitute(dict.fromkeys(body.roots), elements)
+    entries = (*body.inputs, *(elements[draw] for draw in draws))
+    done |= {entry: entry for entry in entries}
+    return replace(body, inputs=entries).rebuilt(done), sequences

@@ -1,0 +1,256 @@
+"""What depends on what: through applications, into blocks and loops, and round in a circle.
+
+Nothing here draws, lowers or changes a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import CycleError
+from .loop_parts import Entry, LoopParts, Result
+from .variable import Application, Body, Variable, application_text, source_text
+
+Cycles = list[CycleError] | None
+
+
+def ordered(
+    wanted: Iterable[Variable], known: Mapping[Variable, object], cycles: Cycles = None
+) -> list[Variable]:
+    """The variables that `wanted` depend on, beyond the known ones, each after its sources.
+
+    If a variable depends on itself, a CycleError that names the blocks goes into `cycles`, or is
+    raised where there is no such list.
+    """
+    result: dict[Variable, None] = {}
+    active: dict[Variable, None] = {}
+    for root in wanted:
+        stack = [(root, False)]
+        while stack:
+            variable, ready = stack.pop()
+            if ready:
+                del active[variable]
+                result[variable] = None
+                continue
+            if variable in result or variable in known:
+                continue
+            if variable in active:
+                path = list(active)
+                cycle = _cycle(path[path.index(variable) :])
+                if cycles is None:
+                    raise cycle
+                cycles.append(cycle)
+                continue
+            active[variable] = None
+            stack.append((variable, True))
+            stack.extend((item, False) for item in reversed(dependencies(variable)))
+    return list(result)
+
+
+def _cycle(around: list[Variable]) -> CycleError:
+    """The mistake in variables of which each is computed from the next, the last from the first."""
+    start = next((i for i, item in enumerate(around) if item.name), 0)
+    around = [*around[start:], *around[:start]]
+    names = [
+        application_text(item.producer)
+        for item in around
+        if item.producer is not None and item.producer.label != "connect"
+    ]
+    through = f", through {' <- '.join(names)}" if names else ""
+    return CycleError(
+        f"{source_text(around[0])} depends on itself without a delay{through}: put a delay into "
+        "the loop, or cut one of these arrows"
+    )
+
+
+def dependencies(variable: Variable) -> list[Variable]:
+    """The variables that one is computed from.
+
+    Those that a block captures are among them; of a loop's result, what enters the loop for it.
+    """
+    producer = variable.producer
+    if producer is None:
+        return []
+    if isinstance(producer, Result):
+        return _part_of_one(producer).outer
+    if producer.body is None:
+        return list(producer.inputs)
+    return [*producer.inputs, *captured_by(producer.body)]
+
+
+def captured_by(body: Body) -> list[Variable]:
+    """The variables from outside that a body uses besides its ports, parameters included."""
+    known = body.__dict__.get("captured")
+    if known is None:
+        found: dict[Variable, None] = {}
+        seen = set(body.ports)
+        stack = list(reversed(body.outputs))
+        while stack:
+            variable = stack.pop()
+            if variable in seen or variable.kind == "constant":
+                continue
+            seen.add(variable)
+            if body.inside(variable):
+                stack.extend(reversed(dependencies(variable)))
+            else:
+                found[variable] = None
+        known = body.__dict__["captured"] = list(found)
+    result: list[Variable] = known
+    return result
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a loop that some of its results need.
+
+    Attributes:
+        entries: the ways in that are used.
+        roots: what must be computed in it: what is stacked or summed, and what closes a delay.
+        inside: the variables in it, entries aside.
+        outer: the variables outside that enter it, the entries' own inputs included.
+    """
+
+    entries: list[Entry]
+    roots: list[Variable]
+    inside: set[Variable]
+    outer: list[Variable]
+
+
+def part_of(results: Sequence[Result]) -> Part:
+    """The part that these results of one loop need."""
+    loop = results[0].loop
+    inside = _inside(loop, [item.root for item in results])
+    entries: list[Entry] = []
+    roots = {item.value: None for item in results if item.value is not None}
+    outer: dict[Variable, None] = {}
+    seen: set[Variable] = set()
+    stack = [item.root for item in reversed(results)]
+    while stack:
+        variable = stack.pop()
+        if variable in seen:
+            continue
+        seen.add(variable)
+        producer = variable.producer
+        if isinstance(producer, Entry) and producer.loop is loop:
+            entries.append(producer)
+            outer.update(dict.fromkeys(producer.inputs))
+            if producer.next is not None:
+                roots[producer.next] = None
+                stack.append(producer.next)
+        elif variable in inside:
+            stack.extend(reversed(dependencies(variable)))
+        elif not _made_anywhere(variable):
+            outer[variable] = None
+    return Part(entries, list(roots), inside, list(outer))
+
+
+def _part_of_one(result: Result) -> Part:
+    """The part for one result, remembered as long as nothing is added to its loop."""
+    now = len(result.loop.entries), sum(e.next is not None for e in result.loop.entries)
+    known = result.__dict__.get("part")
+    if known is None or known[0] != now:
+        # Where the loop is in itself by way of another loop, the search comes here again.
+        result.__dict__["part"] = now, Part([], [], set(), [])
+        known = result.__dict__["part"] = now, part_of([result])
+        if any(item.kind == "computed" and item.producer is None for item in known[1].outer):
+            del result.__dict__["part"]  # what computes it may still be said, by dg.connect
+    part: Part = known[1]
+    return part
+
+
+def _inside(loop: LoopParts, roots: Sequence[Variable]) -> set[Variable]:
+    """Of all that `roots` depend on, the variables that depend on an entry of the loop."""
+    readers: dict[Variable, list[Variable]] = {}
+    entries = []
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        variable = stack.pop()
+        producer = variable.producer
+        if isinstance(producer, Entry) and producer.loop is loop:
+            entries.append(variable)
+        for item in _sources(variable, loop):
+            readers.setdefault(item, []).append(variable)
+            if item not in seen:
+                seen.add(item)
+                stack.append(item)
+    found: set[Variable] = set()
+    stack = entries
+    while stack:
+        for reader in readers.get(stack.pop(), ()):
+            own = isinstance(reader.producer, Entry) and reader.producer.loop is loop
+            if reader not in found and not own:
+                found.add(reader)
+                stack.append(reader)
+    return found
+
+
+def _sources(variable: Variable, loop: LoopParts) -> list[Variable]:
+    """What a variable comes from, through other loops, but not out of this one."""
+    producer = variable.producer
+    if producer is None or variable.serial < loop.first:
+        return []
+    if isinstance(producer, Result):
+        return [] if producer.loop is loop else [producer.root]
+    if isinstance(producer, Entry):
+        following = [] if producer.next is None else [producer.next]
+        return following if producer.loop is loop else [*producer.inputs, *following]
+    return dependencies(variable)
+
+
+def _made_anywhere(variable: Variable) -> bool:
+    """Whether a variable depends on nothing, and so need not enter a loop."""
+    producer = variable.producer
+    plain = producer is not None and producer.rule is not None and not producer.inputs
+    return variable.kind == "constant" or plain
+
+
+def opened(
+    wanted: Iterable[Variable], known: Mapping[Variable, object], cycles: Cycles = None
+) -> list[Variable]:
+    """As `ordered`, with the variables inside of loops, which come before the loops' results.
+
+    What closes a delay comes after it.
+    """
+    found: dict[Variable, None] = {}
+    for variable in ordered(wanted, known, cycles):
+        if isinstance(variable.producer, Result):
+            part = _part_of_one(variable.producer)
+            found.update(dict.fromkeys(entry.outputs[0] for entry in part.entries))
+            around = {**dict.fromkeys(part.outer), **found}
+            found.update(dict.fromkeys(opened(part.roots, around, cycles)))
+        found[variable] = None
+    return list(found)
+
+
+def walk(
+    wanted: Sequence[Variable], visit: Callable[[Application], None], cycles: Cycles = None
+) -> list[Variable]:
+    """Every variable that `wanted` depend on, those inside of loops included.
+
+    `visit` is called for every application, inner ones (the bodies of blocks) included; `cycles`
+    are as for `ordered`.
+    """
+    return _walk(wanted, {}, visit, set(), cycles)
+
+
+def _walk(
+    wanted: Sequence[Variable],
+    known: Mapping[Variable, object],
+    visit: Callable[[Application], None],
+    seen: set[Application],
+    cycles: Cycles,
+) -> list[Variable]:
+    order = opened(wanted, known, cycles)
+    for variable in order:
+        application = variable.producer
+        if application is None or application in seen:
+            continue
+        seen.add(application)
+        visit(application)
+        if application.body is not None:
+            inner = application.body
+            found = {item: None for item in (*inner.ports, *captured_by(inner))}
+            _walk(inner.outputs, found, visit, seen, cycles)
+    return order

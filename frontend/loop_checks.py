@@ -1,0 +1,154 @@
+"""What is wrong with the loops of a diagram, said when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .dependencies import dependencies, part_of
+from .errors import DiagramError, UnusedError
+from .loop_parts import Entry, LoopParts, Result
+from .variable import (
+    Application,
+    Variable,
+    application_text,
+    is_unread,
+    mark_read,
+    source_text,
+)
+
+
+def loop_mistakes(
+    wanted: Mapping[str, Variable], applications: Sequence[Application]
+) -> list[DiagramError]:
+    """The mistakes in the loops that are reached.
+
+    Args:
+        wanted: what leaves the diagram, by what it is called in messages.
+        applications: all that the diagram depends on, inside of blocks and loops too.
+    """
+    loops = dict.fromkeys(item.loop for item in applications if isinstance(item, (Entry, Result)))
+    found: list[DiagramError] = []
+    for loop in loops:
+        found += _in_itself(loop)
+    for item in applications:
+        if isinstance(item, Result):
+            found += _of_result(item)
+        elif item.label == "gradient":
+            found += _of_gradient(item)
+        elif item.body is not None:
+            drawn = [v for v in item.body.outputs if item.body.inside(v)]
+            for entry in _reached(drawn, item.body.first):
+                text = f"{application_text(item)} expects its forward to return variables outside"
+                found.append(_leak(f"{text} of its loops, got one", entry))
+    wrong = {loop for loop in loops if _own(loop, loop.entries) is not None}  # said already
+    for name, variable in wanted.items():
+        for entry in _reached([variable], 0):
+            if entry.loop in wrong:
+                continue
+            text = f"{name} expects a variable outside of loops, got {source_text(variable)}"
+            found.append(_leak(text, entry))
+            break
+    return found
+
+
+def _in_itself(loop: LoopParts) -> list[DiagramError]:
+    """What was noted when it was drawn, and what is missing by now."""
+    found = list(loop.mistakes)
+    for entry in loop.entries:
+        if entry.label == "delay" and entry.name.isidentifier() and entry.next is None:
+            found.append(
+                DiagramError(
+                    f"delay '{entry.name}' ({entry.where}) of {loop} is never closed: say with "
+                    f"close what goes into it at every step"
+                )
+            )
+    if _own(loop, loop.entries) is not None:
+        for entry in loop.entries:
+            other = _own(loop, [entry])
+            if other is not None:
+                what = "a sequence" if entry.label == "each" else "an initial value"
+                text = f"{_entry_text(entry)} expects {what} from outside of its loop, got"
+                found.append(_leak(f"{text} {source_text(entry.inputs[0])}", other))
+    unread = [item for item in loop.given if is_unread(item)]
+    for item in unread:
+        said = f"delay '{item.name}'" if item.name is not None else "each"
+        text = f"{said} ({item.where}) of {loop} is used by nothing: remove it, or use it"
+        found.append(UnusedError(text))
+    mark_read(unread)
+    return found
+
+
+def _own(loop: LoopParts, entries: Iterable[Entry]) -> Entry | None:
+    """The way into a loop on which what enters there itself depends."""
+    outer = [item for entry in entries for item in entry.inputs]
+    return next((item for item in _reached(outer, loop.first) if item.loop is loop), None)
+
+
+def _of_result(result: Result) -> list[DiagramError]:
+    """Whether what a result is of is in the loop."""
+    value, delay = result.inputs[0], result.delay
+    if delay is not None and delay.name.isidentifier():
+        return []  # what closes a delay may come from anywhere
+    own = isinstance(value.producer, Entry) and value.producer.loop is result.loop
+    if value.mistakes or own or value in part_of([result]).inside:
+        return []
+    return [
+        DiagramError(
+            f"{result.label} ({result.where}) of {result.loop} expects a variable of that loop, "
+            f"got {source_text(value)}, which depends on none of its elements and delays: use it "
+            "as it is"
+        )
+    ]
+
+
+def _of_gradient(application: Application) -> list[DiagramError]:
+    """Whether the cost is of the loop of the variables whose gradient is asked for."""
+    cost, *variables = application.inputs
+    around = {entry.loop for entry in _reached([cost], 0)}
+    for variable in variables:
+        for entry in _reached([variable], 0):
+            if entry.loop not in around:
+                place = f"gradient ({application.where})"
+                return [
+                    DiagramError(
+                        f"{place} expects a cost that is in {entry.loop}, as "
+                        f"{source_text(variable)} is, got {source_text(cost)}: a variable of one "
+                        "step has gradients of that step's costs; dg.gradient_flow gives those of "
+                        "a diagram's cost"
+                    )
+                ]
+    return []
+
+
+def _reached(variables: Iterable[Variable], first: int) -> list[Entry]:
+    """The ways into loops that variables depend on without a way out, one for each loop.
+
+    Variables with a serial number below `first` are not looked into.
+    """
+    found: dict[LoopParts, Entry] = {}
+    stack = list(variables)
+    seen = set(stack)
+    while stack:
+        variable = stack.pop()
+        if variable.serial < first:
+            continue
+        if isinstance(variable.producer, Entry):
+            found.setdefault(variable.producer.loop, variable.producer)
+        for item in dependencies(variable):
+            if item not in seen:
+                seen.add(item)
+                stack.append(item)
+    return list(found.values())
+
+
+def _leak(text: str, entry: Entry) -> DiagramError:
+    loop = entry.loop
+    return DiagramError(
+        f"{text}, which depends on {_entry_text(entry)}: take {loop.name}.stack(...), "
+        f"{loop.name}.sum(...) or {loop.name}.last(...) of it"
+    )
+
+
+def _entry_text(entry: Entry) -> str:
+    name = f" '{entry.name}'" if entry.label == "delay" and entry.name.isidentifier() else ""
+    return f"{entry.label}{name} ({entry.where}) of {entry.loop}"

@@ -1,0 +1,73 @@
+"""Masks of a loop: where a gradient may enter a step, and where a sample still has one.
+
+They are variables like any other: a sequence drawn outside of the loop, a selection in it.
+"""
+
+from __future__ import annotations
+
+from ..compiler.builder import Builder
+from ..compiler.graph import Node
+from ..compiler.sizes import Dim
+from .blocks import block
+from .operations.elementwise import stop_gradient, where
+from .operations.structure import reshape
+from .variable import Variable, apply
+
+
+@block
+def cut(keeps: Variable, z: Variable) -> Variable:
+    """What comes out of a delay; where `keeps` (of shape ()) is false, no gradient goes back."""
+    return where(keeps, z, stop_gradient(z))
+
+
+@block
+def hold(lasts: Variable, new: Variable, old: Variable) -> Variable:
+    """The new value of samples that still last (a mask of shape (B,)), the old one of others."""
+    return where(_spread(lasts, new.ndim), new, old)
+
+
+@block
+def blank(lasts: Variable, y: Variable) -> Variable:
+    """The values of the samples that still last (a mask of shape (B,)), zeros for the others."""
+    return where(_spread(lasts, y.ndim), y, False if y.dtype == "bool" else 0)
+
+
+def _spread(mask: Variable, rank: int) -> Variable:
+    """A mask of samples beside values of this rank, whose first axis counts samples."""
+    return mask if rank == 1 else reshape(mask, (*mask.shape, *(1,) * (rank - 1)))
+
+
+def keeps(steps: Dim, every: int, reverse: bool) -> Variable:
+    """For each element of a loop's sequences, whether the gradient passes the delays there.
+
+    It does not at every K-th step, but does at the first, where the delays hold initial values.
+    Bool of shape (steps,).
+    """
+
+    def rule(b: Builder) -> Node:
+        # Whole numbers as floats: exact up to 2**24 steps, also where floats become float32.
+        count = b.apply("iota", axis=0, shape=(steps,), dtype="float64")
+        if reverse:
+            count = b.flip(count, axes=(0,))
+        each = b.fill(every, count.type)
+        whole = b.mul(b.floor(b.div(count, each)), each)
+        return b.apply("or", b.ne(whole, count), b.eq(count, b.fill(0, count.type)))
+
+    result: Variable = apply(f"keeps {every}", rule, [])
+    return result
+
+
+def lasts(lengths: Variable, steps: Dim) -> Variable:
+    """For each element of a loop's sequences and each sample, whether the sample has that step.
+
+    Bool of shape (steps, B), for `lengths` of shape (B,), which must lie in [0, steps].
+    """
+
+    def rule(b: Builder, lengths: Node) -> Node:
+        shape = (steps, *lengths.shape)
+        checked = b.apply("in_range", lengths, low=0, high=steps + 1)
+        count = b.apply("iota", axis=0, shape=shape, dtype=lengths.dtype)
+        return b.lt(count, b.broadcast(checked, shape=shape, axes=(1,)))
+
+    result: Variable = apply("lasts", rule, [lengths])
+    return result

@@ -1,0 +1,106 @@
+"""Attention: a mean of a memory's entries, weighted by how well they answer a query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import init as initialisers
+from ..blocks import Block
+from ..errors import DtypeError, ShapeError
+from ..functions import softmax
+from ..location import user_location
+from ..operations.broadcasting import as_variables
+from ..operations.contractions import einsum
+from ..operations.elementwise import less, tanh, where
+from ..operations.indexing import arange
+from ..operations.structure import expand_dims, swapaxes
+from ..variable import Variable, dtype_name, parameter, shape_text, source_text
+
+
+class AdditiveAttention(Block):
+    """Attention with the score v' tanh(query W + entry U), a softmax of it, and a weighted mean.
+
+    Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and
+    translate, 2015.  Applied as `attention(query, memory, lengths=None)` to a query of shape
+    (B, queries) and a memory of shape (S, B, entries), it gives the mean, (B, entries), and the
+    weights, (B, S).  In a loop, what depends on the memory alone is computed once before it.
+
+    Args of the application:
+        query: floats, one query for each sample.
+        memory: floats, S entries for each sample, such as the states of an encoder.
+        lengths: int32 or int64 of shape (B,), how many entries each sample has: the others have
+            the weight 0, and so has every entry of a sample with none.
+
+    Args:
+        queries: how many features a query has.
+        entries: how many an entry of the memory has.
+        hidden: how many v has.
+        weight_init: the initialiser of W and U; by default LeCun's uniform.
+        dtype: of the parameters, float32 or float64.
+        name: as for every block.
+
+    Raises:
+        ShapeError, DtypeError: when applied to other shapes or dtypes.
+    """
+
+    def __init__(
+        self,
+        queries: int,
+        entries: int,
+        hidden: int,
+        weight_init: Any = None,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        self.name = name
+        self.queries = queries
+        self.entries = entries
+        self.dtype = dtype_name(dtype)
+        self.query = parameter("query", (queries, hidden), weight_init, dtype)
+        self.entry = parameter("entry", (entries, hidden), weight_init, dtype)
+        fan = initialisers.lecun_uniform(fan=(hidden, 1))
+        self.score = parameter("score", (hidden,), fan, dtype)
+
+    def forward(
+        self, query: Variable, memory: Variable, lengths: Variable | None = None
+    ) -> tuple[Variable, Variable]:
+        """(B, queries), (S, B, entries) -> (B, entries) and (B, S)."""
+        query, memory = as_variables(query, memory)
+        self._check(query, memory, lengths)
+        scores = tanh(memory @ self.entry + query @ self.query) @ self.score
+        if lengths is None:
+            weights = softmax(scores, axis=0)
+        else:
+            places = expand_dims(arange(memory.shape[0], lengths.dtype), 1)
+            there = less(places, lengths)
+            weights = where(there, softmax(where(there, scores, -1e30), axis=0), 0.0)
+        return einsum("sb,sbk->bk", weights, memory), swapaxes(weights, 0, 1)
+
+    def _check(self, query: Variable, memory: Variable, lengths: Variable | None) -> None:
+        place = f"{self.describe()} ({user_location()})"
+        if query.ndim != 2 or query.shape[1] != self.queries:
+            raise ShapeError(
+                f"{place} expects a query of shape (B, {self.queries}), got "
+                f"{shape_text(query.shape)} from {source_text(query)}"
+            )
+        if memory.ndim != 3 or memory.shape[1:] != (query.shape[0], self.entries):
+            raise ShapeError(
+                f"{place} expects a memory of shape (S, {query.shape[0]}, {self.entries}), got "
+                f"{shape_text(memory.shape)} from {source_text(memory)}"
+            )
+        for item in (query, memory):
+            if item.dtype != self.dtype:
+                raise DtypeError(
+                    f"{place} expects dtype {self.dtype} like its weights, got {item.dtype} from "
+                    f'{source_text(item)}: convert it with .astype("{self.dtype}")'
+                )
+        if lengths is not None and lengths.shape != query.shape[:1]:
+            raise ShapeError(
+                f"{place} expects lengths of shape ({query.shape[0]},), got "
+                f"{shape_text(lengths.shape)} from {source_text(lengths)}"
+            )
+        if lengths is not None and lengths.dtype not in ("int32", "int64"):
+            raise DtypeError(
+                f"{place} expects lengths of dtype int32 or int64, got {lengths.dtype} from "
+                f"{source_text(lengths)}"
+            )
