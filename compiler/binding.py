@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Node, Type, topological
-from .loops import every_node, map_bodies
+from .loops import map_bodies
 from .primitives.registry import lookup
-from .sizes import Dim, Size, assign, evaluate, names
+from .sizes import Dim, Size, assign, evaluate
 
 Sizes = Mapping[str, int]
 
@@ -63,54 +63,3 @@ def value_of(node: Node, sizes: Sizes) -> np.generic:
     array = rule(bind_type(node.type, sizes), bind_attrs(node.attrs, sizes), *arrays)
     scalar: np.generic = np.dtype(node.dtype).type(array)
     return scalar
-
-
-def size_names(graph: Graph) -> set[str]:
-    """The named sizes that types and attributes depend on, in the bodies of loops too."""
-    found: set[str] = set()
-    for node in every_node(graph):
-        stack: list[Any] = [node.shape, *node.attrs.values()]
-        while stack:
-            value = stack.pop()
-            if isinstance(value, tuple):
-                stack.extend(value)
-            elif isinstance(value, Size):
-                found |= names(value)
-    return found
-
-
-class SizeRuleError(Exception):
-    """Named sizes were bound to values that the graph cannot take."""
-
-
-def check_sizes(graph: Graph, sizes: Sizes, training: bool) -> None:
-    """Raise SizeRuleError unless every node makes sense at these sizes.
-
-    A slice must lie inside its operand, no axis may have a negative size, no loop a negative number
-    of steps, and a step that trains may not divide by an empty batch; in the bodies of loops too.
-    """
-    values = ", ".join(f"{name} = {value}" for name, value in sizes.items())
-    for node in every_node(graph):
-        place = f" ({node.origin.where})" if node.origin.where else ""
-        for extent in node.shape:
-            if not isinstance(extent, int) and evaluate(extent, sizes) < 0:
-                raise SizeRuleError(f"size {extent} of {node.op}{place} is negative for {values}")
-        if node.op == "loop" and evaluate(node.attrs["steps"], sizes) < 0:
-            steps = node.attrs["steps"]
-            raise SizeRuleError(f"loop{place} has {steps} steps, which is negative for {values}")
-        if node.op == "slice":
-            attrs = bind_attrs(node.attrs, sizes)
-            extents = bind_type(node.inputs[0].type, sizes).extents
-            bounds = zip(attrs["start"], attrs["stop"], extents, strict=True)
-            for axis, (start, stop, extent) in enumerate(bounds):
-                if not 0 <= start <= stop <= extent:
-                    raise SizeRuleError(
-                        f"slice{place} takes {start}:{stop} of axis {axis}, which has {extent} "
-                        f"elements for {values}"
-                    )
-        if training and node.op == "size" and evaluate(node.attrs["size"], sizes) == 0:
-            empty = f"{node.attrs['size']} = 0"
-            raise SizeRuleError(
-                f"the batch is empty: {empty}{'' if empty == values else f' for {values}'}, and a "
-                f"mean{place} is taken over it; give at least one sample"
-            )

@@ -11,9 +11,7 @@ the passes know nothing of that.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from .graph import Graph, Node
@@ -34,6 +32,7 @@ from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
 from .passes.sum_steps import sum_steps
 from .template import Template
+from .timings import Timings
 from .verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
@@ -61,20 +60,6 @@ KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
 BINDING_PASSES = (("plan_memory", plan_memory),)
 
 Observer = Callable[[str, Any], None]
-
-
-@dataclass
-class Timings:
-    """Seconds that each pass took."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def run(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
-        """The pass's result, its time noted."""
-        start = time.perf_counter()
-        result = function(*inputs)
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-        return result
 
 
 def prepare(

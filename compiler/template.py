@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ..runtime.program import Kernel, Role, Routine
-from .graph import Graph, Node, Type
+from .graph import Node, Type
 from .sizes import Dim
 
 
@@ -110,7 +110,6 @@ class Template:
     """Kernels, rows in their order, buffers, and the loops among the rows, of one graph."""
 
     name: str
-    graph: Graph
     kernels: tuple[Kernel, ...]
     rows: tuple[Row, ...]
     storages: tuple[Storage, ...]

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.binding import SizeRuleError, check_sizes, size_names
 from ..compiler.graph import Graph
+from ..compiler.interface import SizeRuleError, check_sizes, interface_of
 from ..compiler.sizes import evaluate
+from ..runtime.collector import collector_paused
 from ..runtime.program import CheckFailedError
 from .errors import InputError
 from .inputs import Expected, bind_sizes, check_names
 
 if TYPE_CHECKING:
-    from ..compiler.pipeline import Timings
     from ..compiler.template import Template
+    from ..compiler.timings import Timings
+    from .kept import Kept
 
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
@@ -51,8 +53,6 @@ class Execution:
         timings: Timings,
         threads: int | None = None,
     ) -> None:
-        from ..compiler.pipeline import prepare  # The passes: not for `import diagrad`.
-
         self.name = graph.name
         self.target = target
         self.timings = timings
@@ -62,14 +62,37 @@ class Execution:
         self.states = states
         order = {item.name: place for place, item in enumerate(expected)}
         inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
-        self.graph = prepare(
-            Graph(graph.name, tuple(inputs), graph.outputs, graph.updates), precision, timings
-        )
-        self._template: Any = None
+        self.trains = bool(graph.updates)
+        self._lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
+        self._precision = precision
+        self._prepared: Graph | None = None
+        self._template: Template | None = None
+        self.kept = self._look_up() if target == "cpu" else None
+        if self.kept is not None and self.kept.found is not None:
+            self.interface, self._template = self.kept.found
+        else:
+            self.interface = interface_of(self.graph)
         self._bound: dict[Shapes, Any] = {}
         self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
         self._last: Any = None
         self.quick: Callable[[Mapping[str, Any]], Any] = nothing
+
+    def _look_up(self) -> Kept:
+        """What the cache of programs has for the lowered graph."""
+        from .kept import look_up
+
+        with collector_paused():
+            return look_up(self._lowered, self._precision)
+
+    @property
+    def graph(self) -> Graph:
+        """The prepared graph; where the program came from the cache, made when it is asked for."""
+        if self._prepared is None:
+            from ..compiler.pipeline import prepare  # The passes: not for `import diagrad`.
+
+            with collector_paused():
+                self._prepared = prepare(self._lowered, self._precision, self.timings)
+        return self._prepared
 
     def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:
         """The outputs for these inputs, or a step's cost; inputs are checked, updates are made."""
@@ -89,7 +112,7 @@ class Execution:
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
         self._use(shapes)
-        if self.graph.updates:
+        if self.trains:
             return float(result[0])
         return dict(zip(self.outputs, result, strict=True))
 
@@ -106,7 +129,7 @@ class Execution:
         self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
     ) -> InputError:
         """Which element of which input lies outside its range."""
-        check = self.graph.checks[failure.check]
+        check = self.interface.ranges[failure.check]
         place, item = next((i, e) for i, e in enumerate(self.expected) if e.name == check.name)
         array = arrays[place]
         index = tuple(int(i) for i in np.unravel_index(failure.index, array.shape))
@@ -125,14 +148,14 @@ class Execution:
         """A new executor for inputs of these shapes."""
         what = f"{what} of '{self.name}'"
         sizes = bind_sizes(what, self.expected, arrays)
-        unbound = sorted(size_names(self.graph) - sizes.keys())
+        unbound = [name for name in self.interface.sizes if name not in sizes]
         if unbound:
             raise InputError(
                 f"{what} needs the size {', '.join(unbound)}, which no input has: use an input of "
                 "that size, or give the size as an integer"
             )
         try:
-            check_sizes(self.graph, sizes, training=bool(self.graph.updates))
+            check_sizes(self.interface.rules, sizes, training=self.trains)
         except SizeRuleError as error:
             raise InputError(f"{what}: {error}") from None
         executor = self.executor(sizes)
@@ -143,7 +166,7 @@ class Execution:
         shapes = tuple([array.shape for array in arrays])
         self._bound[shapes] = executor
         if self.target == "cpu" and executor.readable:
-            self._functions[shapes] = executor.function(scalar=bool(self.graph.updates))
+            self._functions[shapes] = executor.function(scalar=self.trains)
         return executor
 
     def executor(self, sizes: Mapping[str, int]) -> Any:
@@ -159,18 +182,27 @@ class Execution:
         program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
         return Executor(program, self.states, self.threads)
 
-    def template(self) -> Template:
-        """The kernels and the table with named sizes, compiled the first time."""
-        from ..compiler.pipeline import compile_kernels
+    @property
+    def compiled(self) -> bool:
+        """Whether the template is there."""
+        return self._template is not None
 
+    def template(self) -> Template:
+        """The kernels and the table with named sizes; compiled and kept where there is none."""
         if self._template is None:
-            self._template = compile_kernels(self.graph, self.timings)
-        found: Template = self._template
-        return found
+            from ..compiler.pipeline import compile_kernels
+
+            with collector_paused():
+                self._template = compile_kernels(self.graph, self.timings)
+                if self.kept is not None:
+                    self.kept.keep(self.interface, self._template)
+        return self._template
 
     def kernels(self) -> dict[str, str]:
         """Kernel sources by name, of every set of sizes bound so far."""
-        return {kernel.name: kernel.source for kernel in getattr(self._template, "kernels", ())}
+        if self._template is None:
+            return {}
+        return {kernel.name: kernel.source for kernel in self._template.kernels}
 
     def executors(self) -> Mapping[tuple[tuple[int, ...], ...], Any]:
         """What runs each set of sizes bound so far, by the shapes of the inputs."""

@@ -31,6 +31,7 @@ def explain(program: Program) -> str:
     lines = [f"program '{program.diagram.name}' on target {program.target}"]
     if program.target == "cpu":
         lines += _native_code(executions)
+        lines += [_table(execution) for execution in executions]
     lines += _passes(program.timings.seconds)
     for execution in executions:
         lines += _bound(execution)
@@ -85,6 +86,22 @@ def _cache_text() -> str:
     )
 
 
+def _table(execution: Execution) -> str:
+    """Whether the kernels' texts and the table came from the cache, and why not."""
+    what, kept = f"table of a {_kind(execution)}", execution.kept
+    assert kept is not None, "only the reference target keeps nothing"
+    looked = f"{kept.reason}; {kept.milliseconds:.1f} ms to look"
+    if kept.found is not None:
+        return f"{what}: from the cache, where its graph was {looked}"
+    if not execution.compiled:
+        return f"{what}: nothing yet; the first call compiles it ({looked})"
+    return f"{what}: compiled ({looked})"
+
+
+def _kind(execution: Execution) -> str:
+    return "step" if execution.trains else "run"
+
+
 def _passes(seconds: Mapping[str, float]) -> list[str]:
     each = ", ".join(f"{name} {1e3 * spent:.1f}" for name, spent in seconds.items())
     return [f"passes, {1e3 * sum(seconds.values()):.1f} ms: {each}"]
@@ -93,7 +110,7 @@ def _passes(seconds: Mapping[str, float]) -> list[str]:
 def _bound(execution: Execution) -> list[str]:
     """For every set of sizes: its rows and its memory; the kernels for the first."""
     lines: list[str] = []
-    what = "step" if execution.graph.updates else "run"
+    what = _kind(execution)
     for shapes, executor in execution.executors().items():
         pairs = zip(execution.expected, shapes, strict=True)
         inputs = ", ".join(f"{item.name} {shape_text(shape)}" for item, shape in pairs)

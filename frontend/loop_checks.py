@@ -102,13 +102,16 @@ def _of_result(result: Result) -> list[DiagramError]:
 
 
 def _of_gradient(application: Application) -> list[DiagramError]:
-    """Whether the cost is of the loop of the variables whose gradient is asked for."""
+    """Whether the cost is of the loop of the variables whose gradient is asked for.
+
+    And whether what is outside of the cost's loop is read in it, not only at its ways in.
+    """
     cost, *variables = application.inputs
     around = {entry.loop for entry in _reached([cost], 0)}
+    place = f"gradient ({application.where})"
     for variable in variables:
         for entry in _reached([variable], 0):
             if entry.loop not in around:
-                place = f"gradient ({application.where})"
                 return [
                     DiagramError(
                         f"{place} expects a cost that is in {entry.loop}, as "
@@ -117,7 +120,38 @@ def _of_gradient(application: Application) -> list[DiagramError]:
                         "a diagram's cost"
                     )
                 ]
+        entered = _entered(cost, variable) if around else None
+        if entered is not None:
+            return [
+                DiagramError(
+                    f"{place} expects a variable that one step's cost depends on in that step, "
+                    f"got {source_text(variable)}, which only enters through "
+                    f"{_entry_text(entered)}: take the gradient by what that gives, or of a cost "
+                    "outside of the loop"
+                )
+            ]
     return []
+
+
+def _entered(cost: Variable, variable: Variable) -> Entry | None:
+    """A way in, if a cost depends on a variable only through such; None if it does otherwise."""
+    entries: list[Entry] = []
+    found: list[set[Variable]] = []
+    for through in (False, True):
+        seen = {cost}
+        stack = [cost]
+        while stack:
+            item = stack.pop()
+            if isinstance(item.producer, Entry) and not through:
+                entries.append(item.producer)
+                continue
+            new = [other for other in dependencies(item) if other not in seen]
+            seen.update(new)
+            stack += new
+        found.append(seen)
+    if variable in found[0] or variable not in found[1]:
+        return None
+    return next((item for item in entries if variable in item.inputs), entries[0])
 
 
 def _reached(variables: Iterable[Variable], first: int) -> list[Entry]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiler.graph import Graph, Type
+from ..runtime.collector import collector_paused
 from .dependencies import ordered
 from .derivatives import gradient
 from .errors import DiagramError, DtypeError, InputError
@@ -92,7 +93,7 @@ class Program:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        from ..compiler.pipeline import Timings
+        from ..compiler.timings import Timings
 
         self.diagram = diagram
         self.optimizer = optimizer
@@ -169,8 +170,9 @@ class Program:
         """
         wanted = [*outputs.values(), *(value for _, value in updates)]
         expected = self._expected(wanted)
-        graph = self.diagram.lower(outputs, updates, names)
-        graph = graph if rewrite is None else rewrite(graph)
+        with collector_paused():
+            graph = self.diagram.lower(outputs, updates, names)
+            graph = graph if rewrite is None else rewrite(graph)
         return Execution(
             graph, expected, self.states, self.target, self._precision, self.timings, self.threads
         )

@@ -21,7 +21,7 @@ def _net(name: str, arrays: Arrays) -> Job:
     x = dg.observed("x", ("T", "B", net.inputs))
     y = dg.observed("y", ("T", "B") if net.every else ("B",), dtype=dg.int32)
     rnn = {"elman": dg.RNN, "gru": dg.GRU, "lstm": dg.LSTM}[net.kind](
-        net.inputs, net.hidden, name="rnn"
+        net.inputs, net.hidden, checkpoint=net.checkpoint, name="rnn"
     )
     head = dg.Linear(net.hidden, CLASSES, name="head")
     outputs, _ = rnn(x)

@@ -80,7 +80,6 @@ def emit(schedule: Schedule) -> Template:
         copy(values[source], schedule.places, Place(target))
     return Template(
         schedule.graph.name,
-        schedule.graph,
         tuple(kernels.values()),
         tuple(rows),
         schedule.storages,

@@ -8,8 +8,9 @@
 Such a product is one block of a kernel, so that all threads but one would wait.  The parts are of
 the graph, not of the threads: the sums are the same, bit for bit, for any number of them.
 
-Only a depth that is known here is split.  For one with a name, the parts would be two kernels more
-in every step, which most batches are too small to pay for.
+Only an axis whose length is known here is split, such as the steps of a loop; one with a name
+counts as `STANDS_FOR`.  For a depth of names alone, the parts would be two kernels more in every
+step, which most batches are too small to pay for.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from ..builder import Builder
 from ..graph import Graph, Node, topological
 from ..loops import map_bodies, replace_inputs
 from ..primitives.contraction import summed_labels
-from ..sizes import product
+from ..sizes import evaluate, names, product
 
 PART = 1536
 """The least depth of a part: four of the chains that the routines add up (`gemm.Blocking`)."""
+
+STANDS_FOR = 32
+"""What a named size counts as beside the one that is split: a batch that is not large."""
 
 LARGEST = 128 * 128
 """Elements of a result up to which its rows and columns alone do not make enough blocks."""
@@ -45,7 +49,8 @@ def _split(node: Node) -> Node:
     count, depth = node.type.count, product(summed.values())
     if not isinstance(count, int) or count > LARGEST or any(k in a and k in b for k in out):
         return node
-    if not isinstance(depth, int) or depth < 2 * PART:
+    depth = evaluate(depth, dict.fromkeys(names(depth), STANDS_FOR))
+    if depth < 2 * PART:
         return node
     lengths = {k: int(n) for k, n in summed.items() if isinstance(n, int)}
     least = {k: -(-PART // (depth // n)) for k, n in lengths.items()}

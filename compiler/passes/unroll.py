@@ -8,7 +8,7 @@ What the lecture draws, and what the rolled loop is tested against.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..binding import Sizes, assign_sizes
@@ -16,6 +16,7 @@ from ..builder import Builder
 from ..graph import Graph, Node, Origin, topological
 from ..loops import map_bodies, replace_inputs, substitute
 from ..primitives.recurrence import given, loop_of, role_of
+from ..segments import in_segments
 from ..sizes import evaluate
 
 
@@ -28,13 +29,36 @@ def unroll(graph: Graph, sizes: Sizes) -> Graph:
     return _unrolled(assign_sizes(graph, sizes))
 
 
-def _unrolled(graph: Graph) -> Graph:
-    graph = map_bodies(graph, _unrolled)
+def unroll_by(graph: Graph, copies: int) -> Graph:
+    """An equal graph whose loops do so many steps in a turn: Graph -> Graph.
+
+    A loop of T steps becomes one of floor(T / copies) turns, whose body is that many copies of the
+    old one, and a loop of the steps that are left over.
+
+    Raises:
+        ValueError: fewer than one copy.
+    """
+    if copies < 1:
+        raise ValueError(f"unroll_by expects copies from 1 on, got {copies}")
+    if copies == 1:
+        return graph
+    whole = in_segments(graph, lambda loop: copies, lambda loop: str(loop.attrs["keep"]))
+    return map_bodies(
+        whole, lambda body: _unrolled(body, lambda loop: bool(loop.attrs["steps"] == copies))
+    )
+
+
+def _every(loop: Node) -> bool:
+    return True
+
+
+def _unrolled(graph: Graph, chosen: Callable[[Node], bool] = _every) -> Graph:
+    graph = map_bodies(graph, lambda body: _unrolled(body, chosen))
     done: dict[Node, Node] = {}
     runs: dict[Any, list[dict[Node, Node]]] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
+        if node.op != "loop" or not chosen(node):
             done[node] = replace_inputs(node, inputs)
             continue
         key = loop_of(node)
@@ -84,7 +108,8 @@ def _result(node: Node, inputs: tuple[Node, ...], copies: Sequence[Mapping[Node,
         return copies[0 if node.attrs["reverse"] else -1][value]
     parts = [copy[value] for copy in copies]
     if not parts:
-        return b.fill(0, node.type)
+        empty: Node = b.fill(0, node.type)
+        return empty
     if result == "stack":
         rows = [b.reshape(part, shape=(1, *value.shape)) for part in parts]
         whole: Node = b.concatenate(*rows, axis=0)

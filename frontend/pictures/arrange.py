@@ -7,62 +7,33 @@ into constraints for Graphviz. This file never computes a coordinate and writes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from .arrangement import Arrangement, Links
+from .loop_rows import (
+    align_copies,
+    between,
+    find_inner_rows,
+    outlets_of,
+    raise_delays,
+    successions,
+    top_outlets,
+)
 from .picture import Edge, Node, Picture
-
-
-@dataclass
-class Arrangement:
-    """How the elements of a picture belong together.
-
-    Attributes:
-        rank: How many links lead to a node on the longest way.
-        late: The last rank at which a node can stand before what reads it, as the layout has it.
-        row: The nodes of a main row, with that row's name.
-        row_edges: The links of the main rows.
-        below: For a function, what enters (or leaves) it from below, from bottom to top.
-        above: What stands above a node, from bottom to top.
-        gaps: For a variable, the delays (and what stands on them) above the link into it, which
-            is drawn longer for them.
-        turns: The links where the forward row ends and the backward row begins.
-        under: For a backward node, the forward node that it stands beneath.
-        outlets: What comes out of a delay, with what stands in its column below it.
-        aside: What leaves a loop beside its row, and is drawn one column further.
-        successions: The ends of a frame and the beginnings of the frame that is right of it.
-        owner_of: ``below``, read the other way.
-        tower_of: ``above``, read the other way: the node at the foot, and the storey.
-    """
-
-    rank: dict[str, int] = field(default_factory=dict)
-    late: dict[str, int] = field(default_factory=dict)
-    row: dict[str, str] = field(default_factory=dict)
-    row_edges: set[tuple[str, str]] = field(default_factory=set)
-    below: dict[str, list[str]] = field(default_factory=dict)
-    above: dict[str, list[str]] = field(default_factory=dict)
-    gaps: dict[str, list[str]] = field(default_factory=dict)
-    turns: set[tuple[str, str]] = field(default_factory=set)
-    under: dict[str, str] = field(default_factory=dict)
-    outlets: dict[str, list[str]] = field(default_factory=dict)
-    aside: set[str] = field(default_factory=set)
-    successions: list[tuple[str, str]] = field(default_factory=list)
-    owner_of: dict[str, str] = field(default_factory=dict)
-    tower_of: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def arrange(picture: Picture) -> Arrangement:
     """Find the main rows of ``picture``, and the place of parameters, delays, shared variables."""
     nodes = {node.id: node for node in picture.nodes}
-    links = _Links(picture)
+    links = Links(picture)
     flow = [edge for edge in picture.edges if _flows(nodes[edge.source], nodes[edge.target], edge)]
-    turns = _successions(picture, flow)
+    turns = successions(picture, flow)
     wider = [*flow, *_through_sides(links, nodes), *turns]
     order = _order(picture.nodes, wider)
     found = Arrangement(rank=_ranks(order, wider))
     found.late = _late_ranks(found.rank, order, wider)
     found.successions = [(edge.source, edge.target) for edge in turns]
-    _find_rows(found, nodes, order, flow, _outlets(links, nodes))
-    _find_inner_rows(found, picture, order, flow)
+    _find_rows(found, nodes, order, flow, outlets_of(links, nodes))
+    find_inner_rows(found, picture, order, flow)
     _hang_parameters(found, links, nodes)
     _line_up_computed(found, picture, nodes)
     _turn_back(found, picture, nodes)
@@ -72,10 +43,10 @@ def arrange(picture: Picture) -> Arrangement:
         if node.under is not None and node.id not in found.owner_of
     }
     _merge_hung(found)
-    _raise_delays(found, links, nodes)
+    raise_delays(found, links, nodes)
     _raise_shared(found, links, nodes)
-    _top_outlets(found, nodes, links)
-    _align_copies(found, picture)
+    top_outlets(found, nodes, links)
+    align_copies(found, picture)
     found.aside = {
         node.id
         for node in picture.nodes
@@ -101,18 +72,7 @@ def _flows(source: Node, target: Node, edge: Edge) -> bool:
     )
 
 
-class _Links:
-    """The edges that leave and enter each node."""
-
-    def __init__(self, picture: Picture) -> None:
-        self.out: dict[str, list[Edge]] = {node.id: [] for node in picture.nodes}
-        self.into: dict[str, list[Edge]] = {node.id: [] for node in picture.nodes}
-        for edge in picture.edges:
-            self.out[edge.source].append(edge)
-            self.into[edge.target].append(edge)
-
-
-def _through_sides(links: _Links, nodes: Mapping[str, Node]) -> list[Edge]:
+def _through_sides(links: Links, nodes: Mapping[str, Node]) -> list[Edge]:
     """Computed parameters, ``H -> w -> G`` with w at the side of G: as a link from H to G."""
     return [
         Edge(made.source, used.target)
@@ -122,28 +82,6 @@ def _through_sides(links: _Links, nodes: Mapping[str, Node]) -> list[Edge]:
         for used in links.out[node.id]
         if made.style == used.style == "normal"
     ]
-
-
-def _successions(picture: Picture, flow: Sequence[Edge]) -> list[Edge]:
-    """Where a frame is right of another: as links from what that one ends with."""
-    parents = {cluster.id: cluster.parent for cluster in picture.clusters}
-    inside: dict[str, list[str]] = {cluster.id: [] for cluster in picture.clusters}
-    for node in picture.nodes:
-        at = node.cluster
-        while at is not None and node.side == "main" and node.kind != "delay":
-            inside[at].append(node.id)
-            at = parents[at]
-    found = []
-    for cluster in picture.clusters:
-        if cluster.after is None:
-            continue
-        before, own = set(inside[cluster.after]), set(inside[cluster.id])
-        going = {e.source for e in flow if e.source in before and e.target in before}
-        coming = {e.target for e in flow if e.source in own and e.target in own}
-        ends = [name for name in inside[cluster.after] if name not in going]
-        starts = [name for name in inside[cluster.id] if name not in coming]
-        found += [Edge(end, start) for end in ends for start in starts]
-    return found
 
 
 def _order(nodes: Sequence[Node], flow: Sequence[Edge]) -> list[str]:
@@ -179,36 +117,6 @@ def _ranks(order: Sequence[str], flow: Sequence[Edge]) -> dict[str, int]:
     for name in order:
         rank[name] = max((rank[source] + 1 for source in into[name]), default=0)
     return rank
-
-
-def _late_ranks(
-    rank: Mapping[str, int], order: Sequence[str], flow: Sequence[Edge]
-) -> dict[str, int]:
-    """The last ranks at which nodes can stand before what reads them, as the layout draws them."""
-    late = dict(rank)
-    after: dict[str, list[str]] = {name: [] for name in order}
-    for edge in flow:
-        after[edge.source].append(edge.target)
-    for name in reversed(order):
-        late[name] = min((late[end] - 1 for end in after[name]), default=rank[name])
-    return late
-
-
-def _outlets(links: _Links, nodes: Mapping[str, Node]) -> list[str]:
-    """What comes out of delays; of unrolled ones, the initial values."""
-    found = [
-        edge.target
-        for node in nodes.values()
-        if node.kind == "delay" and node.phase == "forward"
-        for edge in links.out[node.id]
-    ]
-    return found + [
-        node.id
-        for node in nodes.values()
-        if (node.kind, node.side, node.phase) == ("computed", "main", "forward")
-        and all(edge.label == "init" for edge in links.into[node.id])
-        and node.id not in found
-    ]
 
 
 def _find_rows(
@@ -258,35 +166,7 @@ def _find_rows(
             found.row[at] = f"row{number}"
 
 
-def _find_inner_rows(
-    found: Arrangement, picture: Picture, order: Sequence[str], flow: Sequence[Edge]
-) -> None:
-    """Within a loop, what is beside the main row has rows of its own."""
-    frames = {node.id: node.cluster for node in picture.nodes}
-    for cluster in picture.clusters:
-        number = 0
-        while cluster.kind == "loop":
-            own = [n for n in order if frames[n] == cluster.id and n not in found.row]
-            after: dict[str, list[str]] = {name: [] for name in own}
-            for edge in flow:
-                if edge.source in after and edge.target in after:
-                    after[edge.source].append(edge.target)
-            length: dict[str, int] = {}
-            for name in reversed(own):
-                length[name] = max((1 + length.get(end, 0) for end in after[name]), default=0)
-            at = max(own, key=lambda name: length[name], default=None)
-            if at is None or length[at] == 0:
-                break
-            while at is not None:
-                found.row[at] = f"row {number} of {cluster.id}"
-                end = max(after[at], key=lambda name: length[name], default=None)
-                if end is not None:
-                    found.row_edges.add((at, end))
-                at = end
-            number += 1
-
-
-def _hang_parameters(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
+def _hang_parameters(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -> None:
     two_rows = any(node.phase != "forward" for node in nodes.values())
     # A weight that is computed comes with a row of its own, and takes the first place.
     for node in sorted(nodes.values(), key=lambda node: node.kind != "computed"):
@@ -305,7 +185,7 @@ def _hang(
     node: Node,
     owner: str,
     two_rows: bool,
-    links: _Links,
+    links: Links,
     nodes: Mapping[str, Node],
 ) -> None:
     """The first parameter goes below its function, a second above it; more come from the left.
@@ -370,78 +250,7 @@ def _turn_back(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) 
                 found.owner_of[target.id] = source.id
 
 
-def _raise_delays(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
-    for node in nodes.values():
-        if node.kind != "delay":
-            continue
-        readers = [e.target for e in links.out[node.id]]
-        starts = [e.source for e in links.into[node.id] if e.back]
-        if not readers or not starts:
-            continue
-        # The way from the delay to the row is a lane of its own, above which nothing can stand.
-        lane = _lane(found, links, nodes, readers)
-        first = max(
-            [min(found.late[name] for name in readers), *(found.late[name] for name in lane)]
-        )
-        last = max(found.rank[name] for name in starts)
-        middle = _between(found, nodes, first, last, node.cluster)
-        if middle is not None:
-            found.above.setdefault(middle, []).append(node.id)
-        else:
-            start = max(starts, key=lambda name: (found.rank[name], name))
-            found.gaps.setdefault(start, []).append(node.id)
-
-
-def _lane(
-    found: Arrangement, links: _Links, nodes: Mapping[str, Node], start: Sequence[str]
-) -> list[str]:
-    """What is passed on the way from variables to a main row."""
-    passed: dict[str, None] = {}
-    stack = [name for name in start if name not in found.row]
-    while stack:
-        name = stack.pop()
-        if name in passed:
-            continue
-        passed[name] = None
-        ends = (e.target for e in links.out[name] if not e.back and e.style != "residual")
-        stack += [end for end in ends if end not in found.row and nodes[end].kind != "delay"]
-    return list(passed)
-
-
-def _top_outlets(found: Arrangement, nodes: Mapping[str, Node], links: _Links) -> None:
-    """What comes out of a delay stands above all in its column, where the arrow back comes from."""
-    outlets = _outlets(links, nodes)
-    initial = [e.source for name in outlets for e in links.into[name]]
-    outlets += [n for n in initial if nodes[n].side == "main" and nodes[n].kind != "delay"]
-    for outlet in dict.fromkeys(outlets):
-        found.outlets[outlet] = [
-            node.id
-            for node in nodes.values()
-            if found.late[node.id] == found.late[outlet]
-            and node.cluster == nodes[outlet].cluster
-            and (node.side, node.phase) == ("main", "forward")
-            and node.kind not in ("delay", "branch")
-            and node.id not in outlets
-        ]
-
-
-def _align_copies(found: Arrangement, picture: Picture) -> None:
-    """In the copies of an unrolled loop, what is beside the main row stands below it."""
-    follows = {cluster.id for cluster in picture.clusters if cluster.after is not None}
-    copies = follows | {cluster.after for cluster in picture.clusters}
-    places = {
-        (node.cluster, found.late[node.id]): node.id
-        for node in picture.nodes
-        if node.id in found.row and " of " not in found.row[node.id]
-    }
-    for node in picture.nodes:
-        if node.cluster in copies and " of " in found.row.get(node.id, ""):
-            upper = places.get((node.cluster, found.late[node.id]))
-            if upper is not None:
-                found.outlets.setdefault(upper, []).append(node.id)
-
-
-def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) -> None:
+def _raise_shared(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -> None:
     for node in nodes.values():
         if node.kind != "branch" or node.side != "parameter":
             continue
@@ -452,7 +261,7 @@ def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) 
         raised = [node.id, *(e.source for e in links.into[node.id])]
         # Over a delay, if there is one on the way: its column is free down to the row.
         gap = next((end for end in found.gaps if first < found.rank[end] <= last), None)
-        middle = _between(found, nodes, first, last, node.cluster, anywhere=True)
+        middle = between(found, nodes, first, last, node.cluster, anywhere=True)
         if gap is not None:
             found.gaps[gap] += raised
             found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})
@@ -460,30 +269,14 @@ def _raise_shared(found: Arrangement, links: _Links, nodes: Mapping[str, Node]) 
             found.above.setdefault(middle, []).extend(raised)
 
 
-def _between(
-    found: Arrangement,
-    nodes: Mapping[str, Node],
-    first: int,
-    last: int,
-    cluster: str | None,
-    anywhere: bool = False,
-) -> str | None:
-    """The node of a main row that stands nearest to the middle between two ranks.
-
-    Out of a frame, a tower is not sure to stand over its foot: one in the same frame is better,
-    and one over which nothing else stands.
-    """
-    inner = [
-        name
-        for name in found.row
-        if first < found.rank[name] < last
-        and nodes[name].phase == "forward"
-        and (anywhere or cluster is None or nodes[name].cluster == cluster)
-    ]
-
-    def distance(name: str) -> tuple[bool, bool, int, str]:
-        away = abs(2 * found.rank[name] - first - last)
-        stranger = anywhere and nodes[name].cluster != cluster
-        return (anywhere and name in found.above, stranger, away, name)
-
-    return min(inner, key=distance, default=None)
+def _late_ranks(
+    rank: Mapping[str, int], order: Sequence[str], flow: Sequence[Edge]
+) -> dict[str, int]:
+    """The last ranks at which nodes can stand before what reads them, as the layout draws them."""
+    late = dict(rank)
+    after: dict[str, list[str]] = {name: [] for name in order}
+    for edge in flow:
+        after[edge.source].append(edge.target)
+    for name in reversed(order):
+        late[name] = min((late[end] - 1 for end in after[name]), default=rank[name])
+    return late

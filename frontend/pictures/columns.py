@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .arrange import Arrangement
+from .arrangement import Arrangement
 from .picture import Node, Picture
 
 

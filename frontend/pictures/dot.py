@@ -6,7 +6,8 @@ it. This file never runs Graphviz and never touches SVG.
 
 from __future__ import annotations
 
-from .arrange import Arrangement, arrange, runs_left
+from .arrange import arrange, runs_left
+from .arrangement import Arrangement
 from .columns import column_lines, floors
 from .metrics import printable
 from .notation import (
@@ -24,7 +25,7 @@ from .notation import (
 from .picture import Cluster, Edge, Node, Picture
 
 _HEAD = f"""\
-  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false, compound=true,
+  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false, compound=true, outputorder=edgesfirst,
          bgcolor=white, pad=0.2, fontname="{CAPTION_FACE}", fontsize=13, fontcolor="{CAPTION}"];
   node  [fontname="{MATH_FACE}", fontsize=18, fontcolor="{TEXT}",
          style=filled, fixedsize=true, penwidth=2.2];
@@ -139,7 +140,7 @@ def _edge(
     found: Arrangement,
 ) -> str:
     source, target = nodes[edge.source], nodes[edge.target]
-    delayed = "delay" in (source.kind, target.kind)
+    delayed = "delay" in (source.kind, target.kind) and source.phase == "forward"
     beneath = edge.style == "residual" and found.under.get(target.id) == source.id
     words = [f'id="{name}"', f'class="{edge.style}"', *_style(edge)]
     if edge.style == "residual":
@@ -188,7 +189,7 @@ def _style(edge: Edge) -> list[str]:
 def _turned(source: Node, target: Node, found: Arrangement) -> bool:
     """Whether Graphviz is told the link the other way round: it is drawn leftward or downward."""
     if runs_left(source, target):
-        return True
+        return "delay" not in (source.kind, target.kind)
     foot, storey = found.tower_of.get(source.id, (None, -1))
     if foot is None:
         return False
@@ -216,7 +217,7 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
     if target.kind in _FUNCTIONS and (
         edge.style == "residual"
         or source.kind == "delay"
-        or (source.kind == "branch" and source.id in found.tower_of)
+        or (source.kind == "branch" and source.id in found.tower_of and edge.style != "shared")
     ):
         into = ":n"
     return out, into

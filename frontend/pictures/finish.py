@@ -1,7 +1,7 @@
 """The last touch on Graphviz's SVG: forms, tooltips, fonts, accessibility, legend.
 
 SVG text in, SVG text out; nothing in it depends on the machine. Never moves what Graphviz placed,
-except a bullet's label by the length of its round end.
+except a bullet's label by the length of its round end, and dashed links (``residuals``).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from .bullets import bullet, depth, pill
+from .folding import fold
 from .legend import add_legend
 from .metrics import printable
 from .picture import Picture
+from .residuals import smooth
 
 MATH_FONTS = "Times New Roman, Times, serif"
 CAPTION_FONTS = "Helvetica, Arial, sans-serif"
@@ -31,7 +33,9 @@ def finish(svg: str, picture: Picture) -> str:
         if group.get("class", "").startswith("node"):
             _reshape(group)
         _name(group, titles)
+    smooth(root)
     _fonts(root)
+    fold(root, CAPTION_FONTS)
     add_legend(root, picture, CAPTION_FONTS)
     root.set("role", "img")
     root.set("aria-labelledby", "title")

@@ -7,17 +7,21 @@ backward functions use.  They are found in the compiler's graph; this file only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...compiler.graph import Graph, topological
 from ...compiler.graph import Node as Value
-from ...compiler.graph import topological
+from ...compiler.primitives.recurrence import given
 from ..drawn import drawn_graph
+from ..loop_parts import Entry
 from .from_diagram import Conversion, type_text
 from .from_graph import from_graph, known_number
 from .loops import without_masks
 from .lowered import Lowered, lower_drawn
-from .picture import Edge, Node, Picture
+from .picture import Cluster, Edge, Node, NodeKind, Picture, Side
+from .symbols import delayed
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -61,14 +65,22 @@ class _Conversion:
         self.drawn, self.forward = drawn, forward
         self.cost: str = drawn.graph["cost"]
         self.wires = self.on_the_way(parameters)
-        values = [node for node in forward.circle_of if forward.data[node]["kind"] != "parameter"]
-        self.lowered = lower_drawn(diagram, drawn, [*values, self.cost], self.wires)
+        # A variable of a loop has no one gradient: it is drawn where its way back is.
+        inner = [node for node in self.wires if forward.data[node]["loops"]]
+        values = [
+            node
+            for node in forward.circle_of
+            if forward.data[node]["kind"] != "parameter" and not forward.data[node]["loops"]
+        ]
+        outer = [node for node in self.wires if not forward.data[node]["loops"]]
+        self.lowered = lower_drawn(diagram, drawn, [*values, self.cost], outer)
         known = self.lowered.gradients.items()
-        self.wires = [node for node, value in known if known_number(value) != "0"]
+        self.wires = [node for node, value in known if known_number(value) != "0"] + inner
         self.bullets = {
             function
             for function, data in forward.functions.items()
             if data["name"] not in _STOPS
+            and function not in forward.borders
             and any(node in self.wires for node in drawn.predecessors(function))
             and any(node in self.wires for node in drawn.successors(function))
         }
@@ -79,7 +91,8 @@ class _Conversion:
 
         functions = self.forward.functions
         shown = [node for node, data in self.forward.data.items() if "opens" not in data]
-        flow = self.drawn.subgraph([*shown, *functions])
+        passed = [name for name, data in functions.items() if data["name"] not in _STOPS]
+        flow = self.drawn.subgraph([*shown, *passed])
         before = nx.ancestors(flow, self.cost) if self.cost in flow else set()
         after = set().union(*(nx.descendants(flow, node) for node in parameters if node in flow))
         way = (before & (after | set(parameters))) | {self.cost}
@@ -90,7 +103,8 @@ class _Conversion:
 
     def picture(self) -> Picture:
         front = self.forward.picture()
-        back = [self.circle(c, m) for c, m in self.circles().items()]
+        frames_of = {node.id: node.cluster for node in front.nodes}
+        back = [self.circle(c, m, frames_of[c]) for c, m in self.circles().items()]
         back += [
             self.bullet(function) for function in self.forward.functions if function in self.bullets
         ]
@@ -98,7 +112,50 @@ class _Conversion:
         for edge in (*front.edges, *self.flow(), *self.residuals()):
             edges.setdefault((edge.source, edge.target), edge)
         nodes = (*front.nodes, *back)
-        return Picture(front.title, nodes, tuple(edges.values()), front.clusters)
+        frames = self.side_by_side([*front.clusters, *self.frames(nodes)])
+        return Picture(front.title, nodes, tuple(edges.values()), tuple(frames))
+
+    def side_by_side(self, frames: list[Cluster]) -> Iterable[Cluster]:
+        """The frames, a loop and its derivative within one where loops stand above each other."""
+        import networkx as nx
+
+        loops = [loop for loop in self.forward.loops.values() if len(loop.chain) == 1]
+        nodes = {
+            loop.name: {n for n, data in self.forward.data.items() if loop.name in data["loops"]}
+            for loop in loops
+        }
+        after = {
+            name: set().union(*(nx.descendants(self.drawn, node) for node in own))
+            for name, own in nodes.items()
+        }
+        apart = {
+            f"{sign}{loop.frame}": f"both of {loop.frame}"
+            for loop in loops
+            for other in loops
+            if other is not loop
+            and not after[loop.name] & nodes[other.name]
+            and not after[other.name] & nodes[loop.name]
+            for sign in ("", "∂")
+        }
+        for name in dict.fromkeys(apart[frame.id] for frame in frames if frame.id in apart):
+            yield Cluster(name, "", "plain")
+        for frame in frames:
+            both = apart.get(frame.id) if frame.parent is None else None
+            yield frame if both is None else replace(frame, parent=both)
+
+    def frames(self, nodes: Iterable[Node]) -> Iterable[Cluster]:
+        """The reversed loops."""
+        used = {node.cluster for node in nodes}
+        for loop in self.forward.loops.values():
+            inner = [other for other in self.forward.loops.values() if loop.name in other.chain]
+            if used & {f"∂{other.frame}" for other in inner}:
+                parent = f"∂loop {loop.chain[-2]}" if len(loop.chain) > 1 else None
+                yield Cluster(f"∂{loop.frame}", loop.backward_caption, "loop", parent)
+
+    def frame(self, node: str) -> str | None:
+        """The frame of a reversed loop that a variable or function of the loop is in."""
+        loops = self.forward.loops_around(node)
+        return f"∂{self.forward.loops[loops[-1]].frame}" if loops else None
 
     def circles(self) -> dict[str, list[str]]:
         """The circles with a gradient, and the variables with one that each stands for."""
@@ -109,18 +166,27 @@ class _Conversion:
                 found.setdefault(circle, []).append(node)
         return found
 
-    def circle(self, circle: str, members: list[str]) -> Node:
+    def circle(self, circle: str, members: list[str], front: str | None) -> Node:
+        """The gradient of a circle, which stands in the frame `front`."""
         lines = [f"∂{self.forward.type_line(node)}" for node in members]
-        side = "parameter" if self.forward.data[circle]["kind"] == "parameter" else "main"
+        side: Side = "parameter" if self.forward.data[circle]["kind"] == "parameter" else "main"
         text = "∂" + self.forward.text[circle]
-        return Node(f"∂{circle}", "value", text, "\n".join(lines), None, side, "backward")  # type: ignore[arg-type]
+        frame = self.frame(circle)
+        if side == "parameter" and front in {x.frame for x in self.forward.loops.values()}:
+            frame = f"∂{front}"
+        return Node(f"∂{circle}", "value", text, "\n".join(lines), frame, side, "backward")
 
     def bullet(self, function: str) -> Node:
         data = self.forward.functions[function]
         name = self.forward.bare_name(function)
         label = f"∂{name}" if name.replace(" ", "").isalnum() else f"∂({name})"
         tip = f"gradient of {data['name']}\n{data['where']}"
-        return Node(f"∂{function}", "function", label, tip, None, "main", "backward", function)
+        kind: NodeKind = "function"
+        if data["kind"] == "delay":
+            kind, label = "delay", delayed(-data["steps"])
+        return Node(
+            f"∂{function}", kind, label, tip, self.frame(function), "main", "backward", function
+        )
 
     def flow(self) -> Iterable[Edge]:
         """The arrows of the drawing, reversed."""
@@ -133,29 +199,97 @@ class _Conversion:
             target = f"∂{circle}" if circle is not None else f"∂{maker}"
             for reader in self.forward.readers.get(node, []):
                 if reader in self.bullets and (circle is not None or maker in self.bullets):
-                    yield Edge(f"∂{reader}", target, "backward", tooltip=tip)
+                    yield self.leaving(reader, node, target, tip)
+                elif reader in self.forward.borders:
+                    yield from self.through(reader, target, tip)
             if circle is not None and maker in self.bullets:
-                yield Edge(target, f"∂{maker}", "backward", tooltip=tip)
+                back = self.forward.data[maker]["kind"] == "delay"
+                yield Edge(target, f"∂{maker}", "backward", tooltip=tip, back=back)
+
+    def leaving(self, reader: str, node: str, target: str, tip: str) -> Edge:
+        """The gradient that a function gives; of what all steps share, it is the sum over them."""
+        links = self.drawn.get_edge_data(node, reader).values()
+        if self.forward.data[reader]["kind"] == "delay" and not any("delayed" in x for x in links):
+            (outlet,) = self.drawn.successors(reader)
+            return Edge(f"∂{outlet}", target, "backward", "last", tip)
+        inner = self.forward.loops_around(reader)
+        more = inner[len(self.forward.loops_around(node)) :]
+        indices = ", ".join(self.forward.loops[loop].index for loop in more)
+        return Edge(f"∂{reader}", target, "backward", f"sum over {indices}" if more else "", tip)
+
+    def through(self, border: str, target: str, tip: str) -> Iterable[Edge]:
+        """The gradient of a sequence is one of its elements, and the other way round."""
+        (out,) = self.drawn.successors(border)
+        word = {"each": "stack", "stack": "each", "last": "init", "sum": "to all"}
+        circle, maker = self.forward.circle_of.get(out), self.forward.makers.get(out)
+        if out in self.wires and (circle is not None or maker in self.bullets):
+            source = f"∂{circle}" if circle is not None else f"∂{maker}"
+            yield Edge(source, target, "backward", word[self.forward.borders[border]], tip)
 
     def residuals(self) -> Iterable[Edge]:
         """From the forward values that the backward functions use; parameters are there anyway."""
         found: Lowered = self.lowered
         front = set(topological(found.values.values()))
         circle_of = {value: self.forward.circle_of.get(n) for n, value in found.values.items()}
-        for value in topological(found.gradients[node] for node in self.wires):
+        gradients = list(topological(found.gradients.values()))
+        for value in gradients:
             target = None if value in front else self.owner(value, 1)
             if target not in self.bullets:
                 continue
-            for item in value.inputs:
-                while item.op == "broadcast":
-                    item = item.inputs[0]
-                if item not in front or known_number(item) is not None:
-                    continue
-                if item.op == "input" and item.attrs["role"] == "parameter":
-                    continue
-                source = circle_of.get(item) or self.owner(item, 0)
-                if source is not None:
+            for item in _read(value):
+                stored = item.op == "loop" and item.origin.direction == "forward"
+                source = circle_of.get(item) or self.giver(item, {})
+                if (item in front or stored) and source is not None and not _is_weight(item):
                     yield Edge(source, f"∂{target}", "residual")
+        for loop in gradients:
+            if loop.op == "loop" and loop not in front:
+                yield from self.handed_over(loop, {})
+
+    def handed_over(self, loop: Value, around: Mapping[Value, Value]) -> Iterable[Edge]:
+        """What the body of a reversed loop reads of the loop itself.
+
+        `around` says of an input of a body around it what enters there.
+        """
+        body: Graph = loop.attrs["body"]
+        enters = {
+            entry: around.get(outer, outer)
+            for entry, outer in zip(body.inputs, loop.inputs, strict=True)
+        }
+        for value in body.nodes():
+            if value.op == "loop":
+                yield from self.handed_over(value, enters)
+            target = self.owner(value, 1)
+            if value.origin.direction != "backward" or target not in self.bullets:
+                continue
+            for item in _read(value):
+                source = self.giver(item, enters)
+                if source is not None:
+                    yield Edge(source, f"∂{target}", "residual", tooltip="stored at every step")
+
+    def giver(self, item: Value, enters: Mapping[Value, Value]) -> str | None:
+        """The circle or bullet of the drawing whose value the body of a reversed loop reads."""
+        outer = enters.get(item, item)
+        if outer.op == "loop" and outer.origin.direction == "forward":
+            item = given(outer.attrs["body"], outer)
+        if item.op != "input":
+            return self.shown(self.owner(item, 0)) if item.origin.direction == "forward" else None
+        if _is_weight(outer):
+            return None
+        for function, data in self.forward.functions.items():
+            entry = data["application"]
+            named = isinstance(entry, Entry) and entry.name == item.attrs["name"]
+            if named and entry.where == item.origin.where:
+                (out,) = self.drawn.successors(function)
+                return self.forward.circle_of.get(out)
+        return None
+
+    def shown(self, function: str | None) -> str | None:
+        """A bullet; for the way into a loop or out of it, the circle that is led through there."""
+        if function not in self.forward.borders:
+            return function
+        for source in self.drawn.predecessors(function):
+            return self.forward.circle_of.get(source, self.forward.makers.get(source))
+        return None
 
     def owner(self, value: Value, sweeps: int) -> str | None:
         """The bullet that computes a value; its gradient, if that is one sweep back.
@@ -169,3 +303,16 @@ class _Conversion:
             return self.forward.visible(value.origin.path)
         drawn = [node for node, data in self.forward.data.items() if data.get("name") == "gradient"]
         return self.forward.visible(drawn[min(made - sweeps, len(drawn)) - 1]) if drawn else None
+
+
+def _read(value: Value) -> Iterable[Value]:
+    """What a value is computed from, but for numbers."""
+    for item in value.inputs:
+        while item.op == "broadcast":
+            item = item.inputs[0]
+        if known_number(item) is None:
+            yield item
+
+
+def _is_weight(value: Value) -> bool:
+    return value.op == "input" and value.attrs["role"] == "parameter"

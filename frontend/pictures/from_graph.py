@@ -8,15 +8,16 @@ This file lowers nothing and places nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ...compiler.graph import Graph, topological
 from ...compiler.graph import Node as Value
-from ...compiler.graph import topological
+from ...compiler.primitives.recurrence import given, loop_of, role_of
 from ..variable import shape_text
 from .from_diagram import block_name, type_text
 from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
-from .symbols import INFIX, number, primitive, shown_name
+from .symbols import INFIX, delayed, number, primitive, shown_name
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -62,6 +63,9 @@ class _Conversion:
         self.nodes: list[Node] = []
         self.edges: dict[Edge, None] = {}
         self.ids: dict[Value, str] = {}
+        self.count = 0
+        self.loop: Turn | None = None  # the loop whose body is being drawn
+        self.turns: dict[Any, Turn] = {}
         self.frames: dict[str, Cluster] = {}
         first = [*outputs.values(), *([cost] if cost is not None else [])]
         self.forward = set(topological(first))
@@ -83,12 +87,17 @@ class _Conversion:
         )
 
     def phase(self, value: Value) -> Phase:
+        if self.loop is not None:
+            return self.loop.phase
         return "forward" if value in self.forward else "backward"
 
     def add(self, value: Value) -> None:
-        if value.op == "broadcast" or known_number(value) is not None:
+        if value.op == "broadcast" or known_number(value) is not None or value in self.ids:
             return
-        name = self.ids[value] = f"%{len(self.ids)}"
+        if value.op == "loop":
+            self.turn(value)
+            return
+        name = self.ids[value] = self.name()
         if value.op == "input":
             self.input(name, value)
             return
@@ -110,13 +119,82 @@ class _Conversion:
         )
         for item in value.inputs:
             self.link(item, name, self.phase(value))
-        if value in self.outputs:
-            output = self.outputs[value]
-            tip = f"{output}: {type_text(value)}"
-            self.end(
-                Node(f"output {output}", "computed", shown_name(output), tip), value, "forward"
-            )
-            self.ids[value] = f"output {output}"
+        if value in self.outputs and self.loop is None:
+            self.returned(value)
+
+    def returned(self, value: Value) -> None:
+        """A value that the diagram returns, and all that reads it reads its circle."""
+        output = self.outputs[value]
+        tip = f"{output}: {type_text(value)}"
+        self.end(Node(f"output {output}", "computed", shown_name(output), tip), value, "forward")
+        self.ids[value] = f"output {output}"
+
+    def name(self) -> str:
+        self.count += 1
+        return f"%{self.count - 1}"
+
+    def turn(self, value: Value) -> None:
+        """A result of a loop: a bullet outside of the frame in which the loop's body is drawn."""
+        key = loop_of(value)
+        if key not in self.turns:
+            self.turns[key] = self.body(value)
+        turn = self.turns[key]
+        name = self.name()
+        label, frame = value.attrs["result"], None if self.loop is None else self.loop.frame
+        tip = value_lines(value)
+        self.nodes.append(Node(name, "operation", label, tip, frame, phase=turn.phase))
+        self.ids[value] = name
+        given_by = turn.ids.get(given(turn.body, value))
+        if given_by is not None:
+            style: EdgeStyle = "normal" if turn.phase == "forward" else "backward"
+            self.edges[Edge(given_by, name, style, tooltip=type_text(value))] = None
+        if value in self.outputs and self.loop is None:
+            self.returned(value)
+
+    def body(self, value: Value) -> Turn:
+        """Draw the body of a loop, which may share nodes with those of other loops."""
+        outside, around, phase = self.ids, self.loop, self.phase(value)
+        body: Graph = value.attrs["body"]
+        frame = f"loop {len(self.turns)} of {body.name}"
+        parent = None if around is None else around.frame
+        self.frames[frame] = Cluster(frame, loop_caption(value), "loop", parent)
+        turn = Turn(body, frame, phase, {})
+        self.turns[loop_of(value)] = turn
+        inner: dict[Value, str] = {}
+        entering: list[tuple[Value, str, str]] = []
+        for entry, operand in zip(body.inputs, value.inputs, strict=True):
+            role, name = role_of(entry), self.name()
+            if role == "invariant":
+                source = operand
+                while source.op == "broadcast":
+                    source = source.inputs[0]
+                if source in outside:
+                    inner[entry] = outside[source]
+                continue
+            inner[entry] = name
+            shown = _entry_name(entry)
+            tip = f"{role} {shown}: {type_text(entry)}\n{entry.origin.where}"
+            kind: NodeKind = "value" if phase != "forward" else "computed"
+            self.nodes.append(Node(name, kind, shown, tip, frame, phase=phase))
+            entering.append((operand, name, "each" if role == "sequence" else "init"))
+        for operand, name, word in entering:
+            self.link(operand, name, phase, word)
+        self.ids, self.loop = inner, turn
+        for item in topological(body.roots):
+            self.add(item)
+        for carry, following in body.updates:
+            box = self.name()
+            label = delayed(1)
+            self.nodes.append(Node(box, "delay", label, f"delay {carry.attrs['name']}", frame, phase=phase))
+            style: EdgeStyle = "normal" if phase == "forward" else "backward"
+            while following.op == "broadcast":
+                following = following.inputs[0]
+            if following in self.ids:
+                self.edges[Edge(self.ids[following], box, style, back=True)] = None
+            self.edges[Edge(box, self.ids[carry], style)] = None
+        turn.ids.update(self.ids)
+        self.ids, self.loop = outside, around
+        return turn
 
     def input(self, name: str, value: Value) -> None:
         kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
@@ -127,7 +205,7 @@ class _Conversion:
         frame = self.framed(data.get("path", ()), False) if kind == "parameter" else None
         self.nodes.append(Node(name, kind, label, tip, frame, side))
 
-    def link(self, source: Value, end: str, phase: Phase) -> None:
+    def link(self, source: Value, end: str, phase: Phase, word: str = "") -> None:
         tip = type_text(source)
         while source.op == "broadcast":
             source = source.inputs[0]
@@ -136,8 +214,21 @@ class _Conversion:
             return
         style: EdgeStyle = "normal"
         if phase == "backward":
-            style = "residual" if source in self.forward else "backward"
-        self.edges[Edge(self.ids[source], end, style, tooltip=tip)] = None
+            style = "residual" if self.is_forward(source) else "backward"
+        self.edges[Edge(self.ids[source], end, style, "" if style == "residual" else word, tip)] = (
+            None
+        )
+
+    def is_forward(self, source: Value) -> bool:
+        """Whether a value that a backward one reads is made by what is drawn as forward."""
+        if self.loop is not None:
+            return self.ids.get(source) in self.fronts
+        return source in self.forward or self.ids.get(source) in self.fronts
+
+    @property
+    def fronts(self) -> set[str]:
+        """The nodes that are drawn as forward."""
+        return {node.id for node in self.nodes if node.phase == "forward"}
 
     def end(self, node: Node, value: Value, phase: Phase) -> None:
         """What the graph gives: a circle behind the bullet that computes it, or the cost."""
@@ -164,6 +255,8 @@ class _Conversion:
         self.nodes = [replace(node, under=under.get(node.id)) for node in self.nodes]
 
     def frame(self, value: Value) -> str | None:
+        if self.loop is not None:
+            return self.loop.frame
         if value not in self.forward:
             return None
         data = self.drawn.get(value.origin.path)
@@ -188,6 +281,28 @@ class _Conversion:
                 self.frames[name] = Cluster(name, label, "block", parent)
             parent = name
         return parent
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A loop whose body was drawn: its frame, its phase, and the names of the body's nodes."""
+
+    body: Graph
+    frame: str
+    phase: Phase
+    ids: dict[Value, str]
+
+
+def loop_caption(value: Value) -> str:
+    """What is written at the frame of a loop: how often its body is run."""
+    steps = str(value.attrs["steps"]).replace("*", "·")
+    ends = f"{steps} … 1" if value.attrs["reverse"] else f"1 … {steps}"
+    return f"{shown_name(value.attrs['body'].name.rsplit('/', 1)[-1])}:  {ends}"
+
+
+def _entry_name(entry: Value) -> str:
+    name: str = entry.attrs["name"]
+    return shown_name(name) if name.isidentifier() else name
 
 
 def longest(edges: Iterable[Edge]) -> str | None:
@@ -222,7 +337,7 @@ def value_lines(value: Value) -> str:
     lines += [
         f"{name} = {shape_text(item) if isinstance(item, tuple) else item}"
         for name, item in value.attrs.items()
-        if not hasattr(item, "dtype") and name not in ("shape", "type")
+        if not hasattr(item, "dtype") and name not in ("shape", "type", "body")
     ]
     if value.op == "contract":
         lines[1:] = [_subscripts(value.attrs)]

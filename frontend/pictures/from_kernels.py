@@ -1,6 +1,7 @@
 """Stage "kernels": what the compiler runs, one bullet for each kernel of a gradient step.
 
-An arrow is a value that lies in memory between two kernels.  What a kernel keeps to itself, the
+An arrow is a value that lies in memory between two kernels; the kernels that a loop runs again and
+again are in a frame that tells how often, and what it carries goes through a delay.  What a kernel keeps to itself, the
 parameters that it reads and the gradients that it writes are told in its tooltip.  This file fuses
 nothing.
 """
@@ -13,12 +14,13 @@ from dataclasses import replace
 from ...compiler.fusion import Fusion, Group
 from ...compiler.graph import Node as Value
 from ...compiler.graph import topological
+from ...compiler.primitives.recurrence import given
 from ...compiler.views import resolve
 from ..variable import shape_text
 from .from_diagram import type_text
-from .from_graph import longest
-from .picture import Edge, EdgeStyle, Node, NodeKind, Phase, Picture
-from .symbols import operator_name, shown_name
+from .from_graph import longest, loop_caption
+from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
+from .symbols import delayed, operator_name, shown_name
 
 _FEW = 3
 
@@ -47,13 +49,50 @@ class _Conversion:
         for value in fusion.graph.inputs:
             if value.attrs["role"] != "parameter":
                 self.input(value)
-        for index, group in enumerate(fusion.groups):
-            self.kernel(f"kernel {index}", group)
+        self.groups: list[Group] = []
+        self.frames: list[Cluster] = []
+        self.run(fusion, None)
         for name, value in outputs:
             if not name.startswith("∂"):
                 self.output(name, value)
-        self.anchor(fusion.groups)
-        self.picture = Picture(title, tuple(self.nodes), tuple(self.edges.values()))
+        self.anchor(self.groups)
+        self.picture = Picture(
+            title, tuple(self.nodes), tuple(self.edges.values()), tuple(self.frames)
+        )
+
+    def run(self, fusion: Fusion, frame: str | None, back: bool = False) -> None:
+        """Draw kernels, and those that a loop runs again and again in a frame of their own."""
+        for group in fusion.groups:
+            if group.body is None:
+                self.groups.append(group)
+                self.kernel(f"kernel {len(self.groups) - 1}", group, frame, back)
+            else:
+                self.loop(group, group.body, frame, back)
+
+    def loop(self, group: Group, body: Fusion, around: str | None, back: bool) -> None:
+        """The kernels of a loop; it is backward if it runs for gradients alone."""
+        results = list(group.members)
+        back = back or (around is None and not any(value in self.forward for value in results))
+        frame = f"loop {len(self.frames)}"
+        self.frames.append(Cluster(frame, loop_caption(results[0]), "loop", around))
+        outside = dict(self.ids)
+        carries = dict(body.graph.updates)
+        for entry, operand in zip(body.graph.inputs, results[0].inputs, strict=True):
+            self.ids.pop(entry, None)  # a reversed loop reads sequences by the nodes of the first
+            source = outside.get(resolve(operand).base)
+            if entry in carries:
+                self.carry(entry, source, frame, back)
+            elif source is not None:
+                self.ids[entry] = source
+        self.run(body, frame, back)
+        for entry, following in carries.items():
+            self.link(resolve(following).base, f"delay of {self.ids[entry]}", back=True)
+        inner = dict(self.ids)
+        self.ids = outside
+        for value in results:
+            found = inner.get(resolve(given(body.graph, value)).base)
+            if found is not None:
+                self.ids[value] = found
 
     def anchor(self, groups: Sequence[Group]) -> None:
         """A backward kernel stands under one of the same block; the longest way back begins last.
@@ -68,7 +107,9 @@ class _Conversion:
             under[start] = ends[0]
         for group in groups:
             for value in group.members:
-                name = self.ids[value]
+                name = self.ids.get(value)
+                if name is None:
+                    continue
                 if name not in self.back:
                     feet.setdefault(value.origin.path, name)
                 elif name not in under and value.origin.path in feet:
@@ -81,8 +122,25 @@ class _Conversion:
         self.ids[value] = f"input {name}"
         self.nodes.append(Node(f"input {name}", "observed", shown_name(name), tip))
 
-    def kernel(self, name: str, group: Group) -> None:
-        back = not any(value in self.forward for value in group.members)
+    def carry(self, entry: Value, start: str | None, frame: str, back: bool) -> None:
+        """What a loop carries from step to step: the memory of it, and the delay into it."""
+        name = self.ids[entry] = f"carry {len(self.nodes)}"
+        box = f"delay of {name}"
+        phase: Phase = "backward" if back else "forward"
+        label = shown_name(entry.attrs["name"])
+        tip = f"{entry.attrs['name']}: {type_text(entry)}"
+        self.nodes.append(Node(name, "value", label, tip, frame, phase=phase))
+        self.nodes.append(Node(box, "delay", delayed(1), tip, frame, phase=phase))
+        if back:
+            self.back |= {name, box}
+        self.edges[box, name] = Edge(box, name, "backward" if back else "normal")
+        if start is not None:
+            style: EdgeStyle = "backward" if back and start in self.back else "normal"
+            self.edges[start, name] = Edge(start, name, style, "init", tip)
+
+    def kernel(self, name: str, group: Group, frame: str | None, back: bool) -> None:
+        if frame is None:
+            back = not any(value in self.forward for value in group.members)
         phase: Phase = "backward" if back else "forward"
         if back:
             self.back.add(name)
@@ -99,20 +157,21 @@ class _Conversion:
             f"writes {name}" for value in group.members for name in self.written.get(value, [])
         ]
         label = _label(group)
-        self.nodes.append(Node(name, "operation", label, "\n".join(lines), phase=phase))
+        self.nodes.append(Node(name, "operation", label, "\n".join(lines), frame, phase=phase))
         self.ids.update(dict.fromkeys(group.members, name))
         for value in group.members:
             for item in value.inputs:
                 self.link(resolve(item).base, name)
 
-    def link(self, value: Value, end: str) -> None:
+    def link(self, value: Value, end: str, back: bool = False) -> None:
         start = self.ids.get(value)
         if start is None or start == end:
             return
         style: EdgeStyle = "normal"
         if end in self.back:
             style = "backward" if start in self.back else "residual"
-        self.edges.setdefault((start, end), Edge(start, end, style, tooltip=type_text(value)))
+        link = Edge(start, end, style, tooltip=type_text(value), back=back)
+        self.edges.setdefault((start, end), link)
 
     def output(self, name: str, value: Value) -> None:
         kind: NodeKind = "cost" if name == "cost" else "computed"

@@ -52,6 +52,14 @@ class Loop:
         """The frame's id in pictures."""
         return frame_of(self.name)
 
+    @property
+    def backward_caption(self) -> str:
+        """What is written at the frame of its derivative, which runs the other way."""
+        last = str(self.steps).replace("*", "·")
+        ends = ("1", last) if self.reverse else (last, "1")
+        name = "" if self.label == self.index else f"{self.label}:  "
+        return f"∂ {name}{self.index} = {ends[0]} … {ends[1]}"
+
 
 def frame_of(loop: str) -> str:
     """The id of a loop's frame in pictures."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Operations by their names in diagrams and in the compiler's graphs.
 INFIX = {
@@ -71,8 +71,8 @@ def indexed(name: str, indices: Sequence[str]) -> str:
 
 
 def delayed(steps: int) -> str:
-    """A delay of so many steps as in signal processing: "z⁻¹"."""
-    return "z" + f"-{steps}".translate(_SUPERSCRIPTS)
+    """A delay of so many steps as in signal processing: "z⁻¹"; "z⁺¹" for one back in time."""
+    return "z" + f"{-steps:+d}".translate(_SUPERSCRIPTS)
 
 
 def shown_name(name: str) -> str:

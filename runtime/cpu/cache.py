@@ -1,4 +1,4 @@
-"""Object code on disk: one file per kernel, named by a hash of all that it depends on.
+"""Object code and programs on disk: a file for each, named by a hash of all that it depends on.
 
 Several processes may share the folder.  A file appears whole or not at all (written beside, then
 renamed); one that is damaged or foreign is reported and rebuilt; nothing is unpickled.  A folder
@@ -14,13 +14,15 @@ import struct
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 MAGIC = b"DIAGRAD\x01"
 LIMIT = 512 << 20
 """Bytes that the folder may hold; the least recently used files go first."""
 
 _HEAD = struct.Struct("<8s32s32sQ")
-_SUFFIX = ".kernel"
+Kind = Literal["kernel", "program"]
+_SUFFIXES = (".kernel", ".program")
 _TOUCH_AFTER = 600.0
 """Seconds before a use is noted again: a write per use would cost more than the read."""
 _STALE = 3600.0
@@ -41,26 +43,26 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """A folder of object code."""
+    """A folder of entries of two kinds: object code of a kernel, or the text of a program."""
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
         self.folder = folder or default_folder()
         self.limit = limit
         self._written = limit  # So that the first write looks at what is there.
 
-    def _path(self, key: bytes) -> Path:
-        return self.folder / (key.hex() + _SUFFIX)
+    def _path(self, key: bytes, kind: Kind) -> Path:
+        return self.folder / f"{key.hex()}.{kind}"
 
-    def get(self, key: bytes) -> tuple[bytes | None, str]:
-        """The object code, or None and why."""
-        path = self._path(key)
+    def get(self, key: bytes, kind: Kind = "kernel") -> tuple[bytes | None, str]:
+        """What was kept, or None; and why."""
+        path = self._path(key, kind)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             return None, "not in the cache"
         except OSError as error:
             return None, f"the cache cannot be read: {error}"
-        fault = _fault(data, key)
+        fault = _fault(data, key, kind)
         if fault:
             return None, f"the entry in the cache {fault}"
         try:
@@ -70,9 +72,9 @@ class Cache:
             pass  # A folder that is only read keeps its dates.
         return data[_HEAD.size :], f"found in {self.folder}"
 
-    def put(self, key: bytes, code: bytes) -> str:
-        """Keep object code; the answer is why it could not be kept, or empty."""
-        path = self._path(key)
+    def put(self, key: bytes, code: bytes, kind: Kind = "kernel") -> str:
+        """Keep object code or a program; the answer is why it could not be kept, or empty."""
+        path = self._path(key, kind)
         beside = self.folder / f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
         data = _HEAD.pack(MAGIC, key, hashlib.sha256(code).digest(), len(code)) + code
         try:
@@ -108,7 +110,7 @@ class Cache:
                 stat = path.stat()
                 if path.suffix == ".tmp" and now - stat.st_mtime > _STALE:
                     path.unlink()
-                elif path.suffix == _SUFFIX:
+                elif path.suffix in _SUFFIXES:
                     entries.append((stat.st_mtime, stat.st_size, path))
             except OSError:
                 continue  # Another process removed it first.
@@ -124,14 +126,14 @@ class Cache:
                 total -= size
 
 
-def _fault(data: bytes, key: bytes) -> str:
+def _fault(data: bytes, key: bytes, kind: Kind) -> str:
     if len(data) < _HEAD.size:
         return "is truncated"
     magic, held, digest, length = _HEAD.unpack_from(data)
     if magic != MAGIC:
-        return "is not a kernel of this version"
+        return f"is not a {kind} of this version"
     if held != key:
-        return "belongs to another kernel"
+        return f"belongs to another {kind}"
     code = data[_HEAD.size :]
     if len(code) != length:
         return "is truncated"

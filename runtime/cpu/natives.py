@@ -6,13 +6,11 @@ how building works, nor what a program is.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Literal
 
 import llvmlite
 
+from ..collector import collector_paused
 from . import host, link
 from .cache import Cache
 
@@ -101,26 +100,11 @@ def cache_in_use() -> Cache:
         return _cache
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No collection of garbage for a while: one looks at all that Numba and llvmlite hold.
-
-    A first call with an empty cache takes 2.2 s instead of 2.5.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def obtain(requests: Sequence[Request]) -> list[Native]:
     """Native code for every request, in their order."""
     with _lock:
         cache = cache_in_use()
-        with _collector_paused():
+        with collector_paused():
             return [_obtain(request, cache) for request in requests]
 
 

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from diagrad.compiler.binding import (
-    SizeRuleError,
     bind_attrs,
     bind_type,
-    check_sizes,
-    size_names,
     value_of,
 )
 from diagrad.compiler.builder import Builder
 from diagrad.compiler.graph import Graph, Node, Origin, Type
+from diagrad.compiler.interface import (
+    SizeRuleError,
+    check_sizes,
+    size_names,
+    size_rules,
+)
 from diagrad.compiler.sizes import floor_divide, named
 
 from .building import b, given, graph
@@ -25,7 +28,7 @@ X = given("x", "B", 4)
 def said(node: Node, training: bool = False, **sizes: int) -> str:
     """The complaint about a graph at these sizes."""
     with pytest.raises(SizeRuleError) as error:
-        check_sizes(graph(X, y=node), sizes, training)
+        check_sizes(size_rules(graph(X, y=node)), sizes, training)
     return str(error.value)
 
 
@@ -43,7 +46,7 @@ def test_a_slice_lies_inside() -> None:
     assert said(cut(2, 5, b), B=4, T=1) == (
         "slice takes 2:5 of axis 0, which has 4 elements for B = 4, T = 1"
     )
-    check_sizes(graph(X, y=cut(2, 5)), {"B": 5}, training=True)
+    check_sizes(size_rules(graph(X, y=cut(2, 5))), {"B": 5}, training=True)
 
 
 def test_no_size_is_negative() -> None:
@@ -59,8 +62,8 @@ def test_a_step_needs_samples() -> None:
     assert said(b.size(size=B, dtype="float32"), True, B=0) == (
         "the batch is empty: B = 0, and a mean is taken over it; give at least one sample"
     )
-    check_sizes(graph(X, y=mean), {"B": 0}, training=False)
-    check_sizes(graph(X, y=mean), {"B": 1}, training=True)
+    check_sizes(size_rules(graph(X, y=mean)), {"B": 0}, training=False)
+    check_sizes(size_rules(graph(X, y=mean)), {"B": 1}, training=True)
 
 
 def test_types_and_attributes() -> None:

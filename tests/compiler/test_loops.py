@@ -8,7 +8,7 @@ import pytest
 from diagrad.compiler.graph import Graph, Node
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.simplify import simplify
-from diagrad.compiler.passes.unroll import unroll
+from diagrad.compiler.passes.unroll import unroll, unroll_by
 from diagrad.compiler.primitives.recurrence import results_of
 from diagrad.compiler.sizes import named
 from diagrad.compiler.verify import verify
@@ -97,3 +97,25 @@ def test_one_loop_forward_and_one_backward() -> None:
     cost = total(results["stack_y"])
     drawn = graph(*outer.values(), cost=cost, w=b.gradient(cost, outer["w"]), z=results["last_z"])
     assert len(results_of(differentiate(drawn).nodes())) == 2
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("copies", [1, 2, 3])
+def test_some_steps_in_a_turn(copies: int, reverse: bool) -> None:
+    outer, results = recurrent(reverse)
+    drawn = graph(*outer.values(), outputs=results)
+    fewer = simplify(unroll_by(drawn, copies))
+    verify(fewer)
+    bodies = [node.attrs["body"] for node in fewer.nodes() if node.op == "loop"]
+    most = max(sum(node.op == "tanh" for node in body.nodes()) for body in bodies)
+    assert most == copies
+    for steps in (0, 1, 2, 3, 7):
+        sizes = {"T": steps, "B": 2}
+        wanted = run(drawn, arrays(steps, 2), sizes=sizes)
+        for name, value in run(fewer, arrays(steps, 2), sizes=sizes).items():
+            np.testing.assert_allclose(value, wanted[name], atol=1e-12, err_msg=name)
+
+
+def test_no_copies_are_an_error() -> None:
+    with pytest.raises(ValueError, match="expects copies from 1 on, got 0"):
+        unroll_by(graph(given("x", 3), y=given("x", 3)), 0)

@@ -17,11 +17,11 @@ from diagrad.compiler.pipeline import (
     BINDING_PASSES,
     GRAPH_PASSES,
     KERNEL_PASSES,
-    Timings,
     compile_kernels,
     prepare,
 )
 from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.timings import Timings
 from diagrad.compiler.verify import verify
 
 from .building import b, given, graph, number, state

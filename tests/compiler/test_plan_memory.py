@@ -20,7 +20,7 @@ from diagrad.compiler.template import Bits, Place, Row, Storage, Template
 from diagrad.compiler.waits import plan_waits
 from diagrad.runtime.program import Address, Buffer, Role
 
-from .building import b, graph
+from .building import b
 
 B = named("B")
 
@@ -113,7 +113,7 @@ def test_a_template_is_bound() -> None:
         Row(1, (Place(1, 2), Place(3, 1), Bits(b.constant(-1, "int32"))), 1, (1,), (3,), ()),
         Row(0, (Place(2, 5),), B, (), (2,), ()),
     )
-    program = plan_memory(Template("test", graph(), (), rows, storages), {"B": 4})
+    program = plan_memory(Template("test", (), rows, storages), {"B": 4})
     half = int(np.float32(2).view(np.uint32))
     assert program.instructions[0].words == (12, Address(0), Address(1, 32), half)
     assert program.instructions[1].words == (Address(1, 16), Address(3, 4), -1)
@@ -138,7 +138,7 @@ def test_what_lies_over_another_shares_its_place_and_its_life() -> None:
     )
     reads, writes = ((0,), (1,), (0,), (2,), (3, 4)), ((1,), (2,), (4,), (3,), (5,))
     rows = tuple(Row(0, (), 1, r, w, ()) for r, w in zip(reads, writes, strict=True))
-    template = Template("test", graph(), (), rows, storages)
+    template = Template("test", (), rows, storages)
     assert temporaries(template, {"B": 10}) == {1: ((0, 4), 120), 4: ((2, 4), 120)}
     program = plan_memory(template, {"B": 10})
     places = [buffer.offset for buffer in program.buffers]

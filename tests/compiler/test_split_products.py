@@ -23,7 +23,8 @@ NAMED, WIDE, MANY = (
     given("wide", 2 * PART, 4000),
     given("many", 7, 2 * PART),
 )
-INPUTS = (X, Y, ROWS, PRIME, DEEP, THICK, NAMED, WIDE, MANY)
+STEPS = given("steps", 100, "B", 5)
+INPUTS = (X, Y, ROWS, PRIME, DEEP, THICK, NAMED, WIDE, MANY, STEPS)
 PRODUCTS: list[Node] = [
     b.contract(X, Y, a=(0, 1), b=(0, 2), out=(1, 2)),
     b.contract(X, Y, a=(0, 1), b=(0, 2), out=(2, 1)),
@@ -36,6 +37,7 @@ PRODUCTS: list[Node] = [
     b.contract(DEEP, THICK, a=(0, 1, 2), b=(3, 1, 4), out=(0, 2, 3, 4)),
     b.contract(DEEP, THICK, a=(0, 1, 2), b=(0, 1, 3), out=(0, 2, 3)),
     b.contract(NAMED, NAMED, a=(0, 1), b=(0, 2), out=(1, 2)),
+    b.contract(STEPS, STEPS, a=(0, 1, 2), b=(0, 1, 3), out=(2, 3)),
     b.contract(X, WIDE, a=(0, 1), b=(0, 2), out=(1, 2)),
     b.contract(MANY, Y, a=(0, 1), b=(1, 2), out=(0, 2)),
     b.contract(Y, Y, a=(0, 1), b=(0, 1), out=()),

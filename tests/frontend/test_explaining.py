@@ -29,7 +29,8 @@ def test_before_the_first_call() -> None:
         "program 'classifier' on target cpu",
         "native code: nothing yet; the first call makes it, when the sizes are known",
     ]
-    assert lines[2].startswith("passes, ") and len(lines) == 3
+    assert lines[2].startswith("table of a step: ") and " ms to look" in lines[2]
+    assert lines[3].startswith("passes, ") and len(lines) == 4
 
 
 def test_what_was_compiled(folder: Path) -> None:
@@ -42,8 +43,12 @@ def test_what_was_compiled(folder: Path) -> None:
     (kernel,) = program.kernels
     assert re.search(r"^native code, [23] pieces: ", text, re.MULTILINE)
     assert re.search(rf"^  compiled  {kernel} +\d+\.\d ms  not in the cache$", text, re.MULTILINE)
-    (held,) = (path.stat().st_size for path in folder.iterdir())
-    assert f"\ncache: {folder}, 1 files, {byte_text(held)} of at most 1.0 MiB " in text
+    held = {path.suffix: path.stat().st_size for path in folder.iterdir()}
+    assert held.keys() == {".kernel", ".program"}
+    size = byte_text(sum(held.values()))
+    assert f"\ncache: {folder}, 2 files, {size} of at most 1.0 MiB " in text
+    told = r"^table of a run: compiled \(not in the cache; \d+\.\d ms to look\)$"
+    assert re.search(told, text, re.MULTILINE)
     assert "passes, " in text and ", plan_memory " in text
     assert "run bound to x (37, 3): 1 rows of 1 kernels on 1 thread" in text
     assert "\n  memory: 888 B in all (inputs 444 B, outputs 444 B)\n" in text
@@ -53,6 +58,8 @@ def test_what_was_compiled(folder: Path) -> None:
     assert re.search(
         rf"^  linked in this process before: {kernel}, ", again.explain(), re.MULTILINE
     )
+    told = rf"^table of a run: from the cache, where its graph was found in {folder}; \d+\.\d ms "
+    assert re.search(told, again.explain(), re.MULTILINE)
 
 
 def test_a_damaged_entry_is_explained(folder: Path) -> None:

@@ -222,6 +222,14 @@ MISTAKES: dict[str, tuple[str, type[Exception], str]] = {
         "(model.py:5) is, got sum (model.py:8): a variable of one step has gradients of that "
         "step's costs; dg.gradient_flow gives those of a diagram's cost",
     ),
+    "gradient by a sequence": (
+        f'{X}cost = (x_t * x_t).sum()\n'
+        'y = t.stack(dg.gradient(cost, x))',
+        dg.DiagramError,
+        "gradient (model.py:5) expects a variable that one step's cost depends on in that step, "
+        "got observed 'x' (model.py:1), which only enters through each (model.py:3) of loop 't' "
+        "(model.py:2): take the gradient by what that gives, or of a cost outside of the loop",
+    ),
     "init in loop": (
         f'{X}z = t.delay("z", x_t)\n'
         't.close(z, z * 2.0)\n'

@@ -281,3 +281,33 @@ def test_errors() -> None:
     assert message(lambda: dg.RNNCell(INPUTS, HIDDEN, name="cell")(x[0], x[0])) == (
         "RNNCell 'cell' (m.py:1) expects h of shape (..., 5), got (B, 4) from index (m.py:1)"
     )
+
+
+def test_steps_are_the_same_bits_for_any_number_of_threads() -> None:
+    x = dg.observed("x", ("T", "B", 24))
+    _, (h, c) = dg.LSTM(24, 40, layers=2, name="net")(x)
+    diagram = dg.Diagram("test", cost=dg.sum(h * h) + dg.sum(c * c))
+    value = np.random.default_rng(0).normal(size=(6, 33, 24)).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        program = diagram.compile(dg.SGD(1e-3), threads=threads)
+        costs = [program.step(x=value) for _ in range(3)]
+        found.append((costs, {name: array.copy() for name, array in program.states.items()}))
+    for costs, states in found[1:]:
+        assert costs == found[0][0]
+        for name, array in states.items():
+            np.testing.assert_array_equal(array, found[0][1][name])
+
+
+def test_a_state_that_the_program_keeps() -> None:
+    """As the chapter on recurrent blocks has it: a step begins where the one before ended."""
+    x = dg.observed("x", ("T", 3, INPUTS))
+    state = dg.state("h", (1, 3, HIDDEN))
+    y, last = dg.GRU(INPUTS, HIDDEN, name="net")(x, state)
+    dg.update(state, last)
+    diagram = dg.Diagram("test", {"last": last}, cost=dg.mean(y * y))
+    program = diagram.compile(dg.SGD(0.0), target="reference")
+    value = np.random.default_rng(0).normal(size=(6, 3, INPUTS)).astype(np.float32)
+    whole = program.run(x=value)["last"]
+    program.step(x=value[:4])
+    np.testing.assert_allclose(program.run(x=value[4:])["last"], whole, rtol=1e-5, atol=1e-6)
