@@ -28,6 +28,8 @@ class Recurrent:
     hidden: int
     every: bool = False
     """Whether there is a cost at every step, or on the last state alone."""
+    long: bool = False
+    """Too many steps for systems that write each of them out, and compile for minutes."""
     checkpoint: int | None = None
     """Keep every so many states for the way back; systems that cannot say so keep all."""
 
@@ -69,9 +71,9 @@ NETS = {
     "elman_small_b1": Recurrent("elman", 64, 1, 16, 32, every=True),
     "gru": Recurrent("gru", 100, 32, 64, 128),
     "lstm": Recurrent("lstm", 100, 32, 64, 128),
-    **{f"gru_T{steps}": Recurrent("gru", steps, 8, 32, 32) for steps in (10, 100, 1000, 5000)},
-    "lstm_T1000": Recurrent("lstm", 1000, 32, 64, 128),
-    "lstm_T1000_checkpoint": Recurrent("lstm", 1000, 32, 64, 128, checkpoint=32),
+    **{f"gru_T{t}": Recurrent("gru", t, 8, 32, 32, long=True) for t in (10, 100, 1000, 5000)},
+    "lstm_T1000": Recurrent("lstm", 1000, 32, 64, 128, long=True),
+    "lstm_T1000_checkpoint": Recurrent("lstm", 1000, 32, 64, 128, long=True, checkpoint=32),
 }
 
 ODE_STEPS, ODE_STEP, ODE_SIZE, ODE_HIDDEN = 100, np.float32(0.02), 32, 64

@@ -9,7 +9,10 @@ from typing import Any
 
 from .workloads import WORKLOADS
 
-TARGETS = {"mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0}
+TARGETS = {
+    "mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0,
+    "elman_small": 4.0, "elman_small_b1": 4.0, "gru": 2.0, "lstm": 1.3, "neural_ode": 4.0,
+}  # fmt: skip
 """How many times as fast as the fastest peer diagrad means to be, where that is stated."""
 
 PRODUCT_PEERS = ("diagrad", "numpy", "torch")
@@ -68,15 +71,28 @@ def engine_rows(report: dict[str, Any]) -> list[tuple[str, float | None, str, fl
     rows: list[tuple[str, float | None, str, float]] = [
         (text, report["engine"][name], unit, most) for name, text, unit, most in ENGINE
     ]
-    ours = report["results"].get("mlp", {}).get("diagrad")
-    if ours is not None:
-        warm = ours["first_warm_s"] if ours["runs"] > 1 else None
-        rows.append(("`mlp`, first call, cold", ours["first_cold_s"], "s", 2.5))
-        rows.append(("`mlp`, first call, warm", warm, "s", 0.4))
-    for workload, peers in report["results"].items():
-        if "diagrad" in peers and "torch" in peers:
-            share = peers["diagrad"]["peak_bytes"] / peers["torch"]["peak_bytes"]
-            rows.append((f"`{workload}`, peak memory over PyTorch's", share, "x", 0.5))
+    results = report["results"]
+    for workload in ("mlp", "gru"):
+        ours = results.get(workload, {}).get("diagrad")
+        if ours is not None:
+            warm = ours["first_warm_s"] if ours["runs"] > 1 else None
+            rows.append((f"`{workload}`, first call, cold", ours["first_cold_s"], "s", 2.5))
+            rows.append((f"`{workload}`, first call, warm", warm, "s", 0.4))
+    few, many = (results.get(f"gru_T{steps}", {}).get("diagrad") for steps in (10, 5000))
+    if few is not None and many is not None:
+        ratio = many["first_cold_s"] / few["first_cold_s"]
+        rows.append(("a GRU's first call, cold, T = 5000 over T = 10", ratio, "x", 1.2))
+    for workload, peers in results.items():
+        others = [r["peak_bytes"] for peer, r in peers.items() if peer != "diagrad"]
+        if "diagrad" not in peers or not others:
+            continue
+        peak = peers["diagrad"]["peak_bytes"]
+        if workload.startswith("lstm_T1000"):
+            text = f"`{workload}`, peak memory over the leanest peer's"
+            rows.append((text, peak / min(others), "x", 0.6))
+        elif "torch" in peers and not workload.startswith("gru_T"):
+            text = f"`{workload}`, peak memory over PyTorch's"
+            rows.append((text, peak / peers["torch"]["peak_bytes"], "x", 0.5))
     return rows
 
 

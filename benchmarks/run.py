@@ -27,8 +27,12 @@ from typing import Any
 from .engine import engine_figures
 from .limits import machine_limits
 from .measure import PEERS
+from .recurrent import NETS
 from .report import PRODUCT_PEERS, write_report
 from .workloads import WORKLOADS
+
+WRITES_OUT = ("torch.compile", "pytensor")
+"""Peers that compile for minutes where a net has many steps."""
 
 ROOT = Path(__file__).resolve().parent.parent
 Measurement = dict[str, Any]
@@ -137,6 +141,8 @@ def main() -> None:
                 report["products"].setdefault(workload, {})[str(count)] = found
         else:
             chosen = [peer for peer in peers if peer != "numpy"]
+            if workload in NETS and NETS[workload].long:
+                chosen = [peer for peer in chosen if peer not in WRITES_OUT]
             report["results"][workload] = measure_peers(workload, chosen, threads[-1], options)
         write_report(options.out, report)
     print((options.out / "results.md").read_text())

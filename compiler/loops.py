@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,29 @@ def map_bodies(graph: Graph, function: Callable[[Graph], Graph]) -> Graph:
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
         done[node] = with_body(replace_inputs(node, inputs), function, bodies)
+    return graph.rebuilt(done)
+
+
+def extend_loops(
+    graph: Graph, extend: Callable[[Node, tuple[Node, ...]], tuple[Graph, Sequence[Node]]]
+) -> Graph:
+    """The graph with each loop on a new body and further inputs.
+
+    `extend` gives both for a result of the loop and its inputs; it is asked once for each loop.
+    """
+    done: dict[Node, Node] = {}
+    found: dict[Any, tuple[Graph, Sequence[Node]]] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        if node.op != "loop":
+            done[node] = replace_inputs(node, inputs)
+            continue
+        key = loop_of(node)
+        if key not in found:
+            found[key] = extend(node, inputs)
+        body, more = found[key]
+        attrs = {**node.attrs, "body": body}
+        done[node] = replace(node, inputs=(*inputs, *more), attrs=attrs)
     return graph.rebuilt(done)
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .builder import Builder
-from .graph import Graph, Node, Origin, topological
-from .loops import replace_inputs
-from .primitives.recurrence import loop_of
+from .graph import Graph, Node, Origin
+from .loops import extend_loops
 
 
 @dataclass(frozen=True)
@@ -57,20 +56,7 @@ def probe(graph: Graph) -> tuple[Graph, list[Probe]]:
 
 def _probed(graph: Graph, supply: Supply) -> Graph:
     """The graph with probes that `supply` gives, of the type of the node it is asked with."""
-    done: dict[Node, Node] = {}
-    bodies: dict[Any, tuple[Graph, list[Node]]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in bodies:
-            bodies[key] = _body(node, supply)
-        body, sequences = bodies[key]
-        attrs = {**node.attrs, "body": body}
-        done[node] = replace(node, inputs=(*inputs, *sequences), attrs=attrs)
-    return graph.rebuilt(done)
+    return extend_loops(graph, lambda loop, inputs: _body(loop, supply))
 
 
 def _body(loop: Node, supply: Supply) -> tuple[Graph, list[Node]]:

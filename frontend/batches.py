@@ -43,7 +43,10 @@ class Samples:
             if length != self.count:
                 raise InputError(
                     f"{what} expects as many samples in every input, got {self.count} in "
-                    f"'{first}' and {length} in '{name}'"
+                    f"'{first}' (axis {self.axes[first]} of {shape_text(data[first].shape)}) and "
+                    f"{length} in '{name}' (axis {self.axes[name]} of "
+                    f'{shape_text(data[name].shape)}): where samples are not in front, say axis='
+                    f'{{"{first}": 1}}'
                 )
         if self.count == 0:
             raise InputError(f"{what} expects at least one sample, got none in '{first}'")

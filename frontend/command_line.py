@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument(
         "--depth", type=_depth, default=1, metavar="N|all", help="levels of blocks; by default 1"
     )
+    render.add_argument("--steps", type=_count, metavar="N", help="copies of an unrolled loop")
     summary = commands.add_parser("summary", help="count what a diagram costs", epilog=_EPILOG)
     summary.add_argument("file", metavar="FILE[:diagram]")
     summary.add_argument("sizes", nargs="*", type=_size, metavar="NAME=SIZE", help="such as B=64")
@@ -133,7 +134,7 @@ def _render(diagram: Diagram, options: argparse.Namespace) -> int:
 
     output = options.output or f"{_split(options.file)[0].stem}.svg"
     try:
-        path = diagram.render(output, stage=options.stage, depth=options.depth)
+        path = diagram.render(output, stage=options.stage, depth=options.depth, steps=options.steps)
     except ValueError as error:
         raise _MisuseError(str(error)) from None
     except OSError as error:

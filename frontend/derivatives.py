@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from ..compiler.builder import Builder
@@ -18,19 +18,30 @@ from .variable import Variable, apply, shape_text, source_text
 def gradient(cost: Variable, variables: Variable) -> Variable: ...
 @overload
 def gradient(cost: Variable, variables: Sequence[Variable]) -> list[Variable]: ...
+@overload
+def gradient(cost: Variable, variables: Mapping[str, Variable]) -> dict[str, Variable]: ...
 
 
-def gradient(cost: Variable, variables: Variable | Sequence[Variable]) -> Variable | list[Variable]:
+def gradient(
+    cost: Variable, variables: Variable | Sequence[Variable] | Mapping[str, Variable]
+) -> Variable | list[Variable] | dict[str, Variable]:
     """The cost's derivative by each variable: variables of the same diagram, to be used again.
 
     Args:
         cost: a float variable of shape ().
-        variables: one variable or several, which the cost may depend on; where it does not, the
-            gradient is zero.
+        variables: one variable or several, or several by name as `block.parameters()` gives
+            them, which the cost may depend on; where it does not, the gradient is zero.
 
     Returns:
-        A variable of the same shape and dtype for each; one alone for one alone.
+        A variable of the same shape and dtype for each; one alone for one alone, by name where
+        they came by name.
+
+    Raises:
+        ShapeError, DtypeError: a cost of another shape; integers.
+        TypeError: what is no variable.
     """
+    if isinstance(variables, Mapping):
+        return dict(zip(variables, gradient(cost, list(variables.values())), strict=True))
     several = isinstance(variables, Iterable) and not isinstance(variables, Variable)
     chosen: list[Any] = list(variables) if several else [variables]
     for item in (cost, *chosen):

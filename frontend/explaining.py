@@ -142,10 +142,12 @@ def _memory(executor: Any, compiled: Compiled) -> str:
 
 def _kernels(rows: tuple[Instruction, ...], compiled: Compiled) -> list[str]:
     width = max((len(kernel.name) for kernel in compiled.kernels), default=0)
+    turns = compiled.times  # those of loops included
     lines = []
     for number, kernel in enumerate(compiled.kernels):
-        uses = [row for row in rows if row.kernel == number]
-        blocks = ", ".join(dict.fromkeys(name for row in uses for name in row.origins))
-        times = "once" if len(uses) == 1 else f"{len(uses)} times"
-        lines.append(f"  {kernel.name:{width}}  {times:>9}  for {blocks}")
+        uses = [place for place, row in enumerate(rows) if row.kernel == number]
+        blocks = ", ".join(dict.fromkeys(name for place in uses for name in rows[place].origins))
+        count = sum(turns[place] for place in uses)
+        times = "once" if count == 1 else f"{count:,} times"
+        lines.append(f"  {kernel.name:{width}}  {times:>11}  for {blocks}")
     return lines

@@ -316,11 +316,14 @@ class Loop:
         for known in self._delays.values():
             if known.value is y:
                 return self._wiring.result("last", place, y, known.entries[0])
+        fitting = self._wiring.by_sample(place, y)
+        if fitting.mistakes:
+            return fitting
         number = sum(entry.name.startswith("last.") for entry in self.parts.entries)
         zero = broadcast_to(constant(np.zeros((), y.dtype)), y.shape)
         self._wiring.enter("delay", zero, y.type, f"last.{number + 1}")
         entry = self.parts.entries[-1]
-        self._wiring.fill([entry], entry.outputs, self._wiring.by_sample(place, y))
+        self._wiring.fill([entry], entry.outputs, y)
         found = self._wiring.result("last", place, y, entry)
         if isinstance(found.producer, Result):
             self._waiting.append((y, found.producer))

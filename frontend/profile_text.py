@@ -32,13 +32,12 @@ def profile_text(profile: Profile, top: int | None) -> str:
         (profile.between, "between", "finding the next one, threads that wait for each other"),
         (profile.outside, "outside", "Python, new arrays"),
     ]
-    whole = sum(seconds for seconds, _, _ in parts)
     lines = [
         f"{profile.method} of '{profile.name}'{f', {shapes}' if shapes else ''}: "
         f"{time_text(profile.seconds)} on {threads}, {times}",
         f"with the clock read around every kernel: {time_text(profile.traced)}",
         *(
-            f"  {text:10}  {time_text(seconds):>7}  {seconds / whole:4.0%}  {what}".rstrip()
+            f"  {text:10}  {time_text(seconds):>7}  {seconds / profile.parts:4.0%}  {what}".rstrip()
             for seconds, text, what in parts
         ),
         f"limits of this machine on {threads}: {limits.bytes_per_s / 1e9:.3g} GB/s, a copy; "
@@ -52,7 +51,7 @@ def profile_text(profile: Profile, top: int | None) -> str:
             [
                 (
                     time_text(block.seconds),
-                    _share(block.seconds / profile.traced),
+                    _share(block.seconds / profile.parts),
                     _shortened(block.name) + (" ~" if block.estimated else ""),
                     *(
                         time_text(seconds) if seconds else ""

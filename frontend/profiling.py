@@ -15,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ..compiler.costs import Cost, row_costs
 from ..runtime.program import Instruction
@@ -47,7 +48,7 @@ class KernelTime:
             time that each is charged: measured where there is one, else shared out by estimated
             work.
         seconds: median time of a step, see `Profile`.
-        share: of the step, from 0 to 1.
+        share: of the measured step, from 0 to 1: see `Profile.parts`.
         calls: of the kernel: the shares into which threads divide it.
         threads: how many were at work in it, on average.
         read: bytes that it must read.
@@ -128,7 +129,7 @@ class Profile:
         repeats: how many steps were measured.
         threads: how many shared them.
         seconds: median time of a step as the caller of Python sees it, without the measuring.
-        traced: the same with it; its parts are the kernels, `between` and `outside`.
+        traced: the same with it.
         between: within the native call while no kernel runs: dispatch, waiting for each other.
         outside: before and after: checks of the inputs' places, new arrays, the call itself.
         rows: the kernels, in the order of the program.
@@ -155,6 +156,14 @@ class Profile:
     def in_kernels(self) -> float:
         """Seconds of a step with a kernel running."""
         return sum(row.seconds for row in self.rows)
+
+    @property
+    def parts(self) -> float:
+        """Seconds in kernels, between and outside: what shares are of.
+
+        They are medians each, so that this is not `traced` where steps differ.
+        """
+        return self.in_kernels + self.between + self.outside
 
     def table(self, top: int | None = 12) -> str:
         """The tables as text, with so many lines each; None for all."""
@@ -226,8 +235,14 @@ def profile(
     sizes = bind_sizes(place, execution.expected, arrays)
     limits = machine_limits(tracer.threads)
     traced = median(trace.wall for trace in traces)
-    rows = _rows(compiled, traces, row_costs(execution.graph, sizes), limits, traced)
-    times = [(trace.span, trace.times(len(rows)).sum()) for trace in traces]
+    times = np.array([trace.times(len(compiled.instructions)) for trace in traces])
+    spans = [(trace.span, inside) for trace, inside in zip(traces, times.sum(1), strict=True)]
+    between = float(median(span - inside for span, inside in spans))
+    outside = float(median(trace.wall - trace.span for trace in traces))
+    medians = np.median(times, axis=0)
+    parts = float(medians.sum()) + between + outside
+    costs = row_costs(execution.graph, sizes)
+    rows = _rows(compiled, traces, medians, costs, limits, parts)
     return Profile(
         name=program.diagram.name,
         method=chosen,
@@ -236,8 +251,8 @@ def profile(
         threads=tracer.threads,
         seconds=1e-9 * median(plain),
         traced=1e-9 * traced,
-        between=1e-9 * float(median(span - inside for span, inside in times)),
-        outside=1e-9 * median(trace.wall - trace.span for trace in traces),
+        between=1e-9 * between,
+        outside=1e-9 * outside,
         rows=rows,
         blocks=_blocks(rows),
         limits=limits,
@@ -248,14 +263,14 @@ def profile(
 def _rows(
     compiled: Compiled,
     traces: Sequence[Trace],
+    times: npt.NDArray[np.float64],
     costs: Sequence[Cost],
     limits: Limits,
-    traced: float,
+    parts: float,
 ) -> tuple[KernelTime, ...]:
     from ..runtime.cpu.host import cache_bytes
 
     count = len(compiled.instructions)
-    times = np.median([trace.times(count) for trace in traces], axis=0)
     busy = np.median([trace.busy(count) for trace in traces], axis=0)
     touched = sum(b.nbytes for b in compiled.buffers if b.role != "temporary")
     resident = touched + compiled.arena_bytes <= cache_bytes()[1]
@@ -270,7 +285,7 @@ def _rows(
                 kernel=compiled.kernels[item.kernel].name,
                 blocks=_parts(cost),
                 seconds=seconds,
-                share=float(times[number]) / traced,
+                share=float(times[number]) / parts,
                 calls=turns * item.chunks,
                 threads=float(busy[number] / times[number]) if seconds else 0.0,
                 read=turns * cost.read,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.flops import node_flops
 from ..compiler.graph import Graph
-from ..compiler.sizes import Dim, named, names
+from ..compiler.sizes import Atom, Dim, named, names
 from .counting import (
     Row,
     count_elements,
@@ -141,12 +141,14 @@ def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, A
 def _batch(diagram: Diagram) -> str | None:
     """The named size that most observed variables have in front: that of the samples.
 
-    The steps of a loop are not samples, so the size after them counts as in front.
+    The steps of loops are not samples, so the size after them counts as in front.
     """
     steps = {item.loop.steps for item in diagram.applications if isinstance(item, Entry)}
     fronts = []
     for item in diagram.observed.values():
-        shape = item.shape[1:] if item.shape and item.shape[0] in steps else item.shape
+        shape = item.shape
+        while shape and shape[0] in steps:
+            shape = shape[1:]
         if shape and names(shape[0]) and shape[0] == named(*names(shape[0])):
             fronts.append(next(iter(names(shape[0]))))
     return max(fronts, key=fronts.count, default=None)
@@ -286,9 +288,16 @@ def _short(size: Dim) -> str:
 def _terms_text(size: Any, text: Any) -> str:
     parts = []
     for monomial, factor in size.terms:
-        body = "·".join(map(str, monomial))
+        body = "·".join(map(_atom_text, monomial))
         parts.append(body if factor == 1 and body else "·".join(filter(None, [text(factor), body])))
     return " + ".join(parts).replace("+ -", "− ")
+
+
+def _atom_text(atom: Atom) -> str:
+    """A name; what is left of a division that does not come out even: ⌊T/10⌋."""
+    if isinstance(atom, str):
+        return atom
+    return f"⌊{_size_text(atom.numerator)}/{atom.denominator}⌋"
 
 
 def _short_number(value: int) -> str:

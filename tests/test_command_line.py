@@ -167,8 +167,8 @@ def test_wrong_arguments(script: Path, capsys: pytest.CaptureFixture[str]) -> No
     folder = str(script.parent / "none" / "x.svg")
     said = complaint(capsys, "render", file, "-o", folder)
     assert said == f"cannot write x.svg: there is no folder {script.parent.resolve() / 'none'}"
-    said = complaint(capsys, "render", file, "--stage", "unrolled")
-    assert said.startswith("argument --stage: invalid choice: 'unrolled' (choose from ")
+    said = complaint(capsys, "render", file, "--stage", "rolled")
+    assert said.startswith("argument --stage: invalid choice: 'rolled' (choose from ")
     assert complaint(capsys, "render", file, "--depth", "0") == (
         "argument --depth: expected a number of 1 or more, or all, got '0'"
     )

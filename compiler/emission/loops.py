@@ -318,9 +318,9 @@ class _Loop:
         """Elements that a row put by would have; more than the cache has where that is unknown."""
         reduced = [axis for axis in self.axes if axis.reduced]
         if len(reduced) != 1 or reduced[0] is not self.axes[-1]:
-            return CACHE
+            return CACHE + 1
         extent = reduced[0].extent
-        return extent + LANES if isinstance(extent, int) else CACHE
+        return extent + LANES if isinstance(extent, int) else CACHE + 1
 
     def column_sums(self, phase: int) -> list[Node]:
         return [node for node in self.columns if self.ready[node] == phase + 1]

@@ -197,7 +197,7 @@ class _Fusing:
             and group.members[view.base] == "full"
             and aligned(view, group, "full")
             and group.reduced in ((), reduced)
-            and (reduced == (len(domain) - 1,) or not has_columns(group))
+            and (not has_columns(group) or (len(domain) > 1 and reduced == (len(domain) - 1,)))
             and self.can_join(group, sources)
         ):
             group.reduced = reduced

@@ -10,12 +10,11 @@ outside, they differ from step to step, and are the same for a loop and for its 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ..builder import Builder
 from ..graph import Graph, Node, depending, topological
-from ..loops import map_bodies, replace_inputs, substitute
-from ..primitives.recurrence import loop_of, role_of
+from ..loops import extend_loops, map_bodies, substitute
+from ..primitives.recurrence import role_of
 
 
 def lift_draws(graph: Graph) -> Graph:
@@ -25,21 +24,7 @@ def lift_draws(graph: Graph) -> Graph:
     """
     if not any(node.op == "loop" for node in graph.nodes()):
         return graph
-    graph = map_bodies(graph, lift_draws)
-    done: dict[Node, Node] = {}
-    lifted: dict[Any, tuple[Graph, list[Node]]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in lifted:
-            lifted[key] = _lifted(node, inputs)
-        body, draws = lifted[key]
-        attrs = {**node.attrs, "body": body}
-        done[node] = replace(node, inputs=(*inputs, *draws), attrs=attrs)
-    return graph.rebuilt(done)
+    return extend_loops(map_bodies(graph, lift_draws), _lifted)
 
 
 def _lifted(loop: Node, inputs: tuple[Node, ...]) -> tuple[Graph, list[Node]]:

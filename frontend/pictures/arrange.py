@@ -50,7 +50,9 @@ def arrange(picture: Picture) -> Arrangement:
     found.aside = {
         node.id
         for node in picture.nodes
-        if not links.out[node.id] and node.id not in found.row and node.side == "main"
+        if not links.out[node.id]
+        and node.id not in found.row
+        and node.side == "main"
         and any(edge.label for edge in links.into[node.id])
     }
     for base, tower in found.above.items():

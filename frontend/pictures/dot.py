@@ -25,7 +25,8 @@ from .notation import (
 from .picture import Cluster, Edge, Node, Picture
 
 _HEAD = f"""\
-  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false, compound=true, outputorder=edgesfirst,
+  graph [rankdir=LR, nodesep=0.32, ranksep=0.46, newrank=true, remincross=false,
+         compound=true, outputorder=edgesfirst,
          bgcolor=white, pad=0.2, fontname="{CAPTION_FACE}", fontsize=13, fontcolor="{CAPTION}"];
   node  [fontname="{MATH_FACE}", fontsize=18, fontcolor="{TEXT}",
          style=filled, fixedsize=true, penwidth=2.2];

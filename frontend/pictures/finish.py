@@ -28,14 +28,15 @@ def finish(svg: str, picture: Picture) -> str:
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
         element.tail = None if element.tail is None or not element.tail.strip() else element.tail
         element.attrib.pop("{http://www.w3.org/XML/1998/namespace}space", None)
+    smooth(root)
+    if not any(cluster.after for cluster in picture.clusters):  # those are side by side on purpose
+        fold(root, CAPTION_FONTS)
     titles = _titles(picture)
     for group in root.iter("g"):
         if group.get("class", "").startswith("node"):
             _reshape(group)
         _name(group, titles)
-    smooth(root)
     _fonts(root)
-    fold(root, CAPTION_FONTS)
     add_legend(root, picture, CAPTION_FONTS)
     root.set("role", "img")
     root.set("aria-labelledby", "title")

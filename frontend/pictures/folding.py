@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,8 @@ from .notation import CAPTION
 WIDEST = 1250.0
 """Points up to which a drawing stays one line: what a screen shows of it without scrolling."""
 
-_MOST = 6  # links that one cut may lead across
+_SLACK = 1.3  # how much wider than a line may be what does not pay to cut
+_MOST = 4  # links that one cut may lead across
 _GAP = 30.0
 _MARGIN = 26.0
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -45,9 +47,9 @@ def fold(root: ElementTree.Element, fonts: str, widest: float = WIDEST) -> None:
         fonts: the font family of the numbers at the margin.
         widest: the width of a line, in points.
     """
-    left, top, wide, high = (float(word) for word in root.get("viewBox", "0 0 0 0").split())
+    wide = float(root.get("viewBox", "0 0 0 0").split()[2])
     graph = root.find("g")
-    if graph is None or wide <= widest:
+    if graph is None or wide <= _SLACK * widest:
         return
     groups = [(group, _box(group)) for group in graph.findall("g") if len(group)]
     edges = [(g, b) for g, b in groups if g.get("class", "").startswith("edge")]
@@ -65,14 +67,15 @@ def _is_outermost(group: ElementTree.Element) -> bool:
 
 
 def _cuts(solid: Sequence[_Box], edges: Sequence[_Box], widest: float) -> list[float]:
-    """Where to cut: in the second half of each line, across the fewest links."""
+    """Where to cut: into lines of about one length, across the fewest links."""
     start, end = min(b.left for b in solid), max(b.right for b in solid)
     gaps = list(_gaps(solid))
     cuts: list[float] = []
     while end - start > widest:
-        room = [x for x in gaps if start + widest / 2 <= x <= start + widest - _MARGIN]
+        even = (end - start) / math.ceil((end - start) / widest)
+        room = [x for x in gaps if start + 0.6 * even <= x <= start + widest - _MARGIN]
         crossing = {x: sum(b.left < x < b.right for b in edges) for x in room}
-        best = min(room, key=lambda x: (crossing[x], -x), default=None)
+        best = min(room, key=lambda x: (crossing[x], abs(x - start - even)), default=None)
         if best is None or crossing[best] > _MOST:
             return []
         cuts.append(best)
@@ -124,7 +127,9 @@ class _Lines:
             heights = [y for g, b, crosses in parts if crosses for y in self.crossings(g, line)]
             top, bottom = min([*tops, *heights]) - 8, max([*bottoms, *heights]) + 8
             holder = ElementTree.SubElement(
-                self.graph, "g", {"class": "line", "transform": f"translate({dx:.2f} {y - top:.2f})"}
+                self.graph,
+                "g",
+                {"class": "line", "transform": f"translate({dx:.2f} {y - top:.2f})"},
             )
             for group, _, crosses in parts:
                 if crosses:
@@ -132,7 +137,9 @@ class _Lines:
                 else:
                     holder.append(group)
             far = max(b.right for _, b, crosses in parts if not crosses)
-            right = max(right, (self.ends[line + 1] + _MARGIN if line < len(lines) - 1 else far) + dx)
+            right = max(
+                right, (self.ends[line + 1] + _MARGIN if line < len(lines) - 1 else far) + dx
+            )
             y += bottom - top + _GAP
             y_end = y
         self.resize(left, right, y_end)

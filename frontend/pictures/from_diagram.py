@@ -164,7 +164,9 @@ class Conversion:
 
     def loops_around(self, node: str) -> tuple[str, ...]:
         """The loops in which a variable or a function is, from the outermost."""
-        return max((self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=())
+        return max(
+            (self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=()
+        )
 
     def frames_around(self, node: str) -> tuple[str, ...]:
         """The frames in which a variable or a function stands: of open blocks and of loops."""
@@ -205,7 +207,7 @@ class Conversion:
             self._kind(circle),
             self.text[circle],
             "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
-            path[-1] if path and data["kind"] != "observed" else None,
+            path[-1] if path and data["kind"] not in ("observed", "state") else None,
             "parameter" if self._beside(circle, data, readers) else "main",
         )
 
@@ -320,7 +322,9 @@ class Conversion:
             if target in self.functions and source not in self.numbers:
                 start = self.circle_of.get(source, self.makers.get(source))
                 if start is not None:
-                    tip = "" if len(self.circles.get(start, [])) > 1 else type_text(self.data[source])
+                    tip = (
+                        "" if len(self.circles.get(start, [])) > 1 else type_text(self.data[source])
+                    )
                     yield self._entering(start, target, link, tip)
             elif source in self.functions and self.circle_of.get(target) == target:
                 yield Edge(source, target, tooltip=type_text(self.data[target]))
@@ -347,7 +351,9 @@ class Conversion:
         for edge in links:
             if edge.source in self.borders:
                 for source in into.get(edge.source, []):
-                    yield Edge(source, edge.target, "normal", self.borders[edge.source], edge.tooltip)
+                    yield Edge(
+                        source, edge.target, "normal", self.borders[edge.source], edge.tooltip
+                    )
             elif edge.target not in self.borders:
                 yield edge
 
@@ -355,7 +361,8 @@ class Conversion:
         shown = {frame for node in self.order for frame in self.frames_around(node)}
         for loop in self.loops.values():
             around = next(
-                (self.frames_around(n) for n in self.order if loop.frame in self.frames_around(n)), ()
+                (self.frames_around(n) for n in self.order if loop.frame in self.frames_around(n)),
+                (),
             )
             if loop.frame in shown:
                 place = around.index(loop.frame)

@@ -64,6 +64,7 @@ class _Conversion:
         self.edges: dict[Edge, None] = {}
         self.ids: dict[Value, str] = {}
         self.count = 0
+        self.fronts: set[str] = set()  # the nodes that are drawn as forward
         self.loop: Turn | None = None  # the loop whose body is being drawn
         self.turns: dict[Any, Turn] = {}
         self.frames: dict[str, Cluster] = {}
@@ -102,12 +103,12 @@ class _Conversion:
             self.input(name, value)
             return
         if value.op == "constant":
-            self.nodes.append(
+            self.draw(
                 Node(name, "constant", "const", value_lines(value), self.frame(value), "parameter")
             )
             return
         fixed = [known_number(item) for item in value.inputs]
-        self.nodes.append(
+        self.draw(
             Node(
                 name,
                 "operation",
@@ -129,6 +130,11 @@ class _Conversion:
         self.end(Node(f"output {output}", "computed", shown_name(output), tip), value, "forward")
         self.ids[value] = f"output {output}"
 
+    def draw(self, node: Node) -> None:
+        self.nodes.append(node)
+        if node.phase == "forward":
+            self.fronts.add(node.id)
+
     def name(self) -> str:
         self.count += 1
         return f"%{self.count - 1}"
@@ -142,7 +148,7 @@ class _Conversion:
         name = self.name()
         label, frame = value.attrs["result"], None if self.loop is None else self.loop.frame
         tip = value_lines(value)
-        self.nodes.append(Node(name, "operation", label, tip, frame, phase=turn.phase))
+        self.draw(Node(name, "operation", label, tip, frame, phase=turn.phase))
         self.ids[value] = name
         given_by = turn.ids.get(given(turn.body, value))
         if given_by is not None:
@@ -175,7 +181,7 @@ class _Conversion:
             shown = _entry_name(entry)
             tip = f"{role} {shown}: {type_text(entry)}\n{entry.origin.where}"
             kind: NodeKind = "value" if phase != "forward" else "computed"
-            self.nodes.append(Node(name, kind, shown, tip, frame, phase=phase))
+            self.draw(Node(name, kind, shown, tip, frame, phase=phase))
             entering.append((operand, name, "each" if role == "sequence" else "init"))
         for operand, name, word in entering:
             self.link(operand, name, phase, word)
@@ -185,7 +191,7 @@ class _Conversion:
         for carry, following in body.updates:
             box = self.name()
             label = delayed(1)
-            self.nodes.append(Node(box, "delay", label, f"delay {carry.attrs['name']}", frame, phase=phase))
+            self.draw(Node(box, "delay", label, f"delay {carry.attrs['name']}", frame, phase=phase))
             style: EdgeStyle = "normal" if phase == "forward" else "backward"
             while following.op == "broadcast":
                 following = following.inputs[0]
@@ -203,7 +209,7 @@ class _Conversion:
         side: Side = "parameter" if kind == "parameter" else "main"
         data = self.drawn.get(value.attrs["name"], {})
         frame = self.framed(data.get("path", ()), False) if kind == "parameter" else None
-        self.nodes.append(Node(name, kind, label, tip, frame, side))
+        self.draw(Node(name, kind, label, tip, frame, side))
 
     def link(self, source: Value, end: str, phase: Phase, word: str = "") -> None:
         tip = type_text(source)
@@ -225,14 +231,9 @@ class _Conversion:
             return self.ids.get(source) in self.fronts
         return source in self.forward or self.ids.get(source) in self.fronts
 
-    @property
-    def fronts(self) -> set[str]:
-        """The nodes that are drawn as forward."""
-        return {node.id for node in self.nodes if node.phase == "forward"}
-
     def end(self, node: Node, value: Value, phase: Phase) -> None:
         """What the graph gives: a circle behind the bullet that computes it, or the cost."""
-        self.nodes.append(node)
+        self.draw(node)
         self.link(value, node.id, phase)
 
     def anchor(self, values: Sequence[Value], cost: Value | None) -> None:

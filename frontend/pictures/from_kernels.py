@@ -1,9 +1,9 @@
 """Stage "kernels": what the compiler runs, one bullet for each kernel of a gradient step.
 
 An arrow is a value that lies in memory between two kernels; the kernels that a loop runs again and
-again are in a frame that tells how often, and what it carries goes through a delay.  What a kernel keeps to itself, the
-parameters that it reads and the gradients that it writes are told in its tooltip.  This file fuses
-nothing.
+again are in a frame that tells how often, and what it carries goes through a delay.  What a kernel
+keeps to itself, the parameters that it reads and the gradients that it writes are told in its
+tooltip.  This file fuses nothing.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class _Conversion:
             self.back |= {name, box}
         self.edges[box, name] = Edge(box, name, "backward" if back else "normal")
         if start is not None:
-            style: EdgeStyle = "backward" if back and start in self.back else "normal"
+            style: EdgeStyle = "backward" if back else "normal"
             self.edges[start, name] = Edge(start, name, style, "init", tip)
 
     def kernel(self, name: str, group: Group, frame: str | None, back: bool) -> None:

@@ -79,6 +79,7 @@ def find_inner_rows(
 
 
 def raise_delays(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -> None:
+    """A delay stands above the row, between what closes it and what reads it."""
     for node in nodes.values():
         if node.kind != "delay":
             continue

@@ -160,7 +160,8 @@ class _Plain:
 
     def argument(self, node: str, place: int) -> str:
         links = self.graph.in_edges(node, data="argument")
-        return next(source for source, _, found in links if found == place)
+        found: str = next(source for source, _, at in links if at == place)
+        return found
 
     def bypass(self, node: str) -> None:
         """Take a mask out of the way: what it masks, its second argument, stays."""

@@ -49,6 +49,7 @@ VALUE: dict[Phase, Colours] = {
 FIXED: dict[NodeKind, Colours] = {
     "observed": Colours("#000000", "#E2E5E2"),
     "parameter": Colours("#F47C7C"),
+    "state": Colours("#0F766E", "#F2FBFA"),
     "constant": Colours("#94A3B8", "#F8FAFC"),
     "cost": Colours("#FF3333", "#FFF4F2"),
     "branch": Colours(INK, INK),
@@ -72,7 +73,8 @@ def shape_of(node: Node) -> Shape:
         return Shape("dot", 6.5, 6.5, FIXED["branch"], 1.0)
     size = (
         18.0
-        if node.kind in ("observed", "computed", "parameter", "constant", "function", "cost")
+        if node.kind
+        in ("observed", "computed", "parameter", "constant", "state", "function", "cost")
         else 15.0
     )
     text = width(node.label, size)

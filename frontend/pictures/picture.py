@@ -15,6 +15,7 @@ NodeKind = Literal[
     "computed",
     "parameter",
     "constant",
+    "state",
     "function",
     "delay",
     "cost",
@@ -27,7 +28,9 @@ Side = Literal["main", "parameter"]
 EdgeStyle = Literal["normal", "stem", "residual", "backward", "shared"]
 ClusterKind = Literal["block", "loop", "plain"]
 
-VARIABLES: frozenset[str] = frozenset({"observed", "computed", "parameter", "constant", "value"})
+VARIABLES: frozenset[str] = frozenset(
+    {"observed", "computed", "parameter", "constant", "state", "value"}
+)
 """The kinds that hold a value, drawn as circles; the others (but ``branch``) act on values."""
 
 
@@ -56,8 +59,9 @@ class Edge:
     """A link from the node ``source`` to the node ``target``.
 
     ``stem`` has no arrowhead; ``residual`` joins a forward value to the backward node that uses it;
-    ``backward`` carries a gradient; ``shared`` brings a parameter to one of many. A link is ``back`` if it closes a loop through a delay. With
-    ``frame``, the name of a frame around the target, it ends at that frame.
+    ``backward`` carries a gradient; ``shared`` brings a parameter to one of many copies. A link is
+    ``back`` if it closes a loop through a delay. With ``frame``, the name of a frame around the
+    target, it ends at that frame.
     """
 
     source: str

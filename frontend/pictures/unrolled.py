@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..loop_parts import Entry, Result
 from .loops import Loop, loops_of
+from .symbols import number
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -67,21 +68,22 @@ class _Unrolling:
 
     def find_named(self) -> dict[str, str]:
         """Variables without a name that are only returned as a sequence, and its name."""
-        found = {}
+        found: dict[str, str] = {}
         for node, data in self.data.items():
             if data.get("name") != "stack" or data.get("label") != "stack":
                 continue
             ((source,), (result,)) = self.graph.predecessors(node), self.graph.successors(node)
             closing = any(self.argument(delay, 1) == source for delay in self.delays.values())
             plain = self.outer(source) is not None and self.data[source]["name"] is None
-            if plain and not closing and source not in found and source not in self.delays:
-                if self.data[result]["output"] and self.graph.out_degree(result) == 0:
-                    found[source] = self.data[result]["output"]
+            plain = plain and not closing and source not in self.delays
+            returned = self.data[result]["output"]
+            if plain and returned and self.graph.out_degree(result) == 0:
+                found.setdefault(source, returned)
         return found
 
     def time(self, loop: str, step: int) -> str:
         """The index of a step, the first of which is the last in time where a loop is reversed."""
-        return str(self.counts[loop] + 1 - step if self.loops[loop].reverse else step)
+        return number(self.counts[loop] + 1 - step if self.loops[loop].reverse else step)
 
     def add_loop(self, loop: Loop, step: int) -> None:
         root = loop.chain[0]
@@ -89,9 +91,10 @@ class _Unrolling:
         index, caption = loop.index, loop.caption
         if loop.name == root:
             index = self.time(root, step)
-            several = f"{self.loops[root].label}:  " if len(self.counts) > 1 else ""
-            caption = f"{several}{loop.index} = {index}"
-            if loop.truncate is not None and step > 1 and (int(index) - 1) % loop.truncate == 0:
+            named = len(self.counts) > 1 and loop.label != loop.index
+            caption = f"{loop.label}:  " if named else ""
+            caption += f"{loop.index} = {index}"
+            if loop.truncate is not None and step > 1 and (step - 1) % loop.truncate == 0:
                 caption += ",  no gradient to before"
         after = _copy(root, step - 1) if loop.name == root and step > 1 else None
         new = Loop(
@@ -115,7 +118,9 @@ class _Unrolling:
             return
         delay = self.delays.get(node)
         if delay is not None:
-            for step in range(1, min(_delayed_by(self.data[delay]), self.counts[outer]) + 1):
+            late, count = _delayed_by(self.data[delay]), self.counts[outer]
+            # Without steps, the initial value that comes out last is what the loop gives.
+            for step in range(1, min(late, count) + 1) if count else (late,):
                 self.add_start(node, delay, step)
             return
         if node in self.delays.values():
@@ -131,11 +136,11 @@ class _Unrolling:
             )
             if node in self.named:
                 self.new.nodes[_copy(node, step)]["name"] = self.named[node]
-        for delay in self.delays.values():
+        for outlet, delay in self.delays.items():
             if self.argument(delay, 1) == node:
                 for step in range(1, self.counts[outer] + 1):
-                    (outlet,) = self.graph.successors(delay)
-                    self.new.nodes[_copy(node, step)].setdefault("closes", self.data[outlet]["name"])
+                    copied = self.new.nodes[_copy(node, step)]
+                    copied.setdefault("closes", self.data[outlet]["name"])
 
     def add_start(self, outlet: str, delay: str, step: int) -> None:
         """What a step reads of a delay into which nothing has gone: its initial value."""
@@ -144,20 +149,21 @@ class _Unrolling:
         data = {**self.data[outlet], "loops": (), "at": self.time(outer, step - late)}
         name = _copy(outlet, step - late)
         self.new.add_node(name, **data)
-        links = sorted(self.graph.in_edges(delay, data=True), key=lambda link: link[2]["argument"])
-        inits = [source for source, _, link in links if link["argument"] in (0, *range(2, 2 + late))]
+        places = {place: source for source, _, place in self.graph.in_edges(delay, data="argument")}
+        inits = [places[place] for place in sorted(places) if place == 0 or place > 1]
         init = inits[late - step] if len(inits) == late else inits[0]
         enters = f"{name} init"
         self.new.add_node(
-            enters, kind="init", name="init", label="init", opens=False, path=data["path"], loops=(),
-            where=data["where"], application=None,
+            enters, kind="init", name="init", label="init", opens=False, path=data["path"],
+            loops=(), where=data["where"], application=None,
         )  # fmt: skip
         self.new.add_edge(init, enters, key=0, argument=0, captured=False)
         self.new.add_edge(enters, name, key=0, result=0)
 
     def argument(self, node: str, place: int) -> str:
         links = self.graph.in_edges(node, data="argument")
-        return next(source for source, _, found in links if found == place)
+        found: str = next(source for source, _, at in links if at == place)
+        return found
 
     def at(self, node: str, step: int) -> str:
         """What stands for a node in the copy of a step: its own copy, or that of a step before."""
@@ -182,6 +188,11 @@ class _Unrolling:
             application = self.data[target]["application"]
             steps = range(1, count + 1)
             if isinstance(application, Result) and application.label == "last":
+                if count == 0:
+                    starts = [o for o, d in self.delays.items() if self.argument(d, 1) == source]
+                    if starts:
+                        self.new.add_edge(_copy(starts[0], 0), target, key=key, **link)
+                    return
                 steps = range(count, count + 1)
             for step in steps:
                 self.new.add_edge(self.at(source, step), target, key=key, **link)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...compiler.sizes import Dim
 from ..blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
@@ -112,6 +113,7 @@ class Recurrent(Block):
         (x,) = as_variables(x)
         names = self.cells[0][1].states
         self._check_input(x)
+        self._check_lengths(lengths, x.shape[0 if self.batch_first else 1])
         if self.batch_first:
             x = swapaxes(x, 0, 1)
         given = self._initial(state, x)
@@ -177,6 +179,22 @@ class Recurrent(Block):
                 f'{source_text(x)}: convert one with .astype("{dtype}")'
             )
 
+    def _check_lengths(self, lengths: Any, samples: Dim) -> None:
+        if lengths is None:
+            return
+        place = f"{self.describe()} ({user_location()})"
+        wanted = shape_text((samples,))
+        if not isinstance(lengths, Variable):
+            raise TypeError(
+                f"{place} expects lengths to be a variable of {wanted} integers, got "
+                f"{type(lengths).__name__}: give dg.observed or dg.constant(...)"
+            )
+        if not lengths.mistakes and lengths.shape != (samples,):
+            raise ShapeError(
+                f"{place} expects lengths of shape {wanted}, got {shape_text(lengths.shape)} from "
+                f"{source_text(lengths)}: one for each sample"
+            )
+
     def _initial(self, state: Any, x: Variable) -> list[Variable] | None:
         """The initial states of all layers, (layers * directions, B, hidden) each."""
         if state is None:
@@ -190,11 +208,14 @@ class Recurrent(Block):
         shape = (len(self.cells), x.shape[1], self.hidden)
         for word, item in zip(names, given, strict=True):
             if item.shape != shape:
-                raise ShapeError(
+                text = (
                     f"{place} expects an initial {word} of shape {shape_text(shape)}, got "
                     f"{shape_text(item.shape)} from {source_text(item)}: one for each layer and "
                     "direction"
                 )
+                if item.kind == "state":
+                    text += "; what a program keeps has a fixed batch size, so x needs it too"
+                raise ShapeError(text)
             if item.dtype != x.dtype:
                 raise DtypeError(
                     f"{place} expects an initial {word} of dtype {x.dtype} like x, got "
@@ -232,7 +253,7 @@ class RNN(Recurrent):
         state: the one before the first step, shaped as the final state; by default zeros.
         lengths: int32 or int64 of shape (B,), how many steps each sample has; Y is zero behind
             them, as with PyTorch's packed sequences.
-        probes: of `dg.Probes`, for `dg.gradient_propagation`.
+        probes: of `dg.probes`, for `dg.gradient_propagation`.
 
     Args:
         inputs: how many features x has at each step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..derivatives import gradient
@@ -81,7 +81,7 @@ def gradient_propagation(cost: Variable, probes: Probes) -> Variable:
     return reductions.mean(by_sample)
 
 
-def l1(variables: Variable | Sequence[Variable]) -> Variable:
+def l1(variables: Variable | Sequence[Variable] | Mapping[str, Variable]) -> Variable:
     """The sum of the magnitudes of all elements: a penalty that makes many of them exactly zero.
 
     Of parameters: Tibshirani, Regression shrinkage and selection via the lasso, 1996.  Of a
@@ -89,7 +89,8 @@ def l1(variables: Variable | Sequence[Variable]) -> Variable:
     magnitude at 0 is 0.
 
     Args:
-        variables: one float variable or several, of any shapes and one dtype.
+        variables: one float variable or several, of any shapes and one dtype; or by name, as
+            `block.parameters()` gives them.
 
     Returns:
         A variable of shape ().
@@ -97,6 +98,8 @@ def l1(variables: Variable | Sequence[Variable]) -> Variable:
     Raises:
         ValueError: no variables.
     """
+    if isinstance(variables, Mapping):
+        variables = list(variables.values())
     chosen = as_variables(*([variables] if isinstance(variables, Variable) else variables))
     if not chosen:
         raise ValueError(f"l1 ({user_location()}) expects one or more variables, got none")

@@ -20,7 +20,7 @@ B = named("B")
 
 def drawn(**changes: Any) -> Graph:
     """A graph with an attribute of every kind; `changes` name what is otherwise in it."""
-    told = {
+    told: dict[str, Any] = {
         "dtype": "float32", "width": 4, "value": 0.5, "array": (1.0, 2.0, 3.0, 4.0), "axis": 1,
         "x": "x", "w": "w", "role": "parameter", "output": "y", "graph": "net", "path": "net/0",
         "where": "m.py:3", "direction": "forward", "size": B, "op": "sin", "high": 9, "low": 0,

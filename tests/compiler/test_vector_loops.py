@@ -80,3 +80,42 @@ def test_a_nan_anywhere_in_a_row_comes_through(op: str, place: int) -> None:
     pick = np.max if op == "reduce_max" else np.min
     np.testing.assert_array_equal(got["rows"], pick(array, axis=1))
     np.testing.assert_array_equal(got["columns"], pick(array, axis=0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(17, 17), (1, 5), (5, 1), (7, "B"), ("B", 3)])
+def test_a_mask_is_not_put_by_where_a_row_is_no_line(
+    rows: int | str, columns: int | str, dtype: str
+) -> None:
+    # Its elements have one byte each, and so have the fewest of what might be put by.
+    x = given("x", rows, columns, dtype=dtype)
+    for axis in (0, 1):
+        positive = b.log(b.add(b.abs(x), number(1, x)))
+        most = b.reduce_max(positive, axes=(axis,))
+        cost = b.reduce_sum(b.mul(most, most), axes=(0,))
+        whole = prepare(graph(x, slope=b.gradient(cost, x)))
+        for size in (1, 33, 70_001):
+            sizes = {"B": size}
+            shape = [sizes.get(str(n), n) for n in (rows, columns)]
+            values = {"x": numbers(*shape, dtype=dtype)}  # type: ignore[arg-type]
+            wanted, got = (
+                run(whole, values, target, sizes)["slope"] for target in ("reference", "cpu")
+            )
+            assert np.count_nonzero(got) == np.count_nonzero(wanted)
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+            if "B" not in (rows, columns):
+                break
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 33, 5000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_line_summed_in_stretches_and_as_one(size: int, dtype: str) -> None:
+    x = given("x", "B", 1, dtype=dtype)
+    y = b.sin(x)
+    column, total = b.reduce_sum(b.mul(y, y), axes=(0,)), b.reduce_sum(y, axes=(0, 1))
+    for outputs in ({"t": total, "c": column}, {"c": column, "t": total}):
+        whole = prepare(graph(x, outputs=outputs))
+        values = {"x": numbers(size, 1, dtype=dtype)}
+        wanted, got = (run(whole, values, target, {"B": size}) for target in ("reference", "cpu"))
+        for name, value in wanted.items():
+            np.testing.assert_allclose(got[name], value, rtol=1e-4, atol=1e-4)

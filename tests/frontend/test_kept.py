@@ -59,7 +59,7 @@ def noisy() -> Program:
     x = dg.observed("x", ("B", 3))
     w = dg.parameter("w", (3,), np.array([1.0, -2.0, 0.5], np.float32))
     noise = dg.random_uniform(x.shape) + dg.random_normal(x.shape)
-    shifted = dg.concatenate([x * w, noise], 1)[:, 1:4].cumsum(1)
+    shifted = dg.cumsum(dg.concatenate([x * w, noise], 1)[:, 1:4], 1)
     return dg.Diagram("n", {"s": shifted}, dg.mean(shifted * shifted)).compile(dg.RMSprop(0.01))
 
 

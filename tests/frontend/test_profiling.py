@@ -34,7 +34,7 @@ def adds_up(found: Profile) -> None:
     assert found.in_kernels == pytest.approx(sum(block.seconds for block in found.blocks))
     for row in found.rows:
         assert sum(part for _, part in row.blocks) == pytest.approx(1)
-        assert row.share == pytest.approx(row.seconds / found.traced)
+        assert row.share == pytest.approx(row.seconds / found.parts)
         assert row.calls >= 0 and 0 <= row.threads <= found.threads + 0.5
     seconds = [block.seconds for block in found.blocks]
     assert seconds == sorted(seconds, reverse=True)

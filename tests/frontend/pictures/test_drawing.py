@@ -96,9 +96,9 @@ def test_functions_are_bullets_and_long_names_pills(classifier: Picture) -> None
     }
 
 
-def test_the_delay_points_back(recurrent: Picture) -> None:
+def test_the_delay_is_a_box(recurrent: Picture) -> None:
     dot = to_dot(with_branches(recurrent))
-    assert 'class="delay forward bullet left"' in dot
+    assert 'class="delay forward box"' in dot
     assert 'class="function forward bullet right"' in dot
 
 

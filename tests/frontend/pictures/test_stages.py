@@ -107,9 +107,9 @@ def test_tooltips_tell_the_type_and_the_line() -> None:
 
 def test_an_unknown_stage(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as error:
-        classifier().render(tmp_path / "a.svg", stage="unrolled")
+        classifier().render(tmp_path / "a.svg", stage="rolled")
     assert str(error.value) == (
-        "render expects a stage out of drawn, graph, backward, kernels, got 'unrolled'"
+        "render expects a stage out of drawn, unrolled, graph, backward, kernels, got 'rolled'"
     )
 
 
