@@ -40,6 +40,22 @@ def join_parts(b: Builder, n: Node) -> Node | None:
     return total
 
 
+def sum_of_pad(b: Builder, n: Node) -> Node | None:
+    """Zeros around a part add nothing: a sum along the padded axes is one of the part."""
+    x, axes = n.inputs[0], n.attrs["axes"]
+    if x.op != "pad":
+        return None
+    kept = [axis for axis in range(x.type.rank) if axis not in axes]
+    part = b.reduce_sum(x.inputs[0], axes=axes)
+    whole: Node = b.pad(
+        part,
+        low=tuple(x.attrs["low"][axis] for axis in kept),
+        inner=tuple(x.attrs["inner"][axis] for axis in kept),
+        shape=n.shape,
+    )
+    return whole
+
+
 def reshape_parts(b: Builder, n: Node) -> Node | None:
     """A concatenation whose axis merges with the ones behind it is one of merged parts."""
     x = n.inputs[0]

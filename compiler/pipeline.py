@@ -31,6 +31,7 @@ from .passes.simplify import simplify
 from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
 from .passes.sum_steps import sum_steps
+from .passes.take_last import take_last
 from .template import Template
 from .timings import Timings
 from .verify import verify
@@ -39,6 +40,7 @@ GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] =
     # name, pass, and the primitives that are gone after it
     ("inline", inline, frozenset({"call"})),
     ("lift_draws", lift_draws, frozenset({"call"})),
+    ("take_last", take_last, frozenset({"call"})),
     ("checkpoint", checkpoint, frozenset({"call"})),
     ("differentiate", differentiate, frozenset({"call", "gradient"})),
     ("guard", guard, frozenset({"call", "gradient", "in_range"})),

@@ -74,6 +74,8 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 384
         if flops > SMALL // 4 and 64 <= m <= rows:
             rows = _up(-(-m // 2), 12)  # One for each of two threads.
+        elif flops > SMALL // 4 and m < 64 and n <= columns:
+            columns = _up(-(-n // 2), _PANEL)
     else:
         across = max(1, -(-k * n // HELD))
         most = MOST_BLOCKS if flops >= LARGE else MOST_BLOCKS // 2

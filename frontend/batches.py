@@ -45,8 +45,7 @@ class Samples:
                     f"{what} expects as many samples in every input, got {self.count} in "
                     f"'{first}' (axis {self.axes[first]} of {shape_text(data[first].shape)}) and "
                     f"{length} in '{name}' (axis {self.axes[name]} of "
-                    f'{shape_text(data[name].shape)}): where samples are not in front, say axis='
-                    f'{{"{first}": 1}}'
+                    f"{shape_text(data[name].shape)}): say with axis where samples are not in front"
                 )
         if self.count == 0:
             raise InputError(f"{what} expects at least one sample, got none in '{first}'")

@@ -28,8 +28,8 @@ from ..template import Bits, Place, Storage, Template, Tiled, Word
 from ..tiling import tile_product
 from ..waits import wait_in_turns
 
-CHUNK_WORK = 50_000
-"""Operations of one chunk: about 8 us, of which claiming it takes a hundredth."""
+CHUNK_WORK = 30_000
+"""Operations of one chunk: about 5 us, of which claiming it takes a fiftieth."""
 
 MOST_CHUNKS = 128
 

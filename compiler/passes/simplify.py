@@ -21,7 +21,7 @@ import numpy as np
 
 from ..binding import value_of
 from ..builder import Builder
-from ..disjoint import join_parts, reshape_parts
+from ..disjoint import join_parts, reshape_parts, sum_of_pad
 from ..graph import Graph, Node, topological
 from ..loops import replace_inputs
 from ..primitives.contraction import summed_labels
@@ -360,7 +360,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "flip": (_flip,),
     "pad": (_pad,),
     "concatenate": (_concatenate,),
-    "reduce_sum": (_no_axes, _sum_of_sum, _sum_of_repeats),
+    "reduce_sum": (_no_axes, _sum_of_sum, sum_of_pad, _sum_of_repeats),
     "reduce_max": (_no_axes, _sum_of_sum),
     "reduce_min": (_no_axes, _sum_of_sum),
     "argmax": (_no_axes,),

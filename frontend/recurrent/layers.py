@@ -213,8 +213,8 @@ class Recurrent(Block):
                     f"{shape_text(item.shape)} from {source_text(item)}: one for each layer and "
                     "direction"
                 )
-                if item.kind == "state":
-                    text += "; what a program keeps has a fixed batch size, so x needs it too"
+                if item.ndim == 3 and item.shape[::2] == shape[::2]:
+                    text += f"; its batch size is {item.shape[1]}, so that of x must be too"
                 raise ShapeError(text)
             if item.dtype != x.dtype:
                 raise DtypeError(

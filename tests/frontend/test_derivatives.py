@@ -25,9 +25,12 @@ def test_one_variable_or_several(target: Target) -> None:
     assert isinstance(alone, dg.Variable) and isinstance(both, list)
     assert alone.shape == (2, 3) and alone.dtype == "float64"
     assert dg.gradient(cost, []) == []
-    outputs = {"alone": alone, "x": both[0], "y": both[1]}
+    assert dg.gradient(cost, {}) == {}
+    named = dg.gradient(cost, {"net/x": x, "y": y})
+    assert list(named) == ["net/x", "y"]
+    outputs = {"alone": alone, "x": both[0], "y": both[1], "named": named["net/x"]}
     found = run(outputs, target, x=VALUE, y=VALUE + 1)
-    for name in ("alone", "x"):
+    for name in ("alone", "x", "named"):
         np.testing.assert_allclose(found[name], 2 * VALUE * (VALUE + 1))
     np.testing.assert_allclose(found["y"], VALUE**2)
 

@@ -91,6 +91,18 @@ def test_sizes_and_threads() -> None:
         assert name in text
 
 
+def test_kernels_of_a_loop_run_at_every_step() -> None:
+    x = dg.observed("x", ("T", 3))
+    t = dg.loop("t")
+    z = t.delay("z", 0.0, shape=(3,))
+    after = dg.tanh(z @ dg.parameter("w", (3, 3)) + t.each(x))
+    t.close(z, after)
+    program = dg.Diagram("loop", {"last": t.last(after)}).compile()
+    program.run(x=X[:11, :3].copy())
+    text = program.explain()
+    assert re.search(r"^  k\d+_contract_add_tanh\w* +11 times  for diagram$", text, re.MULTILINE)
+
+
 def test_the_reference_target() -> None:
     program = classifier().compile(target="reference")
     program.run(x=X)

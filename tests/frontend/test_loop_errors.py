@@ -368,6 +368,15 @@ MISTAKES: dict[str, tuple[str, type[Exception], str]] = {
         TypeError,
         "delay 'z' (model.py:4) of loop 't' (model.py:2) expects either init or state",
     ),
+    "last of other samples": (
+        'x = dg.observed("x", ("T", "B", 4))\n'
+        'n = dg.observed("n", ("N",), dtype=dg.int32)\n'
+        't = dg.loop("t", lengths=n)\n'
+        'y = t.last(t.each(x))',
+        dg.ShapeError,
+        "last (model.py:4) of loop 't' (model.py:3) expects N samples along axis 0, as there are "
+        "lengths, got float32 (B, 4) from each (model.py:4)",
+    ),
     "state named step": (
         'h = dg.state("step")\n'
         'dg.update(h, h + 1.0)\n'

@@ -1,6 +1,8 @@
 """`program.profile`: what it finds adds up, and leaves the program as it is."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,17 @@ def test_the_turns_of_a_loop() -> None:
     assert [row.calls for row in products] == [steps]
     assert products[0].flops == steps * batch * width * (2 * width + 1 + 10)
     assert found.trace.rows.tolist().count(products[0].number) == steps
+
+
+def test_shares_are_of_the_parts() -> None:
+    """Also where the measured steps differ much, so that medians do not add up."""
+    found = classifier().compile().profile("run", 5, x=X)
+    slow = replace(found, traced=10 * found.traced)
+    assert sum(row.share for row in slow.rows) == pytest.approx(slow.in_kernels / slow.parts)
+    (whole,) = re.findall(r"in kernels .* (\d+)%", str(slow))
+    assert float(whole) == pytest.approx(100 * sum(row.share for row in slow.rows), abs=0.51)
+    shares = [float(item) for item in re.findall(r"(\d+\.\d)%  \w+/", slow.table(None))]
+    assert shares and sum(shares) == pytest.approx(100 * slow.in_kernels / slow.parts, abs=3)
 
 
 def test_inputs_as_for_a_step() -> None:

@@ -252,6 +252,23 @@ def test_errors() -> None:
         "GRU 'net' (m.py:1) expects an initial h of shape (1, B, 5), got (B, 5) from observed 'h' "
         "(m.py:1): one for each layer and direction"
     )
+    assert message(lambda: net(x, dg.state("h", (1, 3, HIDDEN)))) == (
+        "GRU 'net' (m.py:1) expects an initial h of shape (1, B, 5), got (1, 3, 5) from state 'h' "
+        "(m.py:1): one for each layer and direction; its batch size is 3, so that of x must be too"
+    )
+    assert message(lambda: net(x, lengths=dg.observed("n", ("N",), "int32"))) == (
+        "GRU 'net' (m.py:1) expects lengths of shape (B,), got (N,) from observed 'n' (m.py:1): "
+        "one for each sample"
+    )
+    first = dg.GRU(INPUTS, HIDDEN, batch_first=True, name="net")
+    assert message(lambda: first(x, lengths=dg.observed("n", ("B",), "int32"))) == (
+        "GRU 'net' (m.py:1) expects lengths of shape (T,), got (B,) from observed 'n' (m.py:1): "
+        "one for each sample"
+    )
+    assert message(lambda: net(x, lengths=np.ones(3, np.int32))) == (  # type: ignore[arg-type]
+        "GRU 'net' (m.py:1) expects lengths to be a variable of (B,) integers, got ndarray: give "
+        "dg.observed or dg.constant(...)"
+    )
     assert message(
         lambda: dg.LSTM(INPUTS, HIDDEN, name="lstm")(x, dg.observed("h", (1, "B", HIDDEN)))
     ) == ("LSTM 'lstm' (m.py:1) expects a tuple (h, c) as its initial state, got 1")

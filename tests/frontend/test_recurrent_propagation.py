@@ -108,11 +108,17 @@ def test_training_with_the_penalty_keeps_the_gradient() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_l1(target: Target) -> None:
     x, y = dg.observed("x", ("B", 3)), dg.observed("y", (2,))
-    found = {"one": dg.l1(x), "two": dg.l1([x, y]), "slope": dg.gradient(dg.l1([x, y]), x)}
+    named = dg.l1({"x": x, "y": y})
+    found = {
+        "one": dg.l1(x),
+        "two": dg.l1([x, y]),
+        "named": named,
+        "slope": dg.gradient(dg.l1([x, y]), x),
+    }
     program = dg.Diagram("test", found).compile(target=target)
     value = np.array([[1, -2, 0], [0, 0, 3]], np.float32)
     result = program.run(x=value, y=np.array([-4, 1], np.float32))
-    assert result["one"] == 6 and result["two"] == 11
+    assert result["one"] == 6 and result["two"] == result["named"] == 11
     np.testing.assert_array_equal(result["slope"], np.sign(value))
     check_derivatives(dg.l1, value + 0.5)
 

@@ -114,6 +114,25 @@ def test_without_named_sizes() -> None:
     assert len(summary.memory) == 1 and "for each of" not in str(summary)
 
 
+def test_the_steps_of_nested_loops_are_no_samples() -> None:
+    x = dg.observed("x", ("T", "S", "B", 4))
+    t = dg.loop("t")
+    x_t = t.each(x)
+    s = dg.loop("s")
+    y = s.sum(dg.tanh(dg.Linear(4, 2)(s.each(x_t))))
+    summary = dg.Diagram("nested", {"y": t.sum(y)}).summary()
+    assert summary.batch == "B"
+    assert summary.links == (4 * 2 + 2) * named("S") * named("T")
+
+
+def test_divisions_that_need_not_come_out_even() -> None:
+    x = dg.observed("x", ("T", "B", 4))
+    _, last = dg.GRU(4, 3, checkpoint=10)(x)
+    text = str(dg.Diagram("kept", cost=dg.sum(last)).summary())
+    assert "·B·⌊T/10⌋" in text or "·⌊T/10⌋·B" in text
+    assert "//" not in text
+
+
 def test_constants_are_no_weights() -> None:
     x = dg.observed("x", ("B", 4))
     scale = dg.parameter("scale", ())

@@ -238,7 +238,8 @@ WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "lengths": (
         {"x": np.zeros(5), "y": np.zeros(4)}, {},
-        "fit expects as many samples in every input, got 5 in 'x' and 4 in 'y'",
+        "fit expects as many samples in every input, got 5 in 'x' (axis 0 of (5,)) and 4 in 'y' "
+        "(axis 0 of (4,)): say with axis where samples are not in front",
     ),
     "list": ({"x": [1, 2]}, {}, "fit expects an array for 'x', got list"),
     "number": (

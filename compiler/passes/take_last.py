@@ -1,0 +1,47 @@
+"""take_last: the last element of a stack of states is the state itself after the last step.
+
+    %5 = loop(...; result=stack, of=y)        y is what carry h becomes
+    %6 = slice(%5, start=(T-1,...))     ->    %6 = slice(broadcast(loop(...; result=last, of=h)))
+
+The state stands for the whole stack, repeated over the steps, so that the slice still says that
+there must be a step.  The derivative then begins with one state's cotangent instead of a sequence
+that is zero but for one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..builder import Builder
+from ..graph import Graph, Node, topological
+from ..loops import map_bodies, replace_inputs
+
+
+def take_last(graph: Graph) -> Graph:
+    """The same graph with last states in the place of stacks: Graph -> Graph."""
+    graph = map_bodies(graph, take_last)
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        made = replace_inputs(node, tuple(done[item] for item in node.inputs))
+        done[node] = _of_state(made) if made.op == "slice" else made
+    return graph.rebuilt(done)
+
+
+def _of_state(node: Node) -> Node:
+    """A slice that takes the last element of a stack, as one of the state; others as they are."""
+    stack = node.inputs[0]
+    if stack.op != "loop" or stack.attrs["result"] != "stack":
+        return node
+    body, steps = stack.attrs["body"], stack.attrs["steps"]
+    last = 0 if stack.attrs["reverse"] else steps - 1
+    if node.attrs["start"][0] != last or node.attrs["stop"][0] != last + 1:
+        return node
+    value = dict(body.outputs)[stack.attrs["of"]]
+    carry = next((carry for carry, following in body.updates if following is value), None)
+    if carry is None:
+        return node
+    attrs = {**stack.attrs, "result": "last", "of": carry.attrs["name"]}
+    state = replace(stack, attrs=attrs, type=value.type)
+    axes = tuple(range(1, stack.type.rank))
+    repeated = Builder(node.origin).broadcast(state, shape=stack.shape, axes=axes)
+    return replace_inputs(node, (repeated,))
