@@ -23,9 +23,10 @@ from ...runtime.program import Address, Buffer, Instruction, Program, Routine, T
 from ...runtime.program import Word as BoundWord
 from ..arena import Life, lay_out
 from ..binding import Sizes, bind_type, value_of
+from ..graph import Node
 from ..sizes import Dim, evaluate
 from ..template import Bits, Place, Storage, Template, Tiled, Word
-from ..tiling import tile_product
+from ..tiling import Tiling, tile_product
 from ..waits import wait_in_turns
 
 CHUNK_WORK = 30_000
@@ -52,15 +53,16 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
     turns = tuple(Turns(t.first, t.last, evaluate(t.count, sizes)) for t in template.turns)
     waits = wait_in_turns(template.rows, turns, buffers)
     instructions = []
+    binding = _Binding(sizes, items)
     for number, (row, wait) in enumerate(zip(template.rows, waits, strict=True)):
-        steps = _steps(template, number, sizes)
-        words = tuple(_bind(word, sizes, items, steps) for word in row.words)
-        extent, work = _number(row.extent, sizes), evaluate(row.work, sizes)
+        inner = {**sizes, **_steps(template, number, sizes)} if turns else sizes
+        words = tuple([binding.word(word, inner) for word in row.words])
+        extent, work = binding.number(row.extent), evaluate(row.work, sizes)
         chunk = 0 if row.check is not None else chunk_of(extent, work)
         instructions.append(
             Instruction(
                 row.kernel, words, extent, row.reads, row.writes, row.origins, row.check,
-                chunk, wait, work, _number(row.space, sizes),
+                chunk, wait, work, binding.number(row.space),
             )
         )  # fmt: skip
     return Program(
@@ -124,24 +126,41 @@ def _lives(template: Template) -> dict[int, Life]:
     return lives
 
 
-def _bind(
-    word: Word, sizes: Sizes, items: Mapping[int, int], steps: Mapping[str, Any]
-) -> BoundWord:
-    if isinstance(word, Place):
-        return Address(word.buffer, evaluate(word.offset, {**sizes, **steps}) * items[word.buffer])
-    if isinstance(word, Bits):
-        value = np.asarray(value_of(word.node, sizes), dtype=word.node.dtype)
-        raw = value.tobytes()
-        signed = word.node.dtype in ("int32", "int64")
-        return int.from_bytes(raw, "little", signed=signed)
-    if isinstance(word, Routine):
-        return word
-    return _number(word, sizes)
+class _Binding:
+    """Words at some sizes; `items` are the bytes of an element of each buffer."""
 
+    def __init__(self, sizes: Sizes, items: Mapping[int, int]) -> None:
+        self._sizes = sizes
+        self._items = items
+        self._scalars: dict[Node, int] = {}
+        self._tilings: dict[Any, Tiling] = {}
 
-def _number(word: Dim | Tiled, sizes: Sizes) -> int:
-    if not isinstance(word, Tiled):
-        return evaluate(word, sizes)
-    m, n, k = (evaluate(size, sizes) for size in (word.rows, word.columns, word.depth))
-    number: int = getattr(tile_product(word.dtype, m, n, k, word.epilogue), word.which)
-    return number * evaluate(word.count, sizes)
+    def word(self, word: Word, inner: Mapping[str, Any]) -> BoundWord:
+        """A word of a row; `inner` are the sizes, and the steps of the loops around it."""
+        if isinstance(word, int):
+            return word
+        if isinstance(word, Place):
+            return Address(word.buffer, evaluate(word.offset, inner) * self._items[word.buffer])
+        if isinstance(word, Bits):
+            if word.node not in self._scalars:
+                self._scalars[word.node] = self._scalar(word.node)
+            return self._scalars[word.node]
+        if isinstance(word, Routine):
+            return word
+        return self.number(word)
+
+    def number(self, word: Dim | Tiled) -> int:
+        """An extent, a stride, or a number of a tiling."""
+        if not isinstance(word, Tiled):
+            return evaluate(word, self._sizes)
+        key = (word.dtype, word.rows, word.columns, word.depth, word.epilogue)
+        if key not in self._tilings:
+            m, n, k = (evaluate(size, self._sizes) for size in key[1:4])
+            self._tilings[key] = tile_product(word.dtype, m, n, k, word.epilogue)
+        number: int = getattr(self._tilings[key], word.which)
+        return number * evaluate(word.count, self._sizes)
+
+    def _scalar(self, node: Node) -> int:
+        value = np.asarray(value_of(node, self._sizes), dtype=node.dtype)
+        signed = node.dtype in ("int32", "int64")
+        return int.from_bytes(value.tobytes(), "little", signed=signed)

@@ -61,14 +61,49 @@ class Table:
         self.words: Integers = np.zeros(max(1, total), dtype=np.int64)
         self._state_words: list[tuple[Any, int, Any]] = []
         moves: list[Integers] = [np.zeros((0, driver.MOVE), np.int64)]
+        start = self.words.ctypes.data
+        once: list[tuple[int, list[Any]]] = []
         begin = 0
         for item, place in pairs:
-            self._fill(item, place, begin, moves)
+            if place.ndim:
+                self._fill(item, place, begin, start, moves)
+            else:
+                once.append((int(place), self._fill_once(item, int(place), begin, start, moves)))
             begin += place.size * len(item.words)
+        if once:
+            self.rows[[place for place, _ in once], : len(once[0][1])] = [row for _, row in once]
         self.moves = np.concatenate(moves)
 
-    def _fill(self, item: Instruction, place: Integers, begin: int, moves: list[Integers]) -> None:
-        """The rows of an instruction and their words, which begin at a number."""
+    def _fill_once(
+        self, item: Instruction, place: int, begin: int, start: int, moves: list[Integers]
+    ) -> list[Any]:
+        """The words of an instruction outside of loops, which begin at a number; its row."""
+        self.words[begin : begin + len(item.words)] = [self._number(word) for word in item.words]
+        found = []
+        for column, word in enumerate(item.words, begin):
+            if isinstance(word, Address):
+                number = self._addresses.moving.get(word.buffer)
+                if number is not None:
+                    found.append((start + 8 * column, number, word.offset))
+                elif word.buffer in self._addresses.states:
+                    self._state_words.append((column, word.buffer, word.offset))
+        if found:
+            moves.append(np.array(found, np.int64))
+        return self._row(item, place, start + 8 * begin)
+
+    def _row(self, item: Instruction, place: Any, words: Any) -> list[Any]:
+        """The first words of an instruction's row, or of its rows, at their places."""
+        check = 0 if item.check is None else self._addresses.fixed(item.check)
+        wait = place if item.wait is None else item.wait
+        return [
+            self._addresses.kernels[item.kernel], words, item.extent, check,
+            item.chunk or item.extent, item.chunks, wait,
+        ]  # fmt: skip
+
+    def _fill(
+        self, item: Instruction, place: Integers, begin: int, start: int, moves: list[Integers]
+    ) -> None:
+        """The rows of an instruction in a loop and their words, which begin at a number."""
         width, end = len(item.words), begin + place.size * len(item.words)
         words = self.words[begin:end].reshape(*place.shape, width)
         words[...] = [self._number(word) for word in item.words]
@@ -79,21 +114,14 @@ class Table:
             number = self._addresses.moving.get(word.buffer)
             if number is not None:
                 made = np.empty((*place.shape, driver.MOVE), np.int64)
-                made[..., 0] = self.words.ctypes.data + 8 * (first + column)
+                made[..., 0] = start + 8 * (first + column)
                 made[..., 1], made[..., 2] = number, word.offset
                 moves.append(made.reshape(-1, driver.MOVE))
             elif word.buffer in self._addresses.states:
                 self._state_words.append((first + column, word.buffer, word.offset))
             elif not isinstance(word.offset, int):
                 words[..., column] += word.offset
-        check = 0 if item.check is None else self._addresses.fixed(item.check)
-        wait = place if item.wait is None else item.wait
-        values = (
-            self._addresses.kernels[item.kernel],
-            self.words.ctypes.data + 8 * first,
-            item.extent, check, item.chunk or item.extent, item.chunks, wait,
-        )  # fmt: skip
-        for column, value in enumerate(values):
+        for column, value in enumerate(self._row(item, place, start + 8 * first)):
             self.rows[place, column] = value
 
     def _number(self, word: Word) -> int:

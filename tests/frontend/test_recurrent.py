@@ -265,7 +265,7 @@ def test_errors() -> None:
         "GRU 'net' (m.py:1) expects lengths of shape (T,), got (B,) from observed 'n' (m.py:1): "
         "one for each sample"
     )
-    assert message(lambda: net(x, lengths=np.ones(3, np.int32))) == (  # type: ignore[arg-type]
+    assert message(lambda: net(x, lengths=np.ones(3, np.int32))) == (
         "GRU 'net' (m.py:1) expects lengths to be a variable of (B,) integers, got ndarray: give "
         "dg.observed or dg.constant(...)"
     )
