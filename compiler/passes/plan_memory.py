@@ -29,8 +29,8 @@ from ..template import Bits, Place, Storage, Template, Tiled, Word
 from ..tiling import Tiling, tile_product
 from ..waits import wait_in_turns
 
-CHUNK_WORK = 30_000
-"""Operations of one chunk: about 5 us, of which claiming it takes a fiftieth."""
+CHUNK_WORK = 40_000
+"""Operations of one chunk: about 6 us, of which claiming it takes a fiftieth."""
 
 MOST_CHUNKS = 128
 

@@ -99,7 +99,8 @@ def _element(sequence: Node, t: int) -> Node:
 
 def _result(node: Node, inputs: tuple[Node, ...], copies: Sequence[Mapping[Node, Node]]) -> Node:
     b = Builder(Origin(node.origin.path, node.origin.where, node.origin.direction))
-    body, result = node.attrs["body"], node.attrs["result"]
+    result = node.attrs["result"]
+    body: Graph = node.attrs["body"]
     value = given(body, node)
     if result == "last":
         if not copies:

@@ -20,6 +20,7 @@ from .team import aligned
 Integers = npt.NDArray[np.int64]
 
 _WRAP = 1 << 64
+_HALF = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Table:
 
     def __init__(self, program: Program, addresses: Addresses) -> None:
         self._addresses = addresses
+        self._begins: dict[int, int | None] = {}  # of buffers; None where they move
         where = positions(len(program.instructions), program.turns)
         count = sum(place.size for place in where)
         self.rows = aligned(8 * driver.INSTRUCTION * count).view(np.int64)
@@ -126,14 +128,17 @@ class Table:
 
     def _number(self, word: Word) -> int:
         """A word as far as it is the same in all turns."""
+        if isinstance(word, int):
+            return word if -_HALF <= word < _HALF else _signed(word)
         if isinstance(word, Routine):
             return self._addresses.routines[word.name]
-        if not isinstance(word, Address):
-            return _signed(word)
-        if word.buffer in self._addresses.moving or word.buffer in self._addresses.states:
+        if word.buffer not in self._begins:
+            moves = word.buffer in self._addresses.moving or word.buffer in self._addresses.states
+            self._begins[word.buffer] = None if moves else self._addresses.fixed(word.buffer)
+        begin = self._begins[word.buffer]
+        if begin is None:
             return 0
-        offset = word.offset if isinstance(word.offset, int) else 0
-        return self._addresses.fixed(word.buffer) + offset
+        return begin + word.offset if isinstance(word.offset, int) else begin
 
     def rebind(self, states: Mapping[int, int]) -> None:
         """Put the addresses of the states, by buffer, into the words that hold them."""
@@ -143,6 +148,6 @@ class Table:
 
 def _signed(word: int) -> int:
     """A word as the 64 bits that NumPy stores: bits above the sign are allowed."""
-    if not -_WRAP // 2 <= word < _WRAP:
+    if not -_HALF <= word < _WRAP:
         raise ValueError(f"{word} does not fit a 64-bit word")
-    return word - _WRAP if word >= _WRAP // 2 else word
+    return word - _WRAP if word >= _HALF else word
