@@ -106,7 +106,6 @@ def _most_alive(
 
 
 def typical_bytes(node: Node) -> int:
-    """The bytes of a value, where every named size is `STANDS_FOR`."""
     """The bytes of a value, its named sizes taken as `STANDS_FOR`."""
     count = node.type.count
     item: int = np.dtype(node.dtype).itemsize

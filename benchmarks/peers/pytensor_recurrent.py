@@ -53,7 +53,7 @@ def _net(name: str, p: Any, x: Any, y: Any, cross_entropy: Any) -> Any:
         s = pt.sigmoid(f) * s + pt.sigmoid(i) * pt.tanh(g)
         return [pt.sigmoid(o) * pt.tanh(s), s]
 
-    start = pt.zeros((net.batch, size), dtype="float32")
+    start = pt.zeros((x.shape[1], size), dtype="float32")
     cell = {"elman": elman, "gru": gru, "lstm": lstm}[net.kind]
     found = pytensor.scan(
         cell,

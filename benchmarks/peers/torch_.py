@@ -22,7 +22,7 @@ def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
     if name.startswith("matmul"):
         return _matmul(arrays, wrap)
     if name in NETS or name == "neural_ode":
-        return torch_recurrent.build(name, arrays, wrap)
+        return torch_recurrent.build(name, arrays, compiled)
     return {
         "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),

@@ -26,7 +26,7 @@ Inputs = dict[str, Any]
 Net = Callable[[Inputs], dict[str, Any]]
 """From observed variables to outputs; the sum of squares of those is the cost."""
 
-SIZES = [(0, 3), (1, 1), (2, 3), (7, 3)]
+SIZES = [(steps, batch) for steps in (0, 1, 2, 7) for batch in (1, 3)]
 """Steps and samples."""
 WIDTH, FEATURES = 3, 2
 
@@ -90,7 +90,7 @@ def derivatives(net: Net, orders: int) -> tuple[Inputs, dict[str, Any]]:
 
 def check(
     net: Net,
-    orders: int = 2,
+    orders: int = 3,
     targets: tuple[Target, ...] = TARGETS,
     sizes: list[tuple[int, int]] = SIZES,
     differences: bool = True,
@@ -126,18 +126,23 @@ def _differ(
     arrays: dict[str, Array],
     along: dict[str, Array],
     orders: int,
-    width: float = 1e-5,
+    width: float = 2e-4,
 ) -> None:
-    """Each slope against central differences of the one before."""
+    """Each slope against central differences of the one before, of the fourth order."""
 
     def at(step: float) -> dict[str, Array]:
         moved = {n: arrays[n] + step * v for n, v in along.items() if n in arrays}
         return program.run(**{**arrays, **moved})
 
-    before, after = at(-width), at(width)
+    points = {step: at(step * width) for step in (-2, -1, 1, 2)}
     for order in range(1, orders + 1):
-        difference = (after[f"slope {order - 1}"] - before[f"slope {order - 1}"]) / (2 * width)
-        np.testing.assert_allclose(here[f"slope {order}"], difference, rtol=2e-5, atol=2e-5)
+        far, near = (
+            points[step][f"slope {order - 1}"] - points[-step][f"slope {order - 1}"]
+            for step in (2, 1)
+        )
+        difference = (8 * near - far) / (12 * width)
+        scale = 1e-6 * (1 + abs(here[f"slope {order - 1}"]))
+        np.testing.assert_allclose(here[f"slope {order}"], difference, rtol=1e-6, atol=scale)
 
 
 def unrolled(graph: Graph, sizes: Mapping[str, int]) -> Graph:

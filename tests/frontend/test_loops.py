@@ -282,11 +282,6 @@ def test_a_truncated_state_of_a_short_sample_has_its_whole_chunk() -> None:
     np.testing.assert_array_equal(reached[:, 2], [0, 0, 0, 0, 1, 0, 0])
 
 
-def test_third_derivatives() -> None:
-    for net in (plain, reverse, lambda v: plain(v, checkpoint=2)):
-        check(net, orders=3, targets=("reference",), sizes=[(3, 1)])
-
-
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("dtype", [dg.float32, dg.float64])
 def test_other_precisions_and_inputs_that_are_strided(target: Target, dtype: Any) -> None:
