@@ -141,7 +141,7 @@ def _differ(
             for step in (2, 1)
         )
         difference = (8 * near - far) / (12 * width)
-        scale = 1e-6 * (1 + abs(here[f"slope {order - 1}"]))
+        scale = 1e-6 * (1 + abs(float(here[f"slope {order - 1}"])))
         np.testing.assert_allclose(here[f"slope {order}"], difference, rtol=1e-6, atol=scale)
 
 
