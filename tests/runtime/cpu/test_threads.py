@@ -178,3 +178,11 @@ def test_in_a_process_of_its_own(name: str) -> None:
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, 64, 2**22 - 1, 2**22, 2**22 + 5])
+def test_memory_begins_with_a_line_or_a_large_page(nbytes: int) -> None:
+    memory = team.aligned(nbytes)
+    edge = team.HUGE_PAGE if nbytes >= 2**22 else team.LINE
+    assert memory.nbytes == nbytes and not memory.any()
+    assert nbytes == 0 or memory.ctypes.data % edge == 0
