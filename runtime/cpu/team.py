@@ -40,7 +40,7 @@ LINE, HUGE_PAGE = 64, 2**21
 def aligned(nbytes: int) -> npt.NDArray[np.uint8]:
     """Zeroed memory that begins with a cache line, and with a large page if it has two of them.
 
-    A step over 25 MB took a quarter longer in 7 of 24 processes without that, in none of 24 with it.
+    A step over 25 MB took a quarter longer in 7 of 24 processes without that, in none with it.
     """
     edge = LINE if nbytes < 2 * HUGE_PAGE else HUGE_PAGE
     raw = np.zeros(nbytes + edge, dtype=np.uint8)
