@@ -80,7 +80,7 @@ class _LoopGradient:
         }
         known = self.residuals([*following.values(), *outputs.values()])
         done = substitute(
-            dict.fromkeys([*following.values(), *outputs.values()]),
+            [*following.values(), *outputs.values()],
             {node: entry.inside for node, entry in known.items()},
         )
         every = [*carries.values(), *self.seeds, *known.values()]

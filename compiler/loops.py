@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,7 @@ def replace_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
     return Node(node.op, inputs, node.attrs, node.type, node.origin)
 
 
-def substitute(roots: Mapping[Node, Any], known: Mapping[Node, Node]) -> dict[Node, Node]:
+def substitute(roots: Iterable[Node], known: Mapping[Node, Node]) -> dict[Node, Node]:
     """For each of `roots` and all it depends on, the same on the nodes that `known` puts there."""
     done = dict(known)
     stack = [(root, False) for root in roots]

@@ -121,7 +121,7 @@ class _Loop:
         updates = [(c, v) for c, v in body.updates if self.known.get(c) in self.outside]
         updates = [(c, v) for c, v in updates if role_of(self.known[c]) == "carry"]
         values = [*(node for _, node in outputs), *(value for _, value in updates)]
-        done = substitute(dict.fromkeys(values), self.known)
+        done = substitute(values, self.known)
         new = Graph(
             body.name,
             tuple(self.outside),

@@ -137,7 +137,7 @@ class _Hoisting:
                 taken.add(name)
         roots: Iterable[Node] = [*names, *(value for _, value in self.body.updates)]
         known = {entry: entry for entry in self.body.inputs} | dict(handed)
-        done = substitute(dict.fromkeys(roots), known)
+        done = substitute(roots, known)
         body = Graph(
             self.body.name,
             (*self.body.inputs, *handed.values()),

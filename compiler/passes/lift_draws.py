@@ -36,7 +36,7 @@ def _lifted(loop: Node, inputs: tuple[Node, ...]) -> tuple[Graph, list[Node]]:
     draws = [n for n in order if n.op == "random_bits" and n.inputs[0] not in moving]
     if not draws:
         return body, []
-    keys = substitute(dict.fromkeys(draw.inputs[0] for draw in draws), outer)
+    keys = substitute([draw.inputs[0] for draw in draws], outer)
     elements: dict[Node, Node] = {entry: entry for entry in body.inputs}
     sequences = []
     for number, draw in enumerate(draws):
@@ -45,7 +45,7 @@ def _lifted(loop: Node, inputs: tuple[Node, ...]) -> tuple[Graph, list[Node]]:
         sequences.append(b.random_bits(keys[draw.inputs[0]], shape=shape))
         name = f"bits.{number}"
         elements[draw] = b.input(name=name, type=draw.type, role="sequence")
-    done = substitute(dict.fromkeys(body.roots), elements)
+    done = substitute(body.roots, elements)
     entries = (*body.inputs, *(elements[draw] for draw in draws))
     done |= {entry: entry for entry in entries}
     return replace(body, inputs=entries).rebuilt(done), sequences

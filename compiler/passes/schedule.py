@@ -34,11 +34,6 @@ class Schedule:
     copies: tuple[tuple[int, int], ...]
     rolled: dict[Group, Rolled]
 
-    @property
-    def buffer_of(self) -> dict[Node, int]:
-        """The number of the buffer that every node in memory lies in."""
-        return {node: place.buffer for node, place in self.places.items()}
-
 
 def schedule(fusion: Fusion) -> Schedule:
     """Order and buffers: Fusion -> Schedule."""

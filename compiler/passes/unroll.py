@@ -79,7 +79,7 @@ def _run(node: Node, inputs: tuple[Node, ...], steps: int) -> list[dict[Node, No
             entry: _element(value, t) if role_of(entry) == "sequence" else value
             for entry, value in values.items()
         }
-        copies[t] = substitute(dict.fromkeys(body.roots), known)
+        copies[t] = substitute(body.roots, known)
         values |= {carry: copies[t][value] for carry, value in body.updates}
     return [copies[t] for t in order]
 

@@ -103,11 +103,6 @@ def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primi
     return Primitive(name, "reduction", infer, reference, vjp, flops=1, batch=shifted)
 
 
-def dims_reduced(node: Node) -> tuple[Dim, ...]:
-    """The extents that a reduction removes."""
-    return tuple(node.inputs[0].shape[axis] for axis in node.attrs["axes"])
-
-
 BLOCK = 64
 """Rows that one element of a `block_sum` adds up."""
 

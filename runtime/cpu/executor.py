@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Buffer, CheckFailedError, Program, Routine
-from . import driver, host, lead, objects, walk
-from .build import build_kernel, build_text
+from . import driver, lead, objects, walk
+from .build import build_kernel
 from .calls import Call, Ranges, entry_request
 from .natives import Native, Request, obtain
 from .table import Addresses, Table
@@ -349,9 +349,7 @@ if hasattr(os, "register_at_fork"):
 def _build_routine(name: str, symbol: str) -> bytes:
     from . import gemm  # Writing it takes a part of llvmlite that running it does not.
 
-    text = gemm.routine_text(name.removeprefix("gemm_"), symbol, host.vector_bytes())
-    # It is written as it is to be run: LLVM's passes take 0.5 s and make it no faster.
-    return build_text(text, {symbol}, speed=0)
+    return gemm.build_routine(name, symbol)
 
 
 def useful_threads(program: Program, threads: int) -> int:

@@ -50,7 +50,8 @@ MOST_DOTS = 2
 def build_routine(name: str, symbol: str) -> bytes:
     """Object code of a gemm routine."""
     text = routine_text(name.removeprefix("gemm_"), symbol, host.vector_bytes())
-    return build_text(text, {symbol})
+    # It is written as it is to be run: LLVM's passes take 0.5 s and make it no faster.
+    return build_text(text, {symbol}, speed=0)
 
 
 def routine_text(kind: str, symbol: str, vector_bytes: int) -> str:

@@ -107,7 +107,7 @@ def test_text_of_a_schedule(golden: Callable[[str, str], None]) -> None:
     lines = [f"{number} {name}" for number, name in enumerate(names)]
     for group in found.groups:
         words = " ".join(node.op for node in group.members)
-        stored = [names[found.buffer_of[n]] for n in group.members if n in found.buffer_of]
+        stored = [names[found.places[n].buffer] for n in group.members if n in found.places]
         lines.append(f"{group.kind} {words}  ->  {' '.join(stored)}")
     lines += [f"copy {names[source]}  ->  {names[target]}" for source, target in found.copies]
     golden("schedule/text", "\n".join(lines))
@@ -130,7 +130,11 @@ def test_every_group_runs_after_what_it_reads() -> None:
     for i, group in enumerate(found.groups):
         for node in group.members:
             assert all(place.get(item, i) <= i for item in node.inputs)
-    writer = next(g for g in found.groups if any(found.buffer_of.get(n) == 0 for n in g.members))
+    writer = next(
+        g
+        for g in found.groups
+        if any(n in found.places and found.places[n].buffer == 0 for n in g.members)
+    )
     readers = [g for g in found.groups if any(W in n.inputs for n in g.members)]
     assert found.groups.index(writer) == max(map(found.groups.index, readers))
 
