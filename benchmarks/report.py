@@ -12,6 +12,7 @@ from .workloads import WORKLOADS
 TARGETS = {
     "mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0,
     "elman_small": 4.0, "elman_small_b1": 4.0, "gru": 2.0, "lstm": 1.3, "neural_ode": 4.0,
+    "hypernet": 2.5, "hypernet_per_sample": 1.5,
 }  # fmt: skip
 """How many times as fast as the fastest peer diagrad means to be, where that is stated."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from .arrays import Arrays, seeded
+from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
 
 MATMUL_SIZES = (
@@ -150,6 +152,17 @@ WORKLOADS: dict[str, Workload] = {
             make_ode,
             ODE_FLOPS,
             0,
+        ),
+        *(
+            Workload(
+                name,
+                f"a net 64-64-10, ReLU, batch 64, its 4,810 weights from a net 16-128-4810, one "
+                f"set for {'each sample' if each else 'the batch'}, cross entropy, SGD",
+                partial(make_hypernet, each),
+                hypernet_flops(each),
+                0,
+            )
+            for name, each in HYPERNETS.items()
         ),
         *(
             Workload(

@@ -26,6 +26,7 @@ from .passes.schedule import Schedule
 from .pipeline import compile_kernels
 from .placing import Rolled
 from .primitives.contraction import contraction_flops
+from .primitives.linear_algebra import solve_work
 from .primitives.registry import lookup
 from .sizes import Dim, evaluate, product
 from .views import View, resolve
@@ -83,6 +84,8 @@ def _walk(
 def _work(node: Node, sizes: Sizes) -> int:
     if node.op == "contract":
         return _count(contraction_flops(node), sizes) // PRODUCT_SPEED
+    if node.op == "solve":
+        return _count(solve_work(node), sizes)
     return _count(worked_elements(node), sizes) * max(1, lookup(node.op).flops)
 
 

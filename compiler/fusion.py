@@ -16,8 +16,9 @@ from .sizes import Dim
 from .views import View, contiguous
 
 GroupKind = Literal[
-    "loop", "gemm", "scatter_add", "cumsum", "concatenate", "pad", "first_outside", "recurrence"
-]
+    "loop", "gemm", "solve", "scatter_add", "cumsum", "concatenate", "pad", "overlap_add",
+    "first_outside", "recurrence",
+]  # fmt: skip
 Level = Literal["full", "kept", "column"]
 
 

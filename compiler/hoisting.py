@@ -23,7 +23,6 @@ of it, only what is fixed leaves.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
@@ -34,13 +33,10 @@ from .graph import Graph, Node, topological
 from .primitives.contraction import summed_labels
 from .primitives.recurrence import given, loop_of, results_of, role_of
 from .primitives.registry import lookup
-from .sizes import evaluate
+from .sizes import nominal
 
 STORED = 2
 """Bytes that a late result may add to the stacks, for each byte that its products move."""
-
-NOMINAL = 64
-"""The value that a named size is taken to have where bytes are compared."""
 
 
 class When(IntEnum):
@@ -221,7 +217,7 @@ def is_product(node: Node, summing: bool = False) -> bool:
     """
     if node.op == "contract":
         return not summing or bool(summed_labels(node))
-    return node.op in ("gather", "scatter_add", "loop")
+    return node.op in ("gather", "scatter_add", "solve", "loop")
 
 
 def is_wide_view(node: Node) -> bool:
@@ -247,6 +243,5 @@ def base_of(node: Node) -> Node:
 
 
 def size_of(nodes: Iterable[Node]) -> int:
-    """The bytes of the values of some nodes, for named sizes of NOMINAL."""
-    values: defaultdict[str, int] = defaultdict(lambda: NOMINAL)
-    return sum(evaluate(node.type.count, values) * np.dtype(node.dtype).itemsize for node in nodes)
+    """The bytes of the values of some nodes, for nominal sizes."""
+    return sum(nominal(node.type.count) * np.dtype(node.dtype).itemsize for node in nodes)

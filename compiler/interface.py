@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from .graph import Graph, Node
 from .loops import every_node
+from .primitives.windows import reach_of
 from .sizes import Dim, Size, evaluate, names
 
 
@@ -26,10 +27,11 @@ class SizeRule:
     extent    (extent,)                it is not negative
     steps     (steps of a loop,)       it is not negative
     slice     (start, stop, extent)    the slice lies inside of its operand, on `axis`
+    windows   (reach, extent)          a window fits into its operand, on `axis`
     mean      (count,)                 it is not 0 in a step that trains
     """
 
-    kind: Literal["extent", "steps", "slice", "mean"]
+    kind: Literal["extent", "steps", "slice", "windows", "mean"]
     op: str
     where: str
     sizes: tuple[Dim, ...]
@@ -88,6 +90,10 @@ def size_rules(graph: Graph) -> tuple[SizeRule, ...]:
 
 def _rules_of(node: Node) -> Iterable[SizeRule]:
     op, where = node.op, node.origin.where
+    if op in ("windows", "overlap_add"):
+        whole, reach = reach_of(node)
+        if isinstance(whole, Size):
+            yield SizeRule("windows", op, where, (reach, whole), node.attrs["axis"])
     for extent in node.shape:
         if isinstance(extent, Size):
             yield SizeRule("extent", op, where, (extent,))
@@ -105,14 +111,18 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
 def check_sizes(rules: Iterable[SizeRule], sizes: Mapping[str, int], training: bool) -> None:
     """Raise SizeRuleError unless every node of a graph with these rules makes sense at these sizes.
 
-    A slice must lie inside its operand, no axis may have a negative size, no loop a negative number
-    of steps, and a step that trains may not divide by an empty batch; in the bodies of loops too.
+    A slice and a window must lie inside of their operand, no axis may have a negative size, no loop
+    a negative number of steps, and a step that trains may not divide by an empty batch; in the
+    bodies of loops too.
     """
     for rule in rules:
         numbers = [evaluate(size, sizes) for size in rule.sizes]
         if rule.kind == "slice":
             start, stop, extent = numbers
             holds = 0 <= start <= stop <= extent
+        elif rule.kind == "windows":
+            reach, extent = numbers
+            holds = reach <= extent
         elif rule.kind in ("extent", "steps"):
             holds = numbers[0] >= 0
         else:
@@ -133,6 +143,12 @@ def _fault(rule: SizeRule, numbers: list[int], sizes: Mapping[str, int]) -> str:
         return (
             f"slice{place} takes {start}:{stop} of axis {rule.axis}, which has {extent} "
             f"elements for {values}"
+        )
+    if rule.kind == "windows":
+        reach, extent = numbers
+        return (
+            f"a window{place} reaches over {reach} elements of axis {rule.axis}, which has "
+            f"{extent} for {values}"
         )
     empty = f"{rule.sizes[0]} = 0"
     return (

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .fusion import Group
 from .graph import Graph, Node
-from .sizes import Dim
-from .views import base_of, contiguous, resolve
+from .sizes import Dim, product
+from .views import View, base_of, contiguous, reshaped_strides, resolve, squeeze
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def parts_in_place(graph: Graph, groups: Sequence[Group]) -> dict[Node, Part]:
     """The values that can be stored where a concatenation would copy them.
 
     Each is computed by a kernel that can write with any strides, and read by nothing but the
-    concatenation, outside of the group that makes it.
+    concatenation, perhaps under another shape, outside of the group that makes it.
     """
     group_of = {node: group for group in groups for node in group.members}
     uses: dict[Node, int] = dict.fromkeys(graph.roots, 1)
@@ -59,7 +59,20 @@ def parts_in_place(graph: Graph, groups: Sequence[Group]) -> dict[Node, Part]:
                 and maker.kind in ("loop", "gemm")
                 and maker.members[view.base] != "column"
                 and uses[view.base] == 1
-                and view.is_identity()
             ):
-                found[view.base] = part
+                strides = _strides_in(part, view)
+                if strides is not None:
+                    found[view.base] = replace(part, strides=strides)
     return found
+
+
+def _strides_in(part: Part, view: View) -> tuple[Dim, ...] | None:
+    """The strides over the axes of a view's base with which it lies where the view shall, if any.
+
+    There are none unless the view shows all of the base in its order.
+    """
+    shape, base = squeeze(view.shape), squeeze(view.base.shape)
+    in_order = view.offset == 0 and view.squeezed().strides == contiguous(shape)
+    if not in_order or product(shape) != product(base):
+        return None
+    return reshaped_strides(shape, part.strides, base)

@@ -18,6 +18,7 @@ from .graph import Graph, Node
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
 from .passes.emit import emit
+from .passes.expand_products import expand_products
 from .passes.fuse import fuse
 from .passes.guard import guard
 from .passes.hoist import hoist
@@ -50,6 +51,7 @@ GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] =
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("expand_products", expand_products),
     ("split_products", split_products),
     ("sum_steps", sum_steps),
     ("split_reductions", split_reductions),

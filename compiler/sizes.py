@@ -153,6 +153,15 @@ def evaluate(size: Dim, values: Mapping[str, Any]) -> Any:
     return total
 
 
+NOMINAL = 64
+"""What a name stands for where sizes are compared before they are known."""
+
+
+def nominal(size: Dim) -> int:
+    """The value of a size whose names all stand for NOMINAL."""
+    return evaluate(size, dict.fromkeys(names(size), NOMINAL))
+
+
 def assign(size: Dim, values: Mapping[str, Dim]) -> Dim:
     """The size with values in the place of some of its names."""
     if isinstance(size, int):

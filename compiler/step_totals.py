@@ -21,7 +21,9 @@ from .graph import Node
 from .primitives.batch import below, turned
 from .sizes import Dim
 
-MOVES = ("reshape", "transpose", "broadcast", "slice", "flip", "pad", "neg")
+MOVES = (
+    "reshape", "transpose", "broadcast", "slice", "flip", "windows", "pad", "overlap_add", "neg",
+)  # fmt: skip
 """Linear primitives of one operand."""
 
 

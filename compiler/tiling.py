@@ -85,6 +85,10 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         while down > 2 and _up(-(-m // down), 12) * down > UNEVEN * m:
             down //= 2
         across = min(max(across, wanted // down), max(1, n // FEWEST_COLUMNS))
+        if down * across == 1:
+            # One for each of two threads, side by side unless that is less even.
+            wide, high = _up(-(-n // 2), 2 * _PANEL), _up(-(-m // 2), 12)
+            down, across = (1, 2) if wide * m <= high * n else (2, 1)
         rows = _up(-(-m // down), 12)
         columns = _up(-(-n // across), 2 * _PANEL)
         # Packing it whole pays where the right operand serves rows after rows.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise, starmap
 
 from .graph import Node
 from .primitives.registry import lookup
@@ -112,39 +113,60 @@ def apply_view(view: View, node: Node) -> View | None:
             offset = offset + (shape[axis] - 1) * strides[axis]
             turned[axis] = -strides[axis]
         return View(view.base, offset, shape, tuple(turned))
+    if node.op == "windows":
+        axis = attrs["axis"]
+        pair = (strides[axis] * attrs["stride"], strides[axis] * attrs["dilation"])
+        both = (*strides[:axis], *pair, *strides[axis + 1 :])
+        return View(view.base, offset, node.shape, both)
     raise AssertionError(f"{node.op} is not a view primitive")
 
 
 def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
     """The strides under which an array reads as another shape, or None if there are none.
 
-    Axes are matched in groups of equal products, from the front; the old axes of a group must
-    merge into one.
+    The old axes of each of the `axis_groups` must merge into one.
     """
-    pairs = [(n, s) for n, s in zip(old, strides, strict=True) if n != 1]
-    if 0 in old or tuple(s for _, s in pairs) == contiguous(squeeze(old)):
+    if 0 in old or tuple(s for n, s in zip(old, strides, strict=True) if n != 1) == contiguous(
+        squeeze(old)
+    ):
         return contiguous(new)
-    wanted = [(axis, n) for axis, n in enumerate(new) if n != 1]
+    groups = axis_groups(old, new)
+    if groups is None:
+        return None
     result: list[Dim] = [0] * len(new)
-    i = j = 0
-    while i < len(pairs) and j < len(wanted):
-        have, want = pairs[i][0], wanted[j][1]
-        end_i, end_j = i + 1, j + 1
-        while have != want:
-            if end_i < len(pairs) and _below(have, want):
-                have, end_i = have * pairs[end_i][0], end_i + 1
-            elif end_j < len(wanted) and _below(want, have):
-                want, end_j = want * wanted[end_j][1], end_j + 1
+    for axes, wanted in groups:
+        pairs = [(old[axis], strides[axis]) for axis in axes]
+        if not all(starmap(mergeable, pairwise(pairs))):
+            return None
+        step = pairs[-1][1]
+        for axis in reversed(wanted):
+            result[axis] = step
+            step = step * new[axis]
+    return tuple(result)
+
+
+def axis_groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]] | None:
+    """Which axes of a shape become which of another one: the least groups of equal products.
+
+    From the front, without axes of one element; None if no groups are found.
+    """
+    have = [axis for axis, n in enumerate(old) if n != 1]
+    want = [axis for axis, n in enumerate(new) if n != 1]
+    found = []
+    while have and want:
+        olds, news = [have.pop(0)], [want.pop(0)]
+        size, other = old[olds[0]], new[news[0]]
+        while size != other:
+            if have and _below(size, other):
+                olds.append(have.pop(0))
+                size = size * old[olds[-1]]
+            elif want and _below(other, size):
+                news.append(want.pop(0))
+                other = other * new[news[-1]]
             else:
                 return None
-        if not all(mergeable(pairs[k], pairs[k + 1]) for k in range(i, end_i - 1)):
-            return None
-        step = pairs[end_i - 1][1]
-        for axis, extent in reversed(wanted[j:end_j]):
-            result[axis] = step
-            step = step * extent
-        i, j = end_i, end_j
-    return tuple(result) if i == len(pairs) and j == len(wanted) else None
+        found.append((olds, news))
+    return None if have or want else found
 
 
 def _below(size: Dim, other: Dim) -> bool:

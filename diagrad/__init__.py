@@ -9,6 +9,7 @@ if not _path.isdir(_path.join(__path__[0], "compiler")):
 from numpy import bool_, float32, float64, int32, int64, uint32
 
 from .frontend import init, schedules
+from .frontend.binding import Bound, bind
 from .frontend.blocks import Block, Chain, block
 from .frontend.clipping import clip_norm, clip_value
 from .frontend.costs import (
@@ -51,7 +52,9 @@ from .frontend.functions import (
 )
 from .frontend.gradient_flow import GradientFlow, gradient_flow
 from .frontend.history import Epoch, History
+from .frontend.hypernetwork import Hypernetwork
 from .frontend.layers import Flatten, Linear
+from .frontend.local import LocallyConnected2d
 from .frontend.loops import Loop, loop
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
@@ -94,6 +97,7 @@ from .frontend.operations.elementwise import (
     where,
 )
 from .frontend.operations.indexing import arange, fill, one_hot, scatter_add, size, take
+from .frontend.operations.linear_algebra import inverse, solve
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
     argmax,
@@ -119,6 +123,7 @@ from .frontend.operations.structure import (
     swapaxes,
     transpose,
 )
+from .frontend.operations.windows import windows
 from .frontend.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .frontend.program import Program
 from .frontend.recurrent.attention import AdditiveAttention
@@ -127,8 +132,10 @@ from .frontend.recurrent.integrators import LeakyIntegrator, NeuralODE
 from .frontend.recurrent.layers import GRU, LSTM, RNN
 from .frontend.recurrent.propagation import gradient_propagation, l1, probes
 from .frontend.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
+from .frontend.sharing import share, tie
 from .frontend.states import state, update
 from .frontend.training import Checkpoint, EarlyStopping, fit
+from .frontend.transform_step import TransformStep, transform_step
 from .frontend.variable import Variable, constant, observed, parameter
 
 __version__ = "0.1.0"
@@ -142,6 +149,7 @@ __all__ = [
     "AdamW",
     "AdditiveAttention",
     "Block",
+    "Bound",
     "Chain",
     "Checkpoint",
     "CheckpointError",
@@ -160,11 +168,13 @@ __all__ = [
     "GRUCell",
     "GradientFlow",
     "History",
+    "Hypernetwork",
     "InputError",
     "LSTMCell",
     "LayoutError",
     "LeakyIntegrator",
     "Linear",
+    "LocallyConnected2d",
     "Loop",
     "NameTakenError",
     "NeuralODE",
@@ -173,6 +183,7 @@ __all__ = [
     "RMSprop",
     "RNNCell",
     "ShapeError",
+    "TransformStep",
     "UnusedError",
     "Variable",
     "absolute",
@@ -183,6 +194,7 @@ __all__ = [
     "argmin",
     "astype",
     "binary_cross_entropy",
+    "bind",
     "block",
     "bool_",
     "broadcast_to",
@@ -224,6 +236,7 @@ __all__ = [
     "init",
     "int32",
     "int64",
+    "inverse",
     "jacobian",
     "l1",
     "leaky_relu",
@@ -261,6 +274,7 @@ __all__ = [
     "rsqrt",
     "scatter_add",
     "schedules",
+    "share",
     "sigmoid",
     "sign",
     "silu",
@@ -269,6 +283,7 @@ __all__ = [
     "soft_shrink",
     "softmax",
     "softplus",
+    "solve",
     "split",
     "sqrt",
     "squared_error",
@@ -281,10 +296,13 @@ __all__ = [
     "swapaxes",
     "take",
     "tanh",
+    "tie",
+    "transform_step",
     "transpose",
     "uint32",
     "update",
     "variable",
     "variance",
     "where",
+    "windows",
 ]

@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from .errors import DiagramError
+from .dependencies import behind
+from .errors import DiagramError, DtypeError, ShapeError
 from .location import Enclosing, inside, placed, user_location
-from .variable import Application, Body, Variable, mark_read, mistaken
+from .operations.broadcasting import as_variables
+from .samples import samples_of
+from .substitution import bound, current
+from .variable import (
+    Application,
+    Body,
+    Variable,
+    mark_read,
+    mistaken,
+    parameter,
+    shape_text,
+    source_text,
+)
+
+if TYPE_CHECKING:
+    from .binding import Source
 
 
 class Block:
@@ -69,6 +86,52 @@ class Block:
             for key, item in value.items():
                 self._adopt(f"{attribute}/{key}", item)
 
+    def _hold(
+        self, name: str, given: Variable | bool | None, shape: Sequence[int], init: Any, dtype: str
+    ) -> None:
+        """Let the attribute `name` be a parameter of this block, or what is given in its place.
+
+        Args:
+            name: of the attribute and the parameter.
+            given: None or True for a parameter, False for None, or a variable. That one is not
+                adopted: a parameter among them keeps its name.
+            shape: of either.
+            init: the parameter's initialiser.
+            dtype: of either.
+
+        Raises:
+            ShapeError, DtypeError: a variable of another shape or dtype.
+        """
+        if given is None or given is True:
+            setattr(self, name, parameter(name, shape, init, dtype))
+            return
+        held = None if given is False else as_variables(given)[0]
+        if held is not None and not held.mistakes:
+            place, came = f"{self.describe()} ({user_location()})", f"from {source_text(held)}"
+            if held.shape != tuple(shape):
+                raise ShapeError(
+                    f"{place} expects {name} of shape {shape_text(tuple(shape))}, got "
+                    f"{shape_text(held.shape)} {came}"
+                )
+            if held.dtype != dtype:
+                raise DtypeError(
+                    f"{place} expects {name} of dtype {dtype}, got {held.dtype} {came}: convert "
+                    f'it with .astype("{dtype}"), or make the block with dtype="{held.dtype}"'
+                )
+        object.__setattr__(self, name, held)
+
+    def __copy__(self) -> Block:
+        """A block of the same parameters and inner blocks, in no other block."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update({k: v for k, v in vars(self).items() if k != "_parent"})
+        return twin
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Block:
+        """A block with new parameters, tied to each other as this one's are: see `copying`."""
+        from .copying import copy_block
+
+        return copy_block(self, memo)
+
     @property
     def has_place(self) -> bool:
         """Whether the block belongs to one place; a mere function does not."""
@@ -97,19 +160,71 @@ class Block:
         return f"{type(self).__name__} '{self.path()}'" if named else type(self).__name__
 
     def parameters(self) -> dict[str, Variable]:
-        """The parameters held by this block and the blocks in it, by name below this block."""
+        """The parameters held by this block and the blocks in it, by name below this block.
+
+        They are in the order in which the attributes that hold them were set; one that is held
+        several times is there once, under its first name.  A tied parameter is the one that it is
+        tied to.
+        """
         found: dict[str, Variable] = {}
-        for prefix, item in _members(self):
+        for prefix, item in members(self):
             if isinstance(item, Variable):
+                item = behind(item)
                 if item.kind == "parameter":
-                    found.setdefault(prefix[: prefix.rfind("/") + 1] + (item.name or ""), item)
+                    name = prefix[: prefix.rfind("/") + 1] + (item.name or "")
+                    found[name if found.get(name, item) is item else prefix] = item
             else:
                 for name, parameter in item.parameters().items():
                     found.setdefault(f"{prefix}/{name}", parameter)
-        return found
+        names = {item: name for name, item in reversed(found.items())}
+        return {names[item]: item for item in dict.fromkeys(found.values())}
+
+    @property
+    def parameter_count(self) -> int:
+        """How many elements the parameters of `parameters()` have together."""
+        return element_count(self.parameters())
+
+    def flatten(self, values: Mapping[str, Any] | None = None) -> Any:
+        """All parameters as one vector, in the order of `parameters()`, each row-major.
+
+        Args:
+            values: arrays or variables by the names of `parameters()`; by default the parameters
+                themselves, as variables of a diagram.
+
+        Returns:
+            An array or a variable of shape (parameter_count,).
+
+        Raises:
+            DiagramError: a name that is missing, or not a parameter's.
+            ShapeError: an array of another shape.
+        """
+        from .binding import flatten
+
+        return flatten(self, values)
+
+    def unflatten(self, vector: Any) -> dict[str, Any]:
+        """The parts of a vector by the names of `parameters()`: what `flatten` has joined.
+
+        Args:
+            vector: an array or a variable of shape (..., parameter_count).
+
+        Returns:
+            Arrays (views) or variables of shape (..., *shape).
+
+        Raises:
+            ShapeError: another number of elements along the last axis.
+        """
+        from .binding import unflatten
+
+        return unflatten(self, vector)
 
 
-def _members(block: Block) -> Iterator[tuple[str, Block | Variable]]:
+def element_count(variables: Mapping[str, Variable]) -> int:
+    """The number of elements of variables of fixed shape."""
+    return sum(prod(item.type.extents) for item in variables.values())
+
+
+def members(block: Block) -> Iterator[tuple[str, Block | Variable]]:
     """The blocks and variables that the attributes hold, with the attribute's name."""
 
     def walk(name: str, value: Any) -> Iterator[tuple[str, Block | Variable]]:
@@ -169,6 +284,10 @@ class FunctionBlock(Block):
 
     function: Callable[..., Any]
 
+    def __deepcopy__(self, memo: dict[Any, Any]) -> FunctionBlock:
+        """Itself: a function has no parameters of its own."""
+        return self
+
     @property
     def has_place(self) -> bool:
         """A function belongs to no one place."""
@@ -193,29 +312,45 @@ def block(function: Callable[..., Any]) -> FunctionBlock:
     return FunctionBlock(function)
 
 
-def apply_block(block: Block, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """The outputs of a block applied to variables (or tuples, lists and dicts of them)."""
+def apply_block(
+    block: Block,
+    inputs: tuple[Any, ...],
+    options: Mapping[str, Any],
+    sources: Sequence[Source] = (),
+) -> Any:
+    """The outputs of a block applied to variables (or tuples, lists and dicts of them).
+
+    `sources` hold what stands for its parameters meanwhile.
+    """
     where = user_location()
+    arguments = (inputs, dict(options), tuple(source.variable for source in sources))
     variables: list[Variable] = []
-    _map((inputs, dict(options)), variables.append)
+    arguments = _map(arguments, lambda item: _noted(current([item])[0], variables))
     mark_read(variables)
     carried = [item for variable in variables for item in variable.mistakes]
     if carried:
         return mistaken(carried)
+    samples = samples_of(sources, len(variables))
     ports: list[Variable] = []
 
     def enter(variable: Variable) -> Variable:
-        port = Variable("port", variable.type, variable.name)
+        type = variable.type
+        if samples is not None:
+            type = samples.inside(type, samples.own[len(ports)])
+        port = Variable("port", type, variable.name)
         port.source = variable
-        ports.append(port)
-        return port
+        return _noted(port, ports)
 
-    inner, inner_options = _map((inputs, dict(options)), enter)
+    inner, inner_options, weights = _map(arguments, enter)
     mark = Variable("port", None).serial
     place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
     with inside(place):
+        values: dict[Variable, Variable] = {}
+        for source, port in zip(sources, weights, strict=True):
+            values.update(source.values(port))
         try:
-            result = block.forward(*inner, **inner_options)
+            with bound(values):
+                result = _map(block.forward(*inner, **inner_options), lambda v: current([v])[0])
         except DiagramError as error:
             for mistake in error.mistakes:
                 mistake.locate(placed)
@@ -229,27 +364,28 @@ def apply_block(block: Block, inputs: tuple[Any, ...], options: Mapping[str, Any
     application = Application(
         block.path() if block.has_place else block.describe(),
         tuple(variables),
-        body=Body(tuple(ports), tuple(drawn), mark),
+        body=Body(tuple(ports), tuple(drawn), mark, samples),
         block=block,
         where=where,
+        weights=len(sources),
     )
     outputs: list[Variable] = []
 
     def leave(variable: Variable) -> Variable:
-        outputs.append(
-            Variable(
-                "computed",
-                variable._type,
-                producer=application,
-                index=len(outputs),
-                mistakes=variable.mistakes,
-            )
-        )
-        return outputs[-1]
+        type, mistakes = variable._type, variable.mistakes
+        if samples is not None and type is not None:
+            type, mistakes = samples.result(str(place), variable)
+        output = Variable("computed", type, None, application, len(outputs), mistakes=mistakes)
+        return _noted(output, outputs)
 
     outer = _map(result, leave)
     application.outputs = tuple(outputs)
     return outer
+
+
+def _noted(variable: Variable, found: list[Variable]) -> Variable:
+    found.append(variable)
+    return variable
 
 
 def _map(value: Any, function: Callable[[Variable], Any]) -> Any:

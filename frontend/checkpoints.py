@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .errors import CheckpointError
 from .files import write_atomically
+from .sharing import tied_names
 from .variable import shape_text
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
     if parameters_only:
         wanted = program.parameters
         found = _parameters(found, program)
-    complaints = _complaints(wanted, found)
+    complaints = _complaints(wanted, found, tied_names(program.diagram))
     if complaints:
         remedy = ""
         parameters = _parameters(found, program)
-        if not parameters_only and not _complaints(program.parameters, parameters):
+        if not parameters_only and not _complaints(program.parameters, parameters, {}):
             remedy = "\nThe parameters fit: load them alone with parameters_only=True"
         raise CheckpointError(
             f"'{shown}' does not fit program '{program.diagram.name}':\n"
@@ -103,10 +104,17 @@ def _arrays(data: bytes, shown: str) -> dict[str, Array]:
         ) from error
 
 
-def _complaints(wanted: Mapping[str, Array], found: Mapping[str, Array]) -> list[str]:
+def _complaints(
+    wanted: Mapping[str, Array], found: Mapping[str, Array], tied: Mapping[str, str]
+) -> list[str]:
     """What differs between the arrays of a program and those of a file, a line for each."""
     missing = [f"missing: {_text(name, wanted[name])}" for name in wanted if name not in found]
-    extra = [f"unexpected: {_text(name, found[name])}" for name in found if name not in wanted]
+    extra = [
+        f"unexpected: {_text(name, found[name])}"
+        + (f", but {name} is tied to {tied[name]}" if name in tied else "")
+        for name in found
+        if name not in wanted
+    ]
     different = [
         f"different: expected {_text(name, array)}, got {_text('', found[name])}"
         for name, array in wanted.items()

@@ -1,22 +1,22 @@
-"""Counting in graphs of primitives: links, free parameters and floating-point operations.
+"""Counting by blocks: links, free parameters and floating-point operations.
 
-A product with a weight in a sum is a link, and so is a bias; a shared weight is one free parameter
-of many links.  What is in a loop counts once for each step.  Sizes keep their names.  This file
-prints nothing.
+Links and parameters are those of the drawing (see `connections`); operations those of the prepared
+graph.  What is in a loop counts once for each step.  Sizes keep their names.  This file prints
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.flops import node_flops
 from ..compiler.graph import Graph, Node
-from ..compiler.primitives.contraction import contraction_flops
-from ..compiler.primitives.recurrence import results_of, role_of
-from ..compiler.primitives.registry import lookup
-from ..compiler.sizes import Dim, evaluate, exact_divide, named, product
+from ..compiler.primitives.recurrence import results_of
+from ..compiler.sizes import Dim
 from .blocks import Chain
+from .connections import Connections, Piece, count_elements
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -32,8 +32,8 @@ class Row:
         level: how many blocks it is in.
         outputs: the shapes of what it returns.
         links: connections for a sample.
-        parameters: free parameters that it reads.
-        shared: whether a row above has counted them all.
+        parameters: free parameters, each with all of its elements, that its weights are made of.
+        shared: how many of these a row above has counted already.
         flops: floating-point operations, forward.
     """
 
@@ -43,7 +43,7 @@ class Row:
     outputs: tuple[tuple[Dim, ...], ...]
     links: Dim
     parameters: int
-    shared: bool
+    shared: int
     flops: Dim
 
 
@@ -63,106 +63,90 @@ def _repeat(graph: Graph, times: Dim, found: dict[Node, Dim]) -> None:
         _repeat(first.attrs["body"], times * first.attrs["steps"], found)
 
 
-def weights(graph: Graph) -> set[Node]:
-    """The values that depend on parameters alone, those in the bodies of loops included."""
-    roles: dict[Node, frozenset[str]] = {}
-    _find_roles(graph, roles)
-    return {node for node, found in roles.items() if found == {"parameter"}}
-
-
-def _find_roles(graph: Graph, roles: dict[Node, frozenset[str]]) -> None:
-    """Note the roles of the inputs that each node depends on; some may be known."""
-    for node in graph.nodes():
-        if node in roles:
-            continue
-        own = [frozenset([node.attrs["role"]])] if node.op == "input" else []
-        roles[node] = frozenset().union(*own, *(roles[item] for item in node.inputs))
-        if node.op == "loop":
-            body: Graph = node.attrs["body"]
-            for entry, outer in zip(body.inputs, node.inputs, strict=True):
-                if role_of(entry) != "carry":
-                    roles.setdefault(entry, roles[outer])
-            _find_roles(body, roles)
-
-
-def count_links(node: Node, batch: str | None, weights: Set[Node]) -> Dim:
-    """The connections for a sample that a node makes; a gradient in the cost makes none."""
-    total: Dim = 0
-    if node.origin.direction == "backward":
-        return 0
-    if node.op == "contract" and not weights.isdisjoint(node.inputs):
-        total = _halved(contraction_flops(node))
-    elif node.op in ("add", "sub", "mul", "div"):
-        direct = [item in weights and _base(item).op == "input" for item in node.inputs]
-        other = node.inputs[direct.index(False)] if sum(direct) == 1 else None
-        if other is not None and _base(other).op not in ("constant", "size"):
-            total = node.type.count
-    each = None if batch is None else exact_divide(total, named(batch))
-    return total if each is None else each
-
-
-def _base(node: Node) -> Node:
-    while lookup(node.op).kind == "view":
-        node = node.inputs[0]
-    return node
+def count_flops(graph: Graph) -> dict[str, Dim]:
+    """The operations of a graph, by the paths of its nodes' origins."""
+    found: dict[str, Dim] = {}
+    for node, times in repeated(graph).items():
+        path = node.origin.path
+        found[path] = found.get(path, 0) + node_flops(node) * times
+    return found
 
 
 def count_rows(
-    drawn: nx.MultiDiGraph[Any], links: Mapping[Node, Dim], flops: Mapping[Node, Dim]
+    drawn: nx.MultiDiGraph[Any], found: Connections, flops: Mapping[str, Dim]
 ) -> Iterable[Row]:
-    """A row for each block of a drawn graph, from what each node of its graph counts."""
+    """A row for each block of a drawn graph, and one for what is in none.
+
+    Args:
+        drawn: as `drawn_graph` makes it.
+        found: its links and weights.
+        flops: the operations of each function of it; others are in no block.
+    """
     data = dict(drawn.nodes(data=True))
-    inside: dict[str, list[Node]] = {}
-    for node in links:
-        for block in _blocks(node, data):
-            inside.setdefault(block, []).append(node)
-    counted: dict[str, set[str]] = {}
-    for block, item in data.items():
-        if not (item.get("opens") or _is_step(item, data)):
-            continue
-        own = inside.get(block, [])
-        read = {node for node in drawn.predecessors(block) if data[node]["kind"] == "parameter"}
-        before = set().union(*(counted[name] for name in counted if name not in item["path"]))
+    links = {
+        node: found.links.get(item["application"], 0)
+        for node, item in data.items()
+        if "application" in item
+    }
+    inside: dict[str, list[str]] = {row: [] for row in data if _has_row(row, data, found)}
+    outside = []
+    for node in {**links, **flops}:
+        around = [row for row in _around(node, data) if row in inside]
+        for row in around:
+            inside[row].append(node)
+        if not around:
+            outside.append(node)
+    counted: dict[str, dict[Piece, int]] = {}
+    for row, nodes in inside.items():
+        item = data[row]
+        read = found.parameters(item["application"])
+        before: dict[Piece, int] = {}
+        for name in counted.keys() - set(item["path"]):
+            before |= counted[name]
         yield Row(
             name=item["name"],
             kind=type(item["application"].block).__name__ if item["opens"] else "",
             level=len(item["path"]),
-            outputs=tuple(data[node]["shape"] for node in drawn.successors(block)),
-            links=sum_sizes(links[node] for node in own),
-            parameters=sum(count_elements(data[node]["shape"]) for node in read),
-            shared=bool(read) and before >= read,
-            flops=sum_sizes(flops[node] for node in own),
+            outputs=tuple(data[node]["shape"] for node in drawn.successors(row)),
+            links=sum_sizes(links.get(node, 0) for node in nodes),
+            parameters=sum(read.values()),
+            shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
+            flops=sum_sizes(flops.get(node, 0) for node in nodes),
         )
-        counted[block] = read
-    rest = {node for node, item in data.items() if item["kind"] == "parameter"}
-    rest -= set().union(*counted.values())
-    outside = [node for node in links if not inside.keys() & {*_blocks(node, data)}]
-    if rest or any(links[node] != 0 for node in outside):
-        yield Row(
-            name="(no block)",
-            kind="",
-            level=0,
-            outputs=(),
-            links=sum_sizes(links[node] for node in outside),
-            parameters=sum(count_elements(data[node]["shape"]) for node in rest),
-            shared=False,
-            flops=sum_sizes(flops[node] for node in outside),
-        )
+        counted[row] = read
+    taken = {parameter for read in counted.values() for parameter, _ in read}
+    rest = sum(
+        count_elements(item["shape"])
+        for item in data.values()
+        if item["kind"] == "parameter" and item["variable"] not in taken
+    )
+    made = sum_sizes(links.get(node, 0) for node in outside)
+    if rest or made != 0:
+        worked = sum_sizes(flops.get(node, 0) for node in outside)
+        yield Row("(no block)", "", 0, (), made, rest, 0, worked)
 
 
-def _blocks(node: Node, data: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
-    """The blocks that a node is in, and the operation of a chain."""
-    item = data.get(node.origin.path)
-    if node.op == "input" or item is None or "opens" not in item:
-        return ()
-    own = (node.origin.path,) if item["opens"] or _is_step(item, data) else ()
-    return (*item["path"], *own)
+def _in_common(piece: Piece, size: int, before: Mapping[Piece, int]) -> int:
+    """How many elements of a parameter, or of a part of it, are counted already."""
+    parameter, number = piece
+    if piece in before or (parameter, None) in before:
+        return size
+    if number is not None:
+        return 0
+    return sum(part for (other, _), part in before.items() if other is parameter)
 
 
-def _is_step(item: Mapping[str, Any], data: Mapping[str, dict[str, Any]]) -> bool:
-    """Whether an operation is one of a chain's blocks."""
-    if "opens" not in item or not item["path"]:
-        return False
+def _around(node: str, data: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
+    """A function and the blocks around it."""
+    item = data.get(node)
+    return () if item is None or "opens" not in item else (*item["path"], node)
+
+
+def _has_row(node: str, data: Mapping[str, dict[str, Any]], found: Connections) -> bool:
+    """Whether a node is a block, or an operation on units as one of a chain's blocks."""
+    item = data[node]
+    if item.get("opens") or item.get("application") not in found.weights or not item["path"]:
+        return bool(item.get("opens"))
     return isinstance(data[item["path"][-1]]["application"].block, Chain)
 
 
@@ -172,14 +156,3 @@ def sum_sizes(sizes: Iterable[Dim]) -> Dim:
     for size in sizes:
         total = total + size
     return total
-
-
-def _halved(size: Dim) -> Dim:
-    half = exact_divide(size, 2)
-    assert half is not None
-    return half
-
-
-def count_elements(shape: tuple[Dim, ...]) -> int:
-    """The number of elements of a shape of integers."""
-    return evaluate(product(shape), {})

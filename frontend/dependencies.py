@@ -79,6 +79,17 @@ def dependencies(variable: Variable) -> list[Variable]:
     return [*producer.inputs, *captured_by(producer.body)]
 
 
+def behind(variable: Variable) -> Variable:
+    """What a variable is: another one, where it is tied or connected to that."""
+    seen: set[Variable] = set()
+    while (producer := variable.producer) is not None and producer.label == "connect":
+        if variable in seen:  # a diagram says that this is a cycle
+            break
+        seen.add(variable)
+        variable = producer.inputs[0]
+    return variable
+
+
 def captured_by(body: Body) -> list[Variable]:
     """The variables from outside that a body uses besides its ports, parameters included."""
     known = body.__dict__.get("captured")

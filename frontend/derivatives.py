@@ -8,10 +8,12 @@ from typing import Any, overload
 from ..compiler.builder import Builder
 from ..compiler.errors import DtypeRuleError, TypeRuleError
 from ..compiler.graph import Node
-from .errors import ShapeError
-from .location import user_location
+from .dependencies import ordered
+from .errors import DiagramError, ShapeError
+from .location import place_of, user_location
 from .operations.structure import reshape, stack
-from .variable import Variable, apply, shape_text, source_text
+from .substitution import current
+from .variable import Variable, apply, mistaken, shape_text, source_text
 
 
 @overload
@@ -38,6 +40,7 @@ def gradient(
 
     Raises:
         ShapeError, DtypeError: a cost of another shape; integers.
+        DiagramError: a parameter in whose place `dg.bind` has put something else.
         TypeError: what is no variable.
     """
     if isinstance(variables, Mapping):
@@ -50,6 +53,7 @@ def gradient(
                 f"gradient ({user_location()}) expects a cost and one variable or a list of "
                 f"variables, got {type(item).__name__}"
             )
+    chosen = [_not_bound(item, cost) for item in chosen]
 
     def rule(b: Builder, cost: Node, *wanted: Node) -> tuple[Node, ...]:
         if cost.shape != ():
@@ -65,6 +69,21 @@ def gradient(
         single: Variable = outputs
         return single
     return [outputs] if len(chosen) == 1 else list(outputs)
+
+
+def _not_bound(variable: Variable, cost: Variable) -> Variable:
+    """The variable; a mistake if it is a parameter in whose place the cost has something else."""
+    (held,) = current([variable])
+    if held.bound_to is None or held in ordered([cost], {}, []):
+        return variable
+    text = (
+        f"{place_of(f'gradient ({user_location()})')} expects what the cost depends on, got "
+        f"{source_text(held)}, which is bound to {source_text(held.bound_to)}: take the gradient "
+        "by that, or by what it is computed from"
+    )
+    mistake = DiagramError(text)
+    mistake.locate()
+    return mistaken([mistake])
 
 
 def jacobian(y: Variable, x: Variable) -> Variable:

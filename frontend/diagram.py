@@ -22,6 +22,7 @@ from .loop_checks import loop_mistakes
 from .loop_parts import Entry
 from .names import name_blocks, name_variables
 from .operations.random import KEY
+from .sharing import note_free
 from .states import next_values
 from .variable import (
     Application,
@@ -106,6 +107,11 @@ class Diagram:
         self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
         self.names = name_variables(self.variables, self.roots, shared, mistakes)
         raise_together(place, mistakes)
+        note_free(self.parameters.values(), place)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Diagram:
+        """Itself: a diagram does not change."""
+        return self
 
     @property
     def observed(self) -> dict[str, Variable]:

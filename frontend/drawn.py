@@ -54,7 +54,8 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
         where  the user's file:line
 
     An edge into a function has `argument` (its place among the arguments, its key too) and
-    `captured` (whether a block reads it without being given it: its parameters); an edge out of a
+    `captured` (whether a block reads it without being given it, as its parameters, or what they are
+    bound to); an edge out of a
     function has `result`.  The edge from what closes a delay has `delayed`, True.  The graph's
     attributes are `name`, `cost` (a node, or None) and, where there are loops, `loops`: for each
     its `name`, `steps`, `reverse`, `keep` (what its derivative stores) and `where`.
@@ -173,11 +174,11 @@ class _Drawing:
         node = self._function(application, path)
         given = [item for item in application.inputs if item is not KEY]
         captured = [] if application.body is None else captured_by(application.body)
+        own = len(given) - application.weights
         for place, item in enumerate((*given, *(item for item in captured if item is not KEY))):
             self.graph.add_edge(
-                self.node_of(item, path), node, key=place, argument=place,
-                captured=place >= len(given),
-            )  # fmt: skip
+                self.node_of(item, path), node, key=place, argument=place, captured=place >= own
+            )
         for place, item in enumerate(application.outputs):
             self.graph.add_edge(node, self.node_of(item, path), key=place, result=place)
         if isinstance(application, Entry) and application.next is not None:

@@ -10,7 +10,7 @@ import math
 import types
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -229,6 +229,15 @@ def gain(nonlinearity: str) -> float:
     if nonlinearity not in GAINS:
         raise ValueError(f"expected a nonlinearity out of {', '.join(GAINS)}, got {nonlinearity!r}")
     return GAINS[nonlinearity]
+
+
+def with_fan(init: Any, fan: Fan) -> Any:
+    """An initialiser for a weight whose shape does not tell its fans: by default `lecun_uniform`.
+
+    One that scales by a fan gets this one, unless it has its own.
+    """
+    init = lecun_uniform() if init is None else init
+    return replace(init, fan=fan) if isinstance(init, Scaled) and init.fan is None else init
 
 
 def initial_value(variable: Variable, name: str, seed: int) -> Array:

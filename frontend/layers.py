@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..compiler.sizes import Dim
 from .blocks import Block
 from .errors import DtypeError, ShapeError
 from .location import user_location
 from .operations import structure
 from .operations.broadcasting import as_variables
-from .variable import Variable, dtype_name, parameter, shape_text, source_text
+from .variable import Variable, dtype_name, shape_text, source_text
 
 
 class Linear(Block):
@@ -21,7 +20,7 @@ class Linear(Block):
     Args:
         inputs: how many features x has.
         outputs: how many features the result has.
-        bias: whether to add a parameter of shape (outputs,); or a variable to add.
+        bias: whether to add a parameter of shape (outputs,); or any variable in its place.
         weight_init: the weight's initialiser, as for `dg.parameter`.
         bias_init: the bias's.
         weight: any variable of shape (inputs, outputs) in place of a parameter: one that other
@@ -30,9 +29,8 @@ class Linear(Block):
         name: as for every block.
 
     Raises:
-        ShapeError: when applied, for another number of features, or a weight or bias of another
-            shape.
-        DtypeError: when applied to another dtype than the weight's.
+        ShapeError: a weight or bias of another shape; when applied, another number of features.
+        DtypeError: the same for their dtypes.
     """
 
     def __init__(
@@ -50,21 +48,11 @@ class Linear(Block):
         self.inputs = inputs
         self.outputs = outputs
         self.dtype = dtype_name(dtype)
-        if weight is None:
-            self.weight = parameter("weight", (inputs, outputs), weight_init, dtype)
-        else:
-            self._borrow("weight", weight)
-        self.bias: Variable | None = None
-        if isinstance(bias, Variable):
-            self._borrow("bias", bias)
-        elif bias:
-            self.bias = parameter("bias", (outputs,), bias_init, dtype)
+        self._hold("weight", weight, (inputs, outputs), weight_init, self.dtype)
+        self._hold("bias", bias, (outputs,), bias_init, self.dtype)
 
     weight: Variable
-
-    def _borrow(self, attribute: str, variable: Variable) -> None:
-        """Hold a variable that is not this block's own: a parameter keeps its name."""
-        object.__setattr__(self, attribute, variable)
+    bias: Variable | None
 
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
@@ -75,24 +63,13 @@ class Linear(Block):
             raise ShapeError(
                 f"{place} expects {self.inputs} features, got {got} from {source_text(x)}"
             )
-        self._check(place, "a weight", self.weight, (self.inputs, self.outputs))
-        if x.dtype != self.weight.dtype:
+        if x.dtype != self.dtype:
             raise DtypeError(
-                f"{place} expects {self.weight.dtype} features like its weight, got {x.dtype} from "
-                f'{source_text(x)}: convert one with .astype("{self.weight.dtype}")'
+                f"{place} expects {self.dtype} features like its weight, got {x.dtype} from "
+                f'{source_text(x)}: convert one with .astype("{self.dtype}")'
             )
         y = x @ self.weight
-        if self.bias is None:
-            return y
-        self._check(place, "a bias", self.bias, (self.outputs,))
-        return y + self.bias
-
-    def _check(self, place: str, what: str, variable: Variable, shape: tuple[Dim, ...]) -> None:
-        if variable.shape != shape:
-            raise ShapeError(
-                f"{place} expects {what} of shape {shape_text(shape)}, got "
-                f"{shape_text(variable.shape)} from {source_text(variable)}"
-            )
+        return y if self.bias is None else y + self.bias
 
 
 class Flatten(Block):

@@ -15,6 +15,7 @@ from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
 from .loop_parts import Entry, Kind, LoopParts, Result
 from .operations.structure import broadcast_to
+from .substitution import current
 from .variable import (
     Variable,
     constant,
@@ -39,7 +40,7 @@ class Wiring:
     def __init__(self, parts: LoopParts, truncate: int | None, lengths: Variable | None) -> None:
         self.parts = parts
         self._truncate = truncate
-        self._lengths = None if lengths is None else self._checked(lengths)
+        self._lengths = None if lengths is None else self._checked(*current([lengths]))
         self._keeps: Variable | None = None  # whether gradients pass the delays at a step
         self._lasts: Variable | None = None  # whether a sample has a step
         if truncate is not None:
@@ -174,8 +175,8 @@ def initial_values(
 ) -> list[Variable]:
     """The initial value of each register; the first register gives the latest value."""
     if isinstance(init, Variable):
-        value = init
-        mark_read([value])
+        (value,) = current([init])
+        mark_read([init])
         if value.mistakes:
             return [value]
         if dtype is not None and dtype_name(dtype, place) != value.dtype:
@@ -216,10 +217,11 @@ def wrong(kind: type[DiagramError], text: str) -> Variable:
     return mistaken([mistake(kind, text)])
 
 
-def expect_variable(place: str, value: Any) -> None:
-    """TypeError for what is no variable."""
+def given_variable(place: str, value: Any) -> Variable:
+    """What stands for a variable; TypeError for what is none."""
     if not isinstance(value, Variable):
         raise TypeError(f"{place} expects a variable, got {type(value).__name__}")
+    return current([value])[0]
 
 
 def type_text(variable: Variable) -> str:

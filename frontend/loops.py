@@ -26,7 +26,7 @@ from .location import around, place_of, user_location
 from .loop_parts import Entry, Keep, LoopParts, Result
 from .loop_wiring import (
     Wiring,
-    expect_variable,
+    given_variable,
     initial_values,
     mistake,
     type_text,
@@ -36,6 +36,7 @@ from .operations.broadcasting import as_variables
 from .operations.structure import broadcast_to, transpose
 from .operations.structure import stack as join
 from .states import update
+from .substitution import current
 from .variable import (
     Shape,
     Variable,
@@ -140,7 +141,7 @@ class Loop:
             axis: that of the steps: 1 for samples first.
         """
         place = self._place("each")
-        sequence = as_variables(x)[0]
+        (sequence,) = current(as_variables(x))
         mark_read([sequence])
         if sequence.mistakes:
             return mistaken(sequence.mistakes)
@@ -226,8 +227,8 @@ class Loop:
             value: of the same shape and dtype; where it depends on the delay, the loop is closed.
         """
         place = self._place("close")
-        expect_variable(place, delay)
-        following = as_variables(value if delay.mistakes else delay, value)[1]
+        delay = given_variable(place, delay)
+        following = current(as_variables(value if delay.mistakes else delay, value))[1]
         mark_read([following])
         if delay.mistakes:
             return
@@ -273,7 +274,7 @@ class Loop:
             axis: that of the steps in the result: 1 for samples first.
         """
         place = self._place("stack")
-        expect_variable(place, y)
+        y = given_variable(place, y)
         return self._once(("stack", y, axis), lambda: self._stack(place, y, axis))
 
     def _stack(self, place: str, y: Variable, axis: int) -> Variable:
@@ -289,7 +290,7 @@ class Loop:
     def sum(self, y: Variable) -> Variable:
         """The sum of a variable of the loop over all steps, or those that a sample has."""
         place = self._place("sum")
-        expect_variable(place, y)
+        y = given_variable(place, y)
         return self._once(("sum", y, 0), lambda: self._sum(place, y))
 
     def _sum(self, place: str, y: Variable) -> Variable:
@@ -306,7 +307,7 @@ class Loop:
         any other variable it is zero.
         """
         place = self._place("last")
-        expect_variable(place, y)
+        y = given_variable(place, y)
         mark_read([y])
         if y.mistakes:
             return mistaken(y.mistakes)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Direction, Graph, Node, Origin
+from ..compiler.samples import each_sample
 from .blocks import Block
 from .dependencies import captured_by, ordered
 from .errors import DiagramError
@@ -114,7 +115,15 @@ class _Lowering:
         inputs = tuple(inner.nodes.values())
         inner.run(body.outputs, path)
         outputs = tuple((str(i), inner.nodes[v]) for i, v in enumerate(body.outputs))
-        return Graph(path, inputs, outputs), captured
+        return for_samples(Graph(path, inputs, outputs), body), captured
+
+
+def for_samples(graph: Graph, body: Body) -> Graph:
+    """The graph of a body, run for each sample where they have weights of their own."""
+    if body.samples is None:
+        return graph
+    own = (*body.samples.own, *[False] * (len(graph.inputs) - len(body.ports)))
+    return each_sample(graph, body.samples.size, own, body.samples.extent)
 
 
 def _constant(variable: Variable, builder: Builder) -> Node:

@@ -19,6 +19,7 @@ from .blocks import Block
 from .clipping import Clip
 from .operations.elementwise import expm1, rsqrt, sqrt
 from .schedules import Rate, as_schedule, not_negative
+from .trained import Choice, Parameters
 from .variable import Variable
 
 
@@ -48,11 +49,20 @@ class Optimizer(Block):
         learning_rate: a number, or a schedule of `dg.schedules`.
         weight_decay: the factor of the parameters' own pull towards 0.
         clip: `dg.clip_norm(...)` or `dg.clip_value(...)`, applied to the gradients first.
+        parameters: those that a step changes: a parameter, a block (all in it), or the path of
+            either; or several in a list. By default all that the cost depends on. The others stay
+            as they are, and no gradient is computed for them.
     """
 
     memory: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: Rate, weight_decay: float, clip: Clip | None) -> None:
+    def __init__(
+        self,
+        learning_rate: Rate,
+        weight_decay: float,
+        clip: Clip | None,
+        parameters: Parameters = None,
+    ) -> None:
         label = type(self).__name__
         self.schedule = as_schedule(label, learning_rate)
         self.weight_decay = not_negative(label, "weight_decay", weight_decay)
@@ -60,6 +70,7 @@ class Optimizer(Block):
             raise TypeError(f"{label} expects clip to be dg.clip_norm(...) or dg.clip_value(...), "
                             f"got {clip!r}")  # fmt: skip
         self.clip = clip
+        self.trained = Choice(label, parameters)
 
     @property
     def has_place(self) -> bool:
@@ -121,6 +132,7 @@ class SGD(Optimizer):
             deep learning, 2013).
         weight_decay: added to the gradient, times the parameter.
         clip: `dg.clip_norm(...)` or `dg.clip_value(...)`.
+        parameters: those that it changes, as for `Optimizer`; by default all.
 
     Raises:
         ValueError: a number out of its range, or `nesterov` without momentum.
@@ -133,8 +145,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
         clip: Clip | None = None,
+        parameters: Parameters = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, clip)
+        super().__init__(learning_rate, weight_decay, clip, parameters)
         self.momentum = not_negative("SGD", "momentum", momentum)
         self.nesterov = nesterov
         if nesterov and momentum == 0:
@@ -166,6 +179,7 @@ class RMSprop(Optimizer):
         momentum: how much of the last direction stays, at least 0.
         weight_decay: added to the gradient, times the parameter.
         clip: `dg.clip_norm(...)` or `dg.clip_value(...)`.
+        parameters: those that it changes, as for `Optimizer`; by default all.
 
     Raises:
         ValueError: a number out of its range.
@@ -179,8 +193,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         clip: Clip | None = None,
+        parameters: Parameters = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, clip)
+        super().__init__(learning_rate, weight_decay, clip, parameters)
         self.decay = _fraction("RMSprop", "decay", decay)
         self.epsilon = not_negative("RMSprop", "epsilon", epsilon)
         self.momentum = not_negative("RMSprop", "momentum", momentum)
@@ -211,6 +226,7 @@ class Adam(Optimizer):
         epsilon: added to the root of the mean square.
         weight_decay: added to the gradient, times the parameter (`AdamW` does otherwise).
         clip: `dg.clip_norm(...)` or `dg.clip_value(...)`.
+        parameters: those that it changes, as for `Optimizer`; by default all.
 
     Raises:
         ValueError: a number out of its range.
@@ -225,8 +241,9 @@ class Adam(Optimizer):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         clip: Clip | None = None,
+        parameters: Parameters = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, clip)
+        super().__init__(learning_rate, weight_decay, clip, parameters)
         label = type(self).__name__
         if len(betas) != 2:
             raise ValueError(f"{label} expects two betas, got {betas!r}")
@@ -279,8 +296,9 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
         clip: Clip | None = None,
+        parameters: Parameters = None,
     ) -> None:
-        super().__init__(learning_rate, betas, epsilon, weight_decay, clip)
+        super().__init__(learning_rate, betas, epsilon, weight_decay, clip, parameters)
 
     def decayed_gradient(self, gradient: Variable, parameter: Variable) -> Variable:
         """The gradient itself."""

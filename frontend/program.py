@@ -127,7 +127,7 @@ class Program:
             self.states["random_key"] = np.array(seed, np.int64)
         for name, item in diagram.states.items():
             self.states[name] = self._initial_state(name, item)
-        self._step = self._draw_step() if optimizer is not None else None
+        self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._quick_run: Callable[[Mapping[str, Any]], Any] = nothing
 
@@ -177,16 +177,11 @@ class Program:
             graph, expected, self.states, self.target, self._precision, self.timings, self.threads
         )
 
-    def _draw_step(self) -> Execution:
+    def _draw_step(self, place: str) -> Execution:
         """Forward, backward and update, as one graph."""
         cost, optimizer = self.diagram.cost, self.optimizer
         assert cost is not None and optimizer is not None
-        reached = set(ordered([cost], {}))
-        trained = {
-            name: item
-            for name, item in self.diagram.parameters.items()
-            if item in reached and item.type.is_float
-        }
+        trained = optimizer.trained.of(self.diagram, place)
         found = gradient(cost, list(trained.values()))
         step = Variable("parameter", Type("int64"), "step")
         following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
@@ -297,6 +292,22 @@ class Program:
         if self._step is None:
             raise self._no_optimizer()
         return self._step
+
+    def __copy__(self) -> Program:
+        """A program on the same arrays: a step of either changes both."""
+        twin = object.__new__(Program)
+        twin.__dict__.update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Program:
+        """A program of the same diagram that goes on by itself: on copies of all arrays."""
+        return self.on_copies()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"program '{self.diagram.name}' cannot be pickled: save its arrays with "
+            "program.save(path), and load them into a program compiled from the same diagram"
+        )
 
     def on_copies(self) -> Program:
         """A program like this one, with what it has compiled, on copies of all its arrays."""

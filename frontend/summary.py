@@ -1,7 +1,8 @@
 """What a diagram costs, said before anything is compiled: `Diagram.summary()`.
 
-Counted are the primitives of the prepared graphs (see `counting`), sizes still named; memory is
-what the compiler plans.  This file runs nothing.
+Counted are the links and parameters of the drawing (see `connections`) and the primitives of the
+prepared graphs (`counting`), sizes still named; memory is what the compiler plans.  This file runs
+nothing.
 """
 
 from __future__ import annotations
@@ -10,18 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.flops import node_flops
 from ..compiler.graph import Graph
 from ..compiler.sizes import Atom, Dim, named, names
-from .counting import (
-    Row,
-    count_elements,
-    count_links,
-    count_rows,
-    repeated,
-    sum_sizes,
-    weights,
-)
+from .connections import connections, count_elements
+from .counting import Row, count_flops, count_rows, sum_sizes
 from .dependencies import ordered
 from .derivatives import gradient
 from .drawn import drawn_graph
@@ -57,7 +50,7 @@ class Summary:
     Attributes:
         name: the diagram's.
         rows: one for each block, outermost first, what is in it below it.
-        links: connections for a sample.
+        links: connections for a sample: products of a unit with a weight, and biases.
         parameters: free parameters, each counted once.
         parameter_bytes: the memory they take.
         forward: floating-point operations of a run with its cost.
@@ -101,27 +94,21 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
     graph = lower_drawn(diagram, drawn, [*results, *([cost] if cost is not None else [])]).graph
     back = _gradients(diagram)
     batch = _batch(diagram)
-    fixed = weights(graph)
-    times = repeated(graph)
-    links = {node: count_links(node, batch, fixed) * count for node, count in times.items()}
-    flops = {node: node_flops(node) * count for node, count in times.items()}
+    found = connections(diagram, batch)
+    flops = count_flops(graph)
     values = diagram.parameters.values()
     return Summary(
         name=diagram.name,
-        rows=tuple(count_rows(drawn, links, flops)),
-        links=sum_sizes(links.values()),
+        rows=tuple(count_rows(drawn, found, flops)),
+        links=sum_sizes(found.links.values()),
         parameters=sum(count_elements(item.shape) for item in values),
         parameter_bytes=sum(_bytes(item.dtype, item.shape) for item in values),
         forward=sum_sizes(flops.values()),
-        step=None if back is None else _flops(back),
+        step=None if back is None else sum_sizes(count_flops(back).values()),
         memory=tuple(_memories(diagram, known, batch, sizes)),
         batch=batch,
         sizes=known,
     )
-
-
-def _flops(graph: Graph) -> Dim:
-    return sum_sizes(node_flops(node) * count for node, count in repeated(graph).items())
 
 
 def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
@@ -216,16 +203,15 @@ def _bytes(dtype: str, shape: tuple[Dim, ...]) -> int:
 
 
 def _text(summary: Summary) -> str:
-    head = ("block", "class", "output", "links", "parameters", "FLOPs")
+    head = ("block", "class", "output", "links", "free parameters", "FLOPs")
     table = [head]
     for row in summary.rows:
-        count = f"{row.parameters:,}" if row.parameters else ""
         table.append((
             "  " * row.level + (row.name.rsplit("/", 1)[-1] if row.level else row.name),
             "" if row.kind in ("FunctionBlock", "CostFunction") else row.kind,
             ", ".join(map(shape_text, row.outputs)),
             _size_text(row.links) if row.links != 0 else "",
-            f"({count})" if row.shared and count else count,
+            _shared_text(row),
             _short(row.flops) if row.flops != 0 else "",
         ))  # fmt: skip
     total = (
@@ -244,6 +230,12 @@ def _text(summary: Summary) -> str:
     return "\n".join(lines)
 
 
+def _shared_text(row: Row) -> str:
+    """The parameters of a row, in parentheses those that are counted above it."""
+    own, shared = row.parameters - row.shared, f"({row.shared:,})" if row.shared else ""
+    return " + ".join(filter(None, [f"{own:,}" if own else "", shared]))
+
+
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     left = 3
     parts = [
@@ -255,9 +247,11 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def _facts(summary: Summary) -> list[str]:
     each = f" for each of {summary.batch} samples" if summary.batch else ""
+    shared = any(row.shared for row in summary.rows)
     lines = [
-        f"links             {_size_text(summary.links)}{each}",
+        f"links             {_size_text(summary.links)} connections{each}, biases among them",
         f"free parameters   {summary.parameters:,} ({byte_text(summary.parameter_bytes)})",
+        *(["in parentheses    shared with a row above, and counted there"] if shared else []),
         f"FLOPs             {_short(summary.forward)} forward"
         + (f", {_short(summary.step)} forward and backward" if summary.step is not None else ""),
     ]

@@ -24,6 +24,7 @@ from .location import Run, user_location, user_run
 
 if TYPE_CHECKING:
     from .blocks import Block
+    from .samples import Samples
 
 Kind = Literal["observed", "parameter", "state", "constant", "computed", "port"]
 Shape = Sequence[int | str | Dim]
@@ -71,6 +72,7 @@ class Variable:
         self.source: Variable | None = None  # of a port: the variable that enters there
         self.exact: float | None = None  # of a constant: the number that its dtype has rounded
         self.following: Variable | None = None  # of a state: its value after a step
+        self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self._type = type
 
     @property
@@ -113,6 +115,11 @@ class Variable:
 
     def __bool__(self) -> bool:
         raise TypeError(f"{_no_value(self)}: use dg.where(condition, a, b) instead of `if`")
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Variable:
+        from .copying import copy_variable
+
+        return copy_variable(self, memo)
 
     def _number(self) -> Any:
         raise TypeError(f"{_no_value(self)}: make it an output, and run a program for it")
@@ -159,11 +166,19 @@ class Variable:
 
 @dataclass(eq=False)
 class Body:
-    """The inside of a block's application: from ports to outputs; older variables are captured."""
+    """The inside of a block's application: from ports to outputs; older variables are captured.
+
+    Attributes:
+        ports: what stands inside for the application's inputs.
+        outputs: what it gives.
+        first: the serial number from which on variables are drawn inside.
+        samples: how it is run for each sample apart, None for a body that is run as it is drawn.
+    """
 
     ports: tuple[Variable, ...]
     outputs: tuple[Variable, ...]
     first: int
+    samples: Samples | None = None
 
     def inside(self, variable: Variable) -> bool:
         """Whether the variable was drawn while the block was applied."""
@@ -175,6 +190,7 @@ class Application:
     """A function applied to variables: an operation (with a rule) or a block (with a body).
 
     The ways into a loop and out of it are applications too, with neither (`loop_parts.py`).
+    The last `weights` inputs of a block stand for its parameters (`binding.py`).
     """
 
     label: str
@@ -184,6 +200,7 @@ class Application:
     block: Block | None = None
     where: str = ""
     outputs: tuple[Variable, ...] = field(default=())
+    weights: int = 0
 
 
 _unread: weakref.WeakKeyDictionary[Variable, Run] = weakref.WeakKeyDictionary()
@@ -254,9 +271,10 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
 
 def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) -> Any:
     """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type."""
+    from .substitution import current
     from .typing_rules import infer
 
-    application = Application(label, tuple(inputs), rule=rule, where=user_location())
+    application = Application(label, current(inputs), rule=rule, where=user_location())
     mark_read(inputs)
     types, mistakes = infer(application, outputs)
     application.outputs = tuple(

@@ -10,9 +10,10 @@ import numpy as np
 import diagrad as dg
 
 from ..arrays import Arrays
+from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import diagrad_recurrent
+from . import diagrad_hypernets, diagrad_recurrent
 from .common import Job, repeated, training
 
 
@@ -22,6 +23,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return _matmul(arrays)
     if name in NETS or name == "neural_ode":
         return diagrad_recurrent.build(name, arrays)
+    if name in HYPERNETS:
+        return diagrad_hypernets.build(name, arrays)
     return {
         "mlp": lambda: _dense(arrays, MLP, dg.relu),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),

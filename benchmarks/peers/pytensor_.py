@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Arrays
+from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import pytensor_recurrent
+from . import pytensor_hypernets, pytensor_recurrent
 from .common import Job, repeated, training
 
 
@@ -20,6 +21,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return _matmul(arrays)
     if name in NETS or name == "neural_ode":
         return pytensor_recurrent.build(name, arrays, _cross_entropy, _training)
+    if name in HYPERNETS:
+        return pytensor_hypernets.build(name, arrays, _cross_entropy, _training)
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),

@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional
 
 from ..arrays import Arrays
+from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import torch_recurrent
+from . import torch_hypernets, torch_recurrent
 from .common import Job, repeated, training
 
 
@@ -23,6 +24,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
         return _matmul(arrays, wrap)
     if name in NETS or name == "neural_ode":
         return torch_recurrent.build(name, arrays, compiled)
+    if name in HYPERNETS:
+        return torch_hypernets.build(name, arrays, compiled)
     return {
         "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),

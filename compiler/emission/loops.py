@@ -36,7 +36,7 @@ from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK, STRETCH
 from ..primitives.registry import lookup
-from ..sizes import Dim, ceil_divide, floor_divide, product
+from ..sizes import Dim, ceil_divide, floor_divide, nominal, product
 from ..template import Tiled, Word
 from ..views import contiguous, mergeable
 from .accumulators import Accumulators
@@ -46,6 +46,9 @@ from .writer import Writer, decode
 
 FLAT = STRETCH
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
+
+FEWEST = 64
+"""Elements that are worth finding where they begin; such stretches that are enough for threads."""
 
 Emitted = tuple[str, tuple[Word, ...], Dim | Tiled, tuple[int, ...], tuple[int, ...]]
 """Source, words, extent, buffers read, buffers written."""
@@ -87,6 +90,7 @@ class _Loop:
         self.flat = tuple(flat[axis.last] for axis in self.axes)
         self.ready = ready_phases(group)
         self.columns = [node for node, level in group.members.items() if level == "column"]
+        self.inner = [] if group.reduced or self.columns else _short_rows(self.axes)
         self.row_length: str | None = None
         self.tiles: dict[Node, str] = {}
         self.needed, self.put_by = plan_phases(
@@ -109,7 +113,8 @@ class _Loop:
         names = {axis: writer.integer(axis.extent, "n") for axis in self.axes}
         vector = self.axes[-1] if self.axes else None
         indices: dict[Axis, str] = {}
-        scopes = {axis: "lane" if axis.reduced else "row" for axis in self.axes}
+        inside = [axis for axis in self.axes if axis.reduced or axis in self.inner]
+        scopes = {axis: "lane" if axis in inside else "row" for axis in self.axes}
         flat = vector is not None and not vector.reduced and len(self.axes) == 1
         if vector is None:
             extent: Dim = 1
@@ -119,7 +124,7 @@ class _Loop:
             extent = ceil_divide(vector.extent, FLAT)
             indices[vector] = "j"
         else:
-            outer = [axis for axis in kept if axis is not vector]
+            outer = [axis for axis in kept if axis is not vector and axis not in self.inner]
             extent = product(axis.extent for axis in outer)
             if self.columns:
                 extent = self.open_blocks(extent, names[vector])
@@ -142,7 +147,7 @@ class _Loop:
                 indices[vector] = "j"
             indices.update(zip(outer, split, strict=True))
             writer.indent -= 1
-        for axis in reduced:
+        for axis in (*reduced, *self.inner):
             indices.setdefault(axis, writer.fresh("r"))
         self.nest = Nest(
             writer,
@@ -158,7 +163,7 @@ class _Loop:
             writer.indent += 1
             if vector is None:
                 writer.line("m = below(1)")
-            self.phases(reduced, names, indices, vector)
+            self.phases([*reduced, *self.inner], names, indices, vector)
         source = writer.source()
         return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
 
@@ -239,7 +244,7 @@ class _Loop:
 
     def phases(
         self,
-        reduced: Sequence[Axis],
+        inside: Sequence[Axis],
         names: Mapping[Axis, str],
         indices: Mapping[Axis, str],
         vector: Axis | None,
@@ -254,8 +259,8 @@ class _Loop:
                 self.ready[n] == phase for n in self.full_stores()
             ):
                 continue
-            looped = list(reduced)
-            if vector is not None and not vector.reduced and not reduced:
+            looped = list(inside)
+            if vector is not None and not vector.reduced and not self.group.reduced:
                 looped.append(vector)
             accumulators = {node: sums.start(node) for node in starts}
             self.writer.mark_row()
@@ -271,7 +276,7 @@ class _Loop:
                 self.add_to_columns(self.lane_values(phase))
                 for node, state in accumulators.items():
                     value, _ = self.nest.value(self.operands[node][0])
-                    sums.accumulate(node, state, value, indices[reduced[0]] if reduced else "0")
+                    sums.accumulate(node, state, value, indices[inside[0]] if inside else "0")
             self.writer.indent = depth
             self.nest.forget("lane")
             self.writer.mark_row()
@@ -374,6 +379,21 @@ class _Loop:
 def is_whole(extent: Dim) -> bool:
     """Whether an axis is a multiple of 16 elements for all sizes."""
     return extent == floor_divide(extent, LANES) * LANES
+
+
+def _short_rows(axes: Sequence[Axis]) -> list[Axis]:
+    """The axes before the last that one index of the parallel axis goes through.
+
+    Finding where a short row begins takes longer than the row.
+    """
+    first = max(len(axes) - 1, 0)
+    while first > 0:
+        length = product(axis.extent for axis in axes[first:])
+        others = nominal(product(axis.extent for axis in axes[: first - 1]))
+        if not isinstance(length, int) or length >= FEWEST or others < FEWEST:
+            break
+        first -= 1
+    return list(axes[first:-1])
 
 
 def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:

@@ -1,4 +1,4 @@
-"""Kernels of the primitives that move elements: concatenate, pad, cumsum, scatter_add."""
+"""Kernels of the primitives that move elements: parts, zeros, taps, running sums, indices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..fusion import Group, Level
 from ..graph import Node, topological
 from ..joining import Part, parts_of
 from ..primitives.elementwise import LANE_TYPES
-from ..sizes import Dim, ceil_divide, product
+from ..sizes import Dim, ceil_divide, nominal, product
 from ..views import base_of, contiguous, resolve, squeeze
 from .loops import Emitted, emit_loop
 from .nest import Memory, Nest, Places, memory_at
@@ -82,6 +82,9 @@ def emit_first_outside(group: Group, buffers: Places) -> Emitted:
 
 BOUNDS = ("low", "high")
 
+ROWS = 64
+"""Rows beside the axis of windows that are enough for threads without a part of the axis each."""
+
 
 class _Lanes:
     """A kernel whose parallel axis covers the outer axes and blocks of one vector axis."""
@@ -143,6 +146,61 @@ def emit_cumsum(group: Group, buffers: Places) -> Emitted:
     value, _ = nest.load(source)
     writer.line(f"a0 = a0 + {value}")
     nest.store("a0", target)
+    return work.done()
+
+
+def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
+    """Each element is the sum of its taps, in their order, 16 neighbours at a time.
+
+    Element place * stride + phase of the axis has tap t of the window `shift` places further on,
+    if shift * stride is phase - t * dilation.  So the axis is taken as one of phases and one of
+    places, whose neighbours have the same taps.
+    """
+    (node,) = group.members
+    axis, stride, dilation = (node.attrs[key] for key in ("axis", "stride", "dilation"))
+    view = resolve(node.inputs[0])
+    extent, (count, taps) = node.shape[axis], view.shape[axis : axis + 2]
+    places = ceil_divide(extent, stride)
+    before, behind = node.shape[:axis], node.shape[axis + 1 :]
+    domain = (*before, stride, places, *behind, taps, 1)
+    tap, shift = len(domain) - 2, len(domain) - 1
+    across = not behind
+    loops = [axis] if across else [axis, axis + 1]
+    if nominal(product((*before, *behind))) < ROWS:
+        loops = []
+    work = _Lanes(domain, [*loops, tap, shift], tap - 1)
+    writer, nest, indices = work.writer, work.nest, work.indices
+    phase, place = indices[axis], indices[axis + 1]
+    for loop in loops:
+        writer.enter(f"for {indices[loop]} in range({writer.integer(domain[loop], 'n')}):")
+    writer.line(f"left = ({writer.integer(extent, 'n')} - {phase} + {stride - 1}) // {stride}")
+    if across:
+        writer.line(f"inside = m & below(left - {place})")
+        nest.mask = "inside"
+    else:
+        writer.enter(f"if {place} < left:")
+    writer.line(f"a0 = {LANE_TYPES[node.dtype]}(0)")
+    depth = writer.indent
+    writer.enter(f"for {indices[tap]} in range({writer.integer(taps, 'n')}):")
+    writer.line(f"back = {phase} - {indices[tap]} * {dilation}")
+    writer.line(f"{indices[shift]} = back // {stride}")
+    writer.enter(f"if {indices[shift]} * {stride} == back:")
+    writer.line(f"first = {place} + {indices[shift]}")
+    limit = writer.integer(count, "n")
+    if across:
+        writer.line(f"there = inside & below({limit} - first) & ~below(0 - first)")
+        nest.mask = "there"
+    else:
+        writer.enter("if first >= 0:")
+        writer.enter(f"if first < {limit}:")
+    step, apart = view.strides[axis : axis + 2]
+    strides = (*view.strides[:axis], 0, step, *view.strides[axis + 2 :], apart, step)
+    value, _ = nest.load(memory_at(buffers[view.base], view.offset, strides, node.dtype))
+    writer.line(f"a0 = a0 + {value}")
+    writer.indent, nest.mask = depth, "inside" if across else "m"
+    out = contiguous(node.shape)
+    strides = (*out[: axis + 1], out[axis] * stride, *out[axis + 1 :], 0, 0)
+    nest.store("a0", memory_at(buffers[node], 0, strides, node.dtype))
     return work.done()
 
 

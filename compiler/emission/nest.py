@@ -122,6 +122,15 @@ def gather_operands(node: Node, rank: int, buffers: Places) -> tuple[Memory, Mem
     )
 
 
+def chooses_inside(node: Node) -> bool:
+    """Whether the indices of a gather are known now, and lie in its table."""
+    chosen, extent = base_of(node.inputs[1]), node.inputs[0].shape[node.attrs["axis"]]
+    if chosen.op != "constant" or not isinstance(extent, int):
+        return False
+    values = chosen.attrs["value"]
+    return bool(((values >= 0) & (values < extent)).all())
+
+
 def stored_at(node: Node, group: Group, buffers: Places) -> Memory:
     """Where a member is stored, over the axes of its level."""
     if group.members[node] == "column":
@@ -267,8 +276,11 @@ class Nest:
         view, axis = resolve(node.inputs[0]), node.attrs["axis"]
         chosen, _ = self.load(index)
         writer, scope = self.writer, "lane"
-        place, inside = writer.fresh("g"), writer.fresh("g")
-        extent = writer.integer(view.shape[axis], "n")
+        place, mask, extent = writer.fresh("g"), self.mask, view.shape[axis]
+        checked = not chooses_inside(node)
+        if checked:
+            inside, end = writer.fresh("g"), writer.integer(extent, "n")
+            mask = f"{inside} & {mask}"
         apart = writer.integer(view.strides[axis], "s")
         step = self.vector_stride(table.strides)
         start = f"i64({self.offset(table, table.strides)})"
@@ -276,10 +288,11 @@ class Nest:
             assert self.vector is not None
             start += f" + lane() * i64({self.stride(table, self.vector, step)})"
         writer.line(f"{place} = to_i64({chosen})")
-        writer.line(f"{inside} = ({place} >= i64(0)) & ({place} < i64({extent}))")
+        if checked:
+            writer.line(f"{inside} = ({place} >= i64(0)) & ({place} < i64({end}))")
         pointer = writer.pointer(table.buffer, table.offset, table.dtype)
-        text = f"gather({pointer}, {start} + {place} * i64({apart}), {inside} & {self.mask})"
-        if node.type.is_float:
+        text = f"gather({pointer}, {start} + {place} * i64({apart}), {mask})"
+        if checked and node.type.is_float:
             missing = writer.scalar(Builder().constant(np.nan, node.dtype))
             text = f"select({inside}, {text}, {missing})"
         return self.define(node, scope, text), scope

@@ -23,7 +23,7 @@ from ..graph import Node
 from ..passes.materialise import merged_axis
 from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
-from ..sizes import Dim, product
+from ..sizes import Dim, nominal, product
 from ..template import Place, Tiled
 from ..views import contiguous, mergeable, resolve
 from .loops import Emitted
@@ -41,6 +41,23 @@ class _Axis:
     left: Dim
     right: Dim
     place: int
+
+
+def columns_in_first(node: Node, labels: Sequence[int]) -> bool:
+    """Whether the labels that the first operand alone has are the columns of the product.
+
+    They are if the last of all labels is one of them, or, where that is a batch label, so that no
+    row of the result lies in one piece, if they have more elements than the second operand's.
+    """
+    a, b = node.attrs["a"], node.attrs["b"]
+    if labels and labels[-1] in a and labels[-1] in b:
+        extents = dict(zip(node.attrs["out"], node.shape, strict=True))
+        own = [
+            nominal(product(extents[k] for k in labels if k in text and k not in other))
+            for text, other in ((a, b), (b, a))
+        ]
+        return own[0] > own[1]
+    return bool(labels) and labels[-1] in a
 
 
 def emit_gemm(group: Group, buffers: Places) -> Emitted:
@@ -71,7 +88,7 @@ class _Product:
         a, b, out = node.attrs["a"], node.attrs["b"], node.attrs["out"]
         left, right = (resolve(item) for item in node.inputs)
         labels = [label for label, extent in zip(out, node.shape, strict=True) if extent != 1]
-        if labels and labels[-1] in a and labels[-1] not in b:
+        if columns_in_first(node, labels):
             a, b, left, right = b, a, right, left
         step_a = dict(zip(a, left.strides, strict=True))
         step_b = dict(zip(b, right.strides, strict=True))

@@ -39,6 +39,11 @@ class Writer:
         """One line at the present indentation."""
         self.lines.append("    " * self.indent + text)
 
+    def enter(self, text: str) -> None:
+        """One line, and what follows is inside of it."""
+        self.line(text)
+        self.indent += 1
+
     def mark_row(self) -> None:
         """Let `hoist` write here from now on: at this line, at this indentation."""
         self.mark = (len(self.lines), self.indent)

@@ -15,15 +15,18 @@ from ..emission.moves import (
     emit_copy,
     emit_cumsum,
     emit_first_outside,
+    emit_overlap_add,
     emit_pad,
     emit_scatter_add,
 )
 from ..emission.nest import Places, memory_at
 from ..emission.products import emit_gemm
+from ..emission.solving import emit_solve, solve_space
 from ..fusion import Group
 from ..graph import Node
 from ..placing import Rolled
 from ..primitives.contraction import contraction_flops
+from ..primitives.linear_algebra import solve_work
 from ..primitives.registry import lookup
 from ..sizes import Dim, floor_divide, product
 from ..template import Place, Row, Template, Tiled, Turns
@@ -43,12 +46,12 @@ def emit(schedule: Schedule) -> Template:
         origins: tuple[str, ...],
         work: Dim,
         check: int | None = None,
+        space: Dim | Tiled = 0,
     ) -> None:
         source, words, extent, reads, writes = emitted
         if source not in kernels:
             numbers[source] = len(kernels)
             kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
-        space = replace(extent, which="space", count=1) if isinstance(extent, Tiled) else 0
         number = numbers[source]
         rows.append(Row(number, words, extent, reads, writes, origins, check, work, space))
 
@@ -65,7 +68,8 @@ def emit(schedule: Schedule) -> Template:
                 continue
             for emitted in _emit_group(group, places):
                 check = emitted[4][0] if group.kind == "first_outside" else None
-                add(emitted, _name(group), _origins(group), _work(group), check)
+                space = _space(group, emitted[2])
+                add(emitted, _name(group), _origins(group), _work(group), check, space)
 
     def turn(loop: Rolled, places: Places) -> None:
         for node, target in loop.starts:
@@ -96,20 +100,37 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
         return emit_pad(group, buffers)
     if group.kind == "scatter_add":
         return emit_scatter_add(group, buffers)
+    if group.kind == "overlap_add":
+        return [emit_overlap_add(group, buffers)]
     if group.kind == "cumsum":
         return [emit_cumsum(group, buffers)]
+    if group.kind == "solve":
+        return [emit_solve(group, buffers)]
     if group.kind == "first_outside":
         return [emit_first_outside(group, buffers)]
     return [emit_loop(group, buffers)]
 
 
+def _space(group: Group, extent: Dim | Tiled) -> Dim | Tiled:
+    """The bytes that every thread needs for itself."""
+    if isinstance(extent, Tiled):
+        return replace(extent, which="space", count=1)
+    return sum((solve_space(node) for node in group.members if node.op == "solve"), 0)
+
+
 def _work(group: Group) -> Dim:
-    """An estimate, in operations on one element: a matrix product does 32 in the time of one."""
+    """An estimate, in operations on one element.
+
+    A matrix product does 32 in the time of one, but must read its operands.
+    """
     each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
     total = product(group.domain) * each
     for node in group.members:
         if node.op == "contract":
             total = total + floor_divide(contraction_flops(node), 32)
+            total = total + sum(item.type.count for item in node.inputs)
+        if node.op == "solve":
+            total = total + solve_work(node)
     return total
 
 

@@ -31,7 +31,7 @@ from .split_reductions import SHORTEST, SMALL
 MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
-ALONE = ("scatter_add", "cumsum", "concatenate", "pad", "first_outside")
+ALONE = ("solve", "scatter_add", "cumsum", "concatenate", "pad", "overlap_add", "first_outside")
 PARTIAL_SUMS = ("block_sum", "stretch_sum")
 """Sums of independent parts, each of which a thread makes alone."""
 

@@ -20,10 +20,10 @@ from ..loops import map_bodies, replace_inputs
 from ..primitives.contraction import summed_labels
 from ..primitives.recurrence import loop_of, role_of
 from ..primitives.registry import lookup
-from ..sizes import Dim
+from ..sizes import Dim, nominal, product
 from ..views import View, apply_view, base_of, contiguous, mergeable, resolve
 
-IN_MEMORY = ("contract", "gather", "scatter_add", "cumsum", "first_outside")
+IN_MEMORY = ("contract", "solve", "gather", "scatter_add", "cumsum", "overlap_add", "first_outside")
 """Primitives whose operands must lie in memory."""
 
 
@@ -77,6 +77,7 @@ def _operands_in_memory(graph: Graph) -> dict[Node, Node]:
     """Every node on operands that lie as its kernel needs them."""
     done: dict[Node, Node] = {}
     entered: dict[Any, tuple[Node, ...]] = {}
+    packed: dict[Any, Node] = {}
     used_again = _used_again(graph)
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
@@ -93,7 +94,7 @@ def _operands_in_memory(graph: Graph) -> dict[Node, Node]:
                 for item, again in zip(inputs, shared, strict=True)
             )
         if node.op == "contract":
-            inputs = _one_summed_axis(copier, replace(node, inputs=inputs))
+            inputs = _one_summed_axis(copier, replace(node, inputs=inputs), packed)
         if node.op == "loop":
             key = loop_of(node)
             if key not in entered:  # the results of a loop share their copies
@@ -143,8 +144,11 @@ def _lies(node: Node) -> bool:
     return not is_static(base) and base.op != "iota"
 
 
-def _one_summed_axis(b: Builder, n: Node) -> tuple[Node, ...]:
-    """Operands of a contraction whose summed axes read as one axis, in the same order in both."""
+def _one_summed_axis(b: Builder, n: Node, packed: dict[Any, Node]) -> tuple[Node, ...]:
+    """Operands of a contraction whose summed axes read as one axis, in the same order in both.
+
+    `packed` are the copies that have been made for it, by what is copied and in which order.
+    """
     summed = summed_labels(n)
     if len(summed) < 2:
         return n.inputs
@@ -172,11 +176,26 @@ def _one_summed_axis(b: Builder, n: Node) -> tuple[Node, ...]:
         if fit:
             result.append(item)
             continue
-        wanted = [label for label in text if label not in chosen] + list(chosen)
+        wanted = _packed_order(n, dict(zip(text, item.shape, strict=True)), chosen)
         order = tuple(text.index(label) for label in wanted)
+        if (item, order) not in packed:
+            packed[item, order] = b.copy(b.transpose(item, axes=order))
         back = tuple(wanted.index(label) for label in text)
-        result.append(b.transpose(b.copy(b.transpose(item, axes=order)), axes=back))
+        result.append(b.transpose(packed[item, order], axes=back))
     return tuple(result)
+
+
+def _packed_order(n: Node, extents: Mapping[int, Dim], summed: tuple[int, ...]) -> tuple[int, ...]:
+    """The labels of an operand in the order in which it is copied.
+
+    Batch labels come first, then those that are summed and those of this operand alone, last of
+    them the ones with more elements: the copy has long rows, and the product reads along them.
+    """
+    a, b, out = (n.attrs[key] for key in ("a", "b", "out"))
+    batch = tuple(label for label in out if label in a and label in b)
+    own = tuple(label for label in out if label in extents and label not in batch)
+    lengths = [nominal(product(extents[label] for label in part)) for part in (summed, own)]
+    return (*batch, *summed, *own) if lengths[0] <= lengths[1] else (*batch, *own, *summed)
 
 
 def merged_axis(

@@ -5,6 +5,7 @@
     %6 = mul(2.0, 3.0)                     ->   6.0                    # constants
     a node that no root depends on         ->   gone                   # dead code
     what no result of a loop needs         ->   gone                   # see `pruning`
+    a product with repeated elements       ->   one of the elements    # see `repeats`
 
 One walk, inputs first: each node is rebuilt on its simplified inputs, rewritten by the rule of
 its operation as long as a rule applies, and shared with an equal node if there is one.  Rules
@@ -27,7 +28,15 @@ from ..loops import replace_inputs
 from ..primitives.contraction import summed_labels
 from ..primitives.registry import lookup
 from ..primitives.structure import slice_extents
+from ..primitives.windows import tiles
 from ..pruning import prune
+from ..repeats import (
+    contract_ones,
+    contract_repeats,
+    reshape_repeats,
+    slice_repeats,
+    sum_products,
+)
 
 Rule = Callable[[Builder, Node], "Node | None"]
 
@@ -35,8 +44,8 @@ Rule = Callable[[Builder, Node], "Node | None"]
 def simplify(graph: Graph) -> Graph:
     """An equal graph, simplified: Graph -> Graph."""
     graph = _walked(graph)
-    while (pruned := prune(graph, simplify)) is not graph:
-        graph = _walked(pruned)
+    while (smaller := sum_products(prune(graph, simplify))) is not graph:
+        graph = _walked(smaller)
     return graph
 
 
@@ -234,9 +243,7 @@ def _broadcast(b: Builder, n: Node) -> Node | None:
 
 def _slice(b: Builder, n: Node) -> Node | None:
     x = n.inputs[0]
-    if slice_extents(n.attrs) == x.shape and not any(n.attrs["start"]):
-        return x
-    return b.spread(x.inputs[0], n.shape) if x.op == "broadcast" and not x.inputs[0].shape else None
+    return x if slice_extents(n.attrs) == x.shape and not any(n.attrs["start"]) else None
 
 
 def _flip(b: Builder, n: Node) -> Node | None:
@@ -244,6 +251,14 @@ def _flip(b: Builder, n: Node) -> Node | None:
     if not n.attrs["axes"]:
         return x
     return x.inputs[0] if x.op == "flip" and x.attrs == n.attrs else None
+
+
+def _windows(b: Builder, n: Node) -> Node | None:
+    """Windows side by side move nothing."""
+    x = n.inputs[0]
+    if x.op == "broadcast" and not x.inputs[0].shape and n.op == "windows":
+        return b.spread(x.inputs[0], n.shape)
+    return b.reshape(x, shape=n.shape) if tiles(n) else None
 
 
 def _concatenate(b: Builder, n: Node) -> Node | None:
@@ -353,11 +368,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "neg": (_twice_negated,),
     "cast": (_same_type,),
     "select": (_select,),
-    "reshape": (_reshape, reshape_parts),
+    "reshape": (_reshape, reshape_parts, reshape_repeats),
     "transpose": (_transpose,),
     "broadcast": (_broadcast,),
-    "slice": (_slice,),
+    "slice": (_slice, slice_repeats),
     "flip": (_flip,),
+    "windows": (_windows,),
+    "overlap_add": (_windows,),
     "pad": (_pad,),
     "concatenate": (_concatenate,),
     "reduce_sum": (_no_axes, _sum_of_sum, sum_of_pad, _sum_of_repeats),
@@ -365,7 +382,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "reduce_min": (_no_axes, _sum_of_sum),
     "argmax": (_no_axes,),
     "argmin": (_no_axes,),
-    "contract": (_contract_views, _contract_fill),
+    "contract": (_contract_views, _contract_fill, contract_repeats, contract_ones),
     "iota": (_iota,),
     "size": (_fixed_size,),
 }

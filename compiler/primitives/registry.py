@@ -8,11 +8,13 @@ from . import (
     contraction,
     elementwise,
     indexing,
+    linear_algebra,
     recurrence,
     reduction,
     source,
     structure,
     structured,
+    windows,
 )
 from .record import Primitive
 
@@ -25,7 +27,9 @@ PRIMITIVES: MappingProxyType[str, Primitive] = MappingProxyType(
             structure,
             reduction,
             contraction,
+            linear_algebra,
             indexing,
+            windows,
             structured,
             recurrence,
         )

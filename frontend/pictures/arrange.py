@@ -6,7 +6,7 @@ into constraints for Graphviz. This file never computes a coordinate and writes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .arrangement import Arrangement, Links
 from .loop_rows import (
@@ -19,6 +19,7 @@ from .loop_rows import (
     top_outlets,
 )
 from .picture import Edge, Node, Picture
+from .side_rows import entrances, level_rows, line_up_weights, lower_sums, rising
 
 
 def arrange(picture: Picture) -> Arrangement:
@@ -26,7 +27,7 @@ def arrange(picture: Picture) -> Arrangement:
     nodes = {node.id: node for node in picture.nodes}
     links = Links(picture)
     flow = [edge for edge in picture.edges if _flows(nodes[edge.source], nodes[edge.target], edge)]
-    turns = successions(picture, flow)
+    turns = [*successions(picture, flow), *entrances(picture, flow)]
     wider = [*flow, *_through_sides(links, nodes), *turns]
     order = _order(picture.nodes, wider)
     found = Arrangement(rank=_ranks(order, wider))
@@ -34,8 +35,7 @@ def arrange(picture: Picture) -> Arrangement:
     found.successions = [(edge.source, edge.target) for edge in turns]
     _find_rows(found, nodes, order, flow, outlets_of(links, nodes))
     find_inner_rows(found, picture, order, flow)
-    _hang_parameters(found, links, nodes)
-    _line_up_computed(found, picture, nodes)
+    _hang_parameters(found, links, nodes, rising(picture, links, nodes))
     _turn_back(found, picture, nodes)
     found.under = {
         node.id: node.under
@@ -45,8 +45,11 @@ def arrange(picture: Picture) -> Arrangement:
     _merge_hung(found)
     raise_delays(found, links, nodes)
     _raise_shared(found, links, nodes)
+    lower_sums(found, links, nodes)
+    line_up_weights(found, picture)
     top_outlets(found, nodes, links)
     align_copies(found, picture)
+    level_rows(found, nodes)
     found.aside = {
         node.id
         for node in picture.nodes
@@ -76,13 +79,19 @@ def _flows(source: Node, target: Node, edge: Edge) -> bool:
 
 def _through_sides(links: Links, nodes: Mapping[str, Node]) -> list[Edge]:
     """Computed parameters, ``H -> w -> G`` with w at the side of G: as a link from H to G."""
+
+    def ends(name: str) -> list[str]:
+        if nodes[name].side == "main":
+            return [name]
+        return [end for e in links.out[name] if e.style != "residual" for end in ends(e.target)]
+
     return [
-        Edge(made.source, used.target)
+        Edge(made.source, end)
         for node in nodes.values()
         if node.side == "parameter"
         for made in links.into[node.id]
-        for used in links.out[node.id]
-        if made.style == used.style == "normal"
+        if nodes[made.source].side == "main" and made.style in ("normal", "backward")
+        for end in ends(node.id)
     ]
 
 
@@ -168,25 +177,30 @@ def _find_rows(
             found.row[at] = f"row{number}"
 
 
-def _hang_parameters(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -> None:
+def _hang_parameters(
+    found: Arrangement, links: Links, nodes: Mapping[str, Node], risen: Collection[str]
+) -> None:
     two_rows = any(node.phase != "forward" for node in nodes.values())
-    # A weight that is computed comes with a row of its own, and takes the first place.
-    for node in sorted(nodes.values(), key=lambda node: node.kind != "computed"):
-        if node.side != "parameter" or node.kind == "branch":
+    # A weight that is computed comes with a row of its own, and takes the first place; the last one
+    # on the way back, where the row is farther from the function.
+    for node in sorted(
+        nodes.values(), key=lambda n: n.kind != "computed" and bool(links.out[n.id])
+    ):
+        if node.side != "parameter" or node.kind in ("branch", "sum"):
             continue
-        ends = [e.target for e in links.out[node.id] if e.style != "residual"]
-        ends = [end for end in ends if nodes[end].phase == node.phase]
-        if not ends:
+        if node.phase == "forward":
+            ends = [e.target for e in links.out[node.id] if nodes[e.target].phase == "forward"]
+        else:
             ends = [e.source for e in links.into[node.id] if e.style != "residual"]
-        if len(ends) == 1 and nodes[ends[0]].kind not in ("branch", "delay"):
-            _hang(found, node, ends[0], two_rows, links, nodes)
+        if len(ends) == 1 and nodes[ends[0]].kind not in ("branch", "sum", "delay"):
+            _hang(found, node, ends[0], two_rows or ends[0] in risen, links, nodes)
 
 
 def _hang(
     found: Arrangement,
     node: Node,
     owner: str,
-    two_rows: bool,
+    upwards: bool,
     links: Links,
     nodes: Mapping[str, Node],
 ) -> None:
@@ -201,13 +215,16 @@ def _hang(
         for e in links.into[owner]
     )
     # A sequence out of the frame comes from above, where nothing keeps it from its element.
-    enters = [e.source for e in links.into[node.id] if e.style == "normal"]
+    enters = [e.source for e in links.into[node.id] if e.style == "normal" and e.label]
     element = any(nodes[name].cluster != node.cluster for name in enters)
-    up_first = (two_rows and node.phase == "forward") or element
+    up_first = (upwards and node.phase == "forward") or element
     if up_first and not from_top and owner not in found.above:
         found.above[owner] = [node.id]
     elif owner not in found.below:
         found.below[owner] = [node.id]
+        found.owner_of[node.id] = owner
+    elif node.phase != "forward":
+        found.below[owner].insert(0, node.id)
         found.owner_of[node.id] = owner
     elif not from_top and owner not in found.above:
         found.above[owner] = [node.id]
@@ -226,21 +243,6 @@ def _merge_hung(found: Arrangement) -> None:
                 del found.owner_of[name]
 
 
-def _line_up_computed(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) -> None:
-    """A computed parameter stands level with the function that makes it, in its own short row."""
-    for edge in picture.edges:
-        source, target = nodes[edge.source], nodes[edge.target]
-        hangs = target.id in found.owner_of and target.id not in found.row
-        if (
-            hangs
-            and target.phase == "forward"
-            and source.id not in found.row
-            and source.side == "main"
-        ):
-            found.row[source.id] = found.row[target.id] = f"beside {source.id}"
-            found.row_edges.add((source.id, target.id))
-
-
 def _turn_back(found: Arrangement, picture: Picture, nodes: Mapping[str, Node]) -> None:
     """Where the forward row ends, the backward row starts right under it."""
     for edge in picture.edges:
@@ -256,14 +258,15 @@ def _raise_shared(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -
     for node in nodes.values():
         if node.kind != "branch" or node.side != "parameter":
             continue
-        if len({found.row.get(e.target) for e in links.out[node.id]}) > 1:
+        readers = [edge.target for edge in links.out[node.id] if edge.style != "residual"]
+        if len({found.row.get(name) for name in readers}) > 1:
             continue  # over one row, its way to another would lead through this one
-        ranks = [found.rank[e.target] for e in links.out[node.id]]
+        ranks = [found.rank[name] for name in readers]
         first, last = min(ranks), max(ranks)
-        raised = [node.id, *(e.source for e in links.into[node.id])]
+        raised = [node.id, *(edge.source for edge in links.into[node.id])]
         # Over a delay, if there is one on the way: its column is free down to the row.
         gap = next((end for end in found.gaps if first < found.rank[end] <= last), None)
-        middle = between(found, nodes, first, last, node.cluster, anywhere=True)
+        middle = between(found, nodes, first, last, node.cluster, over=found.above)
         if gap is not None:
             found.gaps[gap] += raised
             found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})

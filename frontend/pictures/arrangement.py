@@ -27,6 +27,7 @@ class Arrangement:
         under: For a backward node, the forward node that it stands beneath.
         outlets: What comes out of a delay, with what stands in its column below it.
         aside: What leaves a loop beside its row, and is drawn one column further.
+        stacked: Nodes of two rows in one column, of which the first stands below the second.
         successions: The ends of a frame and the beginnings of the frame that is right of it.
         owner_of: ``below``, read the other way.
         tower_of: ``above``, read the other way: the node at the foot, and the storey.
@@ -43,6 +44,7 @@ class Arrangement:
     under: dict[str, str] = field(default_factory=dict)
     outlets: dict[str, list[str]] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
+    stacked: list[tuple[str, str]] = field(default_factory=list)
     successions: list[tuple[str, str]] = field(default_factory=list)
     owner_of: dict[str, str] = field(default_factory=dict)
     tower_of: dict[str, tuple[str, int]] = field(default_factory=dict)

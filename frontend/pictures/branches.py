@@ -1,6 +1,7 @@
 """Y-branches: a variable that several functions read gets one stem, a dot, and an arrow to each.
 
-One pass, picture in, picture out. It never places anything.
+Where the way back meets one, the gradients are added: their arrows end at a sum, from which one
+leads to the variable's gradient. One pass, picture in, picture out. It never places anything.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from .picture import VARIABLES, Edge, Node, Picture
 
 
 def with_branches(picture: Picture) -> Picture:
-    """Draw the Y-branches of ``picture``.
+    """Draw the Y-branches of ``picture``, and the sums on the way back.
 
     Before: ``v -> f``, ``v -> g``. After: ``v -- dot`` (a stem), ``dot -> f``, ``dot -> g``. The
     way into a delay is no branch (the loop shows it), nor is a residual edge (it would double every
     value); but it starts at the dot where there is one.
+
+    Before: ``∂f -> ∂v``, ``∂g -> ∂v``. After: ``∂f -> +``, ``∂g -> +``, ``+ -> ∂v``.
     """
+    return _with_sums(_with_dots(picture))
+
+
+def _with_dots(picture: Picture) -> Picture:
     kinds = {node.id: node.kind for node in picture.nodes}
     readers: dict[str, list[Edge]] = {}
     kept: dict[str, list[Edge]] = {}
@@ -53,6 +60,34 @@ def with_branches(picture: Picture) -> Picture:
         if edge in moved and edge.source in stems:
             edges.append(stems.pop(edge.source))
         edges.append(moved.get(edge, edge))
+    return replace(picture, nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _with_sums(picture: Picture) -> Picture:
+    kinds = {node.id: node.kind for node in picture.nodes}
+    makers: dict[str, list[Edge]] = {}
+    for edge in picture.edges:
+        back = edge.style == "backward" and kinds[edge.source] != "delay"
+        if back and kinds[edge.target] == "value":
+            makers.setdefault(edge.target, []).append(edge)
+    nodes: list[Node] = []
+    moved: dict[Edge, Edge] = {}
+    last: dict[Edge, Edge] = {}
+    taken = set(kinds)
+    for node in picture.nodes:
+        added = makers.get(node.id, [])
+        if len({edge.source for edge in added}) > 1:
+            plus = _free(f"{node.id} sum", taken)
+            tip = f"sum\n{node.tooltip}"
+            nodes.append(replace(node, id=plus, kind="sum", label="+", tooltip=tip))
+            moved |= {edge: replace(edge, target=plus) for edge in added}
+            last[added[-1]] = Edge(plus, node.id, "backward")
+        nodes.append(node)
+    edges: list[Edge] = []
+    for edge in picture.edges:
+        edges.append(moved.get(edge, edge))
+        if edge in last:
+            edges.append(last[edge])
     return replace(picture, nodes=tuple(nodes), edges=tuple(edges))
 
 

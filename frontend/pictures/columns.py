@@ -20,16 +20,23 @@ def column_lines(picture: Picture, names: dict[str, str], found: Arrangement) ->
     for owner, hung in found.below.items():
         lines += _column([names[name] for name in [*hung, owner]], linked)
     for lower, upper in found.under.items():
-        lines += _column([names[lower], names[found.below.get(upper, [upper])[0]]], linked)
+        lines += _column([names[lower], names[_lowest(found, upper)]], linked)
     for foot, tower in found.above.items():
         lines += _column([names[name] for name in [foot, *tower]], linked)
     for delays in found.gaps.values():
         lines += _column([f"{names[delays[0]]}_gap", *(names[name] for name in delays)], linked)
     for outlet, column in found.outlets.items():
         lines += _column([*(names[name] for name in column[::-1]), names[outlet]], linked)
+    for lower, upper in found.stacked:
+        highest, lowest = (
+            [lower, *found.above.get(lower, [])][-1],
+            [*found.below.get(upper, []), upper][0],
+        )
+        lines += _column([names[highest], names[lowest]], linked)
     lines += [
         f"{names[one]} -> {names[other]} [style=invis, weight=0];"
         for one, other in found.successions
+        if frozenset((names[one], names[other])) not in linked
     ]
     return lines + _threads(picture, names, found)
 
@@ -90,6 +97,14 @@ def _column(column: Sequence[str], linked: set[frozenset[str]]) -> list[str]:
         if frozenset((lower, upper)) not in linked:
             lines.append(f"{lower} -> {upper} [style=invis];")
     return lines
+
+
+def _lowest(found: Arrangement, name: str) -> str:
+    """The last of what stands under a node, with what belongs to it."""
+    lower = {upper: lower for lower, upper in found.stacked}
+    while name in lower:
+        name = lower[name]
+    return found.below.get(name, [name])[0]
 
 
 def _of_phase(

@@ -145,7 +145,7 @@ def _edge(
     beneath = edge.style == "residual" and found.under.get(target.id) == source.id
     words = [f'id="{name}"', f'class="{edge.style}"', *_style(edge)]
     if edge.style == "residual":
-        words.append("weight=0" if beneath else "constraint=false")
+        words.append("weight=1" if beneath else "constraint=false")
     if edge.label:
         upright = "xlabel" if _hangs(edge, found) else "label"
         words.append(f"{upright}={quote(edge.label)}, {_WORD}")
@@ -189,6 +189,8 @@ def _style(edge: Edge) -> list[str]:
 
 def _turned(source: Node, target: Node, found: Arrangement) -> bool:
     """Whether Graphviz is told the link the other way round: it is drawn leftward or downward."""
+    if target.kind == "sum" and target.id in found.owner_of:
+        return found.rank[source.id] < found.rank[found.owner_of[target.id]]
     if runs_left(source, target):
         return "delay" not in (source.kind, target.kind)
     foot, storey = found.tower_of.get(source.id, (None, -1))
@@ -213,7 +215,10 @@ def _ports(edge: Edge, source: Node, target: Node, found: Arrangement) -> tuple[
     )
     if source.kind in _FUNCTIONS and not hangs:
         out = ":w" if _facing(source) == "left" else ":e"
-    if edge.style == "residual":
+    lowered = target.id in found.owner_of and not hangs
+    if edge.style == "residual" or (target.kind == "sum" and lowered):
+        out = ":s"
+    if source.kind in _FUNCTIONS and lowered and target.id not in found.row:
         out = ":s"
     if target.kind in _FUNCTIONS and (
         edge.style == "residual"
@@ -231,6 +236,6 @@ def _weight(edge: Edge, source: Node, target: Node, found: Arrangement) -> int:
         return 0
     if edge.style == "shared":
         return 0
-    if source.kind == "branch":
+    if source.kind == "branch" or target.kind == "sum":
         return 1
     return 20 if source.kind in _FUNCTIONS else 2

@@ -56,7 +56,7 @@ def fold(root: ElementTree.Element, fonts: str, widest: float = WIDEST) -> None:
     solid = [(g, b) for g, b in groups if not g.get("class", "").startswith("edge")]
     # The outermost frame has no line; its label is the title.
     frames = [b for g, b in solid if not (g.get("class") == "cluster" and _is_outermost(g))]
-    cuts = _cuts(frames, [b for _, b in edges], widest)
+    cuts = _cuts(frames, edges, widest)
     if not cuts:
         return
     _Lines(root, graph, groups, cuts, fonts).draw()
@@ -66,16 +66,25 @@ def _is_outermost(group: ElementTree.Element) -> bool:
     return not re.fullmatch(r"c\d+", group.get("id", ""))
 
 
-def _cuts(solid: Sequence[_Box], edges: Sequence[_Box], widest: float) -> list[float]:
-    """Where to cut: into lines of about one length, across the fewest links."""
+def _cuts(
+    solid: Sequence[_Box],
+    edges: Sequence[tuple[ElementTree.Element, _Box]],
+    widest: float,
+) -> list[float]:
+    """Where to cut: into lines of about one length, across the fewest links, but no arrowhead."""
     start, end = min(b.left for b in solid), max(b.right for b in solid)
     gaps = list(_gaps(solid))
     cuts: list[float] = []
     while end - start > widest:
         even = (end - start) / math.ceil((end - start) / widest)
         room = [x for x in gaps if start + 0.6 * even <= x <= start + widest - _MARGIN]
-        crossing = {x: sum(b.left < x < b.right for b in edges) for x in room}
-        best = min(room, key=lambda x: (crossing[x], abs(x - start - even)), default=None)
+        across = {x: [g for g, box in edges if box.left < x < box.right] for x in room}
+        crossing = {
+            x: len(links)
+            for x, links in across.items()
+            if all(_height(group, x) is not None for group in links)
+        }
+        best = min(crossing, key=lambda x: (crossing[x], abs(x - start - even)), default=None)
         if best is None or crossing[best] > _MOST:
             return []
         cuts.append(best)

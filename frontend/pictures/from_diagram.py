@@ -16,6 +16,7 @@ from .loops import frame_of, loops_of, without_masks
 from .naming import circle_texts
 from .picture import Cluster, Edge, Node, NodeKind, Picture
 from .symbols import applied, delayed, number, operation, operator_name, shown_name
+from .weights import is_implicit, is_weight, starts_row
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -133,8 +134,8 @@ class Conversion:
                 del self.functions[maker]
 
     def _collect(self) -> None:
-        """Which variables are drawn, and which parameters are one circle together."""
-        together: dict[tuple[str, ...], str] = {}
+        """Which variables are drawn, and which weights of a bullet are one circle together."""
+        together: dict[tuple[str | None, ...], str] = {}
         for node, data in self.data.items():
             if "opens" in data or node in self.numbers:
                 continue
@@ -145,8 +146,8 @@ class Conversion:
             if maker in self.costs or not (readers or returned or alone):
                 continue
             circle = node
-            if data["kind"] == "parameter" and self.is_implicit(node):
-                circle = together.setdefault(tuple(readers), node)
+            if is_implicit(self, node):
+                circle = together.setdefault((maker, *readers), node)
             self.circle_of[node] = circle
             self.circles.setdefault(circle, []).append(node)
 
@@ -155,12 +156,6 @@ class Conversion:
         results = list(self.graph.successors(maker))
         used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
         return None if used else results[0]
-
-    def is_implicit(self, node: str) -> bool:
-        """Whether a parameter belongs to blocks that are drawn as bullets, and so is just "w"."""
-        blocks = [self.functions[reader]["opens"] for reader in self.readers.get(node, [])]
-        owned = self.data[node]["variable"].owner is not None
-        return owned and bool(blocks) and all(blocks)
 
     def loops_around(self, node: str) -> tuple[str, ...]:
         """The loops in which a variable or a function is, from the outermost."""
@@ -201,15 +196,25 @@ class Conversion:
         data = members[0]
         readers = self.readers.get(circle, [])
         paths = [self.frames_around(reader) for reader in readers]
-        path = self.frames_around(circle) if data["kind"] == "computed" else common_path(paths)
+        beside = self._beside(circle, data, readers)
+        path = common_path(paths)
+        if data["kind"] == "computed":
+            own = self.frames_around(circle)
+            path = self._port(path, own) if beside else own
         return Node(
             circle,
             self._kind(circle),
             self.text[circle],
             "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
             path[-1] if path and data["kind"] not in ("observed", "state") else None,
-            "parameter" if self._beside(circle, data, readers) else "main",
+            "parameter" if beside else "main",
         )
+
+    def _port(self, path: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+        """Where a weight stands that is used in the frames `path`: in blocks, out of loops."""
+        loops = {loop.frame for loop in self.loops.values()} - {*own}
+        entered = [place for place, frame in enumerate(path) if frame in loops]
+        return path[: entered[0]] if entered else path
 
     def _kind(self, circle: str) -> NodeKind:
         """What a circle is; an element of an observed sequence is observed too."""
@@ -224,17 +229,19 @@ class Conversion:
     def _beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
         """Whether a variable enters its reader from below: weights, and the target of a cost."""
         if data["kind"] in ("parameter", "constant"):
-            return True
-        if len(readers) != 1 or data["output"]:
+            return not starts_row(self, circle)
+        if any(self.data[reader]["kind"] == "delay" for reader in readers):
             return False
-        (reader,) = readers
-        if self.data[reader]["kind"] == "delay":
+        others = [
+            [n for n in self.graph.predecessors(reader) if n != circle and n in self.circle_of]
+            for reader in readers
+        ]
+        if is_weight(self, circle):
+            return all(others)
+        if self._kind(circle) != "observed" or data["output"] or len(readers) != 1:
             return False
-        others = [n for n in self.graph.predecessors(reader) if n != circle and n in self.circle_of]
-        if self._kind(circle) == "observed":
-            return reader in self.costs and any(self.data[n]["kind"] != "parameter" for n in others)
-        links = self.graph.get_edge_data(circle, reader).values()
-        return bool(others) and all(link["captured"] for link in links)
+        given = any(self.data[node]["kind"] != "parameter" for node in others[0])
+        return given and readers[0] in self.costs
 
     def type_line(self, node: str) -> str:
         """A variable with its type, for tooltips."""
@@ -279,7 +286,7 @@ class Conversion:
             arguments.append(self._argument(node))
             fixed.append(node in self.numbers)
         if data["opens"] or (function in self.costs and data["kind"] == "cost"):
-            return applied(shown_name(block_name(data)), arguments)
+            return symbol_of(data) or applied(shown_name(block_name(data)), arguments)
         return operation(data["name"], arguments, fixed)
 
     def _result_label(self, result: Result, function: str) -> str:
@@ -386,9 +393,15 @@ def _opens(data: dict[str, Any], depth: int | None) -> bool:
 
 
 def block_name(data: dict[str, Any]) -> str:
-    """A block's own name; its class where it is only an index, as in a chain."""
-    label: str = data["label"]
-    return type(data["application"].block).__name__ if label.isdigit() else label
+    """A block's symbol or own name; its class where it is only an index, as in a chain."""
+    block, label = data["application"].block, data["label"]
+    return symbol_of(data) or (type(block).__name__ if label.isdigit() else label)
+
+
+def symbol_of(data: dict[str, Any]) -> str:
+    """What a block says itself should be written in its bullet, arguments included; or nothing."""
+    block = getattr(data["application"], "block", None)
+    return getattr(block, "symbol", "")
 
 
 def type_text(value: Any) -> str:

@@ -20,7 +20,7 @@ from .from_diagram import Conversion, type_text
 from .from_graph import from_graph, known_number
 from .loops import without_masks
 from .lowered import Lowered, lower_drawn
-from .picture import Cluster, Edge, Node, NodeKind, Picture, Side
+from .picture import Cluster, Edge, Node, NodeKind, Picture
 from .symbols import delayed
 
 if TYPE_CHECKING:
@@ -65,14 +65,13 @@ class _Conversion:
         self.drawn, self.forward = drawn, forward
         self.cost: str = drawn.graph["cost"]
         self.wires = self.on_the_way(parameters)
-        # A variable of a loop has no one gradient: it is drawn where its way back is.
-        inner = [node for node in self.wires if forward.data[node]["loops"]]
+        inner = [node for node in self.wires if self.is_repeated(node)]
         values = [
             node
             for node in forward.circle_of
-            if forward.data[node]["kind"] != "parameter" and not forward.data[node]["loops"]
+            if forward.data[node]["kind"] != "parameter" and not self.is_repeated(node)
         ]
-        outer = [node for node in self.wires if not forward.data[node]["loops"]]
+        outer = [node for node in self.wires if not self.is_repeated(node)]
         self.lowered = lower_drawn(diagram, drawn, [*values, self.cost], outer)
         known = self.lowered.gradients.items()
         self.wires = [node for node, value in known if known_number(value) != "0"] + inner
@@ -98,13 +97,23 @@ class _Conversion:
         way = (before & (after | set(parameters))) | {self.cost}
         return [node for node in shown if node in way and self.is_float(node)]
 
+    def is_repeated(self, node: str) -> bool:
+        """Whether there is a value for each step of a loop, or each sample with its own weights.
+
+        Such a variable has no one gradient: it is drawn where its way back is.
+        """
+        data = self.forward.data[node]
+        around = [self.forward.data[block]["application"] for block in data["path"]]
+        apart = any(item.body.samples is not None for item in around)
+        return bool(data["loops"]) or (apart and data["kind"] == "computed")
+
     def is_float(self, node: str) -> bool:
         return bool(self.forward.data[node]["dtype"].startswith("float"))
 
     def picture(self) -> Picture:
         front = self.forward.picture()
-        frames_of = {node.id: node.cluster for node in front.nodes}
-        back = [self.circle(c, m, frames_of[c]) for c, m in self.circles().items()]
+        circles = {node.id: node for node in front.nodes}
+        back = [self.circle(circles[c], members) for c, members in self.circles().items()]
         back += [
             self.bullet(function) for function in self.forward.functions if function in self.bullets
         ]
@@ -166,15 +175,15 @@ class _Conversion:
                 found.setdefault(circle, []).append(node)
         return found
 
-    def circle(self, circle: str, members: list[str], front: str | None) -> Node:
-        """The gradient of a circle, which stands in the frame `front`."""
+    def circle(self, front: Node, members: list[str]) -> Node:
+        """The gradient of a circle, on the same side of its function."""
         lines = [f"∂{self.forward.type_line(node)}" for node in members]
-        side: Side = "parameter" if self.forward.data[circle]["kind"] == "parameter" else "main"
-        text = "∂" + self.forward.text[circle]
-        frame = self.frame(circle)
-        if side == "parameter" and front in {x.frame for x in self.forward.loops.values()}:
-            frame = f"∂{front}"
-        return Node(f"∂{circle}", "value", text, "\n".join(lines), frame, side, "backward")
+        frame = self.frame(front.id)
+        loops = {loop.frame for loop in self.forward.loops.values()}
+        if front.kind == "parameter" and front.cluster in loops:
+            frame = f"∂{front.cluster}"
+        name, text = f"∂{front.id}", f"∂{front.label}"
+        return Node(name, "value", text, "\n".join(lines), frame, front.side, "backward")
 
     def bullet(self, function: str) -> Node:
         data = self.forward.functions[function]

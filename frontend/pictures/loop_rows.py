@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .arrangement import Arrangement, Links
-from .picture import Edge, Node, Picture
+from .picture import Edge, Node, Phase, Picture
 
 
 def outlets_of(links: Links, nodes: Mapping[str, Node]) -> list[str]:
@@ -156,24 +156,26 @@ def between(
     first: int,
     last: int,
     cluster: str | None,
-    anywhere: bool = False,
+    phase: Phase = "forward",
+    over: Mapping[str, object] | None = None,
 ) -> str | None:
     """The node of a main row that stands nearest to the middle between two ranks.
 
-    Out of a frame, a tower is not sure to stand over its foot: one in the same frame is better,
-    and one over which nothing else stands.
+    Where ``over`` says at which nodes something else stands, it may be in another frame. Out of
+    a frame, a tower is not sure to stand over its foot: one in the same frame is better, and one
+    at which nothing else stands.
     """
     inner = [
         name
         for name in found.row
         if first < found.rank[name] < last
-        and nodes[name].phase == "forward"
-        and (anywhere or cluster is None or nodes[name].cluster == cluster)
+        and nodes[name].phase == phase
+        and (over is not None or cluster is None or nodes[name].cluster == cluster)
     ]
 
     def distance(name: str) -> tuple[bool, bool, int, str]:
         away = abs(2 * found.rank[name] - first - last)
-        stranger = anywhere and nodes[name].cluster != cluster
-        return (anywhere and name in found.above, stranger, away, name)
+        stranger = over is not None and nodes[name].cluster != cluster
+        return (over is not None and name in over, stranger, away, name)
 
     return min(inner, key=distance, default=None)

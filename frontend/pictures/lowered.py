@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
-from ..dependencies import ordered
+from ...compiler.loops import substitute
+from ..dependencies import captured_by, ordered
 from ..loop_parts import Result
+from ..lower import for_samples
 from ..lower_loops import Pending
-from ..variable import Application, Variable
+from ..variable import Application, Body, Variable
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -106,7 +108,9 @@ class _Lowering:
     def apply(self, application: Application) -> None:
         inputs = [self.nodes[item] for item in application.inputs]
         function = self.functions.get(application, "")
-        if application.body is not None:
+        if application.body is not None and application.body.samples is not None:
+            results = self.each_sample(application.body, inputs, function)
+        elif application.body is not None:
             self.nodes.update(zip(application.body.ports, inputs, strict=True))
             self.run(application.body.outputs, function)
             results = [self.nodes[item] for item in application.body.outputs]
@@ -115,3 +119,18 @@ class _Lowering:
             result = application.rule(Builder(Origin(function, application.where)), *inputs)
             results = list(result) if isinstance(result, tuple) else [result]
         self.nodes.update(zip(application.outputs, results, strict=True))
+
+    def each_sample(self, body: Body, inputs: Sequence[Node], function: str) -> list[Node]:
+        """What a body with weights for each sample gives."""
+        captured = captured_by(body)
+        outer = [*inputs, *(self.nodes[item] for item in captured)]
+        inner = self.child()
+        for number, item in enumerate((*body.ports, *captured)):
+            builder = Builder(Origin(function, item.where))
+            inner.nodes[item] = builder.input(name=str(number), type=item.type, role="port")
+        entries = tuple(inner.nodes.values())
+        inner.run(body.outputs, function)
+        drawn = tuple((str(i), inner.nodes[item]) for i, item in enumerate(body.outputs))
+        graph = for_samples(Graph(function, entries, drawn), body)
+        found = substitute(graph.roots, dict(zip(graph.inputs, outer, strict=True)))
+        return [found[node] for _, node in graph.outputs]

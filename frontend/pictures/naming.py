@@ -1,17 +1,24 @@
 """What is written in the circles of a drawing: the user's names, else z₁, z₂ as on a slide.
 
-A variable of a loop has the loop's index: x(t), and z(t−1) where it comes out of a delay.
+Weights are w; the weights of what computes them u, and so on.  A variable of a loop has the loop's
+index: x(t), and z(t−1) where it comes out of a delay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..loop_parts import Entry
-from .symbols import indexed, number, series, shown_name
+from .symbols import indexed, number, series, shown_name, subscript
+from .weights import is_implicit, is_weight, levels, whole_of
 
 if TYPE_CHECKING:
     from .from_diagram import Conversion
+
+_LEVELS = ("wvuθ", "uvθφ", "vθφ", "θφ")
+_BIASES = "bβ"
+_WEIGHTS = (*_LEVELS, _BIASES)
 
 
 def circle_texts(drawing: Conversion) -> dict[str, str]:
@@ -51,13 +58,19 @@ class _Naming:
 
     def name(self) -> None:
         drawing = self.drawing
-        hidden, weights = [], []
+        hidden: list[str] = []
+        weights: dict[str, list[str]] = {}  # by the letters for them
+        pieces: dict[str, list[str]] = {}  # by the vector that they are cut out of
+        level = levels(drawing)
         for circle in drawing.order:
             if circle in drawing.functions or circle in self.delays or circle in self.elements:
                 continue
             data = drawing.data[circle]
-            if data["kind"] == "parameter" and drawing.is_implicit(circle):
-                weights.append(circle)
+            implicit, whole = is_implicit(drawing, circle), whole_of(drawing, circle)
+            if implicit and whole is not None:
+                pieces.setdefault(whole, []).append(circle)
+            elif implicit:
+                weights.setdefault(self.letters(circle, level), []).append(circle)
             elif data["kind"] == "constant" and data["name"] is None:
                 value = data["variable"].value
                 self.names[circle] = number(value.item()) if value.ndim == 0 else "const"
@@ -69,6 +82,8 @@ class _Naming:
                 self.names[circle] = shown_name(data["closes"])
             elif data["name"] is not None:
                 self.names[circle] = shown_name(data["name"])
+            elif is_weight(drawing, circle):
+                weights.setdefault(self.letters(circle, level), []).append(circle)
             else:
                 hidden.append(circle)
         # A cost has no circle, but may be read: by the sum of several, by its gradient.
@@ -77,13 +92,33 @@ class _Naming:
             n for maker in makers for n in drawing.graph.successors(maker) if n in drawing.readers
         ]
         taken = set(self.names.values())
-        for circles, letters in ((hidden, "zhsa"), (weights, "wvuθ"), (costs, "CJL")):
-            copies: dict[str, list[str]] = {}
-            for circle in circles:
-                copies.setdefault(drawing.data[circle].get("copy_of", circle), []).append(circle)
+        for circles, letters in (
+            *((weights[letters], letters) for letters in sorted(weights, key=_WEIGHTS.index)),
+            (hidden, "zhsa"),
+            (costs, "CJL"),
+        ):
+            copies = self.copies(circles)
             symbols = series(letters, len(copies), taken)
-            for symbol, same in zip(symbols, copies.values(), strict=True):
+            taken |= {*symbols, *(symbol[0] for symbol in symbols)}
+            for symbol, same in zip(symbols, copies, strict=True):
                 self.names.update(dict.fromkeys(same, symbol))
+        for whole, parts in pieces.items():
+            for place, same in enumerate(self.copies(parts), 1):
+                self.names.update(dict.fromkeys(same, subscript(self.names[whole], place)))
+
+    def copies(self, circles: Iterable[str]) -> list[list[str]]:
+        """The circles, those that an unrolled loop has for each step together."""
+        found: dict[str, list[str]] = {}
+        for circle in circles:
+            original = self.drawing.data[circle].get("copy_of", circle)
+            found.setdefault(original, []).append(circle)
+        return list(found.values())
+
+    def letters(self, circle: str, level: dict[str, int]) -> str:
+        """What a weight can be called: w, or b for biases alone; u where it helps compute w."""
+        names = [self.drawing.data[node]["name"] or "" for node in self.drawing.circles[circle]]
+        above = min(level.get(circle, 1), len(_LEVELS)) - 1
+        return _BIASES if not above and set(names) == {"bias"} else _LEVELS[above]
 
     def root(self, node: str) -> str | None:
         """The sequence of which an element is an element, if it has a name."""

@@ -78,6 +78,9 @@ def shape_of(node: Node) -> Shape:
         else 15.0
     )
     text = width(node.label, size)
+    if node.kind == "sum":
+        wide = max(19.0, text + 9)
+        return Shape("circle", wide, wide, FUNCTION[node.phase], size)
     more = 1.15 * size * node.label.count("\n")
     if node.kind in ("function", "operation"):
         small = node.kind == "operation"

@@ -20,6 +20,7 @@ NodeKind = Literal[
     "delay",
     "cost",
     "branch",
+    "sum",
     "operation",
     "value",
 ]

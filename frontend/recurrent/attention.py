@@ -14,7 +14,7 @@ from ..operations.contractions import einsum
 from ..operations.elementwise import less, tanh, where
 from ..operations.indexing import arange
 from ..operations.structure import expand_dims, swapaxes
-from ..variable import Variable, dtype_name, parameter, shape_text, source_text
+from ..variable import Variable, dtype_name, shape_text, source_text
 
 
 class AdditiveAttention(Block):
@@ -36,12 +36,18 @@ class AdditiveAttention(Block):
         entries: how many an entry of the memory has.
         hidden: how many v has.
         weight_init: the initialiser of W and U; by default LeCun's uniform.
+        query, entry, score: any variables in place of the parameters W, of shape (queries, hidden),
+            U, (entries, hidden), and v, (hidden,).
         dtype: of the parameters, float32 or float64.
         name: as for every block.
 
     Raises:
-        ShapeError, DtypeError: when applied to other shapes or dtypes.
+        ShapeError, DtypeError: a variable of another shape or dtype; when applied to such.
     """
+
+    query: Variable
+    entry: Variable
+    score: Variable
 
     def __init__(
         self,
@@ -49,6 +55,9 @@ class AdditiveAttention(Block):
         entries: int,
         hidden: int,
         weight_init: Any = None,
+        query: Variable | None = None,
+        entry: Variable | None = None,
+        score: Variable | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
@@ -56,10 +65,10 @@ class AdditiveAttention(Block):
         self.queries = queries
         self.entries = entries
         self.dtype = dtype_name(dtype)
-        self.query = parameter("query", (queries, hidden), weight_init, dtype)
-        self.entry = parameter("entry", (entries, hidden), weight_init, dtype)
+        self._hold("query", query, (queries, hidden), weight_init, self.dtype)
+        self._hold("entry", entry, (entries, hidden), weight_init, self.dtype)
         fan = initialisers.lecun_uniform(fan=(hidden, 1))
-        self.score = parameter("score", (hidden,), fan, dtype)
+        self._hold("score", score, (hidden,), fan, self.dtype)
 
     def forward(
         self, query: Variable, memory: Variable, lengths: Variable | None = None

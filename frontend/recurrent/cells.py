@@ -22,7 +22,7 @@ from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..operations.elementwise import sigmoid, tanh
 from ..operations.structure import split
-from ..variable import Variable, dtype_name, parameter, shape_text, source_text
+from ..variable import Variable, dtype_name, shape_text, source_text
 
 if TYPE_CHECKING:
     from .integrators import LeakyIntegrator
@@ -63,15 +63,20 @@ class Cell(Block):
     """How many lie side by side in the weights."""
     states: tuple[str, ...] = ("h",)
     """The names of the variables that go from step to step, each of shape (..., hidden)."""
+    weight: Variable
+    recurrent: Variable
+    bias: Variable | None
 
     def __init__(
         self,
         inputs: int,
         hidden: int,
-        bias: bool,
+        bias: bool | Variable,
         weight_init: Any,
         recurrent_init: Any,
         bias_init: Any,
+        weight: Variable | None,
+        recurrent: Variable | None,
         dtype: Any,
         name: str | None,
     ) -> None:
@@ -80,14 +85,12 @@ class Cell(Block):
         self.hidden = hidden
         self.dtype = dtype_name(dtype)
         start = initialisers.lecun_uniform() if weight_init is None else weight_init
-        start = side_by_side(start, self.gates)
-        self.weight = parameter("weight", (inputs, self.gates * hidden), start, dtype)
+        start, width = side_by_side(start, self.gates), self.gates * hidden
+        self._hold("weight", weight, (inputs, width), start, self.dtype)
         start = initialisers.orthogonal() if recurrent_init is None else recurrent_init
         start = side_by_side(start, self.gates)
-        self.recurrent = parameter("recurrent", (hidden, self.gates * hidden), start, dtype)
-        self.bias: Variable | None = None
-        if bias:
-            self.bias = parameter("bias", (self.gates * hidden,), bias_init, dtype)
+        self._hold("recurrent", recurrent, (hidden, width), start, self.dtype)
+        self._hold("bias", bias, (width,), bias_init, self.dtype)
 
     def enter(self, x: Any, *states: Any) -> list[Variable]:
         """Input and states as variables, of the right size and dtype."""
@@ -124,17 +127,18 @@ class RNNCell(Cell):
         inputs: how many features x has.
         hidden: how many the state has.
         nonlinearity: f, "tanh" or "relu", or a function of one variable.
-        bias: whether there is b.
+        bias: whether there is b; or any variable in its place.
         weight_init: the initialiser of W; by default LeCun's uniform.
         recurrent_init: that of U; by default a random orthogonal matrix.
             `dg.init.identity()` with "relu" is the IRNN of Le, Jaitly and Hinton (2015).
         leak: a `LeakyIntegrator(hidden, rate)`, which lets h' go only a part of the way to f.
+        weight, recurrent: any variables in place of the parameters W and U.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
 
     Raises:
         ValueError: another nonlinearity.
-        ShapeError, DtypeError: when applied to another size or dtype.
+        ShapeError, DtypeError: a variable of another shape or dtype; when applied to such.
     """
 
     def __init__(
@@ -142,14 +146,17 @@ class RNNCell(Cell):
         inputs: int,
         hidden: int,
         nonlinearity: Nonlinearity | Callable[[Variable], Variable] = "tanh",
-        bias: bool = True,
+        bias: bool | Variable = True,
         weight_init: Any = None,
         recurrent_init: Any = None,
         leak: LeakyIntegrator | None = None,
+        weight: Variable | None = None,
+        recurrent: Variable | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None, dtype, name)
+        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
+                         weight, recurrent, dtype, name)  # fmt: skip
         if not (callable(nonlinearity) or nonlinearity in NONLINEARITIES):
             raise ValueError(
                 f"{self.describe()} ({user_location()}) expects nonlinearity "
@@ -179,16 +186,17 @@ class LSTMCell(Cell):
     Args:
         inputs: how many features x has.
         hidden: how many the state has.
-        bias: whether there is b.
+        bias: whether there is b; or any variable in its place.
         weight_init: the initialiser of W, for each gate; by default LeCun's uniform.
         recurrent_init: that of U, for each gate; by default a random orthogonal matrix.
         forget_bias: what b starts with for the gate f, 0 for the others: with 1 the memory lasts
             at first (Jozefowicz, Zaremba and Sutskever, 2015).
+        weight, recurrent: any variables in place of the parameters W and U.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
 
     Raises:
-        ShapeError, DtypeError: when applied to another size or dtype.
+        ShapeError, DtypeError: a variable of another shape or dtype; when applied to such.
     """
 
     gates = 4
@@ -198,15 +206,18 @@ class LSTMCell(Cell):
         self,
         inputs: int,
         hidden: int,
-        bias: bool = True,
+        bias: bool | Variable = True,
         weight_init: Any = None,
         recurrent_init: Any = None,
         forget_bias: float = 1.0,
+        weight: Variable | None = None,
+        recurrent: Variable | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
         start = np.repeat(np.array([0, forget_bias, 0, 0], np.float64), hidden)
-        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, start, dtype, name)
+        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, start,
+                         weight, recurrent, dtype, name)  # fmt: skip
 
     def forward(self, x: Variable, h: Variable, c: Variable) -> tuple[Variable, Variable]:
         """(..., inputs), (..., hidden), (..., hidden) -> h' and c', each (..., hidden)."""
@@ -236,18 +247,21 @@ class GRUCell(Cell):
         reset_after: whether r multiplies what U has made of h, or h itself.
         update: which state the gate z multiplies: "old" as Cho et al. (2014) and PyTorch, or
             "new" as Chung et al., Empirical evaluation of gated recurrent neural networks, 2014.
-        bias: whether there are b and, with reset_after=True, recurrent_bias, of shape (hidden,).
+        bias: whether there are b and, with reset_after=True, recurrent_bias, of shape (hidden,);
+            or any variable in place of b.
         weight_init: the initialiser of W, for each of the three; by default LeCun's uniform.
         recurrent_init: that of U, for each of the three; by default a random orthogonal matrix.
+        weight, recurrent, recurrent_bias: any variables in place of the parameters.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
 
     Raises:
-        ValueError: another `update`.
-        ShapeError, DtypeError: when applied to another size or dtype.
+        ValueError: another `update`; a recurrent_bias where there is none.
+        ShapeError, DtypeError: a variable of another shape or dtype; when applied to such.
     """
 
     gates = 3
+    recurrent_bias: Variable | None
 
     def __init__(
         self,
@@ -255,23 +269,29 @@ class GRUCell(Cell):
         hidden: int,
         reset_after: bool = True,
         update: Literal["old", "new"] = "old",
-        bias: bool = True,
+        bias: bool | Variable = True,
         weight_init: Any = None,
         recurrent_init: Any = None,
+        weight: Variable | None = None,
+        recurrent: Variable | None = None,
+        recurrent_bias: Variable | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None, dtype, name)
+        super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
+                         weight, recurrent, dtype, name)  # fmt: skip
+        place = f"{self.describe()} ({user_location()})"
         if update not in ("old", "new"):
-            raise ValueError(
-                f'{self.describe()} ({user_location()}) expects update "old" or "new", got '
-                f"{update!r}"
-            )
+            raise ValueError(f'{place} expects update "old" or "new", got {update!r}')
         self.reset_after = reset_after
         self.update = update
-        self.recurrent_bias: Variable | None = None
-        if bias and reset_after:
-            self.recurrent_bias = parameter("recurrent_bias", (hidden,), None, dtype)
+        there = self.bias is not None and reset_after
+        if recurrent_bias is not None and not there:
+            raise ValueError(
+                f"{place} expects no recurrent_bias without a bias and reset_after=True"
+            )
+        given = recurrent_bias if there else False
+        self._hold("recurrent_bias", given, (hidden,), None, self.dtype)
 
     def forward(self, x: Variable, h: Variable) -> Variable:
         """(..., inputs), (..., hidden) -> (..., hidden)."""

@@ -13,7 +13,7 @@ from ..loops import loop
 from ..operations.broadcasting import as_variables
 from ..operations.elementwise import astype, sigmoid
 from ..operations.indexing import arange
-from ..variable import Variable, parameter, shape_of, shape_text, source_text
+from ..variable import Variable, dtype_name, shape_of, shape_text, source_text
 
 Method = Literal["euler", "midpoint", "rk4"]
 Field = Callable[..., Variable]
@@ -29,36 +29,41 @@ class LeakyIntegrator(Block):
 
     Args:
         size: how many features z has.
-        rate: 1 forgets z at once, 0 keeps it.
+        rate: 1 forgets z at once, 0 keeps it. Or any variable of shape (size,), whose sigmoid is
+            the rate of each feature.
         trained: whether each feature has a rate of its own, the sigmoid of a parameter `rate` of
-            shape (size,), which starts at the rate given.
+            shape (size,), which starts at the number given.
         dtype: of the parameter, float32 or float64.
         name: as for every block.
 
     Raises:
         ValueError: a rate outside [0, 1]; 0 or 1 for one that is trained.
-        ShapeError: when applied to other shapes.
+        ShapeError, DtypeError: a variable of another shape or dtype; when applied to other shapes.
     """
+
+    rate: Variable | None
 
     def __init__(
         self,
         size: int,
-        rate: float,
+        rate: float | Variable,
         trained: bool = False,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
         self.name = name
         self.size = size
+        if isinstance(rate, Variable):
+            self._hold("rate", rate, (size,), None, dtype_name(dtype))
+            return
         if not 0 <= rate <= 1 or (trained and rate in (0, 1)):
             raise ValueError(
                 f"{self.describe()} ({user_location()}) expects a rate in "
                 f"{'(0, 1)' if trained else '[0, 1]'}, got {rate}"
             )
         self.start = rate
-        self.rate: Variable | None = None
-        if trained:
-            self.rate = parameter("rate", (size,), math.log(rate / (1 - rate)), dtype)
+        start = math.log(rate / (1 - rate)) if trained else None
+        self._hold("rate", trained, (size,), start, dtype_name(dtype))
 
     def forward(self, z: Variable, f: Variable) -> Variable:
         """(..., size), (..., size) -> (..., size)."""

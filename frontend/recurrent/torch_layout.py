@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..dependencies import behind
 from ..errors import InputError
 from ..init import Array
 from ..location import user_location
-from ..variable import Variable, shape_text
+from ..variable import Variable, shape_text, source_text
 from .cells import Cell, GRUCell
 
 if TYPE_CHECKING:
@@ -58,16 +59,24 @@ def load_torch(
                 f"{found.dtype} {shape_text(found.shape)}"
             )
     values: dict[str, Array] = {}
+
+    def put(variable: Variable, value: Array) -> None:
+        name = _held(place, program, variable)
+        if not np.array_equal(values.setdefault(name, value), value, equal_nan=True):
+            raise InputError(
+                f"{place} expects one value of '{name}', which several cells share, got two"
+            )
+
     for way, cell in cells:
-        values[_held(place, program, cell.weight)] = given[f"weight_ih_{way}"].T
-        values[_held(place, program, cell.recurrent)] = given[f"weight_hh_{way}"].T
+        put(cell.weight, given[f"weight_ih_{way}"].T)
+        put(cell.recurrent, given[f"weight_hh_{way}"].T)
         if cell.bias is None:
             continue
         first, second = given[f"bias_ih_{way}"], np.array(given[f"bias_hh_{way}"])
         if isinstance(cell, GRUCell) and cell.recurrent_bias is not None:
-            values[_held(place, program, cell.recurrent_bias)] = second[2 * cell.hidden :].copy()
+            put(cell.recurrent_bias, second[2 * cell.hidden :].copy())
             second[2 * cell.hidden :] = 0
-        values[_held(place, program, cell.bias)] = first + second
+        put(cell.bias, first + second)
     for name, value in values.items():
         program.parameters[name] = value
 
@@ -111,7 +120,13 @@ def _shapes(place: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
 
 
 def _held(place: str, program: Program, variable: Variable) -> str:
-    """The name under which a program holds a parameter."""
+    """The name under which a program holds a parameter, its own or one that it is tied to."""
+    variable = behind(variable)
+    if variable.kind != "parameter":
+        raise InputError(
+            f"{place} expects weights that are parameters, got one of {source_text(variable)}: "
+            "load into the parameters that it depends on"
+        )
     name = program.diagram.names.get(variable)
     if name is None:
         raise InputError(

@@ -15,7 +15,7 @@ from ..operations.elementwise import astype, tanh
 from ..operations.indexing import fill, take
 from ..operations.reductions import argmax
 from ..operations.structure import concatenate, reshape, swapaxes
-from ..variable import Variable, dtype_name, parameter, shape_text, source_text
+from ..variable import Variable, dtype_name, shape_text, source_text
 from .attention import AdditiveAttention
 from .cells import GRUCell
 from .layers import GRU
@@ -31,22 +31,29 @@ class Embedding(Block):
         symbols: how many there are.
         width: how many features a vector has.
         weight_init: the initialiser; by default normal numbers of variance 1.
+        weight: any variable of that shape in place of the parameter.
         dtype: of the parameter, float32 or float64.
         name: as for every block.
+
+    Raises:
+        ShapeError, DtypeError: a weight of another shape or dtype.
     """
+
+    weight: Variable
 
     def __init__(
         self,
         symbols: int,
         width: int,
         weight_init: Any = None,
+        weight: Variable | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
         self.name = name
         self.symbols = symbols
         start = initialisers.normal() if weight_init is None else weight_init
-        self.weight = parameter("weight", (symbols, width), start, dtype)
+        self._hold("weight", weight, (symbols, width), start, dtype_name(dtype))
 
     def forward(self, symbols: Variable) -> Variable:
         """(...) -> (..., width)."""
@@ -55,6 +62,8 @@ class Embedding(Block):
 
 class Encoder(Block):
     """An embedding, and a GRU over it: what is read, as states that attention can look at.
+
+    Its parameters are those of these blocks; `dg.bind` puts variables in their place.
 
     Applied as `encoder(source, lengths=None)` to symbols of shape (S, B) it gives the states, of
     shape (S, B, features), and the final one, (B, features): with bidirectional=True that of both
@@ -99,7 +108,8 @@ class Decoder(Block):
         h' = GRU([embedding of the symbol before, mean], h)
         scores = linear([h', mean])
 
-    Bahdanau, Cho and Bengio (2015), simplified: the scores are linear.  Applied as
+    Bahdanau, Cho and Bengio (2015), simplified: the scores are linear.  The parameters are those
+    of the blocks in it; `dg.bind` puts variables in their place.  Applied as
     `decoder(memory, last, target=None, steps=None, lengths=None)` it gives the scores of all
     symbols at each step, (T, B, symbols), and the weights with which it looked, (T, B, S).
 
@@ -191,6 +201,8 @@ class EncoderDecoder(Block):
 
         scores, _ = model(source, target)             to be trained
         scores, weights = model(source, steps="T")    to be asked: dg.argmax(scores, -1)
+
+    Its parameters are those of the two; `dg.bind` puts variables in their place.
 
     Applied as `model(source, target=None, steps=None, lengths=None)` it gives scores of shape
     (T, B, written) and the attention's weights, (T, B, S).  `source` has the shape (S, B), `target`

@@ -37,6 +37,9 @@ NARROW_ROWS, NARROW_DEPTH = 4, 16
 MANY_PANELS = 16
 """Panels of B that read the same rows of A, from which on these are worth being packed."""
 
+FEW_TILES, PAGE = 12, 4096
+"""Tiles' heights of rows up to which B is read where it lies, if its rows are not pages apart."""
+
 SMALL_TILES = 4
 """Heights of a tile up to which a product of one tile's width goes straight to the tiles."""
 
@@ -366,6 +369,9 @@ class _Routine:
         many_rows = b.icmp_signed(">", m, I64(2 * shape.rows))
         pack_a = b.or_(many_panels, b.and_(apart, many_rows))
         contiguous = b.icmp_signed("==", b_col, I64(1))
-        few_rows = b.icmp_signed("<=", m, I64(2 * shape.rows))
         near = b.icmp_unsigned("<=", b.mul(k, b_row), I64(first // shape.size))
+        # Pages apart, the rows of a panel would meet in a few places of the first cache.
+        staggered = b.icmp_signed("!=", b.and_(b_row, I64(PAGE // shape.size - 1)), I64(0))
+        most = b.select(staggered, I64(FEW_TILES * shape.rows), I64(2 * shape.rows))
+        few_rows = b.icmp_signed("<=", m, most)
         return pack_a, b.and_(contiguous, b.or_(few_rows, near))

@@ -79,6 +79,11 @@ def lane(builder: Any) -> Value:
     return Value(builder, ir.Constant(vector("i64"), numbers), "i64")
 
 
+def first(builder: Any, value: Value) -> Node:
+    """Lane 0 as a number of the text."""
+    return builder.extract_element(value.node, _I32(0))
+
+
 def splat(builder: Any, scalar: Node, kind: str) -> Value:
     """A scalar of LLVM in every lane."""
     return splat_scalar(Value(builder, None, kind), scalar, kind)

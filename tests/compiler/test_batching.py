@@ -35,8 +35,8 @@ NO_BATCH = {
 }  # fmt: skip
 
 
-PARTS = {"first_outside", "block_sum", "stretch_sum"}
-"""Primitives that passes make, which have tests of their own here."""
+PARTS = {"first_outside", "block_sum", "stretch_sum", "overlap_add"}
+"""Primitives that passes and derivatives make, which have tests of their own here."""
 
 
 def batched_graph(
@@ -166,6 +166,17 @@ def test_first_outside(shape: tuple[int, ...], dtype: str) -> None:
     rng = np.random.default_rng(0)
     elements = [{"x": rng.integers(-1, 7, shape).astype(dtype)} for _ in range(12)]
     compare(source, elements, ["x"], {"K": 6})
+
+
+@pytest.mark.parametrize("shape", [("N",), ("N", 2), (2, "N")])
+def test_overlap_add(shape: tuple[int | str, ...]) -> None:
+    x, attrs = given("x", *shape, dtype="float64"), {"stride": 2, "dilation": 3}
+    axis = shape.index("N")
+    cut = b.sin(b.windows(x, axis=axis, size=4, **attrs))
+    source = graph(x, y=b.overlap_add(cut, axis=axis, extent=named("N"), **attrs))
+    extents = [15 if n == "N" else int(n) for n in shape]
+    elements = [{"x": numbers(*extents, seed=i, dtype="float64")} for i in range(3)]
+    compare(source, elements, ["x"], {"N": 15})
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

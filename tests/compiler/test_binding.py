@@ -49,6 +49,17 @@ def test_a_slice_lies_inside() -> None:
     check_sizes(size_rules(graph(X, y=cut(2, 5))), {"B": 5}, training=True)
 
 
+def test_a_window_fits() -> None:
+    cut = HERE.windows(X, axis=0, size=3, stride=4, dilation=2)
+    told = "a window (m.py:7) reaches over 5 elements of axis 0, which has 4 for B = 4"
+    assert said(cut, B=4) == told
+    added = HERE.overlap_add(given("g", 2, 3), axis=0, stride=4, dilation=2, extent=9)
+    check_sizes(size_rules(graph(X, y=cut, z=added)), {"B": 5}, training=True)
+    windows = b.broadcast(given("g", 3), shape=cut.shape, axes=(1,))
+    added = HERE.overlap_add(windows, axis=0, stride=4, dilation=2, extent=B)
+    assert said(added, B=4) == told
+
+
 def test_no_size_is_negative() -> None:
     assert said(cut(2, B), B=1) == "size B-2 of slice (m.py:7) is negative for B = 1"
 

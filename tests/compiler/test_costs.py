@@ -27,7 +27,7 @@ def costs_of(**outputs: Any) -> list[Cost]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(1, 1, 1), (7, 13, 5), (0, 4, 3), (1, 100, 3), (64, 2, 64)]
+    ("m", "k", "n"), [(1, 2, 1), (7, 13, 5), (0, 4, 3), (1, 100, 3), (64, 2, 64)]
 )
 def test_a_product(m: int, k: int, n: int, dtype: str) -> None:
     x, w = dg.observed("x", (m, k), dtype), dg.observed("w", (k, n), dtype)
@@ -35,6 +35,12 @@ def test_a_product(m: int, k: int, n: int, dtype: str) -> None:
     size = np.dtype(dtype).itemsize
     assert cost.flops == 2 * m * n * k
     assert (cost.read, cost.written) == (size * (m * k + k * n), size * m * n)
+
+
+def test_a_product_that_adds_up_nothing() -> None:
+    x, y = dg.observed("x", (7,)), dg.observed("y", (5,))
+    (cost,) = costs_of(y=dg.einsum("i,j->ij", x, y))
+    assert (cost.flops, cost.read, cost.written) == (7 * 5, 4 * (7 + 5), 4 * 7 * 5)
 
 
 def test_a_product_with_its_epilogue() -> None:
@@ -50,6 +56,13 @@ def test_a_batch_of_products() -> None:
     x, w = dg.observed("x", (3, 4, 5)), dg.observed("w", (3, 5, 6))
     (cost,) = costs_of(y=x @ w)
     assert (cost.flops, cost.read) == (2 * 3 * 4 * 5 * 6, 4 * (3 * 20 + 3 * 30))
+
+
+def test_an_elimination() -> None:
+    a, b = dg.observed("a", ("B", 5, 5)), dg.observed("b", ("B", 5, 3))
+    (cost,) = costs_of(x=dg.solve(a, b))
+    assert cost.flops == 7 * 2 * 5**3 // 3 + 7 * 2 * 5 * 5 * 3
+    assert (cost.read, cost.written) == (4 * 7 * (25 + 15), 4 * 7 * 15)
 
 
 def test_elements_count_once() -> None:

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from diagrad.compiler.builder import Builder
+from diagrad.compiler.emission.products import columns_in_first
 from diagrad.compiler.graph import Graph, Node, Origin
+from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import compile_kernels, prepare
 from diagrad.compiler.template import Template, Tiled
 
@@ -122,3 +125,45 @@ def test_kernels_compute_what_they_say() -> None:
         wanted = run(whole, arrays, sizes={"B": batch})["y"]
         got = run(whole, arrays, "cpu", {"B": batch})["y"]
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def cut(x: Node, axis: int, size: int, stride: int, dilation: int = 1) -> Node:
+    return b.windows(x, axis=axis, size=size, stride=stride, dilation=dilation)
+
+
+def test_windows(golden: Callable[[str, str], None]) -> None:
+    """Short rows are gone through many at a time; what they add up to is one kernel an axis."""
+    x = given("x", "B", 8, 9)
+    seen = cut(cut(x, 1, 3, 1), 3, 5, 4)
+    y = b.tanh(b.transpose(seen, axes=(2, 4, 0, 1, 3)))
+    down = b.overlap_add(b.sin(cut(x, 1, 3, 2)), axis=1, stride=2, dilation=1, extent=8)
+    across = b.overlap_add(b.exp(cut(x, 2, 5, 4)), axis=2, stride=4, dilation=1, extent=9)
+    line = given("line", 90)
+    one = b.overlap_add(b.exp(cut(line, 0, 4, 3, 2)), axis=0, stride=3, dilation=2, extent=90)
+    golden("emit/windows", sources(graph(x, line, y=y, down=down, across=across, one=one)))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 70])
+def test_short_rows_have_their_values(rows: int) -> None:
+    x, w = given("x", "B", 3, 5, dtype="float64"), given("w", 5, dtype="float64")
+    turned = b.transpose(x, axes=(1, 0, 2))
+    y = b.mul(b.exp(turned), b.broadcast(w, shape=turned.shape, axes=(2,)))
+    middle = b.transpose(x, axes=(2, 0, 1))
+    whole = graph(x, w, y=y, middle=b.concatenate(middle, b.neg(middle), axis=2))
+    arrays = {"x": numbers(rows, 3, 5, dtype="float64"), "w": numbers(5, dtype="float64")}
+    found = run(prepare(materialise(whole)), arrays, "cpu", {"B": rows})
+    wanted = run(whole, arrays, sizes={"B": rows})
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-13, err_msg=name)
+
+
+def test_columns_of_a_product() -> None:
+    """They are the last axis of the result, or the longer one of two where that is a batch's."""
+    x, w, v = given("x", "B", 5, 7), given("w", 7, 5, 3), given("v", 7, 5, 100)
+    rows = b.contract(x, w, a=(0, 1, 2), b=(2, 1, 3), out=(0, 3))
+    turned = b.contract(x, w, a=(0, 1, 2), b=(2, 1, 3), out=(3, 0))
+    few = b.contract(x, w, a=(0, 1, 2), b=(2, 1, 3), out=(0, 3, 2))
+    many = b.contract(x, v, a=(0, 1, 2), b=(2, 1, 3), out=(0, 3, 2))
+    found = [columns_in_first(n, n.attrs["out"]) for n in (rows, turned, few, many)]
+    assert found == [False, True, True, False]
+    assert not columns_in_first(b.contract(w, w, a=(0, 1, 2), b=(0, 1, 2), out=()), ())

@@ -214,6 +214,23 @@ def test_gathers_and_scatters_leave(reverse: bool) -> None:
         agree(found, rolled, values, {"T": steps, "B": 3})
 
 
+def test_eliminations_leave() -> None:
+    """Of all steps at once where each has a matrix, and as one with many columns where one is."""
+    x, h = given("x", "B", H, dtype="float64", role="sequence"), state()
+    for role in ("sequence", "invariant"):
+        a = given("a", H, H, dtype="float64", role=role)
+        regular = b.add(a, b.constant(9 * np.eye(H), "float64"))
+        drive = b.transpose(b.solve(regular, b.transpose(x, axes=(1, 0))), axes=(1, 0))
+        following = b.tanh(b.add(drive, h))
+        body = carried(x, a, state=h, following=following, y=b.exp(following))
+        net = wound(body, ("stack", "y"))
+        rolled = Graph("test", tuple(net.outer.values()), tuple(net.results.items()))
+        found = hoisted(rolled)
+        assert "solve" not in operations(found)
+        for steps in (0, 1, 7):
+            agree(found, rolled, arrays(net, steps, 3), {"T": steps, "B": 3})
+
+
 def test_random_bits_of_each_step_stay() -> None:
     key, h = given("k", dtype="int64", role="sequence"), state()
     bits = b.random_bits(key, shape=(H,))
@@ -240,6 +257,8 @@ def linear(op: str, p: Node, q: Node, w: Node) -> Node:
         "slice": lambda: b.slice(outer, start=(1, 0), stop=(H, H), step=(2, 1)),
         "flip": lambda: b.flip(outer, axes=(1,)),
         "pad": lambda: b.pad(outer, low=(1, 0), inner=(2, 1), shape=(2 * H + 2, H)),
+        "windows": lambda: b.windows(outer, axis=0, size=2, stride=1, dilation=2),
+        "overlap_add": lambda: b.overlap_add(outer, axis=0, stride=2, dilation=1, extent=2 * H + 1),
         "neg": lambda: b.neg(outer),
         "add": lambda: b.add(outer, w),
         "sub": lambda: b.sub(w, b.add(outer, outer)),
@@ -260,9 +279,9 @@ def linear(op: str, p: Node, q: Node, w: Node) -> Node:
 
 
 LINEAR = [
-    "transpose", "reshape", "broadcast", "slice", "flip", "pad", "neg", "add", "sub", "mul", "div",
-    "reduce_sum", "one operand", "one product", "of a sum", "not linear", "divided", "batch",
-    "scatter",
+    "transpose", "reshape", "broadcast", "slice", "flip", "pad", "windows", "overlap_add", "neg",
+    "add", "sub", "mul", "div", "reduce_sum", "one operand", "one product", "of a sum",
+    "not linear", "divided", "batch", "scatter",
 ]  # fmt: skip
 
 

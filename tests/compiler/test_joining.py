@@ -93,3 +93,30 @@ def test_parts_are_merged_with_the_axes_behind() -> None:
     np.testing.assert_array_equal(
         value, np.concatenate((arrays["x"], arrays["y"]), 1).reshape(4, 9)
     )
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3, 70])
+def test_a_part_of_another_shape_is_made_in_its_place(batch: int) -> None:
+    """The cotangents of a flat vector's pieces: matrices side by side, for each sample or once."""
+    x, y, v = given("x", "B", 5), given("y", "B", 7), given("v", 7)
+    size = x.shape[0]
+    each = b.contract(x, y, a=(0, 1), b=(0, 2), out=(0, 1, 2))
+    flat = b.concatenate(b.reshape(each, shape=(size, 35)), b.exp(y), axis=1)
+    once = b.tanh(b.contract(x, y, a=(0, 1), b=(0, 2), out=(1, 2)))
+    line = b.concatenate(b.exp(v), b.reshape(once, shape=(35,)), axis=0)
+    turned = b.transpose(b.contract(x, y, a=(0, 1), b=(0, 2), out=(2, 1)), axes=(1, 0))
+    head = b.slice(b.neg(v), start=(0,), stop=(5,), step=(1,))
+    apart = b.concatenate(turned, b.reshape(b.exp(v), shape=(1, 7)), axis=0)
+    less = b.concatenate(head, b.exp(v), axis=0)
+    for made, copied in ((flat, 0), (line, 0), (apart, 1), (less, 1)):
+        whole = graph(x, y, v, made=made)
+        program = plan_memory(compile_kernels(whole), {"B": 3})
+        names = [program.kernels[item.kernel].name for item in program.instructions]
+        assert sum("concatenate" in name for name in names) == copied
+        arrays = {"x": numbers(batch, 5), "y": numbers(batch, 7), "v": numbers(7)}
+        np.testing.assert_allclose(
+            run(whole, arrays, "cpu", sizes={"B": batch})["made"],
+            run(whole, arrays, sizes={"B": batch})["made"],
+            rtol=1e-5,
+            atol=1e-6,
+        )

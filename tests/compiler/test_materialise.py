@@ -108,6 +108,30 @@ def test_roots_are_different_nodes() -> None:
     assert len(set(made.roots)) == 5
 
 
+def test_windows_are_copied_in_long_rows() -> None:
+    image, g = given("image", "B", 2, 7), given("g", "B", 6, 5)
+    kernel, units = given("kernel", 6, 2, 3), given("units", 5, 2, 3)
+    seen = b.windows(image, axis=2, size=3, stride=1, dilation=1)
+    labels = (0, 1, 2, 3)
+    rows = b.contract(seen, kernel, a=labels, b=(4, 1, 3), out=(0, 4, 2))
+    slope = b.contract(g, seen, a=(0, 4, 2), b=labels, out=(4, 1, 3))
+    local = b.contract(seen, units, a=labels, b=(2, 1, 3), out=(0, 2))
+    made = materialise(graph(image, g, kernel, units, rows=rows, slope=slope, local=local))
+    copied = {
+        (expression(node), tuple(map(str, node.shape)))
+        for node in made.nodes()
+        if node.op == "copy"
+    }
+    cut = "windows(image, axis=2, size=3, stride=1, dilation=1)"
+    assert copied == {
+        (f"copy(transpose({cut}, axes=(1,3,0,2)))", ("2", "3", "B", "5")),  # for both of two
+        (f"copy(transpose({cut}, axes=(2,1,3,0)))", ("5", "2", "3", "B")),
+        ("copy(transpose(g, axes=(1,0,2)))", ("6", "B", "5")),
+    }
+    by_unit = b.contract(g, seen, a=(0, 4, 2), b=labels, out=(4, 2, 1, 3))  # one sum: as they lie
+    assert "copy" not in {node.op for node in materialise(graph(image, g, y=by_unit)).nodes()}
+
+
 def test_known_scalars() -> None:
     size = b.size(size=B, dtype="float32")
     assert is_static(size) and is_static(b.exp(b.mul(size, b.constant(2, "float32"))))

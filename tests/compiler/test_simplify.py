@@ -31,6 +31,14 @@ def cut(x: Node, start: tuple[int, ...], stop: tuple[object, ...], *step: int) -
     return b.slice(x, start=start, stop=stop, step=step or (1,) * x.type.rank)
 
 
+def cut_windows(x: Node, size: int, stride: int, dilation: int = 1) -> Node:
+    return b.windows(x, axis=x.type.rank - 1, size=size, stride=stride, dilation=dilation)
+
+
+def added(x: Node, stride: int, extent: int) -> Node:
+    return b.overlap_add(x, axis=x.type.rank - 2, stride=stride, dilation=1, extent=extent)
+
+
 def rows(value: Node) -> Node:
     """A vector, repeated for every sample."""
     return b.broadcast(value, shape=(B, *value.shape), axes=(1,))
@@ -87,6 +95,18 @@ VIEWS = {
     "flip": [
         b.flip(X, axes=()), b.flip(b.flip(X, axes=(0,)), axes=(0,)),
         b.flip(b.flip(X, axes=(0,)), axes=(1,)),
+    ],
+    "windows": [
+        cut_windows(X, 3, 3), cut_windows(X, 3, 1), cut_windows(X, 1, 1), cut_windows(X, 1, 2),
+        cut_windows(W, 2, 2), cut_windows(V, 1, 1, dilation=5),
+        cut_windows(b.pad(L, low=(1,), inner=(1,), shape=(B + 1,)), 1, 1),
+        cut_windows(b.reshape(W, shape=(15,)), 5, 5), cut_windows(n(2), 2, 1),
+        cut_windows(b.reshape(W, shape=(15,)), 5, 5, dilation=2),
+    ],
+    "overlap_add": [
+        added(cut_windows(b.reshape(W, shape=(15,)), 5, 5), 5, 15),
+        added(cut_windows(b.reshape(W, shape=(15,)), 5, 4), 4, 15),
+        added(b.exp(cut_windows(X, 3, 1)), 1, 3), added(b.exp(cut_windows(X, 1, 2)), 2, 3),
     ],
     "pad": [
         b.pad(X, low=(0, 0), inner=(1, 1), shape=(B, 3)),

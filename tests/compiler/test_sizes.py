@@ -13,6 +13,7 @@ from diagrad.compiler.sizes import (
     floor_divide,
     named,
     names,
+    nominal,
     product,
 )
 
@@ -120,6 +121,10 @@ def test_text(size: Dim, text: str) -> None:
 def test_names_are_found_inside_divisions() -> None:
     assert names(floor_divide(B * T + 1, 2) + 5) == {"B", "T"}
     assert names(7) == set()
+
+
+def test_names_stand_for_a_number() -> None:
+    assert nominal(B * T + floor_divide(B, 5)) == 64 * 64 + 12 and nominal(7) == 7
 
 
 def test_a_missing_value_is_named() -> None:

@@ -31,3 +31,13 @@ def test_large_products_are_even_for_any_few_threads(size: int) -> None:
     tiling = tile_product("float32", size, size, size, epilogue=False)
     assert 2 <= tiling.blocks <= MOST_BLOCKS and tiling.blocks & (tiling.blocks - 1) == 0
     assert tiling.down <= 2 or tiling.down * tiling.rows <= UNEVEN * size
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [(64, 128, 4810), (100, 150, 2000), (64, 100, 4000), (128, 64, 2000), (40, 50, 5000)],
+)
+def test_there_is_a_block_for_each_of_two_threads(m: int, n: int, k: int) -> None:
+    tiling = tile_product("float32", m, n, k, epilogue=True)
+    assert tiling.blocks == 2
+    assert min(tiling.rows, m) * min(tiling.columns, n) <= 0.64 * m * n

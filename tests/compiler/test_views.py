@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import settings
 from hypothesis import strategies as st
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from diagrad.compiler.graph import Node
-from diagrad.compiler.sizes import Dim, evaluate, named
+from diagrad.compiler.sizes import Dim, evaluate, floor_divide, named
 from diagrad.compiler.views import (
     View,
     apply_view,
@@ -28,8 +28,13 @@ B = named("B")
 
 def step_of(data: st.DataObject, node: Node, array: Array) -> tuple[Node, Array]:
     """One random view of a node, and NumPy's of an array."""
-    kind = data.draw(st.sampled_from(["transpose", "broadcast", "slice", "flip", "reshape"]))
+    kinds = ["transpose", "broadcast", "slice", "flip", "windows", "reshape"]
+    kind = data.draw(st.sampled_from(kinds))
     rank = array.ndim
+    if kind == "windows" and array.size:
+        axis = data.draw(st.integers(0, max(rank - 1, 0)))
+        node, array = (node, array) if rank else (b.reshape(node, shape=(1,)), array.reshape(1))
+        return window_of(data, node, array, axis)
     if kind == "transpose":
         axes = tuple(data.draw(st.permutations(range(rank))))
         return b.transpose(node, axes=axes), array.transpose(axes)
@@ -54,6 +59,17 @@ def step_of(data: st.DataObject, node: Node, array: Array) -> tuple[Node, Array]
         return b.broadcast(node, shape=shape, axes=axes), wide
     shape = data.draw(st.sampled_from(factored(array.size)))
     return b.reshape(node, shape=shape), array.reshape(shape)
+
+
+def window_of(data: st.DataObject, node: Node, array: Array, axis: int) -> tuple[Node, Array]:
+    """Random windows along an axis."""
+    extent = array.shape[axis]
+    size, stride = data.draw(st.integers(1, extent)), data.draw(st.integers(1, 3))
+    dilation = data.draw(st.integers(1, max(1, (extent - 1) // max(1, size - 1))))
+    every = sliding_window_view(array, dilation * (size - 1) + 1, axis)
+    key = (slice(None),) * axis + (slice(None, None, stride),)
+    found = np.moveaxis(every[key][..., ::dilation], -1, axis + 1)
+    return b.windows(node, axis=axis, size=size, stride=stride, dilation=dilation), found
 
 
 def factored(count: int) -> list[tuple[int, ...]]:
@@ -141,6 +157,8 @@ def test_views_with_named_sizes() -> None:
     assert (view.offset, view.shape, view.strides) == (8, (B - 1, 2), (6, 2))
     view = resolve(b.transpose(x, axes=(1, 0)))
     assert not view.is_identity() and view.strides == (1, 6)
+    view = resolve(b.windows(x, axis=0, size=3, stride=2, dilation=4))
+    assert (view.shape, view.strides) == ((floor_divide(B - 9, 2) + 1, 3, 6), (12, 24, 1))
     assert resolve(b.reshape(x, shape=(B * 6,))).strides == (1,)
 
 

@@ -20,13 +20,22 @@ EXAMPLES = {
     "04_char_rnn": ["learning_curves.svg"],
     "05_neural_ode": ["lynx_and_hares.svg"],
     "06_seq2seq_attention": ["attention.svg"],
-}
+    "07_nets_of_1989": ["net1.svg", "net2.svg", "net3.svg", "net4.svg", "net5.svg"],
+    "08_hypernetwork": ["backward.svg", "hypernetwork.svg", "tasks.svg"],
+    "09_motif_detection": ["motif.svg", "shared.svg", "unshared.svg"],
+    "10_learning_rules": [
+        "adaline.svg", "adaline_learns.svg", "learning_rules.svg", "logistic.svg",
+        "logistic_learns.svg", "perceptron.svg", "perceptron_learns.svg",
+    ],
+}  # fmt: skip
 
 # Those that take long are shortened.
 QUICK = {
     "04_char_rnn": ["--epochs", "0.5"],
     "05_neural_ode": ["--steps", "1500"],
     "06_seq2seq_attention": ["--steps", "300"],
+    "07_nets_of_1989": ["--seeds", "3"],
+    "08_hypernetwork": ["--steps", "1500"],
 }
 
 
@@ -67,6 +76,14 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_neural_ode(printed)
     elif name == "06_seq2seq_attention":
         check_attention(printed)
+    elif name == "07_nets_of_1989":
+        check_nets(printed)
+    elif name == "08_hypernetwork":
+        check_hypernetwork(printed)
+    elif name == "09_motif_detection":
+        check_motif(printed)
+    elif name == "10_learning_rules":
+        check_learning_rules(printed)
     else:
         check_gradient(printed)
 
@@ -117,3 +134,47 @@ def check_neural_ode(printed: str) -> None:
 def check_attention(printed: str) -> None:
     found = re.search(r"written backwards without a mistake: (\S+)%", printed)
     assert found and float(found[1]) >= 97.0
+
+
+def check_nets(printed: str) -> None:
+    """The counts are exact, and nets 3 to 5 know more of what they were not shown than net 1."""
+    found = re.findall(r"^net\d +(\d+) +(\d+) +(\S+)% +(\S+)% ±", printed, re.M)
+    counts = [(int(links), int(parameters)) for links, parameters, _, _ in found]
+    assert counts == [(2570, 2570), (3214, 3214), (1226, 1226), (2266, 1132), (5194, 1060)]
+    assert all(float(learned) > 90 for _, _, learned, _ in found), found
+    first, *_, third, fourth, fifth = (float(right) for *_, right in found)
+    assert third > first + 8 and fourth > first + 10 and fifth > first + 15, found
+
+
+def check_hypernetwork(printed: str) -> None:
+    """With G's weights for each task, the error is a small part of that of one set for all."""
+    found = re.findall(r"^(\w+) +([\d,]+) +([\d,]+) +(\S+)%$", printed, re.M)
+    assert [name for name, *_ in found] == ["fixed", "hypernetwork", "large"]
+    assert [(free, used) for _, free, used, _ in found] == [
+        ("61", "61"), ("2,271", "31"), ("2,245", "2,245"),
+    ]  # fmt: skip
+    fixed, hypernetwork, _ = (float(left) for *_, left in found)
+    assert fixed > 12 and hypernetwork < 6, found
+    alone = re.search(r"^G by itself, .* differs by (\S+)$", printed, re.M)
+    assert alone and float(alone[1]) < 1e-5
+
+
+def check_motif(printed: str) -> None:
+    """What is shared does not see a shift, generalises, and is the motif."""
+    shared, unshared = printed.split("unshared: ")
+    assert shared.startswith("shared: 1,800 links, 12 parameters\n")
+    assert unshared.startswith("1,800 links, 900 parameters\n")
+    percent = r"right about others: +(\S+)%"
+    change = r"greatest change of a response by a shift: +(\S+)$"
+    assert float(re.findall(percent, shared)[0]) > 96 > float(re.findall(percent, unshared)[0])
+    assert float(re.findall(change, shared, re.M)[0]) < 1e-5
+    assert float(re.findall(change, unshared, re.M)[0]) > 1
+    cosine = re.search(r"^cosine of u and the tooth: (\S+)$", unshared, re.M)
+    assert cosine and float(cosine[1]) > 0.97
+
+
+def check_learning_rules(printed: str) -> None:
+    """The rule is the gradient for each, exactly or to the last bits, and each learns by it."""
+    found = re.findall(r"^(\w+): .* at most (\S+); .* in (\S+)% of 257 cases$", printed, re.M)
+    assert [name for name, _, _ in found] == ["perceptron", "adaline", "logistic"]
+    assert all(float(apart) < 1e-14 and float(right) > 95 for _, apart, right in found), found

@@ -72,9 +72,24 @@ def test_a_shared_parameter_is_counted_once_and_linked_twice() -> None:
 def test_a_block_used_twice() -> None:
     summary = siamese().summary()
     assert summary.parameters == 136 and summary.links == 272
-    assert [item.shared for item in summary.rows if item.name == "enc"] == [False, True]
-    assert [item.shared for item in summary.rows if item.name == "enc/0"] == [False, True]
-    assert "(136)" in str(summary)
+    assert [item.shared for item in summary.rows if item.name == "enc"] == [0, 136]
+    assert [item.shared for item in summary.rows if item.name == "enc/0"] == [0, 136]
+    lines = str(summary).split("\n")
+    assert [re.split(r"  +", line)[4] for line in lines if line.startswith("enc")] == [
+        "136",
+        "(136)",
+    ]
+    assert "in parentheses    shared with a row above, and counted there" in lines
+
+
+def test_a_block_that_shares_some_of_its_parameters() -> None:
+    x = dg.observed("x", ("B", 6))
+    first, second = dg.Linear(6, 6, name="first"), dg.Linear(6, 6, name="second")
+    dg.tie(first.weight, second.weight)
+    summary = dg.Diagram("tied", {"y": second(first(x))}).summary()
+    assert [(item.parameters, item.shared) for item in summary.rows] == [(42, 0), (42, 36)]
+    assert summary.parameters == 48
+    assert re.split(r"  +", str(summary).split("\n")[4])[4] == "6 + (36)"
 
 
 def test_gradients_in_the_cost_make_no_links() -> None:
@@ -145,14 +160,17 @@ def test_the_table() -> None:
     lines = str(classifier().summary(B=64)).split("\n")
     assert lines[0] == "classifier"
     assert re.split(r"  +", lines[1]) == [
-        "block", "class", "output", "links", "parameters", "FLOPs",
+        "block", "class", "output", "links", "free parameters", "FLOPs",
     ]  # fmt: skip
     assert set(lines[2]) == {"─"}
     assert re.split(r"  +", lines[4].strip())[:5] == [
         "0", "Linear", "(B, 256)", "200,960", "200,960",
     ]  # fmt: skip
     assert re.split(r"  +", lines[9])[:3] == ["total", "203,530", "203,530"]
-    assert lines[11] == "links             203,530 for each of B samples"
+    assert (
+        lines[11]
+        == "links             203,530 connections for each of B samples, biases among them"
+    )
     assert lines[12] == "free parameters   203,530 (795.0 KiB)"
     assert lines[13].startswith("FLOPs             407.") and lines[13].endswith("and backward")
     assert re.fullmatch(r"memory            .* to run, .* to train, where B = 64", lines[14])

@@ -70,6 +70,36 @@ CHOICES = [
 ]  # fmt: skip
 
 
+PLACES: dict[str, Any] = {
+    "scattered": [[3, 1, 4], [1, 5, 9]],
+    "from behind": [-1, -24, 3, -3, -3],
+    "one": 5,
+    "a column": [[3], [5]],
+    "even": np.arange(1, 22, 4, dtype=np.uint32),
+    "backwards": np.arange(24)[::-3],
+    "at all positions": np.broadcast_to(np.arange(6).reshape(2, 1, 3), (2, 5, 3)),
+    "the same": np.zeros((2, 3), np.int16),
+    "transposed": np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1),
+    "a block": np.arange(24).reshape(2, 3, 4)[:, 1:, ::2],
+    "a corner": [[10, 11], [16, 17], [22, 23]],
+    "Toeplitz": np.subtract.outer(np.arange(7), np.arange(5)) + 8,
+    "overlapping": np.add.outer(np.arange(3) * 2, np.add.outer(np.arange(2), np.arange(4) * 3)),
+    "none": [],
+    "no rows": np.zeros((3, 0, 2), np.int64),
+}
+"""Indices into 24 elements."""
+
+SHARED = [
+    moved(f"share {name}", lambda u, i=index: u[np.asarray(i, np.int64)], (24,), (24, 5),
+          ours=lambda u, i=index: dg.share(u, i), kinds="fi", named=((24, "N"),))
+    for name, index in PLACES.items()
+] + [
+    moved("share nothing", lambda u: u[[]], (0,), (0, 3), (5, 0), ours=lambda u: dg.share(u, [])),
+    moved("share turned", lambda u: u.T[[1, 1, 2]], (7, 3), kinds="fiub",
+          ours=lambda u: dg.share(u.T, [1, 1, 2])),
+]  # fmt: skip
+
+
 def _in(i: Array, size: int) -> Array:
     return np.asarray((i >= 0) & (i < size))
 

@@ -79,6 +79,8 @@ def draw(domain: str, shape: tuple[int, ...], dtype: str, rng: np.random.Generat
     share     in (0, 1)
     sign      -1 or 1
     level     0 or 1, so that there are ties
+    regular   square matrices: real, with the largest elements from corner to corner, so that an
+              elimination exchanges rows
     mask      bools
     index n   integers in [0, n);  anywhere n: in [-2, n + 2)
     """
@@ -103,6 +105,8 @@ def draw(domain: str, shape: tuple[int, ...], dtype: str, rng: np.random.Generat
         value = 0.25 + np.abs(value) * 0.9
     elif kind == "share":
         value = 0.5 + value / 7
+    elif kind == "regular":
+        value = value.reshape(shape) + 4 * shape[-1] * np.eye(shape[-1])[::-1]
     elif kind != "real":
         raise ValueError(f"no domain {domain!r}")
     return value.reshape(shape).astype(dtype)

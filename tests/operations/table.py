@@ -2,10 +2,11 @@
 
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
-from .indexing_rows import CHOICES, SOURCES
+from .indexing_rows import CHOICES, SHARED, SOURCES
 from .operation import Operation
 from .product_rows import COSTS, PRODUCTS
 from .structure_rows import INDEXING, MOVES
+from .window_rows import WINDOWS
 
 TABLE: dict[str, list[Operation]] = {
     "arithmetic": ARITHMETIC,
@@ -18,7 +19,9 @@ TABLE: dict[str, list[Operation]] = {
     "sums": SUMS,
     "moves": MOVES,
     "indexing": INDEXING,
+    "windows": WINDOWS,
     "choices": CHOICES,
+    "shared": SHARED,
     "sources": SOURCES,
     "products": PRODUCTS,
     "costs": COSTS,

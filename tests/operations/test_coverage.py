@@ -19,16 +19,16 @@ from .table import TABLE
 from .test_derivatives import each
 
 NO_OPERATIONS = {
-    "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
+    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
     "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
-    "parameter", "probes", "state", "update", "variable",
+    "parameter", "probes", "state", "transform_step", "tie", "update", "variable",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""
 
 NO_REFERENCE = {"input", "call", "gradient", "loop"}
 """Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
-NOT_DRAWN = {"call", "gradient", "loop", "block_sum", "stretch_sum"}
+NOT_DRAWN = {"call", "gradient", "loop", "overlap_add", "block_sum", "stretch_sum"}
 """Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
 
 NO_DERIVATIVE = {

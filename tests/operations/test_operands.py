@@ -9,7 +9,7 @@ from .operation import Array
 from .running import TARGETS, Batch, Target, applications, value_alone
 from .table import TABLE
 
-GROUPS = ("arithmetic", "reductions", "moves", "choices", "products")
+GROUPS = ("arithmetic", "reductions", "moves", "choices", "products", "windows")
 
 
 def turned(array: Array) -> Array:

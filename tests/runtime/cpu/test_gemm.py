@@ -97,7 +97,8 @@ def test_random_sizes_and_strides(routine: tuple[Any, Gemm]) -> None:
 
 EDGES = [(1, 200, 77), (4, 130, 200), (3, 1, 50), (400, 1, 33), (1, 1, 999), (390, 140, 200),
          (13, 33, 385), (5, 0, 3), (0, 5, 3), (2, 40, 50), (7, 17, 385), (12, 33, 400),
-         (23, 70, 20), (1030, 3, 17), (70, 12, 400), (600, 1, 20), (129, 5, 16)]  # fmt: skip
+         (23, 70, 20), (1030, 3, 17), (70, 12, 400), (600, 1, 20), (129, 5, 16),
+         (40, 1024, 50)]  # fmt: skip
 TRANSPOSES = ["plain plain", "transposed plain", "plain transposed", "transposed transposed"]
 
 

@@ -59,7 +59,16 @@ def normed() -> tuple[dg.Diagram, dict[str, Any]]:
     return dg.Diagram("normed", cost=cost), {"x": rng.normal(size=(700, 130)).astype(np.float32)}
 
 
-@pytest.mark.parametrize("make", [classifier, normed])
+def local() -> tuple[dg.Diagram, dict[str, Any]]:
+    x = dg.observed("x", ("B", 2, 12, 11))
+    first = dg.LocallyConnected2d(2, 3, (12, 11), 3, stride=2, padding=1)
+    second = dg.LocallyConnected2d(3, 2, first.out_size, (5, 3), stride=(1, 2))
+    net = dg.Chain(first, dg.tanh, second, name="net")
+    images = np.random.default_rng(0).normal(size=(90, 2, 12, 11)).astype(np.float32)
+    return dg.Diagram("local", cost=dg.mean(net(x) ** 2)), {"x": images}
+
+
+@pytest.mark.parametrize("make", [classifier, normed, local])
 def test_training_gives_the_same_bits(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_memory, "CHUNK_WORK", 2000)
     monkeypatch.setattr(executor, "SHARE_WORK", 2000)

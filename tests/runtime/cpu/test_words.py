@@ -155,6 +155,17 @@ def test_below_and_lane(count: int) -> None:
     np.testing.assert_array_equal(index, np.arange(16))
 
 
+def test_first_is_a_number_of_the_text() -> None:
+    text = """def kernel(args, lo, hi):
+    chosen = first(reduce_min(lane() + i64(args[0])))
+    for i in range(chosen):
+        store_first(i64_at(args[1]), i, i64(chosen) + i64(i))
+"""
+    out = np.zeros(16, np.int64)
+    run(text, [5, out])
+    np.testing.assert_array_equal(out, [5, 6, 7, 8, 9] + [0] * 11)
+
+
 def test_scalars_from_words_and_literals() -> None:
     text = """def kernel(args, lo, hi):
     store(f32_at(args[0]), 0, f32_of(args[3]) + f32(1.5) + f32(args[4]))

@@ -1,0 +1,168 @@
+"""The kernel of `solve`: Gaussian elimination with partial pivoting, one matrix after another.
+
+    for row in range(lo, hi):          a matrix of the batch
+        held <- [a | b]                in memory of the thread, each part in whole vectors
+        for k ...:                     down: the largest element left in column k becomes the pivot
+            for i below k: held[i] <- held[i] - held[i, k] / pivot * held[k]
+        for k backwards ...:           up, in the columns of b alone
+            held[k] <- held[k] / pivot
+            for i above k: held[i] <- held[i] - held[i, k] * held[k]
+        x <- the columns of b
+
+(Golub and Van Loan, Matrix Computations, algorithms 3.4.1 and 3.1.4.)  What lies in columns that
+are done is not read again.  A pivot of 0 becomes NaN, which then spreads to all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...runtime.program import LANES
+from ..fusion import Group
+from ..graph import Node
+from ..primitives.elementwise import LANE_TYPES
+from ..sizes import Dim, ceil_divide, product
+from ..template import Place
+from ..views import View, mergeable, resolve
+from .loops import Emitted
+from .nest import Places
+from .writer import Writer, decode
+
+RESERVED = 64
+"""Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
+
+_DOWN = """\
+for k in range({n}):
+    most = {kind}(-1)
+    place = i64(k)
+    for i in range(k, {n}, {LANES}):
+        m = below({n} - i)
+        size = absolute(load_strided(held, i * {width} + k, {width}, m))
+        more = (size > most) & m
+        most = select(more, size, most)
+        place = select(more, i64(i) + lane(), place)
+    chosen = first(reduce_min(select(most == reduce_max(most), place, i64({n}))))
+    start = k // {LANES} * {LANES}
+    if chosen > k:
+        for j in range(start, {width}, {LANES}):
+            upper = load(held, k * {width} + j)
+            store(held, k * {width} + j, load(held, chosen * {width} + j))
+            store(held, chosen * {width} + j, upper)
+    pivot = load_splat(held, k * {width} + k)
+    pivot = select(pivot == {kind}(0), {kind}(0) / {kind}(0), pivot)
+    store_first(held, k * {width} + k, pivot)
+    for i in range(k + 1, {n}):
+        factor = -(load_splat(held, i * {width} + k) / pivot)
+        for j in range(start, {width}, {LANES}):
+            value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
+            store(held, i * {width} + j, value)
+"""
+
+_UP = """\
+for back in range({n}):
+    k = {n} - 1 - back
+    pivot = load_splat(held, k * {width} + k)
+    for j in range({side}, {width}, {LANES}):
+        store(held, k * {width} + j, load(held, k * {width} + j) / pivot)
+    for i in range(k):
+        factor = -load_splat(held, i * {width} + k)
+        for j in range({side}, {width}, {LANES}):
+            value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
+            store(held, i * {width} + j, value)
+"""
+
+
+def emit_solve(group: Group, buffers: Places) -> Emitted:
+    """The kernel of one node; its range are the matrices of the batch.
+
+    Which strides are 0 makes no difference to the text, so that most systems share it.
+    """
+    (node,) = group.members
+    *lead, rows, columns = node.shape
+    writer = Writer()
+    kind = LANE_TYPES[node.dtype]
+    n, side = writer.integer(rows, "n"), writer.integer(_whole(rows), "n")
+    c, width = writer.integer(columns, "n"), writer.integer(_width(node), "n")
+    writer.prologue.append(f"    held = {kind}_at(space + {RESERVED})")
+    views = [resolve(item) for item in node.inputs]
+    axes = _matrices(lead, [view.strides for view in views])
+    matrices = [(writer.integer(extent, "n"), extent) for extent, _ in axes]
+    writer.line("for row in range(lo, hi):")
+    writer.indent += 1
+    indices = [*decode(writer, "row", matrices), "i"]
+    for k, (view, extent, start) in enumerate(zip(views, (n, c), ("0", side), strict=True)):
+        steps = [strides[k] for _, strides in axes]
+        value = _read(writer, view, buffers[view.base], indices, steps)
+        _over_rows(writer, n, extent)
+        writer.line(f"store(held, {start} + i * {width} + j, {value})")
+        writer.indent -= 2
+    names = {"n": n, "side": side, "width": width, "kind": kind, "LANES": LANES}
+    for line in (_DOWN + _UP).format(**names).splitlines():
+        writer.line(line)
+    _over_rows(writer, n, c)
+    place = buffers[node]
+    target = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
+    value = f"load(held, {side} + i * {width} + j)"
+    writer.line(f"store({target}, (row * {n} + i) * {c} + j, {value}, m)")
+    source = writer.source(", space")
+    return source, tuple(writer.words), product(lead), tuple(writer.reads), tuple(writer.writes)
+
+
+def _read(
+    writer: Writer, view: View, place: Place, indices: Sequence[str], steps: Sequence[Dim]
+) -> str:
+    """16 elements of row i from column j on."""
+    pointer = writer.pointer(place.buffer, place.offset + view.offset, view.base.dtype)
+    terms = zip(indices, [*steps, view.strides[-2]], strict=True)
+    begin = " + ".join(f"{index} * {writer.integer(step, 's')}" for index, step in terms)
+    if view.strides[-1] == 1 or view.shape[-1] == 1:
+        return f"load({pointer}, {begin} + j, m)"
+    apart = writer.integer(view.strides[-1], "s")
+    return f"load_strided({pointer}, {begin} + j * {apart}, {apart}, m)"
+
+
+def _matrices(
+    lead: Sequence[Dim], strides: Sequence[Sequence[Dim]]
+) -> list[tuple[Dim, tuple[Dim, ...]]]:
+    """The axes of the batch, extent and strides in all operands, neighbours as one where they are.
+
+    One axis of one matrix where there are none.
+    """
+    found: list[tuple[Dim, tuple[Dim, ...]]] = []
+    for extent, steps in zip(lead, zip(*strides, strict=False), strict=False):
+        if extent == 1:
+            continue
+        if found:
+            outer, apart = found[-1]
+            pairs = zip(apart, steps, strict=True)
+            if all(mergeable((outer, one), (extent, other)) for one, other in pairs):
+                found[-1] = (outer * extent, steps)
+                continue
+        found.append((extent, steps))
+    return found or [(1, (0,) * len(strides))]
+
+
+def _over_rows(writer: Writer, rows: str, columns: str) -> None:
+    """The beginning of loops over rows, and over columns 16 at a time."""
+    writer.line(f"for i in range({rows}):")
+    writer.indent += 1
+    writer.line(f"for j in range(0, {columns}, {LANES}):")
+    writer.indent += 1
+    writer.line(f"m = below({columns} - j)")
+
+
+def _whole(extent: Dim) -> Dim:
+    """As many elements in whole vectors."""
+    return ceil_divide(extent, LANES) * LANES
+
+
+def _width(node: Node) -> Dim:
+    """The elements of a row of the matrix beside its right-hand sides."""
+    return _whole(node.shape[-2]) + _whole(node.shape[-1])
+
+
+def solve_space(node: Node) -> Dim:
+    """Bytes that a thread needs for itself."""
+    return RESERVED + node.shape[-2] * _width(node) * np.dtype(node.dtype).itemsize

@@ -1,0 +1,85 @@
+"""Systems of linear equations: x with a x = b, for square matrices a.
+
+    a [..., n, n], b [..., n, k]   ->   x [..., n, k]       the leading axes are the same in both
+
+A matrix in whose elimination no pivot is left, as in that of a singular one, gives NaN in all of
+its elements, and disturbs no other matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DtypeRuleError, TypeRuleError
+from ..graph import Node, Type
+from ..sizes import Dim, floor_divide, product
+from .batch import repeated
+from .record import Array, Attrs, Primitive
+
+if TYPE_CHECKING:
+    from ..builder import Builder
+
+
+def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
+    a, b = types
+    if a.dtype != b.dtype or not a.is_float:
+        raise DtypeRuleError(f"expected two floats, got {a}, {b}")
+    if a.rank < 2 or a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
+        raise TypeRuleError(f"expected a square matrix for each matrix of {b}, got {a}")
+    return b
+
+
+def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
+    try:
+        return np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        if a.ndim == 2:
+            return np.full_like(b, np.nan)
+        pairs = zip(a, b, strict=True)
+        return np.stack([_reference(result, attrs, *pair) for pair in pairs])
+
+
+def _vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """From a' db = g and da = -db x' (Giles, Collected matrix derivative results, 2008, 2.3.1)."""
+    a, rank = n.inputs[0], n.type.rank
+    lead = tuple(range(rank - 2))
+    right = b.solve(b.transpose(a, axes=(*lead, rank - 1, rank - 2)), g)
+    i, j, k = range(rank - 2, rank + 1)
+    left = b.contract(right, n, a=(*lead, i, k), b=(*lead, j, k), out=(*lead, i, j))
+    return b.neg(left), right
+
+
+def solve_for_many(b: Builder, a: Node, many: Node) -> Node:
+    """The solutions for one a and all b in [m, ..., n, k]: their columns stand side by side."""
+    rank = many.type.rank
+    turned = b.transpose(many, axes=(*range(1, rank - 1), 0, rank - 1))
+    *rows, count, columns = turned.shape
+    wide = b.reshape(turned, shape=(*rows, count * columns))
+    found = b.reshape(b.solve(a, wide), shape=turned.shape)
+    return b.transpose(found, axes=(rank - 2, *range(rank - 2), rank - 1))
+
+
+def _batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    """A matrix that is the same for all elements is eliminated once."""
+    if not batched[0]:
+        return solve_for_many(b, *operands)
+    return b.apply("solve", *repeated(b, operands, batched))
+
+
+def solve_flops(node: Node) -> Dim:
+    """Multiplications and additions of an elimination and of its use on the right-hand sides."""
+    *lead, rows, columns = node.shape
+    square = rows * rows * product(lead) * 2
+    return floor_divide(square * rows, 3) + square * columns
+
+
+def solve_work(node: Node) -> Dim:
+    """An estimate, in operations on one element: in small matrices most is the search of pivots."""
+    *lead, rows, _ = node.shape
+    return floor_divide(solve_flops(node), 8) + product(lead) * rows * (rows * 10 + 200)
+
+
+PRIMITIVES = (Primitive("solve", "contraction", _infer, _reference, _vjp, batch=_batch),)
