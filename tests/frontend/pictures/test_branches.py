@@ -40,3 +40,28 @@ def test_a_residual_edge_starts_at_the_dot() -> None:
     edges = (Edge("v", "f"), Edge("v", "g"), Edge("v", "h", "residual"))
     drawn = with_branches(Picture("p", (Node("v", "observed"), *nodes), edges))
     assert drawn.edges[-1] == Edge("v branch", "h", "residual")
+
+
+def test_gradients_that_meet_are_added() -> None:
+    nodes = (
+        Node("f", "function", phase="backward"),
+        Node("g", "function", phase="backward"),
+        Node("d", "delay", phase="backward"),
+        Node("v", "value", "∂v", "∂v: float32", side="parameter", phase="backward"),
+    )
+    edges = tuple(Edge(name, "v", "backward") for name in "fgd")
+    drawn = with_branches(Picture("p", nodes, edges))
+    (plus,) = (node for node in drawn.nodes if node.kind == "sum")
+    assert plus == Node("v sum", "sum", "+", "sum\n∂v: float32", None, "parameter", "backward")
+    assert drawn.edges == (
+        Edge("f", "v sum", "backward"),
+        Edge("g", "v sum", "backward"),
+        Edge("v sum", "v", "backward"),
+        Edge("d", "v", "backward"),
+    )
+
+
+def test_one_gradient_is_no_sum() -> None:
+    nodes = (Node("f", "function", phase="backward"), Node("v", "value", phase="backward"))
+    picture = Picture("p", nodes, (Edge("f", "v", "backward"),))
+    assert with_branches(picture) == picture
