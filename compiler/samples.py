@@ -48,8 +48,9 @@ def each_sample(graph: Graph, size: str, own: Sequence[bool], extent: Dim) -> Gr
     Raises:
         InvalidGraphError: as `batch` does.
     """
-    if any(node.op == "random_bits" for node in every_node(inline(graph))):
-        graph = lift_draws(inline(graph))  # each sample has its own part of what is drawn
+    flat = inline(graph)
+    if any(node.op == "random_bits" for node in every_node(flat)):
+        graph = lift_draws(flat)  # each sample has its own part of what is drawn
     alone = _assigned(graph, {size: 1})
     inputs, shared, batched = [], {}, {}
     for entry, has_own in zip(graph.inputs, own, strict=True):
