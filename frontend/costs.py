@@ -90,15 +90,16 @@ def huber(
     Raises:
         ShapeError: different shapes: nothing is broadcast.
         DtypeError: no floats, or different dtypes.
-        ValueError: `delta` is not above 0.
+        ValueError: `delta` is not above 0, or infinite.
     """
-    if not delta > 0:
-        raise ValueError(f"huber expects a delta above 0, got {delta}")
+    if not 0 < delta < math.inf:
+        raise ValueError(f"huber expects a finite delta above 0, got {delta}")
     prediction, target = _alike("huber", prediction=prediction, target=target)
     difference = prediction - target
     distance = absolute(difference)
-    line = delta * (distance - 0.5 * delta)
-    costs = where(less_equal(distance, delta), 0.5 * difference * difference, line)
+    near = less_equal(distance, delta)
+    small = where(near, difference, 0.0)  # a square of all would overflow, and 0 * inf follow
+    costs = where(near, 0.5 * small * small, delta * (distance - 0.5 * delta))
     return _reduced("huber", costs, reduction)
 
 
@@ -147,7 +148,7 @@ def binary_cross_entropy(
 ) -> Variable:
     """-t log s - (1 - t) log(1 - s) for s = sigmoid(scores): give it scores, no probabilities.
 
-    Precise for scores of any size.
+    Precise for scores of any size; of an infinite score that is right, cost and gradients are 0.
 
     Args:
         scores: floats of any shape, not squashed.
@@ -159,9 +160,11 @@ def binary_cross_entropy(
         DtypeError: no floats, or different dtypes.
     """
     scores, targets = _alike("binary_cross_entropy", scores=scores, targets=targets)
-    # In this order, for what is left of a large score is exactly 0 where it is right.
-    linear = maximum(scores, 0.0) - scores * targets
-    costs = linear + log1p(exp(minus_magnitude(scores)))
+    wrong = where(scores > 0.0, 1.0 - targets, targets)
+    # An infinite score that is right would be multiplied with 0.
+    settled = logical_and(equal(absolute(scores), math.inf), equal(wrong, 0.0))
+    magnitude = -minus_magnitude(where(settled, 0.0, scores))
+    costs = magnitude * wrong + log1p(exp(minus_magnitude(scores)))
     return _reduced("binary_cross_entropy", costs, reduction)
 
 

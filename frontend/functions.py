@@ -28,6 +28,7 @@ from .operations.elementwise import (
     maximum,
     minimum,
     sigmoid,
+    sign,
     stop_gradient,
     tanh,
     where,
@@ -39,7 +40,7 @@ from .variable import Variable, source_text
 
 @block
 def relu(x: Variable) -> Variable:
-    """max(x, 0), elementwise; NaN stays NaN, and the derivative at 0 is 0.
+    """max(x, 0), elementwise; NaN stays NaN, with the derivative 1, and the derivative at 0 is 0.
 
     Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
     """
@@ -68,7 +69,7 @@ def elu(x: Variable, alpha: float = 1.0) -> Variable:
 
 @block
 def gelu(x: Variable, approximate: Literal["none", "tanh"] = "none") -> Variable:
-    """The normal distribution's cumulative function at x, times x.
+    """The normal distribution's cumulative function at x, times x; NaN at -inf, as in PyTorch.
 
     Hendrycks and Gimpel, Gaussian error linear units, 2016.
 
@@ -90,7 +91,7 @@ def gelu(x: Variable, approximate: Literal["none", "tanh"] = "none") -> Variable
 
 @block
 def silu(x: Variable) -> Variable:
-    """Swish: x * sigmoid(x).
+    """Swish: x * sigmoid(x); NaN at -inf, as in PyTorch.
 
     Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018.
     """
@@ -133,7 +134,7 @@ def log_softmax(x: Variable, axis: int = -1) -> Variable:
 def logsumexp(x: Variable, axis: Axis = -1, keepdims: bool = False) -> Variable:
     """log(sum(exp(x))) over axes, without overflow; its gradient is the softmax.
 
-    Over elements that are all -inf it is -inf, and the gradient is 0.
+    Over elements that are all -inf, and over none, it is -inf, and the gradient is 0.
     """
     top = greatest("logsumexp", x, axis)
     total = reductions.sum(exp(x - top), axis, keepdims=True)
@@ -166,7 +167,10 @@ def greatest(label: str, x: Variable, axis: Axis) -> Variable:
 
 @block
 def hard_tanh(x: Variable) -> Variable:
-    """The identity between -1 and 1, level beyond; the derivative at both ends is 0."""
+    """The identity between -1 and 1, level beyond; the derivative at both ends is 0.
+
+    (PyTorch's `clamp` has 1 there, its `hardtanh` 0.)
+    """
     return maximum(minimum(x, 1.0), -1.0)
 
 
@@ -177,7 +181,7 @@ def soft_shrink(x: Variable, threshold: float = 0.5) -> Variable:
     Donoho, De-noising by soft-thresholding, 1995; the shrinkage of sparse coding.
     """
     _check_threshold("soft_shrink", threshold)
-    return maximum(x - threshold, 0.0) + minimum(x + threshold, 0.0)
+    return where(less_equal(absolute(x), threshold), 0.0, x - threshold * sign(x))
 
 
 @block

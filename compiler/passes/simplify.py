@@ -179,6 +179,11 @@ def _divide_by_fill(b: Builder, n: Node) -> Node | None:
     return b.mul(n.inputs[0], b.fill(inverse, n.type))
 
 
+def _to_the_zero(b: Builder, n: Node) -> Node | None:
+    """The power 0 is 1 of every x, of NaN too."""
+    return b.fill(1, n.type) if fill_value(n.inputs[1]) == 0 else None
+
+
 def _negated(b: Builder, n: Node) -> Node | None:
     x, y = n.inputs
     if y.op == "neg":
@@ -364,7 +369,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "sub": (_minus_zero, _minus_negated),
     "mul": (_neutral(1, True), _minus_one),
     "div": (_neutral(1, False), _divide_by_fill),
-    "pow": (_neutral(1, False),),
+    "pow": (_neutral(1, False), _to_the_zero),
     "neg": (_twice_negated,),
     "cast": (_same_type,),
     "select": (_select,),

@@ -77,6 +77,24 @@ def _plain(function: Callable[..., Any]) -> Reference:
     return rule
 
 
+def _converted(x: Array, dtype: np.dtype[Any]) -> Array:
+    """The elements in another dtype.
+
+    From float to integer they go towards zero, to the nearest integer of the dtype where they are
+    out of its range, and from NaN to 0: on every target, where C and NumPy leave it open.  What is
+    nearer to 0 than the least normal number is not true, for targets compute with it as with 0.
+    """
+    with np.errstate(all="ignore"):
+        if x.dtype.kind == "f" and dtype.kind == "b":
+            return np.asarray(~(np.abs(x) < np.finfo(x.dtype).smallest_normal))
+        if x.dtype.kind != "f" or dtype.kind not in "iu":
+            return x.astype(dtype)
+        info = np.iinfo(dtype)
+        over, under = x >= 2.0 ** (info.bits - (info.min < 0)), x <= float(info.min)
+        inside = np.where(over | under | np.isnan(x), x.dtype.type(0), x).astype(dtype)
+        return np.where(over, dtype.type(info.max), np.where(under, dtype.type(info.min), inside))
+
+
 def _sigmoid(x: Array) -> Array:
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
@@ -87,29 +105,29 @@ def _erf(x: Array) -> Array:
 
 
 def _maximum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
-    return _extremum_vjp(b, n, g, "gt")
+    return _extremum_vjp(b, n, g, "le", "lt")
 
 
 def _minimum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
-    return _extremum_vjp(b, n, g, "lt")
+    return _extremum_vjp(b, n, g, "ge", "gt")
 
 
-def _extremum_vjp(b: Builder, n: Node, g: Node, wins: str) -> tuple[Node | None, ...]:
+def _extremum_vjp(b: Builder, n: Node, g: Node, no_win: str, loses: str) -> tuple[Node | None, ...]:
     """To the operand that wins; half to each at a tie, except that a constant wins its ties.
 
-    So relu(x) = maximum(x, 0) has the derivative 0 at 0, found from its own output.
+    So relu(x) = maximum(x, 0) has the derivative 0 at 0, found from its own output.  Beside a NaN
+    neither operand loses, so that a NaN hides no gradient, as in PyTorch.
     """
     x, y = n.inputs
     zero = b.fill(0, g.type)
     for this, other in ((x, y), (y, x)):
         if is_fill(other):
-            mask = b.apply(wins, n, other)
-            kept = b.select(mask, g, zero)
+            kept = b.select(b.apply(no_win, n, other), zero, g)
             return (kept, None) if this is x else (None, kept)
-    tie = b.select(b.eq(x, y), b.scale(g, 0.5), zero)
+    shared = b.select(b.eq(x, y), b.scale(g, 0.5), g)
     return (
-        b.select(b.apply(wins, x, y), g, tie),
-        b.select(b.apply(wins, y, x), g, tie),
+        b.select(b.apply(loses, x, y), zero, shared),
+        b.select(b.apply(loses, y, x), zero, shared),
     )
 
 
@@ -121,14 +139,20 @@ def is_fill(node: Node) -> bool:
 
 
 def _pow_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """The derivatives y * x ** (y - 1) and x ** y * log(x).
+
+    x ** 0 is 1 for every x, so its derivatives are 0 * x ** 0, to every order and at 0 too.  To an
+    exponent that is not negative nothing flows at x = 0; below 0 a power is defined at whole
+    exponents alone, and the derivative is the logarithm's NaN.
+    """
     x, y = n.inputs
     one, zero = b.fill(1, x.type), b.fill(0, x.type)
-    slope = b.mul(y, b.pow(x, b.sub(y, one)))
-    to_x = b.mul(g, b.zeros_where(b.eq(y, zero), slope))
+    less = b.zeros_where(b.eq(y, zero), b.sub(y, one))
+    to_x = b.mul(g, b.mul(y, b.pow(x, less)))
     if is_fill(y):
         return to_x, None
-    log = b.log(b.select(b.gt(x, zero), x, one))
-    return to_x, b.mul(g, b.mul(n, log))
+    base = b.select(b.eq(x, zero), b.select(b.ge(y, zero), one, x), x)
+    return to_x, b.mul(g, b.mul(n, b.log(base)))
 
 
 def _unary(
@@ -220,7 +244,7 @@ PRIMITIVES = (
     _unary(
         "expm1",
         np.expm1,
-        lambda b, x, y, g: b.mul(g, b.add(y, b.fill(1, y.type))),
+        lambda b, x, y, g: b.mul(g, b.exp(x)),  # y + 1 would round to 0 far below 0
         "expm1({0})",
         10,
     ),
@@ -281,7 +305,7 @@ PRIMITIVES = (
         "cast",
         "elementwise",
         _cast,
-        lambda result, attrs, x: _plain(lambda v: v.astype(result.dtype))(result, attrs, x),
+        lambda result, attrs, x: _converted(x, np.dtype(result.dtype)),
         lambda b, n, g: (
             b.cast(g, dtype=n.inputs[0].dtype) if n.inputs[0].type.is_float else None,
         ),

@@ -49,7 +49,12 @@ def divide(x: Any, y: Any) -> Variable:
 
 
 def power(x: Any, y: Any) -> Variable:
-    """The power x ** y; small integral and half exponents become products and roots."""
+    """The power x ** y of floats; small integral and half exponents become products and roots.
+
+    x ** 0 is 1 for every x, NaN too.  The derivative by y is x ** y * log(x), as in PyTorch: NaN
+    where x is negative, for there is no power beside a whole exponent, and 0 where x is 0 and y is
+    not negative.
+    """
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 2:
             return multiply(x, x)
@@ -70,7 +75,7 @@ def maximum(x: Any, y: Any) -> Variable:
     """The greater of x and y; NaN if either is.
 
     At a tie the gradient is shared evenly, except that a constant operand wins its ties: the
-    derivative of maximum(x, 0) at 0 is 0.
+    derivative of maximum(x, 0) at 0 is 0.  Beside a NaN it goes to both.
     """
     return elementwise("maximum", x, y)
 
@@ -131,7 +136,12 @@ def logical_not(x: Any) -> Variable:
 
 
 def where(condition: Any, x: Any, y: Any) -> Variable:
-    """The elements of x where a bool is true, else of y; none of the gradient goes elsewhere."""
+    """The elements of x where a bool is true, else of y; the gradient goes to what was chosen.
+
+    To what was not chosen flows 0, and 0 times an infinite or NaN derivative is NaN: where
+    sqrt(x) or log(x) is not wanted, the operand must be chosen too, as in
+    where(x > 0, sqrt(where(x > 0, x, 1.0)), 0.0).
+    """
     mask = as_variables(condition)[0]
     branches = as_variables(x, y)
 
@@ -146,7 +156,12 @@ def where(condition: Any, x: Any, y: Any) -> Variable:
 
 
 def astype(x: Any, dtype: Any) -> Variable:
-    """The elements of x in another dtype, as NumPy converts."""
+    """The elements of x in another dtype.
+
+    From float to integer they go towards 0; what is out of range becomes the nearest integer of
+    the dtype (a negative float an unsigned 0), and NaN 0.  Integers wrap around.  Every float is
+    True, NaN too, but 0 and what is computed with as 0: numbers below the least normal one.
+    """
     name = dtype_name(dtype)
     result: Variable = apply(
         f"astype {name}", lambda b, node: b.cast(node, dtype=name), as_variables(x)
@@ -160,12 +175,12 @@ def negative(x: Any) -> Variable:
 
 
 def absolute(x: Any) -> Variable:
-    """|x|; derivative 0 at 0."""
+    """|x|; derivative 0 at 0, and NaN at NaN."""
     return unary("abs", x)
 
 
 def sign(x: Any) -> Variable:
-    """-1, 0 or 1; derivative 0 everywhere."""
+    """-1, 0 or 1, NaN of NaN as in NumPy; derivative 0 everywhere."""
     return unary("sign", x)
 
 
@@ -200,7 +215,7 @@ def log1p(x: Any) -> Variable:
 
 
 def sqrt(x: Any) -> Variable:
-    """Square root."""
+    """The square root; its derivative at 0 is infinite, so that a norm of zeros has NaN."""
     return unary("sqrt", x)
 
 
@@ -220,12 +235,12 @@ def cos(x: Any) -> Variable:
 
 
 def tanh(x: Any) -> Variable:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent; the derivative, 1 - y * y, is 0 where y has rounded to 1 or -1."""
     return unary("tanh", x)
 
 
 def sigmoid(x: Any) -> Variable:
-    """1 / (1 + exp(-x)), the logistic function."""
+    """1 / (1 + exp(-x)), the logistic function; the derivative is 0 where it has rounded to 1."""
     return unary("sigmoid", x)
 
 

@@ -45,7 +45,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The least element over axes; as `max`."""
+    """The least element over axes; inf (the greatest integer) over none, otherwise as `max`."""
     return _reduction("reduce_min", "min", x, axis, keepdims)
 
 
@@ -80,12 +80,18 @@ def _index(op: str, x: Any, axis: int | None) -> Variable:
 
 
 def argmax(x: Any, axis: int | None = None) -> Variable:
-    """The index (int64) of the first greatest element along an axis, or in row-major order."""
+    """The index (int64) of the first greatest element along an axis, or in row-major order.
+
+    A NaN counts as the greatest, as in NumPy; over no elements the index is 0.
+    """
     return _index("argmax", x, axis)
 
 
 def argmin(x: Any, axis: int | None = None) -> Variable:
-    """The index (int64) of the first least element along an axis, or in row-major order."""
+    """The index (int64) of the first least element along an axis, or in row-major order.
+
+    A NaN counts as the least, as in NumPy; over no elements the index is 0.
+    """
     return _index("argmin", x, axis)
 
 

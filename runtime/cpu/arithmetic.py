@@ -11,7 +11,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from ..program import LANES
-from .values import FLOATS, KINDS, Value, intrinsic, select, vector
+from .values import FLOATS, KINDS, Value, call, intrinsic, select, vector
 
 _I32 = ir.IntType(32)
 
@@ -72,8 +72,7 @@ def copysign(x: Value, sign_of: Value) -> Value:
 def convert(x: Value, kind: str) -> Value:
     """`astype`: towards zero from float to integer, modulo 2^n between integers.
 
-    A float beyond the integer's range gives some integer, as NumPy's does; the freeze keeps LLVM
-    from concluding anything from it.
+    A float beyond the integer's range gives the nearest integer in it, and NaN gives 0.
     """
     builder, target = x.builder, vector(kind)
     if x.kind == kind:
@@ -87,11 +86,7 @@ def convert(x: Value, kind: str) -> Value:
             name = "uitofp" if x.kind in ("u32", "b1") else "sitofp"
         return x.like(getattr(builder, name)(x.node, target), kind)
     if x.kind in FLOATS:
-        # Through the signed integers where they hold every value: the conversion is one
-        # instruction on every processor, and a negative float wraps as it does in NumPy.
-        wide = vector("i64") if kind == "u32" else target
-        node = _freeze(builder, builder.fptosi(x.node, wide))
-        return x.like(builder.trunc(node, target) if kind == "u32" else node, kind)
+        return saturated(x, kind)
     width, wanted = KINDS[x.kind].width, KINDS[kind].width
     if width == wanted:
         return x.like(x.node, kind)
@@ -101,10 +96,11 @@ def convert(x: Value, kind: str) -> Value:
     return x.like(getattr(builder, name)(x.node, target), kind)
 
 
-def _freeze(builder: ir.IRBuilder, node: ir.Instruction) -> ir.Instruction:
-    made = ir.instructions.Instruction(builder.block, node.type, "freeze", [node])
-    builder._insert(made)
-    return made
+def saturated(x: Value, kind: str) -> Value:
+    """The integer nearest to a float, towards zero, among those of the kind; 0 for NaN."""
+    name = "fptoui" if kind == "u32" else "fptosi"
+    full = f"llvm.{name}.sat.v{LANES}i{KINDS[kind].width}.v{LANES}{x.kind}"
+    return x.like(call(x.builder, full, vector(kind), x.node), kind)
 
 
 def splat_first(x: Value) -> Value:

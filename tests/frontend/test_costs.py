@@ -274,4 +274,4 @@ def test_options_out_of_range() -> None:
     )
     with pytest.raises(ValueError) as error:
         dg.huber(x, x, delta=0)
-    assert str(error.value) == "huber expects a delta above 0, got 0"
+    assert str(error.value) == "huber expects a finite delta above 0, got 0"
