@@ -55,7 +55,6 @@ def recur(loop: Recurrence, slots: list[Any]) -> None:
     carries = {name: np.array(value) for role, name, value in entries if role == "carry"}
     body = ReferenceExecutor(loop.tape, carries)
     stacks = {name: np.zeros((loop.steps, *shape), d) for name, (d, shape) in loop.outputs.items()}
-    sums = {name: np.zeros(shape, d) for name, (d, shape) in loop.outputs.items()}
     order = range(loop.steps)
     for t in reversed(order) if loop.reverse else order:
         given = [
@@ -65,8 +64,14 @@ def recur(loop: Recurrence, slots: list[Any]) -> None:
         ]
         for name, value in zip(loop.outputs, body(given), strict=True):
             stacks[name][t] = value
-            if value.dtype != bool:
-                sums[name] += value
-    kinds = {"stack": stacks, "sum": sums, "last": carries}
     for result, of, slot in loop.results:
-        slots[slot] = kinds[result][of]
+        slots[slot] = carries[of] if result == "last" else stacks[of]
+        if result == "sum":
+            slots[slot] = sum_of_steps(stacks[of])
+
+
+def sum_of_steps(stack: Array) -> Array:
+    """The sum over the leading axis: NumPy adds pairwise along an axis that lies contiguously."""
+    steps_last = np.ascontiguousarray(np.moveaxis(stack, 0, -1))
+    with np.errstate(all="ignore"):
+        return np.asarray(np.sum(steps_last, axis=-1, dtype=stack.dtype))

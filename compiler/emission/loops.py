@@ -25,7 +25,7 @@ Where the extent is a multiple of 16 for all sizes, or below two vectors, there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -211,21 +211,26 @@ class _Loop:
         sums = Accumulators(writer, self.nest, across=True)
         writer.line("for row in range(lo, hi):")
         writer.indent += 1
-        states = {node: sums.start(node) for node in self.columns}
+        sums.start(self.columns)
         writer.line(f"end = row * {FLAT} + {FLAT}")
         writer.line(f"if end > {extent}:")
         writer.line(f"    end = {extent}")
         for _ in self.vector_loops(f"row * {FLAT}", "end", axis.extent):
             for node, value in self.lane_values(0).items():
-                sums.accumulate(node, states[node], value, "j")
-        for node, (name,) in states.items():
+                sums.accumulate(node, value, "j")
+        for node, state in sums.states.items():
             target = self.stores[node]
             assert isinstance(target, Memory)
             pointer = writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
-            writer.line(f"store_first({pointer}, row, reduce_add({name}))")
+            writer.line(f"store_first({pointer}, row, {sums.result(node, state)})")
 
-    def vector_loops(self, start: str, end: str, extent: Dim) -> Iterator[None]:
-        """The parts of a loop over the vector axis; the body is written once in each."""
+    def vector_loops(
+        self, start: str, end: str, extent: Dim, sums: Accumulators | None = None, place: int = 0
+    ) -> Iterator[None]:
+        """The parts of a loop over the vector axis; the body is written once in each.
+
+        The first may be cut into the blocks of sums, for which this loop is the one at `place`.
+        """
         writer = self.writer
         parts = [(start, end, f"below({end} - j)")]
         if is_whole(extent):
@@ -234,12 +239,16 @@ class _Loop:
             stop = writer.fresh("whole")
             writer.line(f"{stop} = {end} // {LANES} * {LANES}")
             parts = [(start, stop, f"below({LANES})"), (stop, end, f"below({end} - j)")]
-        for first, stop, mask in parts:
-            writer.line(f"for j in range({first}, {stop}, {LANES}):")
-            writer.indent += 1
+        for number, (first, stop, mask) in enumerate(parts):
+            in_blocks = sums if number == 0 else None
+            if in_blocks:
+                first, stop = in_blocks.enter_block(place, first, stop, LANES)
+            writer.enter(f"for j in range({first}, {stop}, {LANES}):")
             writer.line(f"m = {mask}")
             yield
             writer.indent -= 1
+            if in_blocks:
+                in_blocks.leave_block(place)
             self.nest.forget("lane")
 
     def phases(
@@ -262,27 +271,43 @@ class _Loop:
             looped = list(inside)
             if vector is not None and not vector.reduced and not self.group.reduced:
                 looped.append(vector)
-            accumulators = {node: sums.start(node) for node in starts}
+            steps = [ceil_divide(a.extent, LANES) if a is vector else a.extent for a in looped]
+            sums.start(starts, steps)
             self.writer.mark_row()
-            depth = self.writer.indent
-            for axis in looped:
-                if axis is not vector:
-                    self.writer.line(f"for {indices[axis]} in range({names[axis]}):")
-                    self.writer.indent += 1
-            parts: Iterable[None] = (None,)
-            if vector is not None and looped[-1] is vector:
-                parts = self.vector_loops("0", names[vector], vector.extent)
-            for _ in parts:
+            for _ in self.nested(looped, names, indices, vector, sums):
                 self.add_to_columns(self.lane_values(phase))
-                for node, state in accumulators.items():
+                for node in starts:
                     value, _ = self.nest.value(self.operands[node][0])
-                    sums.accumulate(node, state, value, indices[inside[0]] if inside else "0")
-            self.writer.indent = depth
+                    sums.accumulate(node, value, indices[inside[0]] if inside else "0")
             self.nest.forget("lane")
             self.writer.mark_row()
-            for node, state in accumulators.items():
-                sums.finish(node, state)
+            sums.finish()
         self.store([node for node in self.stores if self.group.members[node] == "kept"])
+
+    def nested(
+        self,
+        axes: Sequence[Axis],
+        names: Mapping[Axis, str],
+        indices: Mapping[Axis, str],
+        vector: Axis | None,
+        sums: Accumulators,
+    ) -> Iterator[None]:
+        """Loops over axes, the first outermost; the body is written once for each part."""
+        writer = self.writer
+        outer = [axis for axis in axes if axis is not vector]
+        for place, axis in enumerate(outer):
+            first, stop = sums.enter_block(place, "0", names[axis])
+            writer.enter(f"for {indices[axis]} in range({first}, {stop}):")
+        if vector is not None and vector in axes:
+            last = len(outer)
+            yield from self.vector_loops("0", names[vector], vector.extent, sums, last)
+            sums.leave_loop(last)
+        else:
+            yield
+        for place in reversed(range(len(outer))):
+            writer.indent -= 1
+            sums.leave_block(place)
+            sums.leave_loop(place)
 
     def full_stores(self) -> list[Node]:
         return [node for node in self.stores if self.group.members[node] == "full"]

@@ -10,8 +10,11 @@ from ..fusion import Group, Level
 from ..graph import Node, topological
 from ..joining import Part, parts_of
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.reduction import BLOCK
 from ..sizes import Dim, ceil_divide, nominal, product
 from ..views import base_of, contiguous, resolve, squeeze
+from .accumulators import cut_of
+from .compensation import BlockedSum, enter_blocks
 from .loops import Emitted, emit_loop
 from .nest import Memory, Nest, Places, memory_at
 from .writer import Writer, decode
@@ -125,7 +128,10 @@ class _Lanes:
 
 
 def emit_cumsum(group: Group, buffers: Places) -> Emitted:
-    """Down the axis with a running sum, 16 neighbours of another axis at a time."""
+    """Down the axis with a running sum, 16 neighbours of another axis at a time.
+
+    Of many floats, it is the running sum of a block on top of the total of those before.
+    """
     (node,) = group.members
     axis, rank = node.attrs["axis"], node.type.rank
     view = resolve(node.inputs[0])
@@ -135,18 +141,58 @@ def emit_cumsum(group: Group, buffers: Places) -> Emitted:
     source = memory_at(buffers[view.base], view.offset, view.strides, node.dtype)
     target = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
     extent, index = writer.integer(node.shape[axis], "n"), work.indices[axis]
-    writer.line(f"a0 = {LANE_TYPES[node.dtype]}(0)")
+    step = "back" if node.attrs["reverse"] else index
+    running = _Running(writer, node, node.shape[axis], extent)
+    running.enter(step)
     if node.attrs["reverse"]:
-        writer.line(f"for back in range({extent}):")
-        writer.indent += 1
         writer.line(f"{index} = {extent} - 1 - back")
-    else:
-        writer.line(f"for {index} in range({extent}):")
-        writer.indent += 1
     value, _ = nest.load(source)
-    writer.line(f"a0 = a0 + {value}")
-    nest.store("a0", target)
+    running.add(value)
+    nest.store(running.value(), target)
+    running.leave()
     return work.done()
+
+
+class _Running:
+    """A sum that grows step by step, in blocks if it is of many floats."""
+
+    def __init__(self, writer: Writer, node: Node, steps: Dim, extent: str) -> None:
+        """Of `steps` steps, for which the kernel has the name `extent`."""
+        self.writer, self.extent = writer, extent
+        kind, self.stop = LANE_TYPES[node.dtype], ""
+        self.sum: BlockedSum | None = None
+        if node.type.is_float and cut_of([steps]):
+            self.sum = BlockedSum(writer, kind)
+        else:
+            writer.line(f"a0 = {kind}(0)")
+        self.depth = writer.indent
+
+    def enter(self, index: str) -> None:
+        """The beginning of the loop over the steps."""
+        first, stop = "0", self.extent
+        if self.sum:
+            first, stop = enter_blocks(self.writer, first, stop, BLOCK)
+        self.stop = stop
+        self.writer.enter(f"for {index} in range({first}, {stop}):")
+
+    def add(self, value: str) -> None:
+        """One more term."""
+        if self.sum:
+            self.sum.add(value)
+        else:
+            self.writer.line(f"a0 = a0 + {value}")
+
+    def value(self) -> str:
+        """The sum so far."""
+        return f"({self.sum.value()})" if self.sum else "a0"
+
+    def leave(self) -> None:
+        """The end of the loop."""
+        if self.sum:
+            self.writer.indent = self.depth + 1
+            self.writer.enter(f"if {self.stop} < {self.extent}:")
+            self.sum.close_block()
+        self.writer.indent = self.depth
 
 
 def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
@@ -179,9 +225,8 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
         nest.mask = "inside"
     else:
         writer.enter(f"if {place} < left:")
-    writer.line(f"a0 = {LANE_TYPES[node.dtype]}(0)")
-    depth = writer.indent
-    writer.enter(f"for {indices[tap]} in range({writer.integer(taps, 'n')}):")
+    running = _Running(writer, node, taps, writer.integer(taps, "n"))
+    running.enter(indices[tap])
     writer.line(f"back = {phase} - {indices[tap]} * {dilation}")
     writer.line(f"{indices[shift]} = back // {stride}")
     writer.enter(f"if {indices[shift]} * {stride} == back:")
@@ -196,11 +241,12 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     step, apart = view.strides[axis : axis + 2]
     strides = (*view.strides[:axis], 0, step, *view.strides[axis + 2 :], apart, step)
     value, _ = nest.load(memory_at(buffers[view.base], view.offset, strides, node.dtype))
-    writer.line(f"a0 = a0 + {value}")
-    writer.indent, nest.mask = depth, "inside" if across else "m"
+    running.add(value)
+    running.leave()
+    nest.mask = "inside" if across else "m"
     out = contiguous(node.shape)
     strides = (*out[: axis + 1], out[axis] * stride, *out[axis + 1 :], 0, 0)
-    nest.store("a0", memory_at(buffers[node], 0, strides, node.dtype))
+    nest.store(running.value(), memory_at(buffers[node], 0, strides, node.dtype))
     return work.done()
 
 

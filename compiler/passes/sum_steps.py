@@ -5,55 +5,115 @@
 
 The kernel that makes the output then adds it where the sum lies.  Afterwards a body's outputs are
 those that are stacked.
+
+A sum of floats over more than BLOCK steps, or over a number of them that has a name, has a second
+carry, for what its additions round away (`emission.compensation` says more):
+
+    %5 = loop(...; result=sum, of=g)     ->     %5 = loop(...; result=last, of=sum_g)
+                                                %6 = loop(...; result=last, of=lost_g)
+                                                %7 = add(%5, %6)
+
+It is then off by two roundings and a half, whatever the number of steps.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
 from ..loops import map_bodies, replace_inputs
 from ..primitives.recurrence import loop_of, results_of
+from ..primitives.reduction import BLOCK
+from ..sizes import Dim
 
 
 def sum_steps(graph: Graph) -> Graph:
     """An equal graph whose loops have no result "sum": Graph -> Graph."""
     graph = map_bodies(graph, sum_steps)
     order = list(topological((*graph.inputs, *graph.roots)))
-    bodies: dict[Any, Graph] = {}
-    starts: dict[Any, tuple[Node, ...]] = {}
-    for key, results in results_of(order).items():
-        sums = {n.attrs["of"]: n for n in results if n.attrs["result"] == "sum"}
-        stacks = {n.attrs["of"] for n in results if n.attrs["result"] == "stack"}
-        bodies[key] = _with_sums(results[0].attrs["body"], sums, stacks)
-        starts[key] = tuple(Builder(n.origin).fill(0, n.type) for n in sums.values())
+    loops = {key: _Summed(results) for key, results in results_of(order).items()}
     done: dict[Node, Node] = {}
     for node in order:
         inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
+        if node.op == "loop":
+            done[node] = loops[loop_of(node)].result(node, inputs)
+        else:
             done[node] = replace_inputs(node, inputs)
-            continue
-        key, attrs = loop_of(node), dict(node.attrs)
-        attrs["body"] = bodies[key]
-        if attrs["result"] == "sum":
-            attrs |= {"result": "last", "of": f"sum_{attrs['of']}"}
-        done[node] = replace(node, inputs=(*inputs, *starts[key]), attrs=attrs)
-    return graph.rebuilt(done) if bodies else graph
+    return graph.rebuilt(done) if loops else graph
 
 
-def _with_sums(body: Graph, sums: dict[str, Node], stacks: set[str]) -> Graph:
-    """The body with a carry for each sum, to which the output is added."""
-    outputs = dict(body.outputs)
-    carries = []
-    for of in sums:
-        b = Builder(outputs[of].origin)
-        carry = b.input(name=f"sum_{of}", type=outputs[of].type, role="carry")
-        carries.append((carry, b.add(carry, outputs[of])))
-    return replace(
-        body,
-        inputs=(*body.inputs, *(carry for carry, _ in carries)),
-        outputs=tuple(pair for pair in body.outputs if pair[0] in stacks),
-        updates=(*body.updates, *carries),
-    )
+@dataclass(frozen=True)
+class _Sum:
+    """The names of the carries of a sum: what it has come to, and what that has lost."""
+
+    total: str
+    lost: str | None
+
+
+class _Summed:
+    """A loop whose sums are carries."""
+
+    def __init__(self, results: Sequence[Node]) -> None:
+        body: Graph = results[0].attrs["body"]
+        steps: Dim = results[0].attrs["steps"]
+        taken = {entry.attrs["name"] for entry in body.inputs}
+        outputs = dict(body.outputs)
+        self.sums: dict[str, _Sum] = {}
+        self.starts: list[Node] = []
+        self.carries: list[tuple[Node, Node]] = []
+        for node in results:
+            of = node.attrs["of"]
+            if node.attrs["result"] != "sum" or of in self.sums:
+                continue
+            long = node.type.is_float and not (isinstance(steps, int) and steps <= BLOCK)
+            names = _Sum(_fresh(f"sum_{of}", taken), _fresh(f"lost_{of}", taken) if long else None)
+            self.sums[of] = names
+            self._carry(names, outputs[of])
+            self.starts += [Builder(node.origin).fill(0, node.type)] * (2 if long else 1)
+        stacks = {node.attrs["of"] for node in results if node.attrs["result"] == "stack"}
+        self.body = replace(
+            body,
+            inputs=(*body.inputs, *(carry for carry, _ in self.carries)),
+            outputs=tuple(pair for pair in body.outputs if pair[0] in stacks),
+            updates=(*body.updates, *self.carries),
+        )
+
+    def _carry(self, names: _Sum, value: Node) -> None:
+        """The carries to which a value is added at every step."""
+        b = Builder(value.origin)
+        total = b.input(name=names.total, type=value.type, role="carry")
+        if names.lost is None:
+            self.carries.append((total, b.add(total, value)))
+            return
+        lost = b.input(name=names.lost, type=value.type, role="carry")
+        more = b.add(value, lost)
+        new = b.add(total, more)
+        finite = b.eq(b.sub(new, new), b.fill(0, new.type))
+        left = b.select(finite, b.sub(more, b.sub(new, total)), b.fill(0, new.type))
+        self.carries += [(total, new), (lost, left)]
+
+    def result(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        """What stands for a result of the loop."""
+        attrs, inputs = {**node.attrs, "body": self.body}, (*inputs, *self.starts)
+        if node.attrs["result"] != "sum":
+            return replace(node, inputs=inputs, attrs=attrs)
+        names = self.sums[node.attrs["of"]]
+
+        def last(name: str) -> Node:
+            return replace(node, inputs=inputs, attrs={**attrs, "result": "last", "of": name})
+
+        total = last(names.total)
+        if names.lost is None:
+            return total
+        found: Node = Builder(node.origin).add(total, last(names.lost))
+        return found
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    """A name that no input of the body has yet."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

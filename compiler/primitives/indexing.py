@@ -17,6 +17,7 @@ from ..graph import Node, Type
 from ..sizes import Dim
 from .batch import repeated, turned
 from .record import Array, Attrs, Primitive
+from .summation import add_at
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -64,7 +65,7 @@ def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Ar
     before = (slice(None),) * axis
     flat = updates.reshape((*updates.shape[:axis], index.size, *updates.shape[axis + index.ndim :]))
     keep = inside.reshape(-1)
-    np.add.at(out, (*before, index.reshape(-1)[keep]), flat[(*before, keep)])
+    add_at(out, axis, index.reshape(-1)[keep], flat[(*before, keep)])
     return out
 
 

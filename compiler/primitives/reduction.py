@@ -12,6 +12,7 @@ from ..graph import Node, Type
 from ..sizes import Dim, ceil_divide, product
 from .batch import along, below
 from .record import Array, Attrs, Infer, Primitive, Reference
+from .summation import running_sum, sum_over
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -77,8 +78,8 @@ def _extremum_index(function: Callable[..., Any]) -> Reference:
 def _reference_cumsum(result: Type, attrs: Attrs, x: Array) -> Array:
     axis = attrs["axis"]
     if attrs["reverse"]:
-        return np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis)
-    return np.cumsum(x, axis, dtype=x.dtype)
+        return np.flip(running_sum(np.flip(x, axis), axis), axis)
+    return running_sum(x, axis)
 
 
 def _spread(b: Builder, n: Node, value: Node) -> Node:
@@ -101,7 +102,7 @@ def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primi
 
 
 BLOCK = 64
-"""Rows that one element of a `block_sum` adds up."""
+"""Terms that are added one after another in a long sum; rows of one element of a `block_sum`."""
 
 
 def block_count(shape: Sequence[Dim]) -> Dim:
@@ -168,7 +169,7 @@ PRIMITIVES = (
     _reduction(
         "reduce_sum",
         _sum,
-        lambda result, attrs, x: np.sum(x, attrs["axes"], dtype=x.dtype),
+        lambda result, attrs, x: sum_over(x, attrs["axes"]),
         lambda b, n, g: (_spread(b, n, g),),
     ),
     # Sums of the columns over blocks of BLOCK rows: made by `split_reductions` alone.

@@ -19,6 +19,7 @@ from ..graph import Node, Type
 from ..sizes import Dim, floor_divide
 from .batch import along
 from .record import Array, Attrs, Primitive
+from .summation import Total
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -90,14 +91,14 @@ def _reference_windows(result: Type, attrs: Attrs, x: Array) -> Array:
 
 def _reference_overlap_add(result: Type, attrs: Attrs, x: Array) -> Array:
     axis, stride, dilation = attrs["axis"], attrs["stride"], attrs["dilation"]
-    out = np.zeros(result.extents, x.dtype)
+    total = Total(np.zeros(result.extents, x.dtype))
     count, size = x.shape[axis : axis + 2]
     before = (slice(None),) * axis
     for tap in range(size):
         start = tap * dilation
         places = slice(start, start + (count - 1) * stride + 1, stride)
-        out[(*before, places)] += x[(*before, slice(None), tap)]
-    return out
+        total.add(x[(*before, slice(None), tap)], (*before, places))
+    return total.value()
 
 
 def _windows_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:

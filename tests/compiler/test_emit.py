@@ -80,7 +80,7 @@ def test_another_size_gives_the_same_kernels() -> None:
         whole = graph(x, w, bias, y=softmax(y), sum=b.reduce_sum(x, axes=(0,)), z=b.scale(x, 0.3))
         return {kernel.source for kernel in emitted(whole).kernels}
 
-    assert texts(700, 5) == texts(900, 17) == texts("B", 31)
+    assert texts(7000, 5) == texts(9000, 17) == texts("B", 31)
 
 
 def test_a_number_in_the_text_is_a_word() -> None:
