@@ -2,6 +2,11 @@
 
 An initialiser is a callable (generator, shape, dtype) -> array.  Numbers are drawn in float64 and
 then converted, so a float32 and a float64 program start from the same ones.  Nothing here draws.
+
+What an axis of a weight counts, its layout says, a letter for each: "i" inputs, "o" outputs, "k"
+the taps of a window, "n" copies with weights of their own.  One output is made of as many numbers
+as there are inputs times taps; one input goes into outputs times taps.  A matrix is "io" by
+default, as in `dg.Linear`, and a weight of more axes "oikk", as in a convolution.
 """
 
 from __future__ import annotations
@@ -64,19 +69,18 @@ class Normal:
 class Scaled:
     """Numbers of mean 0 whose variance is gain**2 over a fan of the weight.
 
-    A weight of shape (inputs, ..., outputs) has the fans (inputs * rest, rest * outputs), the
-    rest being the axes between, as the taps of a convolution; `fan` gives other ones, as
-    (inputs, outputs).
+    The fans (inputs, outputs) are those of the layout, unless `fan` gives them.
     """
 
     gain: float
     over: Literal["inputs", "outputs", "average"]
     distribution: Literal["uniform", "normal"]
     fan: Fan | None = None
+    layout: str | None = None
 
     def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
         """As every initialiser."""
-        inputs, outputs = self.fan or _fans(shape)
+        inputs, outputs = self.fan or _fans(shape, self.layout)
         count = {"inputs": inputs, "outputs": outputs, "average": (inputs + outputs) / 2}
         deviation = self.gain / math.sqrt(max(count[self.over], 1))
         if self.distribution == "normal":
@@ -87,20 +91,29 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """A random orthogonal matrix times the gain: orthonormal columns, or rows if they are fewer."""
+    """Random matrices, inputs and taps by outputs, with orthonormal columns (or rows), times gain.
+
+    There is one for each copy of the layout.
+    """
 
     gain: float
+    layout: str | None = None
 
     def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
         """As every initialiser."""
         if len(shape) < 2:
             raise ShapeError(f"orthogonal expects two or more axes, got {shape_text(shape)}")
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        drawn = rng.standard_normal((max(rows, columns), min(rows, columns)))
+        layout = _layout_of(shape, self.layout)
+        order = sorted(range(len(shape)), key=lambda axis: "niko".index(layout[axis]))
+        count, columns = _extent(shape, layout, "n"), _extent(shape, layout, "o")
+        rows = _extent(shape, layout, "ik")
+        drawn = rng.standard_normal((count, max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(drawn)
-        q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else the distribution would not be uniform
-        matrix = q if rows >= columns else q.T
-        return np.asarray(self.gain * matrix.reshape(shape), dtype)
+        # Else the distribution would not be uniform.
+        q *= np.where(np.diagonal(r, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None]
+        matrices = self.gain * (q if rows >= columns else q.swapaxes(1, 2))
+        sorted_ = matrices.reshape([shape[axis] for axis in order])
+        return np.asarray(sorted_.transpose(np.argsort(order)), dtype)
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,7 @@ def kaiming_uniform(
     nonlinearity: str = "relu",
     mode: Literal["inputs", "outputs"] = "inputs",
     fan: Fan | None = None,
+    layout: str | None = None,
 ) -> Scaled:
     """Uniform numbers of variance gain**2 / fan, which keep the size of signals through layers.
 
@@ -151,55 +165,67 @@ def kaiming_uniform(
     Args:
         nonlinearity: what follows the weight, see `gain`.
         mode: "inputs" keeps the size of activations, "outputs" that of gradients.
-        fan: (inputs, outputs) of one output and of one input; by default from a weight's shape
-            (inputs, ..., outputs).
+        fan: (inputs, outputs): how many numbers make one output, and how many outputs one number
+            goes into; by default counted from the weight's shape.
+        layout: what its axes are, a letter for each: "i" inputs, "o" outputs, "k" the taps of a
+            window, "n" copies with weights of their own. By default "io" for two axes and "oik...",
+            a convolution's, for more; blocks state their own.
+
+    Raises:
+        ValueError: another letter, or neither inputs nor outputs.
     """
-    return Scaled(gain(nonlinearity), mode, "uniform", fan)
+    return Scaled(gain(nonlinearity), mode, "uniform", fan, _checked(layout))
 
 
 def kaiming_normal(
     nonlinearity: str = "relu",
     mode: Literal["inputs", "outputs"] = "inputs",
     fan: Fan | None = None,
+    layout: str | None = None,
 ) -> Scaled:
     """As `kaiming_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), mode, "normal", fan)
+    return Scaled(gain(nonlinearity), mode, "normal", fan, _checked(layout))
 
 
-def xavier_uniform(nonlinearity: str = "linear", fan: Fan | None = None) -> Scaled:
+def xavier_uniform(
+    nonlinearity: str = "linear", fan: Fan | None = None, layout: str | None = None
+) -> Scaled:
     """Uniform numbers of variance gain**2 over the average of both fans.
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
     2010.  Arguments as for `kaiming_uniform`.
     """
-    return Scaled(gain(nonlinearity), "average", "uniform", fan)
+    return Scaled(gain(nonlinearity), "average", "uniform", fan, _checked(layout))
 
 
-def xavier_normal(nonlinearity: str = "linear", fan: Fan | None = None) -> Scaled:
+def xavier_normal(
+    nonlinearity: str = "linear", fan: Fan | None = None, layout: str | None = None
+) -> Scaled:
     """As `xavier_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), "average", "normal", fan)
+    return Scaled(gain(nonlinearity), "average", "normal", fan, _checked(layout))
 
 
-def lecun_uniform(fan: Fan | None = None) -> Scaled:
+def lecun_uniform(fan: Fan | None = None, layout: str | None = None) -> Scaled:
     """Uniform numbers of variance 1 / inputs: what a weight starts with by default.
 
-    LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998.
+    LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998.  Arguments as for `kaiming_uniform`.
     """
-    return Scaled(1.0, "inputs", "uniform", fan)
+    return Scaled(1.0, "inputs", "uniform", fan, _checked(layout))
 
 
-def lecun_normal(fan: Fan | None = None) -> Scaled:
+def lecun_normal(fan: Fan | None = None, layout: str | None = None) -> Scaled:
     """As `lecun_uniform`, with normal numbers (not truncated)."""
-    return Scaled(1.0, "inputs", "normal", fan)
+    return Scaled(1.0, "inputs", "normal", fan, _checked(layout))
 
 
-def orthogonal(gain: float = 1.0) -> Orthogonal:
+def orthogonal(gain: float = 1.0, layout: str | None = None) -> Orthogonal:
     """A random matrix with orthonormal columns (or rows, if they are fewer), times the gain.
 
     Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
-    linear neural networks, 2014.  Of more than two axes, all but the last are taken as rows.
+    linear neural networks, 2014.  Rows are the inputs (and taps), columns the outputs; `layout` as
+    for `kaiming_uniform`.
     """
-    return Orthogonal(gain)
+    return Orthogonal(gain, _checked(layout))
 
 
 def identity(gain: float = 1.0) -> Identity:
@@ -231,13 +257,14 @@ def gain(nonlinearity: str) -> float:
     return GAINS[nonlinearity]
 
 
-def with_fan(init: Any, fan: Fan) -> Any:
-    """An initialiser for a weight whose shape does not tell its fans: by default `lecun_uniform`.
+def with_layout(init: Any, layout: str) -> Any:
+    """An initialiser of a block's weight, whose axes are these: by default `lecun_uniform`.
 
-    One that scales by a fan gets this one, unless it has its own.
+    One that counts axes gets this layout, unless it has its own, or its own fan.
     """
     init = lecun_uniform() if init is None else init
-    return replace(init, fan=fan) if isinstance(init, Scaled) and init.fan is None else init
+    counts = isinstance(init, (Scaled, Orthogonal)) and init.layout is None
+    return replace(init, layout=layout) if counts else init
 
 
 def initial_value(variable: Variable, name: str, seed: int) -> Array:
@@ -262,7 +289,10 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
         init = np.full(shape, init)
     if callable(init):
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        init = init(rng, shape, variable.dtype)
+        try:
+            init = init(rng, shape, variable.dtype)
+        except ShapeError as error:
+            raise ShapeError(f"{source_text(variable)}: {error}") from None
     if not isinstance(init, (np.ndarray, list, tuple)):
         raise TypeError(
             f"{place} from an initialiser of dg.init, a number or an array, got "
@@ -276,10 +306,39 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     return np.array(array, dtype=variable.dtype, order="C")
 
 
-def _fans(shape: Shape) -> Fan:
-    if len(shape) < 2:
+def _checked(layout: str | None) -> str | None:
+    """A layout itself; ValueError for what is none."""
+    known = isinstance(layout, str) and set(layout) <= set("iokn") and set(layout) & set("io")
+    if layout is None or known:
+        return layout
+    raise ValueError(
+        'expected a layout of the letters "i" (inputs), "o" (outputs), "k" (taps) and "n" '
+        f'(copies), such as "io" or "oikk", got {layout!r}'
+    )
+
+
+def _layout_of(shape: Shape, layout: str | None) -> str:
+    """A letter for each axis."""
+    if layout is None:
+        return "io" if len(shape) == 2 else "oi" + "k" * (len(shape) - 2)
+    if len(layout) != len(shape):
+        raise ShapeError(
+            f"expected a weight of {len(layout)} axes for the layout {layout!r}, got shape "
+            f"{shape_text(shape)}"
+        )
+    return layout
+
+
+def _extent(shape: Shape, layout: str, letters: str) -> int:
+    """The elements along the axes of these letters."""
+    return math.prod(n for n, letter in zip(shape, layout, strict=True) if letter in letters)
+
+
+def _fans(shape: Shape, layout: str | None) -> Fan:
+    if layout is None and len(shape) < 2:
         raise ShapeError(
             f"expected a weight of two or more axes to count its inputs, got shape "
             f"{shape_text(shape)}: give fan=(inputs, outputs)"
         )
-    return math.prod(shape[:-1]), math.prod(shape[1:])
+    layout = _layout_of(shape, layout)
+    return _extent(shape, layout, "ik"), _extent(shape, layout, "ok")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import init
 from .blocks import Block
 from .errors import DtypeError, ShapeError
 from .location import user_location
@@ -21,7 +22,7 @@ class Linear(Block):
         inputs: how many features x has.
         outputs: how many features the result has.
         bias: whether to add a parameter of shape (outputs,); or any variable in its place.
-        weight_init: the weight's initialiser, as for `dg.parameter`.
+        weight_init: the weight's initialiser, as for `dg.parameter`; by default LeCun's uniform.
         bias_init: the bias's.
         weight: any variable of shape (inputs, outputs) in place of a parameter: one that other
             blocks share, or one that a network computes.
@@ -48,7 +49,8 @@ class Linear(Block):
         self.inputs = inputs
         self.outputs = outputs
         self.dtype = dtype_name(dtype)
-        self._hold("weight", weight, (inputs, outputs), weight_init, self.dtype)
+        start = init.with_layout(weight_init, "io")
+        self._hold("weight", weight, (inputs, outputs), start, self.dtype)
         self._hold("bias", bias, (outputs,), bias_init, self.dtype)
 
     weight: Variable

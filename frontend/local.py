@@ -43,8 +43,8 @@ class LocallyConnected2d(Block):
             (out_channels,); False for none; or any variable of one of these shapes.
         weight: any variable of shape (out_channels, OH, OW, in_channels, KH, KW) in place of a
             parameter: one that other blocks share, or one that a network computes.
-        weight_init: the weight's initialiser, as for `dg.parameter`; the inputs that it counts are
-            those of a window. By default LeCun's uniform.
+        weight_init: the weight's initialiser, as for `dg.parameter`; its layout is "onnikk", so that
+            the inputs of an output are those of its window. By default LeCun's uniform.
         bias_init: the bias's; zeros by default.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
@@ -84,8 +84,7 @@ class LocallyConnected2d(Block):
         self.dtype = dtype_name(dtype)
         self.out_size = self._positions()
         shape = (out_channels, *self.out_size, in_channels, *self.kernel)
-        taps = self.kernel[0] * self.kernel[1]
-        start = init.with_fan(weight_init, (in_channels * taps, out_channels * taps))
+        start = init.with_layout(weight_init, "onnikk")
         self._hold("weight", weight, shape, start, self.dtype)
         if isinstance(bias, Variable):
             by_map = not bias.mistakes and bias.ndim == 1

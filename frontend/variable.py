@@ -229,7 +229,9 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
         name: its name, below the path of the block that holds it.
         shape: integers.
         init: an initialiser of `dg.init`, a number, or an array of this shape; by default
-            LeCun's uniform for two and more axes, zeros for fewer.
+            LeCun's uniform for two and more axes, zeros for fewer. A matrix is read as (inputs,
+            outputs), a weight of more axes as a convolution's, (outputs, inputs, *taps): another
+            layout is stated, as in `dg.init.lecun_uniform(layout="ikko")`.
         dtype: float32 or float64 for parameters that are trained.
     """
     place = f"parameter '{checked_name('parameter', name)}' ({user_location()})"

@@ -65,10 +65,11 @@ class AdditiveAttention(Block):
         self.queries = queries
         self.entries = entries
         self.dtype = dtype_name(dtype)
-        self._hold("query", query, (queries, hidden), weight_init, self.dtype)
-        self._hold("entry", entry, (entries, hidden), weight_init, self.dtype)
-        fan = initialisers.lecun_uniform(fan=(hidden, 1))
-        self._hold("score", score, (hidden,), fan, self.dtype)
+        start = initialisers.with_layout(weight_init, "io")
+        self._hold("query", query, (queries, hidden), start, self.dtype)
+        self._hold("entry", entry, (entries, hidden), start, self.dtype)
+        start = initialisers.lecun_uniform(layout="i")
+        self._hold("score", score, (hidden,), start, self.dtype)
 
     def forward(
         self, query: Variable, memory: Variable, lengths: Variable | None = None

@@ -84,11 +84,11 @@ class Cell(Block):
         self.inputs = inputs
         self.hidden = hidden
         self.dtype = dtype_name(dtype)
-        start = initialisers.lecun_uniform() if weight_init is None else weight_init
+        start = initialisers.with_layout(weight_init, "io")
         start, width = side_by_side(start, self.gates), self.gates * hidden
         self._hold("weight", weight, (inputs, width), start, self.dtype)
         start = initialisers.orthogonal() if recurrent_init is None else recurrent_init
-        start = side_by_side(start, self.gates)
+        start = side_by_side(initialisers.with_layout(start, "io"), self.gates)
         self._hold("recurrent", recurrent, (hidden, width), start, self.dtype)
         self._hold("bias", bias, (width,), bias_init, self.dtype)
 

@@ -53,6 +53,7 @@ class Embedding(Block):
         self.name = name
         self.symbols = symbols
         start = initialisers.normal() if weight_init is None else weight_init
+        start = initialisers.with_layout(start, "io")
         self._hold("weight", weight, (symbols, width), start, dtype_name(dtype))
 
     def forward(self, symbols: Variable) -> Variable:

@@ -56,18 +56,95 @@ def test_means() -> None:
     assert draw(init.normal(3.0, 0.5)).mean() == pytest.approx(3.0, abs=0.01)
 
 
-def test_fans_of_a_convolution() -> None:
-    value = draw(init.lecun_normal(), (30, 5, 5, 40))
-    assert value.var() == pytest.approx(1 / (30 * 25), rel=0.03)
-    value = draw(init.kaiming_normal("linear", mode="outputs"), (30, 5, 5, 40))
-    assert value.var() == pytest.approx(1 / (40 * 25), rel=0.03)
+LAYOUTS: dict[str, tuple[tuple[int, ...], str | None, int, int]] = {
+    "a matrix": ((300, 40), None, 300, 40),
+    "a matrix turned": ((300, 40), "oi", 40, 300),
+    "a convolution": ((30, 40, 5, 5), None, 40 * 25, 30 * 25),
+    "a convolution in one dimension": ((30, 40, 9), None, 40 * 9, 30 * 9),
+    "channels last": ((5, 3, 20, 30), "kkio", 20 * 15, 30 * 15),
+    "heads": ((6, 50, 20), "nio", 50, 20),
+    "outputs in two axes": ((50, 4, 20), "ioo", 50, 80),
+    "a vector": ((4000,), "i", 4000, 1),
+}
+"""Shape, layout, and the inputs and outputs in it."""
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (2, 3, 4), (6, 1)])
-def test_orthogonal(shape: tuple[int, ...]) -> None:
-    value = draw(init.orthogonal(2.0), shape).reshape(-1, shape[-1])
-    small = value.T @ value if value.shape[0] >= value.shape[1] else value @ value.T
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_fans_are_those_of_the_layout(name: str) -> None:
+    shape, layout, inputs, outputs = LAYOUTS[name]
+    for initialiser, fan in (
+        (init.lecun_normal(layout=layout), inputs),
+        (init.lecun_uniform(layout=layout), inputs),
+        (init.kaiming_uniform("linear", layout=layout), inputs),
+        (init.kaiming_normal("linear", mode="outputs", layout=layout), outputs),
+        (init.xavier_uniform(layout=layout), (inputs + outputs) / 2),
+        (init.xavier_normal(layout=layout), (inputs + outputs) / 2),
+    ):
+        assert draw(initialiser, shape).var() == pytest.approx(1 / fan, rel=0.06)
+
+
+def test_a_convolution_starts_as_pytorchs() -> None:
+    """Its weight is (out, in, 5, 5) there too: one variance for every initialiser."""
+    torch = pytest.importorskip("torch")
+    weight = torch.empty(64, 32, 5, 5, dtype=torch.float64)
+    pairs: list[tuple[Any, Callable[[Any], Any]]] = [
+        (init.kaiming_uniform(), lambda w: torch.nn.init.kaiming_uniform_(w, nonlinearity="relu")),
+        (init.kaiming_normal(mode="outputs"),
+         lambda w: torch.nn.init.kaiming_normal_(w, mode="fan_out", nonlinearity="relu")),
+        (init.xavier_uniform(), torch.nn.init.xavier_uniform_),
+        (init.xavier_normal("tanh"), lambda w: torch.nn.init.xavier_normal_(w, 5 / 3)),
+    ]  # fmt: skip
+    for ours, theirs in pairs:
+        theirs(weight)
+        assert draw(ours, (64, 32, 5, 5)).std() == pytest.approx(weight.std().item(), rel=0.02)
+    default = initial_value(dg.parameter("w", (64, 32, 5, 5)), "w", 0)
+    assert default.std() == pytest.approx((32 * 25) ** -0.5, rel=0.02)
+
+
+def test_blocks_state_the_layout_of_their_weights() -> None:
+    """The variance of every weight is 1 / inputs of one output, by the block's own formula."""
+    blocks = {
+        "linear": (dg.Linear(400, 300), {"weight": 400}),
+        "local": (dg.LocallyConnected2d(8, 20, 9, 5), {"weight": 8 * 25}),
+        "rnn": (dg.RNNCell(400, 300, recurrent_init=init.lecun_normal()),
+                {"weight": 400, "recurrent": 300}),
+        "lstm": (dg.LSTMCell(400, 300, recurrent_init=init.lecun_normal()),
+                 {"weight": 400, "recurrent": 300}),
+        "attention": (dg.AdditiveAttention(400, 300, 5000),
+                      {"query": 400, "entry": 300, "score": 5000}),
+    }  # fmt: skip
+    for name, (block, wanted) in blocks.items():
+        parameters = block.parameters()
+        for weight, inputs in wanted.items():
+            value = initial_value(parameters[weight], weight, 0)
+            assert value.var() == pytest.approx(1 / inputs, rel=0.05), (name, weight)
+    for fan, start in ((50, init.kaiming_normal()), (300, init.kaiming_normal(fan=(300, 1)))):
+        layer = dg.LocallyConnected2d(2, 20, 9, 5, weight_init=start)
+        value = initial_value(layer.parameters()["weight"], "w", 0)
+        assert value.var() == pytest.approx(2 / fan, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "rows"),
+    [
+        ((5, 3), None, (0,)), ((3, 5), None, (0,)), ((4, 4), "oi", (1,)), ((6, 1), None, (0,)),
+        ((4, 2, 3), None, (1, 2)), ((8, 3, 2, 2), None, (1, 2, 3)),
+        ((2, 2, 3, 7), "kkio", (0, 1, 2)),
+    ],
+)  # fmt: skip
+def test_orthogonal(shape: tuple[int, ...], layout: str | None, rows: tuple[int, ...]) -> None:
+    """Columns are the outputs: orthonormal, or else the rows are."""
+    value = draw(init.orthogonal(2.0, layout=layout), shape)
+    order = [*rows, *(axis for axis in range(len(shape)) if axis not in rows)]
+    matrix = value.transpose(order).reshape(math.prod(shape[axis] for axis in rows), -1)
+    small = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
+
+
+def test_orthogonal_copies_are_matrices_of_their_own() -> None:
+    value = draw(init.orthogonal(layout="nio"), (3, 5, 4))
+    np.testing.assert_allclose(value.swapaxes(1, 2) @ value, [np.eye(4)] * 3, atol=1e-12)
+    assert abs(value[0] - value[1]).max() > 0.1
 
 
 def test_constants() -> None:
@@ -150,6 +227,8 @@ def test_shapes_that_an_initialiser_cannot_take() -> None:
     expected = {
         init.lecun_normal(): "expected a weight of two or more axes to count its inputs, got shape "
         "(5,): give fan=(inputs, outputs)",
+        init.lecun_normal(layout="oikk"): "expected a weight of 4 axes for the layout 'oikk', got "
+        "shape (5,)",
         init.orthogonal(): "orthogonal expects two or more axes, got (5,)",
         init.identity(): "identity expects two axes, got (5,)",
     }
@@ -157,6 +236,9 @@ def test_shapes_that_an_initialiser_cannot_take() -> None:
         with pytest.raises(dg.ShapeError) as error:
             draw(initialiser, (5,))
         assert str(error.value) == message
+        with pytest.raises(dg.ShapeError) as error:
+            initial_value(dg.parameter("w", (5,), init=initialiser), "w", 0)
+        assert text(error.value) == f"parameter 'w' (m.py:1): {message}"
 
 
 def test_arguments_out_of_range() -> None:
@@ -167,6 +249,11 @@ def test_arguments_out_of_range() -> None:
             lambda: init.kaiming_uniform("relu6"),
             "expected a nonlinearity out of linear, sigmoid, tanh, relu, leaky_relu, selu, got "
             "'relu6'",
+        ),
+        (
+            lambda: init.lecun_uniform(layout="xy"),
+            'expected a layout of the letters "i" (inputs), "o" (outputs), "k" (taps) and "n" '
+            '(copies), such as "io" or "oikk", got \'xy\'',
         ),
     ]
     for make, message in cases:
