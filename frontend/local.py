@@ -43,8 +43,8 @@ class LocallyConnected2d(Block):
             (out_channels,); False for none; or any variable of one of these shapes.
         weight: any variable of shape (out_channels, OH, OW, in_channels, KH, KW) in place of a
             parameter: one that other blocks share, or one that a network computes.
-        weight_init: the weight's initialiser, as for `dg.parameter`; its layout is "onnikk", so that
-            the inputs of an output are those of its window. By default LeCun's uniform.
+        weight_init: the weight's initialiser, as for `dg.parameter`; its layout is "onnikk": the
+            inputs of an output are those of its window. By default LeCun's uniform.
         bias_init: the bias's; zeros by default.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
