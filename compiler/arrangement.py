@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .fusion import Fusion, Group
 from .graph import Node
@@ -44,22 +45,27 @@ def arrange(fusion: Fusion, apart: Set[Node] = frozenset()) -> Arrangement:
         group: {group_of[base] for base in bases if base in group_of} - {group}
         for group, bases in reads.items()
     }
+    # Checks come first, in their order, and what they are made from: where one fails, no state has
+    # been written.
+    ranges = list(dict.fromkeys(group_of[check.node] for check in graph.checks))
+    for before, group in pairwise(ranges):
+        needs[group].add(before)
+    checks = _with_needed(ranges, needs)
     in_place: dict[Node, Node] = {}
     for state, value in graph.updates:
         writer = group_of[value]
         others = readers.get(state, set()) - {writer}
         if (
             state not in apart
+            and writer not in checks
             and reads_before_writing(writer, state, value)
             and not any(_waits(other, writer, needs) for other in others)
         ):
             in_place[value] = state
             needs[writer] |= others
-    # Checks come first: where one fails, nothing has been written.
-    checks = {group_of[check.node] for check in graph.checks}
     for group in fusion.groups:
         if group not in checks:
-            needs[group] |= checks
+            needs[group].update(ranges)
     named = {*graph.inputs, *(node for _, node in graph.outputs), *in_place}
     temporaries = dict.fromkeys(
         node
@@ -82,6 +88,18 @@ def arrange(fusion: Fusion, apart: Set[Node] = frozenset()) -> Arrangement:
 
 def _is_array(base: Node) -> bool:
     return base.op == "constant" and base.shape != ()
+
+
+def _with_needed(groups: Iterable[Group], needs: dict[Group, set[Group]]) -> set[Group]:
+    """Groups, and all that must have run before one of them."""
+    found: set[Group] = set()
+    stack = list(groups)
+    while stack:
+        group = stack.pop()
+        if group not in found:
+            found.add(group)
+            stack.extend(needs[group])
+    return found
 
 
 def _waits(group: Group, other: Group, needs: dict[Group, set[Group]]) -> bool:

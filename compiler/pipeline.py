@@ -24,6 +24,7 @@ from .passes.guard import guard
 from .passes.hoist import hoist
 from .passes.inline import inline
 from .passes.lift_draws import lift_draws
+from .passes.mask_padding import mask_padding
 from .passes.materialise import materialise
 from .passes.plan_memory import plan_memory
 from .passes.schedule import schedule
@@ -40,6 +41,7 @@ from .verify import verify
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
     # name, pass, and the primitives that are gone after it
     ("inline", inline, frozenset({"call"})),
+    ("mask_padding", mask_padding, frozenset({"call"})),
     ("lift_draws", lift_draws, frozenset({"call"})),
     ("take_last", take_last, frozenset({"call"})),
     ("checkpoint", checkpoint, frozenset({"call"})),

@@ -20,6 +20,7 @@ from .graph import Graph, Node, Type, topological
 from .loops import every_node, substitute
 from .passes.inline import inline
 from .passes.lift_draws import lift_draws
+from .passes.mask_padding import mask_padding
 from .primitives.batch import turned
 from .primitives.registry import lookup
 from .sizes import Dim, Size, assign, named
@@ -48,9 +49,9 @@ def each_sample(graph: Graph, size: str, own: Sequence[bool], extent: Dim) -> Gr
     Raises:
         InvalidGraphError: as `batch` does.
     """
-    flat = inline(graph)
-    if any(node.op == "random_bits" for node in every_node(flat)):
-        graph = lift_draws(flat)  # each sample has its own part of what is drawn
+    graph = mask_padding(inline(graph))
+    if any(node.op == "random_bits" for node in every_node(graph)):
+        graph = lift_draws(graph)  # each sample has its own part of what is drawn
     alone = _assigned(graph, {size: 1})
     inputs, shared, batched = [], {}, {}
     for entry, has_own in zip(graph.inputs, own, strict=True):

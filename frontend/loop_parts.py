@@ -32,6 +32,8 @@ class LoopParts:
         entries: the ways into it.
         given: the variables that the user got of `each` and `delay`.
         mistakes: what is wrong with it.
+        masks: where there are lengths, the elements of sequences that masks are made of; the first
+            says which samples have a step.
     """
 
     name: str
@@ -43,6 +45,7 @@ class LoopParts:
     entries: list[Entry] = field(default_factory=list)
     given: list[Variable] = field(default_factory=list)
     mistakes: list[DiagramError] = field(default_factory=list)
+    masks: list[Entry] = field(default_factory=list)
 
     @property
     def first(self) -> int:

@@ -43,11 +43,15 @@ class Wiring:
         self._lengths = None if lengths is None else self._checked(*current([lengths]))
         self._keeps: Variable | None = None  # whether gradients pass the delays at a step
         self._lasts: Variable | None = None  # whether a sample has a step
+        self._follows: Variable | None = None  # whether it has the one that the loop makes next
         if truncate is not None:
             self._keeps = self.enter("each", None, Type("bool"), "keeps(t)")
         if self._lengths is not None:
             samples = Type("bool", self._lengths.shape)
-            self._lasts = self.enter("each", None, samples, "lasts(t)")
+            self._lasts = self._follows = self.enter("each", None, samples, "lasts(t)")
+            if not parts.reverse:
+                self._follows = self.enter("each", None, samples, "follows(t)")
+            parts.masks = sorted(parts.entries, key=lambda e: e.outputs[0] is not self._lasts)
 
     def note(self, kind: type[DiagramError], text: str) -> None:
         """Remember a mistake, to be told when the diagram is built."""
@@ -77,6 +81,8 @@ class Wiring:
             _feed(self._keeps, masks.keeps(steps, self._truncate, self.parts.reverse))
         if self._lasts is not None and self._lengths is not None:
             _feed(self._lasts, masks.lasts(self._lengths, steps))
+            if self._follows is not None and self._follows is not self._lasts:
+                _feed(self._follows, masks.lasts(self._lengths, steps, ahead=1))
 
     def enter(
         self,
@@ -118,10 +124,23 @@ class Wiring:
     def fill(self, entries: Sequence[Entry], outlets: Sequence[Variable], value: Variable) -> None:
         """Let a variable go into the first of several registers, and each into the next."""
         for entry, outlet in zip(entries, outlets, strict=True):
-            before = entry.outputs[0]
-            held = self._lasts is not None and not value.mistakes
-            entry.next = masks.hold(self._lasts, value, before) if held else value
+            held = self._follows is not None and not value.mistakes
+            entry.next = masks.hold(self._follows, value, entry.inputs[0]) if held else value
             value = outlet
+
+    def final(self, place: str, value: Variable, delay: Entry) -> Variable:
+        """The final value of a delay into which this one goes: each sample's, at its last step."""
+        if self._lasts is None or value.mistakes:
+            return self.result("last", place, value, delay)
+        return self.result("last", place, value, self.register(value, delay.inputs[0]))
+
+    def register(self, value: Variable, init: Variable) -> Entry:
+        """A delay for the final value of a variable, which nothing in the loop reads."""
+        number = sum(entry.name.startswith("last.") for entry in self.parts.entries)
+        old = self.enter("delay", init, value.type, f"last.{number + 1}")
+        entry = self.parts.entries[-1]
+        entry.next = value if self._lasts is None else masks.hold(self._lasts, value, old)
+        return entry
 
     def blanked(self, place: str, y: Variable) -> Variable:
         """A variable, zero where a sample does not have the step."""

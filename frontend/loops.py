@@ -247,12 +247,16 @@ class Loop:
         self._wiring.fill(known.entries, known.outlets, following)
         known.value = following
         for variable, result in self._waiting:
-            if variable is following:
+            if variable is following and not self.parts.masks:
                 result.delay = known.entries[0]
+            elif variable is following and result.delay is not None:
+                result.delay.inputs = known.entries[0].inputs
         if known.state is not None and following.mistakes:
             known.state.following = following
         elif known.state is not None:
-            finals = [self._wiring.result("last", place, e.outputs[0], e) for e in known.entries]
+            put = [following, *known.outlets[:-1]]
+            pairs = zip(put, known.entries, strict=True)
+            finals = [self._wiring.final(place, value, entry) for value, entry in pairs]
             update(known.state, finals[0] if len(finals) == 1 else join(finals[::-1]))
 
     def _fitting(self, place: str, name: str, delay: Variable, value: Variable) -> Variable:
@@ -316,16 +320,12 @@ class Loop:
     def _last(self, place: str, y: Variable) -> Variable:
         for known in self._delays.values():
             if known.value is y:
-                return self._wiring.result("last", place, y, known.entries[0])
+                return self._wiring.final(place, y, known.entries[0])
         fitting = self._wiring.by_sample(place, y)
         if fitting.mistakes:
             return fitting
-        number = sum(entry.name.startswith("last.") for entry in self.parts.entries)
         zero = broadcast_to(constant(np.zeros((), y.dtype)), y.shape)
-        self._wiring.enter("delay", zero, y.type, f"last.{number + 1}")
-        entry = self.parts.entries[-1]
-        self._wiring.fill([entry], entry.outputs, y)
-        found = self._wiring.result("last", place, y, entry)
+        found = self._wiring.result("last", place, y, self._wiring.register(y, zero))
         if isinstance(found.producer, Result):
             self._waiting.append((y, found.producer))
         return found

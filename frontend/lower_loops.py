@@ -129,7 +129,7 @@ def _attrs(result: Result, body: Graph, nodes: Mapping[Variable, Node]) -> dict[
     else:
         assert result.value is not None
         of = next(name for name, node in body.outputs if node is nodes[result.value])
-    return {
+    attrs: dict[str, Any] = {
         "body": body,
         "steps": steps,
         "reverse": loop.reverse,
@@ -137,3 +137,6 @@ def _attrs(result: Result, body: Graph, nodes: Mapping[Variable, Node]) -> dict[
         "of": of,
         "keep": loop.keep,
     }
+    if loop.masks:
+        attrs["masks"] = tuple(entry.name for entry in loop.masks)
+    return attrs

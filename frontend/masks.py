@@ -21,9 +21,13 @@ def cut(keeps: Variable, z: Variable) -> Variable:
 
 
 @block
-def hold(lasts: Variable, new: Variable, old: Variable) -> Variable:
-    """The new value of samples that still last (a mask of shape (B,)), the old one of others."""
-    return where(_spread(lasts, new.ndim), new, old)
+def hold(lasts: Variable, new: Variable, other: Variable) -> Variable:
+    """The new value where a mask of samples, of shape (B,), is true, and the other one elsewhere.
+
+    A delay of a sample without a next step goes back to its initial value, so that a step that a
+    sample does not have computes what its first step does: see `mask_padding`, a pass.
+    """
+    return where(_spread(lasts, new.ndim), new, other)
 
 
 @block
@@ -57,16 +61,19 @@ def keeps(steps: Dim, every: int, reverse: bool) -> Variable:
     return result
 
 
-def lasts(lengths: Variable, steps: Dim) -> Variable:
+def lasts(lengths: Variable, steps: Dim, ahead: int = 0) -> Variable:
     """For each element of a loop's sequences and each sample, whether the sample has that step.
 
-    Bool of shape (steps, B), for `lengths` of shape (B,), which must lie in [0, steps].
+    Bool of shape (steps, B), for `lengths` of shape (B,), which must lie in [0, steps].  With
+    `ahead=1`, whether the sample has the step after it.
     """
 
     def rule(b: Builder, lengths: Node) -> Node:
         shape = (steps, *lengths.shape)
         checked = b.apply("in_range", lengths, low=0, high=steps + 1)
         count = b.apply("iota", axis=0, shape=shape, dtype=lengths.dtype)
+        if ahead:
+            count = b.add(count, b.fill(ahead, count.type))
         return b.lt(count, b.broadcast(checked, shape=shape, axes=(1,)))
 
     result: Variable = apply("lasts", rule, [lengths])

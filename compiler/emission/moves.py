@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...runtime.program import HOLDS, LANES
 from ..builder import Builder
 from ..fusion import Group, Level
-from ..graph import Node, topological
+from ..graph import Node
 from ..joining import Part, parts_of
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK
@@ -73,12 +73,12 @@ def emit_first_outside(group: Group, buffers: Places) -> Emitted:
     b = Builder(node.origin)
     line = b.reshape(x, shape=(x.type.count,))
     low, high = (b.spread(b.size(size=node.attrs[k], dtype=x.dtype), line.shape) for k in BOUNDS)
-    outside = b.apply("or", b.lt(line, low), b.ge(line, high))
+    below, above = b.lt(line, low), b.ge(line, high)
+    outside = b.apply("or", below, above)
     places = b.iota(axis=0, shape=line.shape, dtype="int64")
     chosen = b.select(outside, places, b.fill(HOLDS, places.type))
     first = b.reduce_min(chosen, axes=(0,))
-    inside = [n for n in topological([first]) if n.op in ("or", "lt", "ge", "select")]
-    members: dict[Node, Level] = dict.fromkeys(inside, "full")
+    members: dict[Node, Level] = dict.fromkeys((below, above, outside, chosen), "full")
     whole = Group("loop", (x.type.count,), (0,), {**members, first: "kept"})
     return emit_loop(whole, {**buffers, first: buffers[node]})
 

@@ -4,8 +4,8 @@
     %3 = ge(%2, 0)                        ->     %3 = true
 
 Only an observed variable can be checked before the step, also where its elements enter a loop one
-after another; for a computed one `in_range` goes without a trace, and the primitives say
-themselves what an index outside means.
+after another, or where a mask selects from it: then only what is selected counts.  For a computed
+one `in_range` goes without a trace, and the primitives say themselves what an index outside means.
 """
 
 from __future__ import annotations
@@ -26,16 +26,25 @@ Ranges = dict[tuple[Node, Any, Any], Node]
 
 def guard(graph: Graph) -> Graph:
     """The same graph with checks, without `in_range`: Graph -> Graph."""
-    graph, ranges = _guarded(graph, {n for n in graph.inputs if n.attrs["role"] == "observed"})
+    observed = {n for n in graph.inputs if n.attrs["role"] == "observed"}
+    graph, ranges = _guarded(graph, observed, observed)
     checks = []
     for (x, low, high), said in ranges.items():
-        outside = Builder(said.origin).first_outside(x, low=low, high=high)
+        b, selected = Builder(said.origin), x
+        if x.op == "select":
+            mask, x, _ = x.inputs
+            fine = b.spread(b.apply("size", size=low, dtype=x.dtype), x.shape)
+            selected = b.select(mask, x, fine)
+        outside = b.first_outside(selected, low=low, high=high)
         checks.append(Check(outside, x.attrs["name"], low, high))
     return replace(graph, checks=(*graph.checks, *checks))
 
 
-def _guarded(graph: Graph, observed: Set[Node]) -> tuple[Graph, Ranges]:
-    """The graph without `in_range`, and the ranges said in it of `observed` inputs."""
+def _guarded(graph: Graph, observed: Set[Node], whole: Set[Node]) -> tuple[Graph, Ranges]:
+    """The graph without `in_range`, and the ranges said in it of `observed` inputs.
+
+    Of those that are `whole`, all elements are checked, and not only those that a mask selects.
+    """
     done: dict[Node, Node] = {}
     ranges: Ranges = {}
     bodies: dict[Any, Graph] = {}
@@ -43,14 +52,14 @@ def _guarded(graph: Graph, observed: Set[Node]) -> tuple[Graph, Ranges]:
         inputs = tuple(done[item] for item in node.inputs)
         if node.op == "in_range":
             done[node] = x = inputs[0]
-            if x in observed and x.type.count != 0:
+            if _source(x) in observed and x.type.count != 0:
                 ranges.setdefault((x, node.attrs["low"], node.attrs["high"]), node)
-        elif _holds(node, observed):
+        elif _holds(node, whole):
             done[node] = Builder(node.origin).fill(True, node.type)
         elif node.op == "loop":
             key = loop_of(node)
             if key not in bodies:
-                bodies[key] = _body(node, inputs, observed, ranges)
+                bodies[key] = _body(node, inputs, observed, whole, ranges)
             attrs = {**node.attrs, "body": bodies[key]}
             done[node] = replace(node, inputs=inputs, attrs=attrs)
         else:
@@ -58,21 +67,33 @@ def _guarded(graph: Graph, observed: Set[Node]) -> tuple[Graph, Ranges]:
     return graph.rebuilt(done), ranges
 
 
-def _body(loop: Node, inputs: tuple[Node, ...], observed: Set[Node], ranges: Ranges) -> Graph:
+def _body(
+    loop: Node,
+    inputs: tuple[Node, ...],
+    observed: Set[Node],
+    whole: Set[Node],
+    ranges: Ranges,
+) -> Graph:
     """The body of a loop without `in_range`; what it says of observed inputs is said outside."""
     body: Graph = loop.attrs["body"]
     outer = dict(zip(body.inputs, inputs, strict=True))
-    entering = {e for e, x in outer.items() if x in observed and role_of(e) != "carry"}
-    guarded, inner = _guarded(body, entering)
+    entering = {e for e, x in outer.items() if _source(x) in observed and role_of(e) != "carry"}
+    guarded, inner = _guarded(body, entering, {e for e in entering if outer[e] in whole})
     for (entry, low, high), said in inner.items():
-        ranges.setdefault((outer[entry], low, high), said)
+        # What a mask selects inside of a loop is not known before it: all of it is checked.
+        ranges.setdefault((outer[_source(entry)], low, high), said)
     return guarded
 
 
-def _holds(node: Node, observed: Set[Node]) -> bool:
+def _source(x: Node) -> Node:
+    """What a mask selects from, where a node is such a selection."""
+    return x.inputs[1] if x.op == "select" else x
+
+
+def _holds(node: Node, whole: Set[Node]) -> bool:
     """Whether a comparison asks again for a bound that a check has made sure of."""
     bound = {"ge": "low", "lt": "high"}.get(node.op)
     if bound is None or node.inputs[0].op != "in_range":
         return False
     said = node.inputs[0]
-    return said.inputs[0] in observed and bool(fill_value(node.inputs[1]) == said.attrs[bound])
+    return said.inputs[0] in whole and bool(fill_value(node.inputs[1]) == said.attrs[bound])

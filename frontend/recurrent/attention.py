@@ -77,12 +77,14 @@ class AdditiveAttention(Block):
         """(B, queries), (S, B, entries) -> (B, entries) and (B, S)."""
         query, memory = as_variables(query, memory)
         self._check(query, memory, lengths)
+        there = None
+        if lengths is not None:
+            there = less(expand_dims(arange(memory.shape[0], lengths.dtype), 1), lengths)
+            memory = where(expand_dims(there, 2), memory, 0.0)  # 0 times NaN would be NaN
         scores = tanh(memory @ self.entry + query @ self.query) @ self.score
-        if lengths is None:
+        if there is None:
             weights = softmax(scores, axis=0)
         else:
-            places = expand_dims(arange(memory.shape[0], lengths.dtype), 1)
-            there = less(places, lengths)
             weights = where(there, softmax(where(there, scores, -1e30), axis=0), 0.0)
         return einsum("sb,sbk->bk", weights, memory), swapaxes(weights, 0, 1)
 

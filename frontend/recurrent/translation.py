@@ -11,10 +11,10 @@ from ..layers import Linear
 from ..location import user_location
 from ..loops import loop
 from ..operations.broadcasting import as_variables
-from ..operations.elementwise import astype, tanh
-from ..operations.indexing import fill, take
+from ..operations.elementwise import astype, less, tanh, where
+from ..operations.indexing import arange, fill, take
 from ..operations.reductions import argmax
-from ..operations.structure import concatenate, reshape, swapaxes
+from ..operations.structure import concatenate, expand_dims, reshape, swapaxes
 from ..variable import Variable, dtype_name, shape_text, source_text
 from .attention import AdditiveAttention
 from .cells import GRUCell
@@ -66,9 +66,10 @@ class Encoder(Block):
 
     Its parameters are those of these blocks; `dg.bind` puts variables in their place.
 
-    Applied as `encoder(source, lengths=None)` to symbols of shape (S, B) it gives the states, of
-    shape (S, B, features), and the final one, (B, features): with bidirectional=True that of both
-    directions side by side, features = 2 * hidden, and hidden otherwise.
+    Applied as `encoder(source, lengths=None)` to symbols of shape (S, B), of which those behind the
+    lengths may be anything, it gives the states, of shape (S, B, features), and the final one,
+    (B, features): with bidirectional=True that of both directions side by side,
+    features = 2 * hidden, and hidden otherwise.
 
     Args:
         symbols: how many there are.
@@ -98,6 +99,9 @@ class Encoder(Block):
     ) -> tuple[Variable, Variable]:
         """(S, B) -> (S, B, features) and (B, features)."""
         _expect_symbols(self, "a source of shape (S, B)", source)
+        if lengths is not None and lengths.shape == source.shape[1:]:
+            places = expand_dims(arange(source.shape[0], lengths.dtype), 1)
+            source = where(less(places, lengths), source, 0)  # what is behind may be no symbol
         states, last = self.gru(self.embedding(source), lengths=lengths)
         return states, reshape(swapaxes(last, 0, 1), (last.shape[1], self.features))
 
