@@ -19,6 +19,7 @@ from ..compiler.graph import Node
 from ..compiler.sizes import Dim
 from .blocks import Block, apply_block, element_count
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
+from .kinds import FlatParts
 from .location import user_location
 from .operations.structure import concatenate, reshape
 from .variable import Variable, apply, mark_read, mistaken, shape_text, source_text
@@ -235,7 +236,7 @@ def cut(vector: Variable, parameters: Sequence[Variable]) -> list[Variable]:
             parts.append(b.reshape(part, shape=(*lead, *shape)))
         return tuple(parts)
 
-    found: Any = apply("cut", rule, [vector], len(shapes))
+    found: Any = apply("cut", rule, [vector], len(shapes), FlatParts)
     pieces = [found] if len(shapes) == 1 else list(found)
     for piece, parameter in zip(pieces, parameters, strict=True):
         piece.name = parameter.name

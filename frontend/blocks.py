@@ -24,6 +24,7 @@ from .variable import (
     Variable,
     mark_read,
     mistaken,
+    new_serial,
     parameter,
     shape_text,
     source_text,
@@ -342,7 +343,7 @@ def apply_block(
         return _noted(port, ports)
 
     inner, inner_options, weights = _map(arguments, enter)
-    mark = Variable("port", None).serial
+    mark = new_serial()
     place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
     with inside(place):
         values: dict[Variable, Variable] = {}

@@ -25,7 +25,8 @@ from ..compiler.primitives.registry import lookup
 from ..compiler.sizes import Dim, assign, evaluate, exact_divide, named, product
 from .blocks import Block, members
 from .dependencies import captured_by, ordered, part_of
-from .loop_parts import Entry, LoopParts, Result
+from .kinds import FlatParts
+from .loop_parts import Delay, Entry, LoopParts, Result
 from .operations.random import KEY
 from .variable import Application, Variable
 
@@ -148,7 +149,7 @@ class _Walk:
         for entry in part.entries:
             source = self.known[entry.inputs[0]]
             known = Known(source.role, source.loops | loop)
-            if entry.label == "delay":
+            if isinstance(entry, Delay):
                 known = Known(Role.UNIT, around)
             self.known.setdefault(entry.outputs[0], known)
         self.run(part.roots)
@@ -268,7 +269,7 @@ def _piece(variable: Variable) -> Piece | None:
     producer = variable.producer
     if variable.kind == "parameter":
         return None if variable is KEY else (variable, None)
-    if producer is None or producer.label != "cut":
+    if not isinstance(producer, FlatParts):
         return None
     (whole,) = producer.inputs
     while whole.source is not None:

@@ -15,7 +15,7 @@ from ..compiler.flops import node_flops
 from ..compiler.graph import Graph, Node
 from ..compiler.primitives.recurrence import results_of
 from ..compiler.sizes import Dim
-from .blocks import Chain
+from .blocks import Chain, FunctionBlock
 from .connections import Connections, Piece, count_elements
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Row:
         parameters: free parameters, each with all of its elements, that its weights are made of.
         shared: how many of these a row above has counted already.
         flops: floating-point operations, forward.
+        is_function: whether it is a mere function, which has no parameters of its own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Row:
     parameters: int
     shared: int
     flops: Dim
+    is_function: bool = False
 
 
 def repeated(graph: Graph) -> dict[Node, Dim]:
@@ -100,18 +102,20 @@ def count_rows(
     for row, nodes in inside.items():
         item = data[row]
         read = found.parameters(item["application"])
+        block = item["application"].block
         before: dict[Piece, int] = {}
         for name in counted.keys() - set(item["path"]):
             before |= counted[name]
         yield Row(
             name=item["name"],
-            kind=type(item["application"].block).__name__ if item["opens"] else "",
+            kind="" if block is None else type(block).__name__,
             level=len(item["path"]),
             outputs=tuple(data[node]["shape"] for node in drawn.successors(row)),
             links=sum_sizes(links.get(node, 0) for node in nodes),
             parameters=sum(read.values()),
             shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
             flops=sum_sizes(flops.get(node, 0) for node in nodes),
+            is_function=isinstance(block, FunctionBlock),
         )
         counted[row] = read
     taken = {parameter for read in counted.values() for parameter, _ in read}

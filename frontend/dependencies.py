@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import CycleError
+from .kinds import Connection
 from .loop_parts import Entry, LoopParts, Result
 from .variable import Application, Body, Variable, application_text, source_text
 
@@ -55,7 +56,7 @@ def _cycle(around: list[Variable]) -> CycleError:
     names = [
         application_text(item.producer)
         for item in around
-        if item.producer is not None and item.producer.label != "connect"
+        if item.producer is not None and not isinstance(item.producer, Connection)
     ]
     through = f", through {' <- '.join(names)}" if names else ""
     return CycleError(
@@ -82,7 +83,7 @@ def dependencies(variable: Variable) -> list[Variable]:
 def behind(variable: Variable) -> Variable:
     """What a variable is: another one, where it is tied or connected to that."""
     seen: set[Variable] = set()
-    while (producer := variable.producer) is not None and producer.label == "connect":
+    while isinstance(producer := variable.producer, Connection):
         if variable in seen:  # a diagram says that this is a cycle
             break
         seen.add(variable)

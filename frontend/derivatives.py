@@ -10,6 +10,7 @@ from ..compiler.errors import DtypeRuleError, TypeRuleError
 from ..compiler.graph import Node
 from .dependencies import ordered
 from .errors import DiagramError, ShapeError
+from .kinds import Gradient
 from .location import place_of, user_location
 from .operations.structure import reshape, stack
 from .substitution import current
@@ -64,7 +65,7 @@ def gradient(
 
     if not chosen:
         return []
-    outputs: Any = apply("gradient", rule, [cost, *chosen], len(chosen))
+    outputs: Any = apply("gradient", rule, [cost, *chosen], len(chosen), Gradient)
     if isinstance(variables, Variable):
         single: Variable = outputs
         return single

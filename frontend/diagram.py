@@ -11,13 +11,15 @@ from .dependencies import walk
 from .errors import (
     CycleError,
     DiagramError,
+    DiagramWarning,
     DtypeError,
     NameTakenError,
     ShapeError,
-    UnusedError,
+    UnusedWarning,
     raise_together,
 )
-from .location import user_location, user_run
+from .kinds import Connection, connect_to
+from .location import user_location
 from .loop_checks import loop_mistakes
 from .loop_parts import Entry
 from .names import name_blocks, name_variables
@@ -32,6 +34,7 @@ from .variable import (
     mark_read,
     mistaken,
     named_outputs,
+    new_serial,
     shape_of,
     shape_text,
     source_text,
@@ -61,8 +64,8 @@ class Diagram:
     Raises:
         DiagramError: a mistake of wiring (ShapeError, DtypeError, NameTakenError, UnusedError,
             CycleError); where there are several independent ones, a DiagramError that lists them.
-            An observed variable is unused if it was drawn in the function that builds the diagram
-            and nothing reads it by then.
+            Variables that it leaves out are no mistake: another diagram may use them.  `check`
+            tells of those that nothing uses.
     """
 
     def __init__(
@@ -98,16 +101,11 @@ class Diagram:
             for item in self.variables
             if item.kind == "state" and item.following is None and item not in delayed
         ]
-        unused = unread_observed(user_run())
-        mistakes += [
-            UnusedError(f"{source_text(item)} is used by nothing: remove it, or use it")
-            for item in unused
-        ]
-        mark_read(unused)
         self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
         self.names = name_variables(self.variables, self.roots, shared, mistakes)
         raise_together(place, mistakes)
         note_free(self.parameters.values(), place)
+        self._serial = new_serial()
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Diagram:
         """Itself: a diagram does not change."""
@@ -172,6 +170,19 @@ class Diagram:
 
         return Program(self, optimizer, target, dtype, seed, threads)
 
+    def check(self) -> list[DiagramWarning]:
+        """What is allowed and seldom meant; nothing where all is well.
+
+        An observed variable that was drawn after the first one of this diagram, and before the
+        diagram itself, is told (UnusedWarning) as long as nothing uses it: no function, no loop
+        and no diagram.  What another diagram uses is never told.
+        """
+        first = min((item.serial for item in self.observed.values()), default=self._serial)
+        return [
+            UnusedWarning(f"{source_text(item)} is used by nothing: use it, or remove it")
+            for item in unread_observed(first, self._serial)
+        ]
+
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:
         """What was drawn, as a NetworkX graph: variables and functions, joined by arrows."""
@@ -212,6 +223,8 @@ class Diagram:
     def summary(self, **sizes: int) -> Summary:
         """Blocks, shapes, links, free parameters, floating-point operations and memory: a table.
 
+        Below it stands what `check` tells.
+
         Args:
             **sizes: values of named sizes, such as B=64, at which memory is planned; by default
                 for a batch of 1 and of 64.
@@ -246,15 +259,13 @@ def connect(target: Variable, value: Variable) -> None:
             raise TypeError(f"{place} expects two variables, got {type(item).__name__}")
     if target.kind != "computed" or target.producer is not None:
         more, maker = "", target.producer
-        if maker is not None and maker.label == "connect":
+        if isinstance(maker, Connection):
             more = f", connected already ({maker.where})"
         raise DiagramError(
             f"{place} expects a variable of dg.variable that is not connected yet, got "
             f"{source_text(target)}{more}"
         )
-    application = Application(
-        "connect", (value,), rule=lambda b, node: node, where=user_location(), outputs=(target,)
-    )
+    application = connect_to(target, value)
     if not value.mistakes and value.type != target.type:
         text = (
             f"{place} expects {target.dtype} {shape_text(target.shape)} for "

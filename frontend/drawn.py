@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .costs import CostFunction
 from .dependencies import captured_by, dependencies, opened
-from .loop_parts import Entry, LoopParts
+from .kinds import Connection
+from .loop_parts import Delay, Entry, LoopParts
 from .operations.random import KEY
 from .variable import Application, Variable
 
@@ -96,7 +97,7 @@ class _Drawing:
         order = opened(wanted, known)
         for item in order:
             self.loops_of[item] = self._loops(item, around)
-            if item.producer is not None and item.producer.label == "connect":
+            if isinstance(item.producer, Connection):
                 self._rename(item)
         seen: set[Application] = set()
         for item in order:
@@ -104,7 +105,7 @@ class _Drawing:
             if application is None:
                 if item is not KEY:
                     self.node_of(item, path)
-            elif application not in seen and application.label != "connect":
+            elif application not in seen and not isinstance(application, Connection):
                 seen.add(application)
                 self._draw(application, path)
 
@@ -133,7 +134,7 @@ class _Drawing:
             producer = variable.producer
             if variable.source is not None:
                 variable = variable.source
-            elif producer is not None and producer.label == "connect":
+            elif isinstance(producer, Connection):
                 variable = producer.inputs[0]
             elif variable in self.outside:
                 variable = self.outside[variable]
@@ -210,7 +211,7 @@ class _Drawing:
     def _kind(self, application: Application) -> str:
         if isinstance(application.block, CostFunction):
             return "cost"
-        return "delay" if application.label == "delay" else "function"
+        return "delay" if isinstance(application, Delay) else "function"
 
     def _open(self, application: Application, captured: Sequence[Variable], path: Path) -> None:
         body = application.body

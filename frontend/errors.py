@@ -37,7 +37,7 @@ class NameTakenError(DiagramError):
 
 
 class UnusedError(DiagramError):
-    """Something drawn that nothing uses."""
+    """A way into a loop that nothing in the loop uses."""
 
 
 class CycleError(DiagramError):
@@ -54,6 +54,14 @@ class CheckpointError(DiagradError, ValueError):
 
 class LayoutError(RuntimeError):
     """No layout engine is installed, or the one that is refused the picture."""
+
+
+class DiagramWarning(UserWarning):
+    """Something in a diagram that is allowed, and seldom meant."""
+
+
+class UnusedWarning(DiagramWarning):
+    """An observed variable that nothing uses."""
 
 
 def raise_together(where: str, mistakes: Sequence[DiagramError]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import FrameType
 
 _ROOMS = tuple(
     os.path.join(root, room) + os.sep
@@ -18,9 +18,6 @@ _ROOMS = tuple(
     }
     for room in ("frontend", "compiler", "runtime", "diagrad")
 )
-
-Run = tuple[CodeType, int]
-"""One run of a function or module of the user: a number tells it from other runs."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,6 @@ def user_location() -> str:
     """The user's "file.py:line" of the statement that is running."""
     frame = _user_frame()
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-def user_run() -> Run:
-    """The run of the user's function or module that is under way."""
-    frame = _user_frame()
-    return frame.f_code, id(frame)
 
 
 def _user_frame() -> FrameType:

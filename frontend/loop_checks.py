@@ -6,15 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .dependencies import dependencies, part_of
 from .errors import DiagramError, UnusedError
-from .loop_parts import Entry, LoopParts, Result
-from .variable import (
-    Application,
-    Variable,
-    application_text,
-    is_unread,
-    mark_read,
-    source_text,
-)
+from .kinds import Gradient
+from .loop_parts import Delay, Each, Entry, LoopParts, Result
+from .variable import Application, Variable, application_text, mark_read, source_text
 
 
 def loop_mistakes(
@@ -33,7 +27,7 @@ def loop_mistakes(
     for item in applications:
         if isinstance(item, Result):
             found += _of_result(item)
-        elif item.label == "gradient":
+        elif isinstance(item, Gradient):
             found += _of_gradient(item)
         elif item.body is not None:
             drawn = [v for v in item.body.outputs if item.body.inside(v)]
@@ -55,7 +49,7 @@ def _in_itself(loop: LoopParts) -> list[DiagramError]:
     """What was noted when it was drawn, and what is missing by now."""
     found = list(loop.mistakes)
     for entry in loop.entries:
-        if entry.label == "delay" and entry.name.isidentifier() and entry.next is None:
+        if isinstance(entry, Delay) and entry.is_first and entry.next is None:
             found.append(
                 DiagramError(
                     f"delay '{entry.name}' ({entry.where}) of {loop} is never closed: say with "
@@ -66,10 +60,10 @@ def _in_itself(loop: LoopParts) -> list[DiagramError]:
         for entry in loop.entries:
             other = _own(loop, [entry])
             if other is not None:
-                what = "a sequence" if entry.label == "each" else "an initial value"
+                what = "a sequence" if isinstance(entry, Each) else "an initial value"
                 text = f"{_entry_text(entry)} expects {what} from outside of its loop, got"
                 found.append(_leak(f"{text} {source_text(entry.inputs[0])}", other))
-    unread = [item for item in loop.given if is_unread(item)]
+    unread = [item for item in loop.given if not item.is_read]
     for item in unread:
         said = f"delay '{item.name}'" if item.name is not None else "each"
         text = f"{said} ({item.where}) of {loop} is used by nothing: remove it, or use it"
@@ -87,7 +81,7 @@ def _own(loop: LoopParts, entries: Iterable[Entry]) -> Entry | None:
 def _of_result(result: Result) -> list[DiagramError]:
     """Whether what a result is of is in the loop."""
     value, delay = result.inputs[0], result.delay
-    if delay is not None and delay.name.isidentifier():
+    if delay is not None and not delay.final:
         return []  # what closes a delay may come from anywhere
     own = isinstance(value.producer, Entry) and value.producer.loop is result.loop
     if value.mistakes or own or value in part_of([result]).inside:
@@ -184,5 +178,5 @@ def _leak(text: str, entry: Entry) -> DiagramError:
 
 
 def _entry_text(entry: Entry) -> str:
-    name = f" '{entry.name}'" if entry.label == "delay" and entry.name.isidentifier() else ""
+    name = f" '{entry.name}'" if isinstance(entry, Delay) and entry.is_first else ""
     return f"{entry.label}{name} ({entry.where}) of {entry.loop}"

@@ -7,7 +7,7 @@ A variable is in a loop because it depends on one of the loop's entries; nothing
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..compiler.sizes import Dim
 from .errors import DiagramError
@@ -58,19 +58,41 @@ class LoopParts:
 
 @dataclass(eq=False, kw_only=True)
 class Entry(Application):
-    """A way in: the element of a sequence (label "each"), or what a delay gives ("delay").
-
-    Its input is the sequence, its leading axis the steps, or the delay's initial value.
+    """A way in: the element of a sequence (`Each`), or what a delay gives (`Delay`).
 
     Attributes:
         loop: the loop that it is a part of.
-        name: among the loop's entries; identifiers are the user's.
-        next: what goes into the delay at every step.
+        name: its own among the loop's entries.
+        next: what goes into a delay at every step.
     """
 
     loop: LoopParts
     name: str
     next: Variable | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class Each(Entry):
+    """The element of a sequence, its input, whose leading axis is the steps."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Delay(Entry):
+    """What a delay gives; its input is the delay's initial value.
+
+    Attributes:
+        before: of a delay of several steps, the register from which this one is filled.
+        final: whether it only keeps a final value, as `Loop.last` draws it.
+    """
+
+    gives: ClassVar[str] = "delay"
+    before: Delay | None = None
+    final: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is what the user has drawn, and closes: no further register, no keeper."""
+        return self.before is None and not self.final
 
 
 @dataclass(eq=False, kw_only=True)
@@ -87,7 +109,7 @@ class Result(Application):
     loop: LoopParts
     kind: Kind
     value: Variable | None = None
-    delay: Entry | None = None
+    delay: Delay | None = None
 
     @property
     def root(self) -> Variable:

@@ -13,14 +13,13 @@ from ..compiler.sizes import Dim
 from . import masks
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
-from .loop_parts import Entry, Kind, LoopParts, Result
+from .loop_parts import Delay, Each, Entry, Kind, LoopParts, Result
 from .operations.structure import broadcast_to
 from .substitution import current
 from .variable import (
     Variable,
     constant,
     dtype_name,
-    expect_reader,
     mark_read,
     mistaken,
     shape_text,
@@ -45,12 +44,12 @@ class Wiring:
         self._lasts: Variable | None = None  # whether a sample has a step
         self._follows: Variable | None = None  # whether it has the one that the loop makes next
         if truncate is not None:
-            self._keeps = self.enter("each", None, Type("bool"), "keeps(t)")
+            self._keeps = self.enter_each(None, Type("bool"), "keeps(t)")
         if self._lengths is not None:
             samples = Type("bool", self._lengths.shape)
-            self._lasts = self._follows = self.enter("each", None, samples, "lasts(t)")
+            self._lasts = self._follows = self.enter_each(None, samples, "lasts(t)")
             if not parts.reverse:
-                self._follows = self.enter("each", None, samples, "follows(t)")
+                self._follows = self.enter_each(None, samples, "follows(t)")
             parts.masks = sorted(parts.entries, key=lambda e: e.outputs[0] is not self._lasts)
 
     def note(self, kind: type[DiagramError], text: str) -> None:
@@ -84,25 +83,38 @@ class Wiring:
             if self._follows is not None and self._follows is not self._lasts:
                 _feed(self._follows, masks.lasts(self._lengths, steps, ahead=1))
 
-    def enter(
+    def enter_each(self, outer: Variable | None, type: Type, name: str) -> Variable:
+        """The element of a sequence, of this type; the sequence may be said later."""
+        own, number = name, 1
+        while any(entry.name == own for entry in self.parts.entries):
+            own, number = f"{name}.{number + 1}", number + 1
+        inputs = () if outer is None else (outer,)
+        return self._entered(
+            Each("each", inputs, where=user_location(), loop=self.parts, name=own), type, None
+        )
+
+    def enter_delay(
         self,
-        label: str,
-        outer: Variable | None,
-        type: Type,
+        init: Variable,
         name: str,
         shown: str | None = None,
-    ) -> Variable:
-        """A new way in, and the variable that it gives, of this type and with the name `shown`."""
-        own, number = name, 1
-        while label == "each" and any(entry.name == own for entry in self.parts.entries):
-            own, number = f"{name}.{number + 1}", number + 1
-        entry = Entry(
-            label,
-            () if outer is None else (outer,),
+        before: Delay | None = None,
+        final: bool = False,
+    ) -> Delay:
+        """A new delay; what it gives has the type of `init` and the name `shown`."""
+        entry = Delay(
+            "delay",
+            (init,),
             where=user_location(),
             loop=self.parts,
-            name=own,
+            name=name,
+            before=before,
+            final=final,
         )
+        self._entered(entry, init.type, shown)
+        return entry
+
+    def _entered(self, entry: Entry, type: Type, shown: str | None) -> Variable:
         variable = Variable("computed", type, shown, producer=entry)
         entry.outputs = (variable,)
         self.parts.entries.append(entry)
@@ -111,7 +123,6 @@ class Wiring:
     def give(self, variable: Variable) -> Variable:
         """A variable for the user, who must use it."""
         self.parts.given.append(variable)
-        expect_reader(variable)
         return variable
 
     def cut(self, variable: Variable) -> Variable:
@@ -128,17 +139,17 @@ class Wiring:
             entry.next = masks.hold(self._follows, value, entry.inputs[0]) if held else value
             value = outlet
 
-    def final(self, place: str, value: Variable, delay: Entry) -> Variable:
+    def final(self, place: str, value: Variable, delay: Delay) -> Variable:
         """The final value of a delay into which this one goes: each sample's, at its last step."""
         if self._lasts is None or value.mistakes:
             return self.result("last", place, value, delay)
         return self.result("last", place, value, self.register(value, delay.inputs[0]))
 
-    def register(self, value: Variable, init: Variable) -> Entry:
+    def register(self, value: Variable, init: Variable) -> Delay:
         """A delay for the final value of a variable, which nothing in the loop reads."""
-        number = sum(entry.name.startswith("last.") for entry in self.parts.entries)
-        old = self.enter("delay", init, value.type, f"last.{number + 1}")
-        entry = self.parts.entries[-1]
+        number = sum(isinstance(item, Delay) and item.final for item in self.parts.entries)
+        entry = self.enter_delay(init, f"last.{number + 1}", final=True)
+        (old,) = entry.outputs
         entry.next = value if self._lasts is None else masks.hold(self._lasts, value, old)
         return entry
 
@@ -164,7 +175,7 @@ class Wiring:
         )
 
     def result(
-        self, kind: Kind, place: str, value: Variable, delay: Entry | None = None
+        self, kind: Kind, place: str, value: Variable, delay: Delay | None = None
     ) -> Variable:
         """A new way out; `value` is what it is of, `delay` whose final value."""
         if value.mistakes:

@@ -23,7 +23,7 @@ from ..compiler.graph import Type
 from ..compiler.sizes import Dim
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .location import around, place_of, user_location
-from .loop_parts import Entry, Keep, LoopParts, Result
+from .loop_parts import Delay, Keep, LoopParts, Result
 from .loop_wiring import (
     Wiring,
     given_variable,
@@ -165,7 +165,7 @@ class Loop:
             sequence = transpose(sequence, (axis, *others))
         element = Type(sequence.dtype, sequence.shape[1:])
         name = x.name if isinstance(x, Variable) and x.name else "x"
-        return self._wiring.give(self._wiring.enter("each", sequence, element, f"{name}(t)"))
+        return self._wiring.give(self._wiring.enter_each(sequence, element, f"{name}(t)"))
 
     def delay(
         self,
@@ -208,11 +208,11 @@ class Loop:
         if any(entry.name == name for entry in self.parts.entries):
             text = f"{place} has the name of another delay of this loop: give it another name"
             self._wiring.note(NameTakenError, text)
-        entries = []
+        entries: list[Delay] = []
         for number, value in enumerate(first, 1):
             own = name if number == 1 else f"{name}.{number}"
-            self._wiring.enter("delay", value, value.type, own, name)
-            entries.append(self.parts.entries[-1])
+            before = entries[-1] if entries else None
+            entries.append(self._wiring.enter_delay(value, own, name, before))
         outlets = [self._wiring.cut(entry.outputs[0]) for entry in entries]
         delay = outlets[-1]
         delay.name = name
@@ -360,7 +360,7 @@ class _Delay:
     """
 
     name: str
-    entries: list[Entry]
+    entries: list[Delay]
     outlets: list[Variable]
     state: Variable | None
     value: Variable | None = None

@@ -65,7 +65,9 @@ class _Lowering:
             if variable in self.nodes:  # a result of the same loop as one before
                 continue
             if variable.kind == "constant":
-                self.nodes[variable] = _constant(variable, Builder(Origin(path, variable.where)))
+                self.nodes[variable] = constant_node(
+                    variable, Builder(Origin(path, variable.where))
+                )
             elif variable.producer is None:
                 raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
             elif isinstance(variable.producer, Result):
@@ -126,7 +128,7 @@ def for_samples(graph: Graph, body: Body) -> Graph:
     return each_sample(graph, body.samples.size, own, body.samples.extent)
 
 
-def _constant(variable: Variable, builder: Builder) -> Node:
+def constant_node(variable: Variable, builder: Builder) -> Node:
     """A constant; a rounded number as it was, so that another precision rounds it anew."""
     if variable.exact is None:
         return builder.apply("constant", value=variable.value)

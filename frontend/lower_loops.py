@@ -14,7 +14,7 @@ from ..compiler.graph import Graph, Node, Origin
 from ..compiler.sizes import Dim
 from .dependencies import Part, dependencies, ordered, part_of
 from .errors import DiagramError
-from .loop_parts import LoopParts, Result
+from .loop_parts import Delay, Each, LoopParts, Result
 from .variable import Variable
 
 
@@ -72,7 +72,7 @@ def _lower_loop(lowering: Lowering, results: Sequence[Result], part: Part, path:
     entries: list[Node] = []
     operands: list[Node] = []
     for entry in part.entries:
-        role = "sequence" if entry.label == "each" else "carry"
+        role = "sequence" if isinstance(entry, Each) else "carry"
         variable = entry.outputs[0]
         node = Builder(Origin(path, entry.where)).input(
             name=entry.name, type=variable.type, role=role
@@ -111,7 +111,7 @@ def _body(
     values = dict.fromkeys(nodes[item.value] for item in results if item.value is not None)
     updates = []
     for entry in part.entries:
-        if entry.label == "delay":
+        if isinstance(entry, Delay):
             if entry.next is None:
                 raise DiagramError(f"delay '{entry.name}' of {loop} is never closed")
             updates.append((nodes[entry.outputs[0]], nodes[entry.next]))

@@ -9,6 +9,7 @@ from ..compiler.builder import Builder
 from ..compiler.graph import Node
 from ..compiler.sizes import Dim
 from .blocks import block
+from .kinds import Keeps, Lasts
 from .operations.elementwise import stop_gradient, where
 from .operations.structure import reshape
 from .variable import Variable, apply
@@ -57,7 +58,7 @@ def keeps(steps: Dim, every: int, reverse: bool) -> Variable:
         whole = b.mul(b.floor(b.div(count, each)), each)
         return b.apply("or", b.ne(whole, count), b.eq(count, b.fill(0, count.type)))
 
-    result: Variable = apply(f"keeps {every}", rule, [])
+    result: Variable = apply(f"keeps {every}", rule, [], kind=Keeps, every=every)
     return result
 
 
@@ -76,5 +77,5 @@ def lasts(lengths: Variable, steps: Dim, ahead: int = 0) -> Variable:
             count = b.add(count, b.fill(ahead, count.type))
         return b.lt(count, b.broadcast(checked, shape=shape, axes=(1,)))
 
-    result: Variable = apply("lasts", rule, [lengths])
+    result: Variable = apply("lasts", rule, [lengths], kind=Lasts)
     return result

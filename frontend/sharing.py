@@ -6,7 +6,6 @@ views wherever the index goes through u in even steps.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,10 @@ from ..compiler.errors import DtypeRuleError, TypeRuleError
 from ..compiler.graph import Node
 from .dependencies import behind
 from .errors import DiagramError, DtypeError, ShapeError
+from .kinds import Connection, connect_to
 from .location import user_location
 from .operations.broadcasting import as_variables
-from .variable import Application, Variable, apply, mark_read, shape_text, source_text
+from .variable import Variable, apply, mark_read, shape_text, source_text
 
 if TYPE_CHECKING:
     from .diagram import Diagram
@@ -164,13 +164,10 @@ def _slice(b: Builder, x: Node, axis: int, start: int, stop: int, step: int) -> 
     return whole
 
 
-_free_in: weakref.WeakKeyDictionary[Variable, str] = weakref.WeakKeyDictionary()
-
-
 def note_free(parameters: Iterable[Variable], place: str) -> None:
     """Remember that parameters are free in a diagram, so that it is too late to tie them."""
     for item in parameters:
-        _free_in.setdefault(item, place)
+        item.free_in = item.free_in or place
 
 
 def tie(first: Variable, *others: Variable) -> None:
@@ -214,9 +211,7 @@ def tie(first: Variable, *others: Variable) -> None:
             )
     for item in others:
         item.kind, item.mistakes = "computed", first.mistakes
-        item.producer = Application(
-            "connect", (first,), rule=lambda b, node: node, where=user_location(), outputs=(item,)
-        )
+        item.producer = connect_to(item, first)
     mark_read([first])
 
 
@@ -224,8 +219,7 @@ def _expect_free(place: str, item: Variable) -> None:
     """DiagramError unless it is a parameter that can be tied to another variable."""
     if item.kind != "parameter":
         maker = item.producer
-        tied = maker is not None and maker.label == "connect"
-        more = f", tied already ({maker.where})" if maker is not None and tied else ""
+        more = f", tied already ({maker.where})" if isinstance(maker, Connection) else ""
         raise DiagramError(
             f"{place} expects parameters after the first variable, got {source_text(item)}{more}"
         )
@@ -234,10 +228,10 @@ def _expect_free(place: str, item: Variable) -> None:
             f"{place} expects parameters that are free, got {source_text(item)}, which is bound to "
             f"{source_text(item.bound_to)}: tie them before dg.bind"
         )
-    if item in _free_in:
+    if item.free_in is not None:
         raise DiagramError(
             f"{place} expects parameters that no diagram has yet, got {source_text(item)} of "
-            f"{_free_in[item]}: tie them before the diagram is built"
+            f"{item.free_in}: tie them before the diagram is built"
         )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .dependencies import dependencies, ordered
 from .errors import DiagramError
-from .variable import Application, Variable, application_text, mistaken, source_text
+from .variable import Variable, application_text, mistaken, source_text
 
 
 @dataclass
@@ -86,7 +86,7 @@ def _drawn_again(environment: Environment, variable: Variable) -> Variable:
         )
         return mistaken([DiagramError(text)])
     inputs = tuple(environment.known[item] for item in producer.inputs)
-    again = Application(producer.label, inputs, rule=producer.rule, where=producer.where)
+    again = replace(producer, inputs=inputs)
     again.outputs = tuple(
         Variable("computed", item._type, item.name, again, item.index, mistakes=item.mistakes)
         for item in producer.outputs

@@ -58,6 +58,7 @@ class Summary:
         memory: for the sizes that were asked for; none where sizes are missing.
         batch: the named size of samples, or None.
         sizes: the named sizes of the inputs.
+        warnings: what `Diagram.check` tells.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Summary:
     memory: tuple[Memory, ...]
     batch: str | None
     sizes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def __str__(self) -> str:
         return _text(self)
@@ -108,6 +110,7 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
         memory=tuple(_memories(diagram, known, batch, sizes)),
         batch=batch,
         sizes=known,
+        warnings=tuple(map(str, diagram.check())),
     )
 
 
@@ -208,7 +211,7 @@ def _text(summary: Summary) -> str:
     for row in summary.rows:
         table.append((
             "  " * row.level + (row.name.rsplit("/", 1)[-1] if row.level else row.name),
-            "" if row.kind in ("FunctionBlock", "CostFunction") else row.kind,
+            "" if row.is_function else row.kind,
             ", ".join(map(shape_text, row.outputs)),
             _size_text(row.links) if row.links != 0 else "",
             _shared_text(row),
@@ -264,7 +267,7 @@ def _facts(summary: Summary) -> list[str]:
     if not summary.memory:
         wanted = ", ".join(f"{name}=..." for name in summary.sizes)
         lines.append(f"memory            depends on the sizes: summary({wanted})")
-    return lines
+    return [*lines, *(f"warning           {text}" for text in summary.warnings)]
 
 
 def _size_text(size: Dim) -> str:

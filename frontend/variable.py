@@ -12,7 +12,7 @@ import operator
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..compiler.graph import Node, Type
 from ..compiler.sizes import Dim, Size, named
 from .errors import DiagramError, DtypeError, ShapeError
-from .location import Run, user_location, user_run
+from .location import user_location
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -67,12 +67,14 @@ class Variable:
         self.init = init
         self.mistakes = mistakes
         self.where = user_location()
-        self.serial = next(_serial)
+        self.serial = new_serial()
         self.owner: Block | None = None
         self.source: Variable | None = None  # of a port: the variable that enters there
         self.exact: float | None = None  # of a constant: the number that its dtype has rounded
         self.following: Variable | None = None  # of a state: its value after a step
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
+        self.free_in: str | None = None  # of a parameter: the first diagram in which it is free
+        self.is_read = False  # whether anything has been drawn that uses it
         self._type = type
 
     @property
@@ -190,9 +192,11 @@ class Application:
     """A function applied to variables: an operation (with a rule) or a block (with a body).
 
     The ways into a loop and out of it are applications too, with neither (`loop_parts.py`).
-    The last `weights` inputs of a block stand for its parameters (`binding.py`).
+    The last `weights` inputs of a block stand for its parameters (`binding.py`).  What it is, its
+    type says (`kinds.py`); the label is only shown.
     """
 
+    gives: ClassVar[str] = "variable"  # what messages call its outputs
     label: str
     inputs: tuple[Variable, ...]
     rule: Rule | None = None
@@ -203,7 +207,8 @@ class Application:
     weights: int = 0
 
 
-_unread: weakref.WeakKeyDictionary[Variable, Run] = weakref.WeakKeyDictionary()
+_observed: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
+"""The observed variables that are in use somewhere, by their serial numbers."""
 
 
 def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
@@ -218,7 +223,7 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
     place = f"observed '{checked_name('observed', name)}' ({user_location()})"
     type = Type(dtype_name(dtype, place), shape_of(shape, place))
     variable = Variable("observed", type, name)
-    expect_reader(variable)
+    _observed[variable.serial] = variable
     return variable
 
 
@@ -271,12 +276,27 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
     return variable
 
 
-def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) -> Any:
-    """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type."""
+def new_serial() -> int:
+    """A serial number: what is drawn before has a lesser one, what is drawn after a greater."""
+    return next(_serial)
+
+
+def apply(
+    label: str,
+    rule: Rule,
+    inputs: Sequence[Variable],
+    outputs: int = 1,
+    kind: type[Application] = Application,
+    **facts: Any,
+) -> Any:
+    """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type.
+
+    `kind` is what it is, where other files must know it (`kinds.py`), `facts` what is known of it.
+    """
     from .substitution import current
     from .typing_rules import infer
 
-    application = Application(label, current(inputs), rule=rule, where=user_location())
+    application = kind(label, current(inputs), rule=rule, where=user_location(), **facts)
     mark_read(inputs)
     types, mistakes = infer(application, outputs)
     application.outputs = tuple(
@@ -286,28 +306,19 @@ def apply(label: str, rule: Rule, inputs: Sequence[Variable], outputs: int = 1) 
     return application.outputs[0] if outputs == 1 else application.outputs
 
 
-def expect_reader(variable: Variable) -> None:
-    """Remember that it is a mistake if nothing uses this variable."""
-    _unread[variable] = user_run()
-
-
 def mark_read(variables: Sequence[Variable]) -> None:
     """Remember that something uses these variables."""
     for variable in variables:
-        _unread.pop(variable, None)
+        variable.is_read = True
 
 
-def is_unread(variable: Variable) -> bool:
-    """Whether a variable that expects a reader has none yet."""
-    return variable in _unread
-
-
-def unread_observed(run: Run) -> list[Variable]:
-    """The observed variables drawn in this run of the user's function that nothing uses."""
-    return sorted(
-        (item for item, made in _unread.items() if made == run and item.kind == "observed"),
-        key=lambda variable: variable.serial,
-    )
+def unread_observed(first: int, last: int) -> list[Variable]:
+    """The observed variables that nothing uses, with serial numbers from `first` to `last`."""
+    return [
+        item
+        for serial, item in sorted(_observed.items())
+        if first <= serial <= last and not item.is_read
+    ]
 
 
 def mistaken(mistakes: Sequence[DiagramError]) -> Variable:
@@ -364,8 +375,8 @@ def source_text(variable: Variable) -> str:
     if variable.producer is not None and variable.name is None:
         return application_text(variable.producer)
     kind: str = "variable" if variable.kind == "computed" else variable.kind
-    if variable.producer is not None and variable.producer.label == "delay":
-        kind = "delay"
+    if variable.producer is not None:
+        kind = variable.producer.gives
     name = f" '{full_name(variable)}'" if variable.name else ""
     return f"{kind}{name} ({variable.where})"
 

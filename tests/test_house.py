@@ -107,6 +107,49 @@ def file_calls(path: Path, source: str) -> list[str]:
     return wrong
 
 
+SHOWN = {"label", "name"}
+"""What is there to be shown: a name that a user has chosen may be any word."""
+
+
+def _is_shown(node: ast.expr) -> bool:
+    """Whether an expression is the label or the name of something, but for that of a dtype."""
+    if isinstance(node, ast.Attribute):
+        base = node.value
+        named_type = isinstance(base, ast.Attribute) and base.attr == "dtype"
+        return node.attr in SHOWN and not named_type
+    if isinstance(node, ast.Call):
+        method = isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+        return method and bool(node.args) and _is_word(node.args[0], SHOWN)
+    return isinstance(node, ast.Subscript) and _is_word(node.slice, SHOWN)
+
+
+def _is_word(node: ast.expr, words: set[str] | None = None) -> bool:
+    """Whether an expression is a text, or several: one of these where they are given."""
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return any(_is_word(item, words) for item in node.elts)
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and (words is None or node.value in words)
+    )
+
+
+def decided_by_text(path: Path, source: str) -> list[str]:
+    """Where a file decides by a label or a name what something is, one line for each."""
+    wrong = []
+    asking = {"startswith", "endswith", "partition", "split", "removeprefix"}
+    for node in ast.walk(ast.parse(source, str(path))):
+        found, line = False, getattr(node, "lineno", 0)
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            found = any(map(_is_shown, sides)) and any(map(_is_word, sides))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            found = node.func.attr in asking and _is_shown(node.func.value)
+        if found:
+            wrong.append(f"{shown(path)}:{line}: decided by a text: {ast.unparse(node)}")
+    return wrong
+
+
 def setuptools_config() -> dict[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     config: dict[str, Any] = project["tool"]["setuptools"]
@@ -166,6 +209,28 @@ def test_a_right_import_is_let_through(place: str, source: str) -> None:
 def test_a_file_call_is_seen(call: str) -> None:
     assert len(file_calls(ROOT / "compiler/x.py", call)) == 1
     assert file_calls(ROOT / "compiler/x.py", "emit.load(a)\nnp.sum(a)") == []
+
+
+def test_nothing_is_decided_by_what_is_only_shown() -> None:
+    """What something is says its type: a user's block may be called as one of the house is."""
+    wrong = []
+    for path in python_files("frontend"):
+        wrong += decided_by_text(path, path.read_text(encoding="utf-8"))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'x.producer.label == "connect"', 'data["name"] in ("size", "fill")',
+        'data.get("name") != "gradient"', 'entry.name.startswith("last.")',
+        'maker.label.split(" ")',
+    ],
+)  # fmt: skip
+def test_a_decision_by_a_text_is_seen(source: str) -> None:
+    assert len(decided_by_text(ROOT / "frontend/x.py", source)) == 1
+    fine = 'entry.name == other.name\narray.dtype.name == "float32"\nkind == "delay"'
+    assert decided_by_text(ROOT / "frontend/x.py", fine) == []
 
 
 def test_the_list_of_packages_is_the_tree() -> None:

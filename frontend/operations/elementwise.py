@@ -7,6 +7,7 @@ from typing import Any
 from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
+from ..kinds import Elementwise
 from ..variable import Variable, apply, dtype_name
 from .broadcasting import align, as_variables, one_dtype
 
@@ -18,13 +19,15 @@ def elementwise(op: str, *operands: Any, label: str | None = None) -> Variable:
         one_dtype(nodes)
         return b.apply(op, *align(b, nodes))
 
-    result: Variable = apply(label or op, rule, as_variables(*operands))
+    given = as_variables(*operands)
+    result: Variable = apply(label or op, rule, given, kind=Elementwise, op=op)
     return result
 
 
 def unary(op: str, x: Any) -> Variable:
     """The primitive `op` of one operand."""
-    result: Variable = apply(op, lambda b, node: b.apply(op, node), as_variables(x))
+    given = as_variables(x)
+    result: Variable = apply(op, lambda b, node: b.apply(op, node), given, kind=Elementwise, op=op)
     return result
 
 

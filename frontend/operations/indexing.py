@@ -7,6 +7,7 @@ from typing import Any
 from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
+from ..kinds import Number
 from ..variable import Shape, Variable, apply, dtype_name, shape_of
 from .broadcasting import as_variables
 from .structure import normal_axis
@@ -79,7 +80,11 @@ def fill(value: Any, shape: Shape, dtype: Any = "float32") -> Variable:
     """`value` in every element of `shape`, which may have named sizes."""
     extents, name = shape_of(shape), dtype_name(dtype)
     result: Variable = apply(
-        f"fill {value}", lambda b: b.spread(b.constant(value, name), extents), []
+        f"fill {value}",
+        lambda b: b.spread(b.constant(value, name), extents),
+        [],
+        kind=Number,
+        shown=str(value),
     )
     return result
 
@@ -88,6 +93,10 @@ def size(extent: Any, dtype: Any = "float32") -> Variable:
     """A named size as a number: dg.size("B") is the batch size."""
     amount, name = shape_of((extent,))[0], dtype_name(dtype)
     result: Variable = apply(
-        f"size {extent}", lambda b: b.apply("size", size=amount, dtype=name), []
+        f"size {extent}",
+        lambda b: b.apply("size", size=amount, dtype=name),
+        [],
+        kind=Number,
+        shown=str(extent),
     )
     return result

@@ -12,6 +12,7 @@ from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim, Size, exact_divide, product
+from ..kinds import Spread
 from ..variable import Shape, Variable, apply, shape_of, source_text
 from .broadcasting import as_variables, one_dtype, spread_to
 
@@ -121,7 +122,7 @@ def broadcast_to(x: Any, shape: Shape) -> Variable:
     """The elements of x repeated to `shape` by NumPy's rule."""
     wanted = shape_of(shape)
     result: Variable = apply(
-        "broadcast_to", lambda b, node: spread_to(b, node, wanted), as_variables(x)
+        "broadcast_to", lambda b, node: spread_to(b, node, wanted), as_variables(x), kind=Spread
     )
     return result
 

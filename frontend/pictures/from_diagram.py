@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..drawn import common_path
-from ..loop_parts import Entry, Result
+from ..kinds import Gradient, Number, Spread
+from ..loop_parts import Each, Result
 from ..variable import shape_text
 from .loops import frame_of, loops_of, without_masks
 from .naming import circle_texts
@@ -96,8 +97,7 @@ class Conversion:
         application = self.functions[node]["application"]
         if self.functions[node]["kind"] == "init":
             return True
-        entry = isinstance(application, Entry) and application.label == "each"
-        return (entry or isinstance(application, Result)) and node not in self.costs
+        return isinstance(application, (Each, Result)) and node not in self.costs
 
     def _find_costs(self) -> set[str]:
         """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
@@ -110,7 +110,7 @@ class Conversion:
     def _fold_starts(self) -> None:
         """A number that is spread over a delay's shape is told at the delay."""
         for function, data in list(self.functions.items()):
-            if data["name"] != "broadcast_to" or data["opens"]:
+            if not isinstance(data["application"], Spread):
                 continue
             (start,), (out,) = self.graph.predecessors(function), self.graph.successors(function)
             readers = self.readers.get(out, [])
@@ -129,9 +129,11 @@ class Conversion:
             data, maker = self.data[node], self.makers.get(node)
             if data["kind"] == "constant" and data["shape"] == ():
                 self.numbers[node] = number(data["variable"].value.item())
-            elif maker is not None and self.functions[maker]["name"].startswith(("size ", "fill ")):
-                self.numbers[node] = self.functions[maker]["name"].split(" ", 1)[1]
-                del self.functions[maker]
+            elif maker is not None:
+                application = self.functions[maker]["application"]
+                if isinstance(application, Number):
+                    self.numbers[node] = application.shown
+                    del self.functions[maker]
 
     def _collect(self) -> None:
         """Which variables are drawn, and which weights of a bullet are one circle together."""
@@ -222,7 +224,7 @@ class Conversion:
         if "element_of" in self.data[circle]:
             return "observed"
         maker = self.makers.get(circle)
-        if maker in self.borders and isinstance(self.data[maker]["application"], Entry):
+        if maker in self.borders and isinstance(self.data[maker]["application"], Each):
             return self._kind(next(iter(self.graph.predecessors(maker))))
         return kind
 
@@ -270,7 +272,7 @@ class Conversion:
     def bare_name(self, function: str) -> str:
         """What a function is called without its arguments."""
         data = self.functions[function]
-        if data["name"] == "gradient":
+        if isinstance(data["application"], Gradient):
             return self._label(function)
         return shown_name(block_name(data)) if data["opens"] else operator_name(data["name"])
 
@@ -295,10 +297,10 @@ class Conversion:
         text = self._argument(source)
         loops = self.loops_around(source)
         if others:
-            return result.label
-        if result.label == "sum" and loops:
+            return result.kind
+        if result.kind == "sum" and loops:
             return f"sum over {self.loops[loops[-1]].index}\nof {text}"
-        return f"{result.label} {text}"
+        return f"{result.kind} {text}"
 
     def _argument(self, node: str) -> str:
         if node in self.numbers:
@@ -347,7 +349,7 @@ class Conversion:
             return Edge(start, outlet, "normal", "lengths", tip, frame=frame)
         if link.get("delayed"):
             return Edge(start, function, tooltip=tip, back=True)
-        return Edge(start, outlet, "normal", "init", tip)
+        return Edge(start, outlet, "normal", "init", tip, starts=True)
 
     def _through_borders(self, links: Sequence[Edge]) -> Iterable[Edge]:
         """The arrows, one for each pair that leads into a border and out of it."""
@@ -357,9 +359,10 @@ class Conversion:
                 into.setdefault(edge.target, []).append(edge.source)
         for edge in links:
             if edge.source in self.borders:
+                label, kind = self.borders[edge.source], self.functions[edge.source]["kind"]
                 for source in into.get(edge.source, []):
                     yield Edge(
-                        source, edge.target, "normal", self.borders[edge.source], edge.tooltip
+                        source, edge.target, "normal", label, edge.tooltip, starts=kind == "init"
                     )
             elif edge.target not in self.borders:
                 yield edge
@@ -395,7 +398,8 @@ def _opens(data: dict[str, Any], depth: int | None) -> bool:
 def block_name(data: dict[str, Any]) -> str:
     """A block's symbol or own name; its class where it is only an index, as in a chain."""
     block, label = data["application"].block, data["label"]
-    return symbol_of(data) or (type(block).__name__ if label.isdigit() else label)
+    numbered = block.name is None and label.isdigit()
+    return symbol_of(data) or (type(block).__name__ if numbered else label)
 
 
 def symbol_of(data: dict[str, Any]) -> str:

@@ -15,10 +15,11 @@ from ...compiler.graph import Graph, topological
 from ...compiler.graph import Node as Value
 from ...compiler.primitives.recurrence import given
 from ..drawn import drawn_graph
+from ..kinds import Elementwise, Gradient
 from ..loop_parts import Entry
 from .from_diagram import Conversion, type_text
 from .from_graph import from_graph, known_number
-from .loops import without_masks
+from .loops import frame_of, without_masks
 from .lowered import Lowered, lower_drawn
 from .picture import Cluster, Edge, Node, NodeKind, Picture
 from .symbols import delayed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..diagram import Diagram
 
-_STOPS = ("stop_gradient", "sign", "floor", "ceil")
+_STOPS = ("stop_gradient", "sign", "floor", "ceil")  # primitives
 
 
 def from_gradient(diagram: Diagram, depth: int | None = 1) -> Picture:
@@ -64,6 +65,8 @@ class _Conversion:
     ) -> None:
         self.drawn, self.forward = drawn, forward
         self.cost: str = drawn.graph["cost"]
+        # A name of the user may begin with this sign as well.
+        self.sign = "∂" * (1 + max(len(name) - len(name.lstrip("∂")) for name in drawn))
         self.wires = self.on_the_way(parameters)
         inner = [node for node in self.wires if self.is_repeated(node)]
         values = [
@@ -78,7 +81,7 @@ class _Conversion:
         self.bullets = {
             function
             for function, data in forward.functions.items()
-            if data["name"] not in _STOPS
+            if not _stops(data["application"])
             and function not in forward.borders
             and any(node in self.wires for node in drawn.predecessors(function))
             and any(node in self.wires for node in drawn.successors(function))
@@ -90,7 +93,7 @@ class _Conversion:
 
         functions = self.forward.functions
         shown = [node for node, data in self.forward.data.items() if "opens" not in data]
-        passed = [name for name, data in functions.items() if data["name"] not in _STOPS]
+        passed = [name for name, data in functions.items() if not _stops(data["application"])]
         flow = self.drawn.subgraph([*shown, *passed])
         before = nx.ancestors(flow, self.cost) if self.cost in flow else set()
         after = set().union(*(nx.descendants(flow, node) for node in parameters if node in flow))
@@ -138,13 +141,13 @@ class _Conversion:
             for name, own in nodes.items()
         }
         apart = {
-            f"{sign}{loop.frame}": f"both of {loop.frame}"
+            frame: f"both of {loop.frame}"
             for loop in loops
             for other in loops
             if other is not loop
             and not after[loop.name] & nodes[other.name]
             and not after[other.name] & nodes[loop.name]
-            for sign in ("", "∂")
+            for frame in (loop.frame, self.back(loop.frame))
         }
         for name in dict.fromkeys(apart[frame.id] for frame in frames if frame.id in apart):
             yield Cluster(name, "", "plain")
@@ -152,19 +155,23 @@ class _Conversion:
             both = apart.get(frame.id) if frame.parent is None else None
             yield frame if both is None else replace(frame, parent=both)
 
+    def back(self, name: object) -> str:
+        """The id of what belongs to the way back of a node or frame of the drawing."""
+        return f"{self.sign}{name}"
+
     def frames(self, nodes: Iterable[Node]) -> Iterable[Cluster]:
         """The reversed loops."""
         used = {node.cluster for node in nodes}
         for loop in self.forward.loops.values():
             inner = [other for other in self.forward.loops.values() if loop.name in other.chain]
-            if used & {f"∂{other.frame}" for other in inner}:
-                parent = f"∂loop {loop.chain[-2]}" if len(loop.chain) > 1 else None
-                yield Cluster(f"∂{loop.frame}", loop.backward_caption, "loop", parent)
+            if used & {self.back(other.frame) for other in inner}:
+                parent = self.back(frame_of(loop.chain[-2])) if len(loop.chain) > 1 else None
+                yield Cluster(self.back(loop.frame), loop.backward_caption, "loop", parent)
 
     def frame(self, node: str) -> str | None:
         """The frame of a reversed loop that a variable or function of the loop is in."""
         loops = self.forward.loops_around(node)
-        return f"∂{self.forward.loops[loops[-1]].frame}" if loops else None
+        return self.back(self.forward.loops[loops[-1]].frame) if loops else None
 
     def circles(self) -> dict[str, list[str]]:
         """The circles with a gradient, and the variables with one that each stands for."""
@@ -181,8 +188,8 @@ class _Conversion:
         frame = self.frame(front.id)
         loops = {loop.frame for loop in self.forward.loops.values()}
         if front.kind == "parameter" and front.cluster in loops:
-            frame = f"∂{front.cluster}"
-        name, text = f"∂{front.id}", f"∂{front.label}"
+            frame = self.back(front.cluster)
+        name, text = self.back(front.id), f"∂{front.label}"
         return Node(name, "value", text, "\n".join(lines), frame, front.side, "backward")
 
     def bullet(self, function: str) -> Node:
@@ -194,18 +201,25 @@ class _Conversion:
         if data["kind"] == "delay":
             kind, label = "delay", delayed(-data["steps"])
         return Node(
-            f"∂{function}", kind, label, tip, self.frame(function), "main", "backward", function
+            self.back(function),
+            kind,
+            label,
+            tip,
+            self.frame(function),
+            "main",
+            "backward",
+            function,
         )
 
     def flow(self) -> Iterable[Edge]:
         """The arrows of the drawing, reversed."""
         root = self.forward.makers.get(self.cost)
         if root in self.bullets:
-            yield Edge(root, f"∂{root}", "backward")
+            yield Edge(root, self.back(root), "backward")
         for node in self.wires:
             tip = type_text(self.forward.data[node])
             circle, maker = self.forward.circle_of.get(node), self.forward.makers.get(node)
-            target = f"∂{circle}" if circle is not None else f"∂{maker}"
+            target = self.back(maker if circle is None else circle)
             for reader in self.forward.readers.get(node, []):
                 if reader in self.bullets and (circle is not None or maker in self.bullets):
                     yield self.leaving(reader, node, target, tip)
@@ -213,18 +227,20 @@ class _Conversion:
                     yield from self.through(reader, target, tip)
             if circle is not None and maker in self.bullets:
                 back = self.forward.data[maker]["kind"] == "delay"
-                yield Edge(target, f"∂{maker}", "backward", tooltip=tip, back=back)
+                yield Edge(target, self.back(maker), "backward", tooltip=tip, back=back)
 
     def leaving(self, reader: str, node: str, target: str, tip: str) -> Edge:
         """The gradient that a function gives; of what all steps share, it is the sum over them."""
         links = self.drawn.get_edge_data(node, reader).values()
         if self.forward.data[reader]["kind"] == "delay" and not any("delayed" in x for x in links):
             (outlet,) = self.drawn.successors(reader)
-            return Edge(f"∂{outlet}", target, "backward", "last", tip)
+            return Edge(self.back(outlet), target, "backward", "last", tip)
         inner = self.forward.loops_around(reader)
         more = inner[len(self.forward.loops_around(node)) :]
         indices = ", ".join(self.forward.loops[loop].index for loop in more)
-        return Edge(f"∂{reader}", target, "backward", f"sum over {indices}" if more else "", tip)
+        return Edge(
+            self.back(reader), target, "backward", f"sum over {indices}" if more else "", tip
+        )
 
     def through(self, border: str, target: str, tip: str) -> Iterable[Edge]:
         """The gradient of a sequence is one of its elements, and the other way round."""
@@ -232,7 +248,7 @@ class _Conversion:
         word = {"each": "stack", "stack": "each", "last": "init", "sum": "to all"}
         circle, maker = self.forward.circle_of.get(out), self.forward.makers.get(out)
         if out in self.wires and (circle is not None or maker in self.bullets):
-            source = f"∂{circle}" if circle is not None else f"∂{maker}"
+            source = self.back(maker if circle is None else circle)
             yield Edge(source, target, "backward", word[self.forward.borders[border]], tip)
 
     def residuals(self) -> Iterable[Edge]:
@@ -249,7 +265,7 @@ class _Conversion:
                 stored = item.op == "loop" and item.origin.direction == "forward"
                 source = circle_of.get(item) or self.giver(item, {})
                 if (item in front or stored) and source is not None and not _is_weight(item):
-                    yield Edge(source, f"∂{target}", "residual")
+                    yield Edge(source, self.back(target), "residual")
         for loop in gradients:
             if loop.op == "loop" and loop not in front:
                 yield from self.handed_over(loop, {})
@@ -273,7 +289,9 @@ class _Conversion:
             for item in _read(value):
                 source = self.giver(item, enters)
                 if source is not None:
-                    yield Edge(source, f"∂{target}", "residual", tooltip="stored at every step")
+                    yield Edge(
+                        source, self.back(target), "residual", tooltip="stored at every step"
+                    )
 
     def giver(self, item: Value, enters: Mapping[Value, Value]) -> str | None:
         """The circle or bullet of the drawing whose value the body of a reversed loop reads."""
@@ -310,7 +328,11 @@ class _Conversion:
             made, origin = made + 1, origin.forward.origin
         if made <= sweeps:
             return self.forward.visible(value.origin.path)
-        drawn = [node for node, data in self.forward.data.items() if data.get("name") == "gradient"]
+        drawn = [
+            node
+            for node, data in self.forward.data.items()
+            if isinstance(data.get("application"), Gradient)
+        ]
         return self.forward.visible(drawn[min(made - sweeps, len(drawn)) - 1]) if drawn else None
 
 
@@ -321,6 +343,11 @@ def _read(value: Value) -> Iterable[Value]:
             item = item.inputs[0]
         if known_number(item) is None:
             yield item
+
+
+def _stops(application: Any) -> bool:
+    """Whether no gradient passes an operation."""
+    return isinstance(application, Elementwise) and application.op in _STOPS
 
 
 def _is_weight(value: Value) -> bool:

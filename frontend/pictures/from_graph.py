@@ -276,7 +276,7 @@ class _Conversion:
         for level, block in enumerate(path):
             if self.depth is not None and level >= self.depth:
                 break
-            name = sign + block
+            name = f"∂\0{block}" if back else block  # no block is called so
             if name not in self.frames:
                 label = sign + shown_name(block_name(self.drawn[block]))
                 self.frames[name] = Cluster(name, label, "block", parent)

@@ -8,7 +8,7 @@ tooltip.  This file fuses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...compiler.fusion import Fusion, Group
@@ -25,18 +25,36 @@ from .symbols import delayed, operator_name, shown_name
 _FEW = 3
 
 
-def from_kernels(title: str, fusion: Fusion) -> Picture:
+def from_kernels(
+    title: str,
+    fusion: Fusion,
+    outputs: Mapping[str, str],
+    gradients: Mapping[str, str],
+    cost: str | None = None,
+) -> Picture:
     """The picture of fused groups; what only gradients need is backward.
 
-    The graph's outputs that are gradients have names that begin with "∂".
+    Args:
+        title: of the picture.
+        fusion: the groups.
+        outputs: of the graph's outputs what the diagram returns, and how it is called.
+        gradients: those that are gradients, and by which parameter.
+        cost: the one that is the cost.
     """
-    return _Conversion(title, fusion).picture
+    return _Conversion(title, fusion, outputs, gradients, cost).picture
 
 
 class _Conversion:
-    def __init__(self, title: str, fusion: Fusion) -> None:
+    def __init__(
+        self,
+        title: str,
+        fusion: Fusion,
+        shown: Mapping[str, str],
+        gradients: Mapping[str, str],
+        cost: str | None,
+    ) -> None:
         outputs = fusion.graph.outputs
-        wanted = [value for name, value in outputs if not name.startswith("∂")]
+        wanted = [value for name, value in outputs if name not in gradients]
         self.forward = set(topological(wanted))
         self.nodes: list[Node] = []
         self.edges: dict[tuple[str, str], Edge] = {}
@@ -44,8 +62,9 @@ class _Conversion:
         self.back: set[str] = set()
         self.written: dict[Value, list[str]] = {}
         for name, value in outputs:
-            if name.startswith("∂"):
-                self.written.setdefault(resolve(value).base, []).append(name)
+            if name in gradients:
+                found = self.written.setdefault(resolve(value).base, [])
+                found.append(f"∂{gradients[name]}")
         for value in fusion.graph.inputs:
             if value.attrs["role"] != "parameter":
                 self.input(value)
@@ -53,8 +72,10 @@ class _Conversion:
         self.frames: list[Cluster] = []
         self.run(fusion, None)
         for name, value in outputs:
-            if not name.startswith("∂"):
-                self.output(name, value)
+            if name == cost:
+                self.output("cost", "C", "cost", value)
+            elif name in shown:
+                self.output("computed", shown_name(shown[name]), shown[name], value)
         self.anchor(self.groups)
         self.picture = Picture(
             title, tuple(self.nodes), tuple(self.edges.values()), tuple(self.frames)
@@ -173,11 +194,10 @@ class _Conversion:
         link = Edge(start, end, style, tooltip=type_text(value), back=back)
         self.edges.setdefault((start, end), link)
 
-    def output(self, name: str, value: Value) -> None:
-        kind: NodeKind = "cost" if name == "cost" else "computed"
-        label = "C" if name == "cost" else shown_name(name)
-        self.nodes.append(Node(f"output {name}", kind, label, f"{name}: {type_text(value)}"))
-        self.link(resolve(value).base, f"output {name}")
+    def output(self, kind: NodeKind, label: str, name: str, value: Value) -> None:
+        end = f"{kind} {name}"
+        self.nodes.append(Node(end, kind, label, f"{name}: {type_text(value)}"))
+        self.link(resolve(value).base, end)
 
 
 def _is_weight(value: Value) -> bool:

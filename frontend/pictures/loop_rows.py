@@ -23,7 +23,7 @@ def outlets_of(links: Links, nodes: Mapping[str, Node]) -> list[str]:
         node.id
         for node in nodes.values()
         if (node.kind, node.side, node.phase) == ("computed", "main", "forward")
-        and all(edge.label == "init" for edge in links.into[node.id])
+        and all(edge.starts for edge in links.into[node.id])
         and node.id not in found
     ]
 

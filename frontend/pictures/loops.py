@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import masks
-from ..loop_parts import Entry, Result
+from ..kinds import Keeps, Lasts
+from ..loop_parts import Delay, Each, Entry, Result
 from .symbols import shown_name
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Loop:
 
 def frame_of(loop: str) -> str:
     """The id of a loop's frame in pictures."""
-    return f"loop {loop}"
+    return f"loop\0{loop}"  # no block is called so
 
 
 def loops_of(graph: nx.MultiDiGraph[Any]) -> dict[str, Loop]:
@@ -141,10 +142,10 @@ class _Plain:
             if node in graph and self.application(node).block in _MASKS:
                 self.bypass(node)
         for node in self.functions(Entry):
-            if node in graph and self.application(node).label == "each":
+            if node in graph and isinstance(self.application(node), Each):
                 self.sequence(node)
         for node in self.functions(Entry):
-            if node in graph and self.application(node).label == "delay":
+            if node in graph and isinstance(self.application(node), Delay):
                 self.delay(node)
 
     def functions(self, kind: type = object) -> list[str]:
@@ -177,14 +178,14 @@ class _Plain:
         """Take away the masks' own sequences, and note what they say."""
         (source,) = self.graph.predecessors(node)
         maker = next(iter(self.graph.predecessors(source)), None)
-        label = "" if maker is None else self.nodes[maker]["name"]
+        application = None if maker is None else self.application(maker)
         (element,) = self.graph.successors(node)
         (loop,) = self.nodes[node]["loops"][-1:]
-        if self.graph.out_degree(element) or maker is None:
+        if self.graph.out_degree(element):
             return
-        if label.startswith("keeps "):
-            self.loops[loop]["truncate"] = int(label.split(" ")[1])
-        elif label == "lasts":
+        if isinstance(application, Keeps):
+            self.loops[loop]["truncate"] = application.every
+        elif isinstance(application, Lasts):
             (self.lengths[loop],) = self.graph.predecessors(maker)
         else:
             return
@@ -232,16 +233,12 @@ class _Plain:
 
     def before(self, node: str) -> str | None:
         """The register before this one, of a delay of several steps."""
-        if self.nodes[node]["kind"] != "delay":
-            return None
-        name, _, number = self.application(node).name.partition(".")
-        if not number:
+        application = self.application(node)
+        if not isinstance(application, Delay) or application.before is None:
             return None
         maker = next(iter(self.graph.predecessors(self.argument(node, 1))), None)
-        if maker is None or not isinstance(self.application(maker), Entry):
-            return None
-        wanted = name if number == "2" else f"{name}.{int(number) - 1}"
-        return maker if self.application(maker).name == wanted else None
+        known = maker is not None and self.application(maker) is application.before
+        return maker if known else None
 
     def registers(self, nodes: Iterable[str]) -> None:
         """Take registers away."""

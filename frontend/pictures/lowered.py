@@ -15,7 +15,7 @@ from ...compiler.graph import Graph, Node, Origin
 from ...compiler.loops import substitute
 from ..dependencies import captured_by, ordered
 from ..loop_parts import Result
-from ..lower import for_samples
+from ..lower import constant_node, for_samples
 from ..lower_loops import Pending
 from ..variable import Application, Body, Variable
 
@@ -94,7 +94,7 @@ class _Lowering:
                 self.inputs.append(self.nodes[item])
             elif item.kind == "constant":
                 origin = Origin(path, item.where)
-                self.nodes[item] = Builder(origin).apply("constant", value=item.value)
+                self.nodes[item] = constant_node(item, Builder(origin))
             elif isinstance(item.producer, Result):
                 self.pending.lower(item.producer, self.functions.get(item.producer, path))
             else:

@@ -62,7 +62,7 @@ class Edge:
     ``stem`` has no arrowhead; ``residual`` joins a forward value to the backward node that uses it;
     ``backward`` carries a gradient; ``shared`` brings a parameter to one of many copies. A link is
     ``back`` if it closes a loop through a delay. With ``frame``, the name of a frame around the
-    target, it ends at that frame.
+    target, it ends at that frame. It ``starts`` if it brings what a delay begins with.
     """
 
     source: str
@@ -72,6 +72,7 @@ class Edge:
     tooltip: str = ""
     back: bool = False
     frame: str | None = None
+    starts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,18 +83,21 @@ def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from ..derivatives import gradient
     from .from_kernels import from_kernels
 
-    outputs = dict(diagram.outputs)
+    names = {f"output {name}": name for name in diagram.outputs}
+    outputs = dict(zip(names, diagram.outputs.values(), strict=True))
+    slopes: dict[str, str] = {}
     if diagram.cost is not None:
         outputs["cost"] = diagram.cost
         trained = {name: v for name, v in diagram.parameters.items() if v.type.is_float}
-        slopes = gradient(diagram.cost, list(trained.values()))
-        outputs |= {f"∂{name}": slope for name, slope in zip(trained, slopes, strict=True)}
-    found: Any = prepare(diagram.lower(outputs))
+        slopes = {f"gradient {name}": name for name in trained}
+        found = gradient(diagram.cost, list(trained.values()))
+        outputs |= dict(zip(slopes, found, strict=True))
+    made: Any = prepare(diagram.lower(outputs))
     for _, compiler_pass in KERNEL_PASSES:
-        if isinstance(found, Fusion):
+        if isinstance(made, Fusion):
             break
-        found = compiler_pass(found)
-    return from_kernels(diagram.name, found)
+        made = compiler_pass(made)
+    return from_kernels(diagram.name, made, names, slopes, None if diagram.cost is None else "cost")
 
 
 STAGES: dict[str, Callable[[Diagram, int | None, int | None], Picture]] = {

@@ -70,7 +70,7 @@ class _Unrolling:
         """Variables without a name that are only returned as a sequence, and its name."""
         found: dict[str, str] = {}
         for node, data in self.data.items():
-            if data.get("name") != "stack" or data.get("label") != "stack":
+            if not _is_stack(data):
                 continue
             ((source,), (result,)) = self.graph.predecessors(node), self.graph.successors(node)
             closing = any(self.argument(delay, 1) == source for delay in self.delays.values())
@@ -107,7 +107,7 @@ class _Unrolling:
         if self.data[node].get("output") and self.data[node]["output"] in self.named.values():
             node = next(iter(self.graph.predecessors(node)), node)
         sources = list(self.graph.predecessors(node))
-        return self.data[node].get("label") == "stack" and set(sources) <= set(self.named)
+        return _is_stack(self.data[node]) and set(sources) <= set(self.named)
 
     def add(self, node: str) -> None:
         data, outer = self.data[node], self.outer(node)
@@ -187,7 +187,7 @@ class _Unrolling:
         if self.outer(target) is None:
             application = self.data[target]["application"]
             steps = range(1, count + 1)
-            if isinstance(application, Result) and application.label == "last":
+            if isinstance(application, Result) and application.kind == "last":
                 if count == 0:
                     starts = [o for o, d in self.delays.items() if self.argument(d, 1) == source]
                     if starts:
@@ -222,6 +222,12 @@ def _count(loop: Loop, steps: int | None) -> int:
             f"'{loop.name}', which has {loop.steps} steps: give render(..., steps=4)"
         )
     return steps
+
+
+def _is_stack(data: Mapping[str, Any]) -> bool:
+    """Whether a node stacks a variable of a loop."""
+    application = data.get("application")
+    return isinstance(application, Result) and application.kind == "stack"
 
 
 def _copy(node: str, step: int) -> str:

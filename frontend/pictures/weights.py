@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..kinds import FlatParts
+
 if TYPE_CHECKING:
     from .from_diagram import Conversion
-
-_CUT = "cut"
 
 
 def is_weight(drawing: Conversion, node: str) -> bool:
@@ -46,10 +46,15 @@ def is_implicit(drawing: Conversion, node: str) -> bool:
 def whole_of(drawing: Conversion, node: str) -> str | None:
     """The vector of parameters that a variable is cut out of."""
     maker = drawing.makers.get(node)
-    if maker is None or drawing.functions[maker]["name"] != _CUT:
+    if maker is None or not _cuts(drawing, maker):
         return None
     whole: str = next(iter(drawing.graph.predecessors(maker)))
     return whole
+
+
+def _cuts(drawing: Conversion, function: str) -> bool:
+    """Whether a function cuts a vector of parameters into its parts."""
+    return isinstance(drawing.functions[function]["application"], FlatParts)
 
 
 def starts_row(drawing: Conversion, node: str) -> bool:
@@ -76,7 +81,7 @@ def levels(drawing: Conversion) -> dict[str, int]:
         step = int(
             edge.source in drawing.circles
             and edge.target in drawing.functions
-            and drawing.functions[edge.target]["name"] != _CUT
+            and not _cuts(drawing, edge.target)
             and is_weight(drawing, edge.source)
         )
         before.setdefault(edge.target, []).append((edge.source, step))

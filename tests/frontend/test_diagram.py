@@ -86,10 +86,6 @@ INTERFACES: dict[str, Case] = {
     "no name": (
         f"{X}dg.Diagram(x)", TypeError, "Diagram (model.py:2) expects a name first, got Variable",
     ),
-    "an unused observed variable": (
-        f'{X}u = dg.observed("u", ("B",))\ndg.Diagram("d", {{"y": dg.relu(x)}})', dg.UnusedError,
-        "observed 'u' (model.py:2) is used by nothing: remove it, or use it",
-    ),
     "nothing computes it": (
         f'{X}v = dg.variable("v", ("B", 4))\ndg.Diagram("d", {{"y": x + v}})', dg.DiagramError,
         "variable 'v' (model.py:2) is computed by nothing: dg.connect it",
@@ -181,19 +177,18 @@ def test_independent_mistakes_are_reported_together_and_each_once() -> None:
     with pytest.raises(dg.DiagramError) as error:
         draw(SEVERAL)
     assert str(error.value) == (
-        "diagram 'd' (model.py:7) has 5 mistakes:\n"
+        "diagram 'd' (model.py:7) has 4 mistakes:\n"
         "  1. ShapeError: the cost of diagram 'd' (model.py:7) expects shape (), got (B, 4) from "
         "observed 'x' (model.py:1): take its mean or sum\n"
         "  2. ShapeError: Linear 'a' (model.py:3) expects 5 features, got 4 from observed 'x' "
         "(model.py:1)\n"
         "  3. ShapeError: Linear 'b' (model.py:4) expects 6 features, got 4 from observed 'x' "
         "(model.py:1)\n"
-        "  4. UnusedError: observed 'u' (model.py:2) is used by nothing: remove it, or use it\n"
-        "  5. NameTakenError: Linear 'e' (model.py:6) has the name of Linear 'e' (model.py:6): "
+        "  4. NameTakenError: Linear 'e' (model.py:6) has the name of Linear 'e' (model.py:6): "
         "give one of them another name"
     )
     kinds = [type(mistake).__name__ for mistake in error.value.mistakes]
-    assert kinds == ["ShapeError", "ShapeError", "ShapeError", "UnusedError", "NameTakenError"]
+    assert kinds == ["ShapeError", "ShapeError", "ShapeError", "NameTakenError"]
 
 
 def test_a_mistake_behind_a_variable_drawn_before_its_function() -> None:
@@ -203,8 +198,59 @@ def test_a_mistake_behind_a_variable_drawn_before_its_function() -> None:
     assert str(error.value).startswith("matmul (model.py:4) expects as many columns")
 
 
-def test_what_other_runs_drew_is_not_unused() -> None:
-    """A function that failed half-way may be called again, though its variables still exist."""
+def warnings_of(diagram: dg.Diagram) -> list[str]:
+    found = diagram.check()
+    assert all(type(item) is dg.UnusedWarning for item in found)
+    return list(map(str, found))
+
+
+def test_an_unused_observed_variable_is_no_mistake_but_is_told() -> None:
+    names = draw(f'{X}u = dg.observed("u", ("B",))\nd = dg.Diagram("d", {{"y": dg.relu(x)}})')
+    text = "observed 'u' (model.py:2) is used by nothing: use it, or remove it"
+    assert warnings_of(names["d"]) == [text]
+    assert str(names["d"].summary()).splitlines()[-1] == f"warning           {text}"
+    dg.relu(names["u"])
+    assert warnings_of(names["d"]) == []
+
+
+def test_what_a_later_diagram_uses_is_not_unused() -> None:
+    source = f'{X}m = dg.observed("m", ("B", 4))\na = dg.Diagram("a", x * 2)\n'
+    names = draw(f'{source}b = dg.Diagram("b", x * m)')
+    assert warnings_of(names["a"]) == warnings_of(names["b"]) == []
+    names = draw(f'{source}b = dg.Diagram("b", {{"x": x, "m": m}})')  # only returned
+    assert warnings_of(names["a"]) == warnings_of(names["b"]) == []
+
+
+def test_two_calls_of_a_building_function() -> None:
+    """What one call leaves out is neither a mistake nor a warning of the other's diagram."""
+    kept: list[dg.Variable] = []
+
+    def net(masked: bool) -> dg.Variable:
+        x, m = dg.observed("x", ("B", 3)), dg.observed("m", ("B", 3))
+        kept.extend((x, m))
+        return dg.tanh(x) * m if masked else dg.tanh(x)
+
+    for masked in (False, True, False, True):
+        found = warnings_of(dg.Diagram("d", net(masked)))
+        assert len(found) == (0 if masked else 1)
+
+
+def test_a_cell_that_is_run_again() -> None:
+    """In a notebook the old variables live on: in its list of results, in a traceback."""
+    names: dict[str, Any] = {"dg": dg}
+    cells = (
+        'x, m = dg.observed("x", ("B", 4)), dg.observed("m", ("B", 4))',
+        'old = [*globals().get("old", []), x, m]',
+        'd = dg.Diagram("d", dg.relu(x))',
+        'e = dg.Diagram("e", dg.relu(x) * m)',
+    )
+    for order in ((0, 1, 2), (0, 1, 2, 3), (2,), (0, 1, 3), (1, 0, 3)):
+        for cell in order:
+            exec(cells[cell], names)
+    assert warnings_of(names["e"]) == []
+
+
+def test_a_diagram_that_failed_may_be_built_again() -> None:
     source = (
         "def build(width):\n"
         '    x, u = dg.observed("x", ("B", 4)), dg.observed("u", (2,))\n'
@@ -214,18 +260,8 @@ def test_what_other_runs_drew_is_not_unused() -> None:
     build = draw(source)["build"]
     with pytest.raises(dg.ShapeError) as error:
         build(5)
-    assert list(build(4).observed) == ["x", "u"]
+    assert list(build(4).observed) == ["x", "u"] and warnings_of(build(4)) == []
     del error
-
-
-def test_a_diagram_that_failed_may_be_built_again() -> None:
-    names = draw(f'{X}u = dg.observed("u", ("B",))\ndef build():\n    return dg.Diagram("d", x)\n')
-    assert list(names["build"]().observed) == ["x"]
-    source = (
-        f'{X}u = dg.observed("u", ("B",))\n'
-        'try:\n    dg.Diagram("d", x)\nexcept dg.UnusedError:\n    d = dg.Diagram("d", x)'
-    )
-    assert list(draw(source)["d"].observed) == ["x"]
 
 
 def test_observed_and_parameters_are_in_the_order_of_the_drawing() -> None:
