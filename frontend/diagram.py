@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
@@ -43,6 +43,7 @@ from .variable import (
 
 if TYPE_CHECKING:
     import os
+    from fractions import Fraction
     from pathlib import Path
 
     import networkx as nx
@@ -147,6 +148,14 @@ class Diagram:
         return lowering.lower(
             self.name, outputs, updates, {**self.names, **(names or {})}, self.roots
         )
+
+    def cost_growth(self, samples: Set[str]) -> Fraction | None:
+        """How the cost grows with the sizes of these names: 0 for a mean, 1 for a sum over them."""
+        from ..compiler.growth import growth
+        from ..compiler.passes.inline import inline
+
+        assert self.cost is not None
+        return growth(inline(self.lower({"cost": self.cost})), "cost", samples)
 
     def compile(
         self,

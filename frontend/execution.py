@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from ..compiler.graph import Graph
@@ -15,7 +14,7 @@ from ..compiler.sizes import evaluate
 from ..runtime.collector import collector_paused
 from ..runtime.program import CheckFailedError
 from .errors import InputError
-from .inputs import Expected, bind_sizes, check_names
+from .inputs import Expected, bind_sizes, check_names, outside
 
 if TYPE_CHECKING:
     from ..compiler.template import Template
@@ -131,21 +130,16 @@ class Execution:
         """Which element of which input lies outside its range."""
         check = self.interface.ranges[failure.check]
         place, item = next((i, e) for i, e in enumerate(self.expected) if e.name == check.name)
-        array = arrays[place]
-        index = tuple(int(i) for i in np.unravel_index(failure.index, array.shape))
         sizes = bind_sizes(what, self.expected, arrays)
-        high = evaluate(check.high, sizes)
-        return InputError(
-            f"{what} of '{self.name}': input '{item.name}' ({item.variable.where}) expects values "
-            f"in [{check.low}, {high}), got {array[index]} at index {index}: nothing was changed"
-        )
+        low, high = evaluate(check.low, sizes), evaluate(check.high, sizes)
+        return outside(f"{what} of '{self.name}'", item, low, high, arrays[place], failure.index)
 
     def _checked(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
         check_names(f"{what} of '{self.name}'", self.expected, inputs)
         return [item.check(inputs[item.name]) for item in self.expected]
 
-    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
-        """A new executor for inputs of these shapes."""
+    def sizes_of(self, what: str, arrays: Sequence[Array]) -> dict[str, int]:
+        """The value of every named size; InputError where the graph cannot be run at them."""
         what = f"{what} of '{self.name}'"
         sizes = bind_sizes(what, self.expected, arrays)
         unbound = [name for name in self.interface.sizes if name not in sizes]
@@ -158,7 +152,11 @@ class Execution:
             check_sizes(self.interface.rules, sizes, training=self.trains)
         except SizeRuleError as error:
             raise InputError(f"{what}: {error}") from None
-        executor = self.executor(sizes)
+        return sizes
+
+    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
+        """A new executor for inputs of these shapes."""
+        executor = self.executor(self.sizes_of(what, arrays))
         if len(self._bound) >= KEPT:
             oldest = next(iter(self._bound))
             del self._bound[oldest]

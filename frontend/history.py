@@ -15,15 +15,20 @@ class Epoch:
 
     Attributes:
         number: 1 for the first.
-        cost: the mean over its samples, each at the step that used it.
-        validation_cost: after the epoch, over the validation data; None without any.
+        cost: of all samples, each at the step that used it, as one batch of them would have it:
+            the mean of the steps' costs, weighted by their samples, or their sum where the cost is
+            a sum over the samples.
+        validation_cost: after the epoch, of the validation data; None without any.
         seconds: how long it took, validation included.
+        final_cost: after the epoch, of the training data: where early stopping has no validation
+            data to look at; otherwise None.
     """
 
     number: int
     cost: float
     validation_cost: float | None
     seconds: float
+    final_cost: float | None = None
 
 
 @dataclass
@@ -56,8 +61,13 @@ class History:
 
     @property
     def best(self) -> int:
-        """The number of the epoch with the least cost (validation cost, if any); 0 for none."""
-        costs = self.validation_cost or self.cost
+        """The number of the epoch with the least cost; 0 for none.
+
+        It is the validation cost, or else the final cost, where there is one: what early stopping
+        looks at.
+        """
+        final = [epoch.final_cost for epoch in self.epochs if epoch.final_cost is not None]
+        costs = self.validation_cost or final or self.cost
         kept = [(cost, number) for number, cost in enumerate(costs, 1) if cost == cost]
         return min(kept)[1] if kept else 0
 

@@ -45,18 +45,27 @@ class Expected:
         self._check_shape(array.shape)
         return np.require(array, self.dtype, ["C", "A"]).reshape(array.shape)
 
+    def check_samples(self, value: Any, axis: int) -> Array:
+        """The value as an array that holds any number of samples along an axis.
+
+        As `check`, except that an array stays as it lies: of what holds all samples, batches are
+        taken.
+        """
+        array = self._as_array(value)
+        self._check_shape(array.shape, axis)
+        return array
+
     def _as_array(self, value: Any) -> Array:
         if isinstance(value, Variable):
             raise InputError(f"{self.text()}, got {source_text(value)}: give it an array")
-        masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
-        if masks is not None and isinstance(value, masks.MaskedArray):
+        if is_masked(value):
             raise InputError(
                 f"{self.text()}, got a masked array: fill it first, with {self.name}.filled(...)"
             )
         try:
             array = np.asarray(value)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from None
+        except Exception as error:  # Whatever the value's own conversion says.
+            raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from error
         if array.dtype.kind not in _KINDS:
             got = array.dtype if isinstance(value, np.ndarray) else _kind(value)
             raise InputError(f"{self.text()}, got {got}: give it numbers")
@@ -84,7 +93,8 @@ class Expected:
             )
         return converted
 
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, shape: tuple[int, ...], free: int | None = None) -> None:
+        """InputError for a shape that does not fit; the extent of the axis `free` may be any."""
         wanted, got = len(self.shape), len(shape)
         if wanted != got:
             more = f": {self.name}[np.newaxis] adds one in front" if wanted == got + 1 else ""
@@ -93,11 +103,26 @@ class Expected:
                 f"{'axis' if got == 1 else 'axes'}, not {wanted}{more}"
             )
         for axis, (extent, count) in enumerate(zip(self.shape, shape, strict=True)):
-            if isinstance(extent, int) and extent != count:
+            if isinstance(extent, int) and extent != count and axis != free:
                 raise InputError(
                     f"{self.text()}, got {shape_text(shape)}: axis {axis} has {count} elements, "
                     f"not {extent}"
                 )
+
+
+def is_masked(value: Any) -> bool:
+    """Whether it is a masked array of NumPy: what lies under its mask is not meant to be read."""
+    masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
+    return masks is not None and isinstance(value, masks.MaskedArray)
+
+
+def outside(what: str, item: Expected, low: int, high: int, array: Array, place: int) -> InputError:
+    """The error about an element (by its place in row-major order) outside of [low, high)."""
+    index = tuple(int(i) for i in np.unravel_index(place, array.shape))
+    return InputError(
+        f"{what}: input '{item.name}' ({item.variable.where}) expects values in [{low}, {high}), "
+        f"got {array[index]} at index {index}: nothing was changed"
+    )
 
 
 def _kind(value: Any) -> str:

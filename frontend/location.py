@@ -48,9 +48,15 @@ def user_location() -> str:
 def _user_frame() -> FrameType:
     """The nearest caller outside this package."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_ROOMS):
+    while frame.f_back is not None and _file_of(frame).startswith(_ROOMS):
         frame = frame.f_back
     return frame
+
+
+def _file_of(frame: FrameType) -> str:
+    """The file whose code runs; what a dataclass of a module writes itself is of that module."""
+    name = frame.f_code.co_filename
+    return str(frame.f_globals.get("__file__", name)) if name == "<string>" else name
 
 
 def around() -> Enclosing | None:

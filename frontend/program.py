@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from ..compiler.graph import Graph, Type
 from ..runtime.collector import collector_paused
+from .arguments import shown
 from .dependencies import ordered
 from .derivatives import gradient
 from .errors import DiagramError, DtypeError, InputError
 from .execution import TARGETS, Execution, Target, nothing
 from .init import initial_value
-from .inputs import Expected, check_names
+from .inputs import Expected, check_names, is_masked
 from .location import user_location
 from .operations.random import KEY
 from .states import next_values
@@ -49,7 +50,18 @@ class Parameters(MutableMapping[str, Array]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         target = self[name]
-        array = np.asarray(value)
+        if is_masked(value):
+            raise InputError(
+                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got a "
+                "masked array: fill it first, with .filled(...)"
+            )
+        try:
+            array = np.asarray(value)
+        except Exception as error:  # Whatever the value's own conversion says.
+            raise InputError(
+                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
+                f"{shown(value)}: {error}"
+            ) from error
         if array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
             raise InputError(
                 f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
@@ -129,6 +141,7 @@ class Program:
             self.states[name] = self._initial_state(name, item)
         self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
+        self._evaluation: Execution | None = None
         self._quick_run: Callable[[Mapping[str, Any]], Any] = nothing
 
     def _dtype(self, dtype: str) -> str:
@@ -260,6 +273,15 @@ class Program:
         self._runs[given] = execution
         return execution
 
+    def evaluation(self) -> Execution:
+        """The cost alone, without an update: it needs the inputs that a step needs."""
+        cost = self.diagram.cost
+        if cost is None:
+            raise InputError(f"program '{self.diagram.name}' has no cost: Diagram(..., cost=...)")
+        if self._evaluation is None:
+            self._evaluation = self.execution_of({"cost": cost})
+        return self._evaluation
+
     def profile(self, method: Method | None = None, repeats: int = 20, /, **inputs: Any) -> Profile:
         """Measure where the time of a step or a run goes, kernel by kernel and block by block.
 
@@ -315,6 +337,8 @@ class Program:
         twin.states = {name: array.copy() for name, array in self.states.items()}
         twin.parameters = Parameters(twin.states, list(self.parameters))
         twin._step = None if self._step is None else self._step.on_states(twin.states)
+        evaluation = self._evaluation
+        twin._evaluation = None if evaluation is None else evaluation.on_states(twin.states)
         twin._runs = {given: run.on_states(twin.states) for given, run in self._runs.items()}
         twin._quick_run = nothing
         return twin
@@ -340,8 +364,9 @@ class Program:
         return explain(self)
 
     def executions(self) -> list[Execution]:
-        """The graphs made so far: the step's, if there is one, and the runs'."""
-        return [*([self._step] if self._step is not None else []), *self._runs.values()]
+        """The graphs made so far: the step's, if there is one, the runs', and `fit`'s cost."""
+        made = [self._step, *self._runs.values(), self._evaluation]
+        return [item for item in made if item is not None]
 
     def save(self, path: str | Path) -> None:
         """Write parameters, optimizer states and the step count to a safetensors file."""

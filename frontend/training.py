@@ -5,6 +5,7 @@ It only calls a program's steps and runs; how a step changes the parameters is t
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import flag, function, instance, integer, items, number, wrong
+from .arguments import path as path_of
 from .batches import Axis, Samples
 from .checkpoints import save
-from .errors import InputError
+from .diagram import Diagram
 from .history import Epoch, History
 
 if TYPE_CHECKING:
@@ -26,11 +29,19 @@ Array = npt.NDArray[Any]
 Callback = Callable[[Epoch], "bool | None"]
 REFRESH = 0.2
 """Seconds between two looks of the progress bar."""
+_HELD_OUT, _ORDER = 1, 2
+"""Streams of random numbers of one seed: the samples held out, and the orders of epochs."""
+_COMPILE = "diagram.compile(optimizer=dg.Adam(1e-3))"
+_set = object.__setattr__  # a frozen dataclass takes its checked values so
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the cost (the validation cost, where there is one) no longer falls.
+    """Stop when the cost after an epoch no longer falls.
+
+    It is that of the validation data; without any, that of the training data, for which `fit` goes
+    through them once more after each epoch (`Epoch.final_cost`): the mean over the steps of an
+    epoch, each before its update, belongs to no parameters that could be restored.
 
     Prechelt, Early stopping - but when?, 1998.
 
@@ -41,7 +52,7 @@ class EarlyStopping:
             epoch, whether training stopped early or not.
 
     Raises:
-        ValueError: a number out of its range.
+        TypeError, ValueError: a number of another type, or out of its range.
     """
 
     patience: int
@@ -49,13 +60,11 @@ class EarlyStopping:
     restore: bool = True
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise ValueError(f"EarlyStopping expects a patience of 1 or more, got {self.patience}")
-        if not self.minimum_improvement >= 0:
-            raise ValueError(
-                "EarlyStopping expects a minimum_improvement of 0 or more, got "
-                f"{self.minimum_improvement}"
-            )
+        what = "EarlyStopping"
+        _set(self, "patience", integer(what, "patience", self.patience, 1))
+        least = number(what, "minimum_improvement", self.minimum_improvement, least=0)
+        _set(self, "minimum_improvement", least)
+        _set(self, "restore", flag(what, "restore", self.restore))
 
 
 @dataclass(frozen=True)
@@ -67,15 +76,21 @@ class Checkpoint:
         every: how many epochs lie between two saves.
 
     Raises:
-        ValueError: `every` is below 1.
+        TypeError, ValueError: no path; `every` is no integer of 1 or more.
     """
 
     path: str | os.PathLike[str]
     every: int = 1
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"Checkpoint expects every to be 1 or more, got {self.every}")
+        _set(self, "path", path_of("Checkpoint", "path", self.path))
+        _set(self, "every", integer("Checkpoint", "every", self.every, 1))
+
+    def check_folder(self) -> None:
+        """FileNotFoundError unless there is a folder to save in."""
+        folder = os.path.dirname(os.path.realpath(self.path))
+        if "{epoch}" not in folder and not os.path.isdir(folder):
+            raise FileNotFoundError(f"fit cannot save {self.path}: there is no folder {folder}")
 
     def save(self, program: Program, epoch: int) -> None:
         """Save the program as it is after an epoch."""
@@ -84,12 +99,12 @@ class Checkpoint:
 
 def fit(
     program: Program,
-    data: Mapping[str, Array],
+    data: Mapping[str, Any],
     epochs: int,
     batch_size: int | None = None,
     shuffle: bool = True,
     seed: int = 0,
-    validation: Mapping[str, Array] | float | None = None,
+    validation: Mapping[str, Any] | float | None = None,
     callbacks: Sequence[Callback] = (),
     early_stopping: EarlyStopping | None = None,
     checkpoint: Checkpoint | None = None,
@@ -98,57 +113,64 @@ def fit(
 ) -> History:
     """Train a program on mini-batches of the data, `epochs` times through.
 
-    The same seed gives the same batches.  Ctrl+C raises KeyboardInterrupt after the step in
-    progress; the program keeps what it has learned and can be used.
+    The order of an epoch depends on the seed and on the steps that the program has made, and on
+    nothing else: five epochs and five more are ten, also with `program.save` and `load` between
+    them.  Ctrl+C raises KeyboardInterrupt after the step in progress; the program keeps what it has
+    learned and can be used.
 
     Args:
         program: compiled with an optimizer.
-        data: an array for every input of the cost; all have as many samples.
+        data: a value for every input of the cost, as `program.step` takes it: an array, a tensor, a
+            list of numbers.  All have as many samples.
         epochs: how many times to go through the data.
         batch_size: samples in a step, the last of an epoch may have fewer; by default all of
             them, which is plain gradient descent.
         shuffle: go through the samples in another random order in each epoch.
         seed: of the orders, and of the samples held out.
-        validation: data of the same form, or the fraction of `data` to hold out; its cost is
-            computed after every epoch, without updates.
+        validation: data of the same form, or the fraction of `data` to hold out (the same samples
+            for the same seed); its cost is computed after every epoch, without updates.
         callbacks: functions of an `Epoch`, called after it; True ends the training.
         early_stopping: when to end because the cost no longer falls.
         checkpoint: where to save while training.
-        progress: show a progress bar, with the mean cost of the epoch so far.
+        progress: show a progress bar, with the cost of the epoch so far.
         axis: the axis that counts samples, of all inputs or by name: {"x": 1} for sequences
             (time, batch, features).
 
     Returns:
-        The record of every epoch.  A cost over several batches is their mean, weighted by their
-        samples.
+        The record of every epoch.  A cost over several batches is what one batch of all their
+        samples would cost: of a cost that is a sum over the samples of a batch, the sum of the
+        steps' costs; of a mean, and of any other, their mean, weighted by their samples.
 
     Raises:
         InputError: no samples, different numbers of them, or what `program.step` finds.
+        TypeError: an argument of another type.
         ValueError: a number out of its range.
         KeyboardInterrupt: Ctrl+C.
+
+        But for the last, and for an input whose range depends on the size of a batch, all is looked
+        at before the first step: nothing has changed then.
     """
-    if epochs < 0:
-        raise ValueError(f"fit expects 0 or more epochs, got {epochs}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"fit expects a batch_size of 1 or more, got {batch_size}")
-    rng = np.random.default_rng(seed)
-    samples, held_out = _split(data, validation, axis, rng)
-    size = samples.count if batch_size is None else min(batch_size, samples.count)
-    shuffled = shuffle and size < samples.count
+    plan = _Plan(program, data, batch_size, seed, validation, axis)
+    epochs = integer("fit", "epochs", epochs, 0)
+    shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
+    callbacks = items("fit", "callbacks", callbacks, "functions of an epoch")
+    for callback in callbacks:
+        function("fit", "callbacks", callback, "of an epoch")
+    if early_stopping is not None:
+        instance("fit", "early_stopping", early_stopping, EarlyStopping, "a dg.EarlyStopping(...)")
+    if checkpoint is not None:
+        instance("fit", "checkpoint", checkpoint, Checkpoint, "a dg.Checkpoint(...)")
+        checkpoint.check_folder()
     watch = _Watch(program, early_stopping)
+    judged = plan.held_out or (plan.samples if early_stopping is not None else None)
     history = History()
-    with _Bar(epochs, -(-samples.count // size), progress) as bar:
+    with _Bar(epochs, plan.steps, progress) as bar:
         for number in range(1, epochs + 1):
             start = time.perf_counter()
-            order = rng.permutation(samples.count) if shuffled else None
-            total, seen = 0.0, 0
-            for count, inputs in samples.batches(size, order):
-                total += count * program.step(**inputs)
-                seen += count
-                bar.step(number, total, seen)
-            checked = None if held_out is None else _cost(program, held_out, batch_size)
-            seconds = time.perf_counter() - start
-            epoch = Epoch(number, total / seen, checked, seconds)
+            cost = plan.epoch(shuffle, functools.partial(bar.step, number))
+            after = None if judged is None else plan.cost_of(judged)
+            checked, final = (after, None) if plan.held_out is not None else (None, after)
+            epoch = Epoch(number, cost, checked, time.perf_counter() - start, final)
             history.epochs.append(epoch)
             bar.epoch(epoch)
             if checkpoint is not None and number % checkpoint.every == 0:
@@ -166,30 +188,87 @@ def fit(
     return history
 
 
-def _split(
-    data: Mapping[str, Array],
-    validation: Mapping[str, Array] | float | None,
-    axis: Axis,
-    rng: np.random.Generator,
-) -> tuple[Samples, Samples | None]:
-    """What to train on, and what to validate with."""
-    samples = Samples("fit", data, axis)
-    if validation is None:
-        return samples, None
-    if isinstance(validation, Mapping):
-        return samples, Samples("validation", validation, axis)
-    return samples.split(validation, rng)
+class _Plan:
+    """What `fit` trains on and validates with, all of it checked, and how costs are put together.
 
+    Args: those of `fit` by these names.
+    """
 
-def _cost(program: Program, samples: Samples, batch_size: int | None) -> float:
-    """The mean cost over samples, without an update."""
-    total = 0.0
-    for count, inputs in samples.batches(batch_size or samples.count):
-        outputs = program.run(**inputs)
-        if "cost" not in outputs:
-            raise InputError(f"validation expects every input of the cost, got {', '.join(inputs)}")
-        total += count * float(outputs["cost"])
-    return total / samples.count
+    def __init__(
+        self,
+        program: Program,
+        data: Mapping[str, Any],
+        batch_size: int | None,
+        seed: int,
+        validation: Mapping[str, Any] | float | None,
+        axis: Axis,
+    ) -> None:
+        from .program import Program
+
+        if not isinstance(program, Program):
+            remedy = f"compile it, as {_COMPILE}" if isinstance(program, Diagram) else ""
+            raise wrong("fit", "a program first", program, TypeError, remedy)
+        step = program.execution("step", {})
+        size = None if batch_size is None else integer("fit", "batch_size", batch_size, 1)
+        self.program = program
+        self.seed = integer("fit", "seed", seed, 0)
+        name = f"fit of '{program.diagram.name}'"
+        self.samples = Samples(name, step.expected, data, axis)
+        self.held_out: Samples | None = None
+        if isinstance(validation, Mapping):
+            self.held_out = Samples(f"validation of {name}", step.expected, validation, axis)
+        elif validation is not None:
+            text = "validation (data, or the fraction to hold out)"
+            share = number("fit", text, validation, above=0, below=1)
+            rng = np.random.default_rng([self.seed, _HELD_OUT])
+            self.samples, self.held_out = self.samples.split(share, rng)
+        self.size = min(size or self.samples.count, self.samples.count)
+        self.samples.check_batches("fit", self.size, step)
+        self.checked_size = size
+        if self.held_out is not None:
+            self.held_out.check_batches("fit", self._size_of(self.held_out), program.evaluation())
+        self._sums: bool | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+        return -(-self.samples.count // self.size)
+
+    def epoch(self, shuffle: bool, watch: Callable[[float], None]) -> float:
+        """Go through the samples once; the cost, of which `watch` hears after every step."""
+        samples, size, program = self.samples, self.size, self.program
+        order = None
+        if shuffle and size < samples.count:
+            made = int(program.states["step"])
+            order = np.random.default_rng([self.seed, _ORDER, made]).permutation(samples.count)
+        sums = self._adds_up(samples, size)
+        total, seen = 0.0, 0
+        for count, inputs in samples.batches(size, order):
+            cost = program.step(**inputs)
+            total += cost * (samples.count if sums else count)
+            seen += count
+            watch(total / seen)
+        return total / seen
+
+    def cost_of(self, samples: Samples) -> float:
+        """The cost of samples as the program is now."""
+        execution, size = self.program.evaluation(), self._size_of(samples)
+        sums, total = self._adds_up(samples, size), 0.0
+        for count, inputs in samples.batches(size):
+            outputs: Any = execution.call("fit", inputs)
+            total += float(outputs["cost"]) * (samples.count if sums else count)
+        return total / samples.count
+
+    def _size_of(self, samples: Samples) -> int:
+        return min(self.checked_size or samples.count, samples.count)
+
+    def _adds_up(self, samples: Samples, size: int) -> bool:
+        """Whether the cost of all samples is the sum of those of batches of this size."""
+        if size >= samples.count:
+            return False
+        if self._sums is None:
+            self._sums = self.program.diagram.cost_growth(samples.counted) == 1
+        return self._sums
 
 
 class _Watch:
@@ -208,7 +287,8 @@ class _Watch:
         self.last = epoch.number
         if self.rule is None:
             return False
-        cost = epoch.cost if epoch.validation_cost is None else epoch.validation_cost
+        cost = epoch.final_cost if epoch.validation_cost is None else epoch.validation_cost
+        assert cost is not None
         if cost < self.least - self.rule.minimum_improvement:
             self.least, self.best = cost, epoch.number
             if self.rule.restore:
@@ -245,11 +325,11 @@ class _Bar:
             self.bar.update(self.waiting)
             self.bar.close()
 
-    def step(self, epoch: int, total: float, seen: int) -> None:
-        """Note a step, and show it when it is time."""
+    def step(self, epoch: int, cost: float) -> None:
+        """Note a step and the epoch's cost so far, and show them when it is time."""
         self.waiting += 1
         if self.shown and time.perf_counter() >= self.due:
-            self._show(f"epoch {epoch}/{self.epochs}, cost {total / seen:.4g}")
+            self._show(f"epoch {epoch}/{self.epochs}, cost {cost:.4g}")
 
     def epoch(self, epoch: Epoch) -> None:
         """Show an epoch's costs when it is time, or when it is the last."""
