@@ -30,7 +30,7 @@ def node_flops(node: Node) -> Dim:
 
 def worked_elements(node: Node) -> Dim:
     """The elements that a node goes through: of its own value, or of what it takes in."""
-    if node.op == "scatter_add":
+    if node.op in ("scatter_add", "scatter_sums"):
         return node.inputs[1].type.count
     takes = lookup(node.op).kind == "reduction" or node.op in ("overlap_add", "first_outside")
     return (node.inputs[0] if takes else node).type.count

@@ -254,7 +254,8 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     """Zeros, then every update added in the order of its index, 16 neighbours at a time.
 
     The vector axis is the last axis behind the indexed ones; without one it is the last index
-    axis, whose updates may meet at one element and are added one after another.
+    axis, whose updates may meet at one element and are added one after another.  A `scatter_sums`
+    has what is rounded away behind the totals, as `compensation` says, in blocks of one.
     """
     (node,) = group.members
     index, updates = node.inputs
@@ -281,7 +282,7 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
         writer.line(f"m = below({names[chosen[-1]]} - j)")
     where, _ = nest.load(memory_operand_at(index, chosen, rank, buffers))
     value, _ = nest.load(memory_operand_at(updates, list(range(rank)), rank, buffers))
-    out = contiguous(node.shape)
+    out = contiguous(node.shape)[1 if node.op == "scatter_sums" else 0 :]
     strides: list[Dim] = [0] * rank
     for axis in range(rank):
         if axis not in chosen:
@@ -290,13 +291,37 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     pointer = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
     extent = writer.integer(node.attrs["size"], "n")
     apart = writer.integer(out[first], "s")
-    where_to = f"i64({nest.offset('out', tuple(strides))})"
+    start = nest.offset("out", tuple(strides))
+    gap = None
+    if node.op == "scatter_sums":
+        parts, apart_by = node.shape[0], contiguous(node.shape)[0]
+        gap = writer.integer((parts - 1) * apart_by, "s")
     if behind:
-        where_to += " + lane()"
-    writer.line(f"k = to_i64({where})")
-    writer.line(f"inside = (k >= i64(0)) & (k < i64({extent})) & m")
-    writer.line(f"scatter_add({pointer}, {where_to} + k * i64({apart}), {value}, inside)")
+        writer.line(f"k = first(to_i64({where}))")
+        writer.enter("if k >= 0:")
+        writer.enter(f"if k < {extent}:")
+        writer.line(f"at = {start} + k * {apart}")
+        _add_row(writer, pointer, value, gap, LANE_TYPES[node.dtype])
+    else:
+        writer.line(f"k = to_i64({where})")
+        writer.line(f"inside = (k >= i64(0)) & (k < i64({extent})) & m")
+        places = f"i64({start}) + k * i64({apart})"
+        word = f"scatter_sums({pointer}, {gap}, " if gap else f"scatter_add({pointer}, "
+        writer.line(f"{word}{places}, {value}, inside)")
     return [emit_zeros(node, buffers), work.done()]
+
+
+def _add_row(writer: Writer, pointer: str, value: str, gap: str | None, kind: str) -> None:
+    """Lines that add a vector at the offset `at`; what it loses is kept `gap` behind, if not 0."""
+    if gap is None:
+        writer.line(f"store({pointer}, at, load({pointer}, at, m) + {value}, m)")
+        return
+    writer.line(f"a0 = load({pointer}, at, m)")
+    writer.line(f"more = {value} + select(b1({gap}), load({pointer}, at + {gap}, m), {kind}(0))")
+    writer.line("new = a0 + more")
+    lost = f"select(new - new == {kind}(0), more - (new - a0), {kind}(0))"
+    writer.line(f"store({pointer}, at + {gap}, {lost}, m)")
+    writer.line(f"store({pointer}, at, new, m)")
 
 
 def memory_operand_at(item: Node, axes: Sequence[int], rank: int, buffers: Places) -> Memory:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
 
-from ..fusion import Fusion, Group, Level, aligned
+from ..fusion import Fusion, Group, GroupKind, Level, aligned
 from ..graph import Graph, Node, topological
 from ..primitives.recurrence import loop_of
 from ..primitives.registry import lookup
@@ -31,7 +31,13 @@ from .split_reductions import SHORTEST, SMALL
 MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
-ALONE = ("solve", "scatter_add", "cumsum", "concatenate", "pad", "overlap_add", "first_outside")
+ALONE: dict[str, GroupKind] = {
+    "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add",
+    "cumsum": "cumsum", "concatenate": "concatenate", "pad": "pad",
+    "overlap_add": "overlap_add", "first_outside": "first_outside",
+}  # fmt: skip
+"""Primitives that have a kernel of their own, and the kind of its group."""
+
 PARTIAL_SUMS = ("block_sum", "stretch_sum")
 """Sums of independent parts, each of which a thread makes alone."""
 
@@ -122,7 +128,7 @@ class _Fusing:
         elif node.op == "loop":
             self.place_loop(node, sources)
         elif node.op in ALONE:
-            self.start(Group(node.op, squeeze(node.shape)), node, sources)  # type: ignore[arg-type]
+            self.start(Group(ALONE[node.op], squeeze(node.shape)), node, sources)
         elif node.op in PARTIAL_SUMS:
             self.place_partial_sum(node, views[0], sources)
         elif kind == "reduction":

@@ -23,7 +23,10 @@ from ..primitives.registry import lookup
 from ..sizes import Dim, nominal, product
 from ..views import View, apply_view, base_of, contiguous, mergeable, resolve
 
-IN_MEMORY = ("contract", "solve", "gather", "scatter_add", "cumsum", "overlap_add", "first_outside")
+IN_MEMORY = (
+    "contract", "solve", "gather", "scatter_add", "scatter_sums", "cumsum", "overlap_add",
+    "first_outside",
+)  # fmt: skip
 """Primitives whose operands must lie in memory."""
 
 

@@ -6,23 +6,34 @@
                                                             %5: [C] = reduce_sum(%4, axes=(0))
     %6: [] = reduce_sum(%1: [90000], axes=(0))       ->     %6: [88] = stretch_sum(%1)
                                                             %7: []  = reduce_sum(%6, axes=(0))
+    %8: [K] = scatter_add(%0: [N], %1: [N])          ->     %8: [2,K] = scatter_sums(%0, %1)
+                                                            %9: [K] = add(%8[0], %8[1])
 
 The first part stands on the same domain as a softmax or a normalisation of those rows, so that
-they become one kernel; and it is made of independent parts, for any number of threads.
+they become one kernel; and it is made of independent parts, for any number of threads.  Where so
+many floats are added at places that the array is small beside them, what each addition rounds away
+is kept in a second part; where that depends on a name, so does the number of parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ..builder import Builder
 from ..graph import Graph, Node, topological
 from ..loops import map_bodies
-from ..primitives.reduction import block_count
+from ..primitives.reduction import BLOCK, block_count
 from ..primitives.registry import lookup
+from ..sizes import Dim, ceil_divide, floor_divide
+from ..views import base_of
 
 SHORTEST = 32
 """Elements below which a row is not worth a reduction of its own."""
+
+MOST_UPDATES = 2**40
+"""More floats than are ever added into one array."""
 
 SMALL = 4096
 """Elements up to which a reduction to one number is not worth more than one thread."""
@@ -38,6 +49,8 @@ def split_reductions(graph: Graph) -> Graph:
         if node.op == "reduce_sum" and is_column_sum(node):
             b = Builder(node.origin)
             done[node] = b.reduce_sum(b.block_sum(inputs[0]), axes=(0,))
+        elif node.op == "scatter_add" and (more := second_parts(node)) != 0:
+            done[node] = _in_parts(done[node], more)
         elif node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
             done[node] = _full(done[node])
     return graph.rebuilt(done)
@@ -48,6 +61,44 @@ def is_column_sum(node: Node) -> bool:
     x = node.inputs[0]
     leading = tuple(range(x.type.rank - 1))
     return node.attrs["axes"] == leading and node.shape[0] != 1 and block_count(x.shape) != 1
+
+
+def second_parts(scatter: Node) -> Dim:
+    """How many parts a scattered sum has for what its additions round away: 0 or 1.
+
+    One if more than BLOCK floats may meet at one place, and they are at least as many as a quarter
+    of the places: zeros for an array that few of them reach would cost more than they do.
+    """
+    index, places = scatter.inputs[0], scatter.attrs["size"]
+    count, chosen = index.type.count, base_of(index)
+    if not scatter.type.is_float:
+        return 0
+    if chosen.op == "constant" and chosen.type.count == count:
+        counts = np.unique(chosen.attrs["value"], return_counts=True)[1]
+        if counts.max(initial=0) <= BLOCK:
+            return 0
+    least = max(BLOCK + 1, places // 4 if isinstance(places, int) else 0)
+    return ceil_divide(floor_divide(count, least), MOST_UPDATES)
+
+
+def _in_parts(scatter: Node, more: Dim) -> Node:
+    """A scattered sum as the sum of its one or two parts."""
+    b = Builder(scatter.origin)
+    both, rest = b.scatter_sums(*scatter.inputs, **scatter.attrs, parts=1 + more), scatter.shape
+
+    def part(number: Dim) -> Node:
+        start, stop = (number, *(0 for _ in rest)), (number + 1, *rest)
+        one = b.slice(both, start=start, stop=stop, step=(1,) * both.type.rank)
+        found: Node = b.reshape(one, shape=rest)
+        return found
+
+    total: Node = part(0)
+    if isinstance(more, int):
+        lost = part(1)
+    else:
+        there = b.gt(b.size(size=more, dtype="int64"), b.constant(0, "int64"))
+        lost = b.select(b.spread(there, rest), part(more), b.fill(0, total.type))
+    return b.add(total, lost)
 
 
 def _full(node: Node) -> Node:

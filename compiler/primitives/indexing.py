@@ -69,6 +69,20 @@ def _reference_scatter_add(result: Type, attrs: Attrs, index: Array, updates: Ar
     return out
 
 
+def _scatter_sums(types: Sequence[Type], attrs: Attrs) -> Type:
+    found = _scatter_add(types, attrs)
+    if not found.is_float:
+        raise DtypeRuleError(f"expected floats to add, got {found}")
+    return found.with_shape((attrs["parts"], *found.shape))
+
+
+def _reference_scatter_sums(result: Type, attrs: Attrs, index: Array, updates: Array) -> Array:
+    out = np.zeros(result.extents, updates.dtype)
+    totals = result.with_shape(result.shape[1:])
+    out[0] = _reference_scatter_add(totals, attrs, index, updates)
+    return out
+
+
 def _gather_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     axis, x = n.attrs["axis"], n.inputs[0]
     return b.scatter_add(n.inputs[1], g, axis=axis, size=x.shape[axis]), None
@@ -134,6 +148,18 @@ def _scatter_add_batch(
     return turned(b, found, (0, *range(2, 2 + axis), 1, *range(2 + axis, found.type.rank)))
 
 
+def _scatter_sums_batch(
+    b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]
+) -> Node:
+    """The sums of every element, beside which nothing is lost."""
+    total = _scatter_add_batch(b, n, operands, batched)
+    extent, rest = total.shape[0], total.shape[1:]
+    one = b.reshape(total, shape=(extent, 1, *rest))
+    ones, shape = (1,) * one.type.rank, (extent, n.attrs["parts"], *rest)
+    found: Node = b.pad(one, low=(0,) * one.type.rank, inner=ones, shape=shape)
+    return found
+
+
 def _others(rank: int, axis: int) -> tuple[int, ...]:
     """The axes of a batched node besides the leading one and `axis` below it."""
     return tuple(other for other in range(1, rank) if other != axis + 1)
@@ -176,6 +202,16 @@ PRIMITIVES = (
         _scatter_add_vjp,
         flops=1,
         batch=_scatter_add_batch,
+    ),
+    # The same in one or two `parts`: totals, and what their additions have rounded away.  Both add
+    # up to what is asked for; made by `split_reductions` alone.
+    Primitive(
+        "scatter_sums",
+        "movement",
+        _scatter_sums,
+        _reference_scatter_sums,
+        flops=5,
+        batch=_scatter_sums_batch,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.
     Primitive(

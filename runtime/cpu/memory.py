@@ -191,6 +191,30 @@ def scatter_add(p: Pointer, index: Value, value: Value, mask: Value) -> None:
     _each_lane(p, index, value, mask, add=True)
 
 
+def scatter_sums(p: Pointer, gap: Node, index: Value, value: Value, mask: Value) -> None:
+    """The same; what an addition rounds away is added to the next one there.
+
+    It lies `gap` elements behind the total, and is 0 where that is infinite or NaN.  With a gap of
+    0 nothing is kept.
+    """
+    b = p.builder
+    indices, values = _spill(b, index.node), _spill(b, value.node)
+
+    def body(number: Node) -> None:
+        place = b.load(b.gep(indices, [number]))
+        total, lost = p.element(place), p.element(b.add(place, gap))
+        old = b.load(total)
+        zero = old.type(0)
+        kept = b.select(b.icmp_signed("==", gap, _I64(0)), zero, b.load(lost))
+        more = b.fadd(b.load(b.gep(values, [number])), kept)
+        new = b.fadd(old, more)
+        finite = b.fcmp_ordered("==", b.fsub(new, new), zero)
+        b.store(b.select(finite, b.fsub(more, b.fsub(new, old)), zero), lost)
+        b.store(new, total)
+
+    _over_set_lanes(b, mask, body)
+
+
 def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
     """The elements at offset + lane * stride; those without their mask bit are 0."""
     return gather(p, strided(p.builder, offset, stride), mask)

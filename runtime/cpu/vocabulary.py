@@ -259,6 +259,7 @@ _memory("store_strided", memory.store_strided, "ooxm")
 _memory("store_first", memory.store_first, "ox")
 _memory("scatter", memory.scatter, "ixm")
 _memory("scatter_add", memory.scatter_add, "ixm")
+_memory("scatter_sums", memory.scatter_sums, "oixm")
 
 
 def _row_word(builder: Any, row: Any, index: Any) -> Any:

@@ -35,7 +35,7 @@ NO_BATCH = {
 }  # fmt: skip
 
 
-PARTS = {"first_outside", "block_sum", "stretch_sum", "overlap_add"}
+PARTS = {"first_outside", "block_sum", "stretch_sum", "scatter_sums", "overlap_add"}
 """Primitives that passes and derivatives make, which have tests of their own here."""
 
 
@@ -156,6 +156,19 @@ def test_stretch_sum(extent: int, count: int) -> None:
     source = graph(x, y=b.stretch_sum(x))
     elements = [{"x": numbers(extent, seed=i, dtype="float64")} for i in range(count)]
     compare(source, elements, ["x"], {"R": extent}, extent=named("N"))
+
+
+@pytest.mark.parametrize("names", [["i"], ["x"], ["i", "x"]])
+@pytest.mark.parametrize("count", [1, 5])
+def test_scatter_sums(count: int, names: list[str]) -> None:
+    index, x = given("i", "R", dtype="int32"), given("x", 2, "R", 3, dtype="float64")
+    source = graph(index, x, y=b.scatter_sums(index, x, axis=1, size=4, parts=2))
+    rng = np.random.default_rng(0)
+    elements = [
+        {"i": rng.integers(-1, 5, 9).astype(np.int32), "x": numbers(2, 9, 3, dtype="float64")}
+        for _ in range(count)
+    ]
+    compare(source, elements, names, {"R": 9}, extent=named("N"))
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])

@@ -28,7 +28,7 @@ NO_OPERATIONS = {
 NO_REFERENCE = {"input", "call", "gradient", "loop"}
 """Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
-NOT_DRAWN = {"call", "gradient", "loop", "overlap_add", "block_sum", "stretch_sum"}
+NOT_DRAWN = {"call", "gradient", "loop", "overlap_add", "block_sum", "stretch_sum", "scatter_sums"}
 """Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
 
 NO_DERIVATIVE = {
@@ -36,7 +36,8 @@ NO_DERIVATIVE = {
     "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin",  # no floats
     "sign", "floor", "ceil",  # zero
     "stop_gradient",  # its purpose
-    "in_range", "first_outside", "block_sum", "stretch_sum", "call", "gradient",  # integers, passes
+    "in_range", "first_outside", "call", "gradient",  # integers, gone before
+    "block_sum", "stretch_sum", "scatter_sums",  # made by a pass after `differentiate`
     "loop",  # `loop_gradient`, for all of its results together
 }  # fmt: skip
 

@@ -177,6 +177,47 @@ def test_sums_over_the_steps_of_a_loop(target: Any) -> None:
     near(got["dw"], gradient, np.abs(gradient) + sizes)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_sums_at_indices(target: Any) -> None:
+    """All at one place, or spread; numbers, rows and columns; the gradient of rows that are taken.
+
+    In an array of four times as many places, plain sums do: too few updates can meet.
+    """
+    x, rows, y = dg.observed("x", ("N",)), dg.observed("rows", ("N", 3)), {}
+    w = dg.observed("w", (1000, 2))
+    for size in (3, 1000):
+        i = dg.observed(f"i{size}", ("N",), dtype=dg.int32)
+        y[f"line{size}"] = dg.scatter_add(i, x, size=size)
+        y[f"rows{size}"] = dg.scatter_add(i, rows, size=size)
+        y[f"columns{size}"] = dg.scatter_add(i, dg.transpose(rows, (1, 0)), size=size, axis=1)
+    y["taken1000"] = dg.gradient(dg.sum(dg.take(w, i) * rows[:, :2]), w)
+    program, rng = dg.Diagram("scattered", y).compile(target=target), np.random.default_rng(5)
+    for count, most in ((100_003, 1), (50_021, 3), (249, 1), (250, 2), (65, 1), (1, 1), (0, 1)):
+        index = rng.integers(0, most, count).astype(np.int32)
+        a, b = np.full(count, 0.1, np.float32), terms(rng, count, 3)
+        got = program.run(i3=index, i1000=index, x=a, rows=b, w=np.zeros((1000, 2), np.float32))
+        for key, value in got.items():
+            found = value.T if key.startswith("columns") else value
+            updates = a if key.startswith("line") else b[:, :2] if key.startswith("taken") else b
+            exact, sizes = np.zeros(found.shape), np.zeros(found.shape)
+            np.add.at(exact, index, updates)
+            np.add.at(sizes, index, np.abs(updates))
+            near(found, exact, sizes)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_windows_added_up(target: Any) -> None:
+    """The gradient of windows, of which many meet at one element."""
+    for taps in (5003, 65, 64):
+        x, g = dg.observed("x", (2 * taps,)), dg.observed("g", (taps + 1, 1))
+        cost = dg.sum(dg.windows(x, taps, axis=0) * g)
+        program = dg.Diagram("windows", {"y": dg.gradient(cost, x)}).compile(target=target)
+        a = np.full((taps + 1, 1), 0.1, np.float32)
+        got = program.run(x=np.zeros(2 * taps, np.float32), g=a)["y"]
+        met = np.minimum(np.arange(1, 2 * taps + 1), np.arange(2 * taps, 0, -1))
+        near(got, met * float(a[0, 0]), met * 0.1)
+
+
 PLACES = (0, 15, 16, 1023, 1024, 1500, 2047, 2048, 4000)
 
 

@@ -1,5 +1,7 @@
 """Every word that touches memory, on every kind of element."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -147,6 +149,30 @@ def test_scatter_add_adds_up_equal_indices(kind: str) -> None:
         wanted = np.zeros(5, DTYPE[kind])
         np.add.at(wanted, index, source)
         np.testing.assert_array_equal(target, wanted)
+
+
+@pytest.mark.parametrize("kind", ["f32", "f64"])
+def test_scatter_sums_keep_what_is_rounded_away(kind: str) -> None:
+    text = f"""def kernel(args, lo, hi):
+    n = args[3]
+    for i in range(0, n, 16):
+        m = below(n - i)
+        index = load(i64_at(args[1]), i, m)
+        scatter_sums({kind}_at(args[2]), args[4], index, load({kind}_at(args[0]), i, m), m)
+"""
+    rng, dtype = np.random.default_rng(0), DTYPE[kind]
+    size, eps = 10_007, np.finfo(dtype).eps
+    source, index = rng.uniform(0.09, 0.1, size).astype(dtype), rng.integers(0, 5, size)
+    source[index == 4] = np.inf
+    wanted = [math.fsum(source[index == place]) for place in range(5)]
+    target = np.zeros((2, 5), dtype)
+    run(text, [source, index, target, size, 5])
+    np.testing.assert_allclose(target.sum(0), wanted, rtol=2 * eps)
+    assert (np.abs(target[1, :4]) <= eps * target[0, :4]).all() and target[1, 4] == 0
+    plain, added = np.zeros(5, dtype), np.zeros(5, dtype)
+    run(text, [source, index, plain, size, 0])
+    np.add.at(added, index, source)
+    np.testing.assert_array_equal(plain, added)
 
 
 def test_tile_is_aligned_scratch() -> None:
