@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.program import GEMM_RIGHT
+from ..runtime.program import gemm_space
 
 SMALL = 8_000_000
 """Floating-point operations up to which a product is small: about 60 us."""
@@ -38,7 +38,7 @@ STRETCH = 1 << 20
 
 _ITEM = {"float32": 4, "float64": 8}
 _PANEL = 32
-"""Columns to a multiple of which the packed operand is filled up, on any processor."""
+"""Columns of the widest panel of a packed operand, on any processor."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
     if m == 1:
         # Reading the right operand once is all there is to do: long stretches of its rows.
         wanted = min(MOST_BLOCKS, max(1, n * k * size // STRETCH))
-        rows, columns, whole, held = 1, max(512, _up(-(-n // wanted), 64)), 0, 0
+        rows, columns, whole = 1, max(512, _up(-(-n // wanted), 64)), 0
     elif flops < SMALL or m <= 24:
-        rows, columns, whole, held = 768 // size, FEWEST_COLUMNS, 0, FEWEST_COLUMNS * 384
+        rows, columns, whole = 768 // size, FEWEST_COLUMNS, 0
         if flops > SMALL // 4 and 64 <= m <= rows:
             rows = _up(-(-m // 2), 12)  # One for each of two threads.
         elif flops > SMALL // 4 and m < 64 and n <= columns:
@@ -93,9 +93,8 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
         columns = _up(-(-n // across), 2 * _PANEL)
         # Packing it whole pays where the right operand serves rows after rows.
         whole = int(min(rows, m) * down > ONCE)
-        held = _up(columns, _PANEL) * k if whole else FEWEST_COLUMNS * 384
-    tile = _up(GEMM_RIGHT + held * size + 64, 64)
-    space = tile + (rows * columns * size if epilogue else 0)
+    tile = gemm_space(size, min(rows, m), min(columns, n), k, bool(whole))
+    space = tile + (min(rows, m) * columns * size if epilogue else 0)
     return Tiling(rows, columns, -(-m // rows), -(-n // columns), whole, tile, space)
 
 

@@ -29,11 +29,46 @@ ROUTINES = ("gemm_f32", "gemm_f64")
 HOLDS = 2**63 - 1
 """What an instruction that checks something writes if it holds; else the index of the fault."""
 
-GEMM_LEFT, GEMM_RIGHT = 64, 64 + 192 * 384 * 4 + 64
+GEMM_DEPTH = 384
+"""Steps of the summed axis for which a gemm routine packs an operand at a time."""
+
+GEMM_ROWS, GEMM_COLUMNS = 768, 512
+"""Bytes that it packs at a time of one step: of the left operand, and of the right one at most."""
+
+GEMM_PANEL = 128
+"""Bytes to a multiple of which it fills up what it packs of a step of the right operand."""
+
+_SPILL = 64
+"""Bytes by which a vector stored whole may go beyond what is packed."""
+
+GEMM_LEFT = 64
+GEMM_RIGHT = GEMM_LEFT + GEMM_ROWS * GEMM_DEPTH + _SPILL
 """Where in a thread's memory a gemm routine puts what it packs of its two operands.
 
 The word before says which product's right operand is there.
 """
+
+
+def gemm_space(item: int, rows: int, columns: int, depth: int, whole: bool) -> int:
+    """Bytes of a thread's memory that a gemm routine may touch, however the operands lie.
+
+    It alone says so: plans reserve it, and tests hold the routines to it. Which operand is packed
+    as the right one depends on strides: a product of few columns is made as its transpose.
+
+    Args:
+        item: bytes of an element.
+        rows: rows of the largest block that is asked for.
+        columns: its columns.
+        depth: the extent of the summed axis.
+        whole: whether blocks are asked for with a tag, so that all of the right operand is packed.
+    """
+    held = _up(columns * item, GEMM_PANEL) * depth if whole else 0
+    at_once = min(_up(max(rows, columns) * item, GEMM_PANEL), GEMM_COLUMNS)
+    return GEMM_RIGHT + _up(max(held, at_once * min(depth, GEMM_DEPTH)) + _SPILL, 64)
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 @dataclass(frozen=True, slots=True)

@@ -362,11 +362,11 @@ class _Loop:
             target = self.stores[node]
             assert isinstance(target, Memory)
             pointer = self.writer.pointer(target.buffer, target.offset, target.dtype, writes=True)
-            place = self.nest.offset(target, target.strides)
+            self.nest.saved[node] = self.nest.read(pointer, target)
         else:
-            pointer, place = self.tile(node), "j"
+            pointer = self.tile(node)
             self.writer.line(f"store({pointer}, j, {name}, m)")
-        self.nest.saved[node] = f"load({pointer}, {place}, m)"
+            self.nest.saved[node] = f"load({pointer}, j, m)"
 
     def tile(self, node: Node) -> str:
         """The pointer to a row on the stack, the same in both parts of a loop."""

@@ -222,7 +222,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     writer.line(f"left = ({writer.integer(extent, 'n')} - {phase} + {stride - 1}) // {stride}")
     if across:
         writer.line(f"inside = m & below(left - {place})")
-        nest.mask = "inside"
+        nest.choose("inside")
     else:
         writer.enter(f"if {place} < left:")
     running = _Running(writer, node, taps, writer.integer(taps, "n"))
@@ -234,7 +234,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     limit = writer.integer(count, "n")
     if across:
         writer.line(f"there = inside & below({limit} - first) & ~below(0 - first)")
-        nest.mask = "there"
+        nest.choose("there")
     else:
         writer.enter("if first >= 0:")
         writer.enter(f"if first < {limit}:")
@@ -243,7 +243,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     value, _ = nest.load(memory_at(buffers[view.base], view.offset, strides, node.dtype))
     running.add(value)
     running.leave()
-    nest.mask = "inside" if across else "m"
+    nest.choose("inside" if across else "m")
     out = contiguous(node.shape)
     strides = (*out[: axis + 1], out[axis] * stride, *out[axis + 1 :], 0, 0)
     nest.store(running.value(), memory_at(buffers[node], 0, strides, node.dtype))

@@ -107,7 +107,7 @@ def inputs_of(node: Node, group: Group, buffers: Places) -> list[Operand]:
 def gather_operands(node: Node, rank: int, buffers: Places) -> tuple[Memory, Memory]:
     """The table and the indices of a gather, with strides over the axes of its result."""
     table, index = (resolve(item) for item in node.inputs)
-    first, count = node.attrs["axis"], index.base.type.rank and node.inputs[1].type.rank
+    first, count = node.attrs["axis"], node.inputs[1].type.rank
     real = [axis for axis, extent in enumerate(node.shape) if extent != 1]
     over_table: list[Dim] = [0] * rank
     over_index: list[Dim] = [0] * rank
@@ -149,6 +149,9 @@ class Nest:
 
     `indices` are the names of the axes' indices (of the vector axis, the first lane's); `scopes`
     the scope in which each varies. Operands have strides over these axes.
+
+    Lanes outside of the `mask` that it begins with lie beyond the end of a row: nobody looks at
+    their values. `choose` sets another mask, outside of which all that is read is 0.
     """
 
     def __init__(
@@ -163,10 +166,15 @@ class Nest:
         self.indices = list(indices)
         self.scopes = list(scopes)
         self.vector = vector
-        self.mask = mask
+        self.mask = self.bounds = mask
         self.values: dict[object, tuple[str, str]] = {}
         self.saved: dict[Node, str] = {}  # how to load a value that an earlier phase has put by
         self._strides: dict[tuple[object, int], str] = {}
+
+    def choose(self, mask: str) -> None:
+        """Read and write under another mask from now on; what was read before is read again."""
+        self.mask = mask
+        self.values = {key: value for key, value in self.values.items() if isinstance(key, Node)}
 
     def forget(self, scope: str) -> None:
         """Drop the values of a scope that has ended."""
@@ -214,29 +222,35 @@ class Nest:
 
     def load(self, operand: Memory | Index | Known) -> tuple[str, str]:
         """The value of an operand that is no member, and the scope in which it varies."""
-        if isinstance(operand, Known):
-            return self.writer.scalar(operand.node), "start"
         if operand in self.values:
             return self.values[operand]
-        scope = self.scope_of(operand.strides)
-        step = self.vector_stride(operand.strides)
-        if isinstance(operand, Index):
-            text = self.index_text(operand, step)
-        else:
+        if isinstance(operand, Memory):
             pointer = self.writer.pointer(operand.buffer, operand.offset, operand.dtype)
-            place = self.offset(operand, operand.strides)
-            if step == 0:
-                text = f"load_splat({pointer}, {place})"
-            elif step == 1:
-                text = f"load({pointer}, {place}, {self.mask})"
-            else:
-                assert self.vector is not None
-                apart = self.stride(operand, self.vector, step)
-                text = f"load_strided({pointer}, {place}, {apart}, {self.mask})"
+            text = self.read(pointer, operand)
+        else:
+            assert self.mask == self.bounds, "only what lies in memory is read under another mask"
+            if isinstance(operand, Known):
+                return self.writer.scalar(operand.node), "start"
+            text = self.index_text(operand)
+        scope = self.scope_of(operand.strides) if self.mask == self.bounds else "lane"
         return self.define(operand, scope, text), scope
 
-    def index_text(self, operand: Index, step: Dim) -> str:
+    def read(self, pointer: str, operand: Memory) -> str:
+        """How to read from memory; what lies outside of a chosen mask is not read and is 0."""
+        place, step = self.offset(operand, operand.strides), self.vector_stride(operand.strides)
+        if step == 0 and self.mask == self.bounds:
+            return f"load_splat({pointer}, {place})"
+        if step == 0:
+            return f"load_splat({pointer}, {place}, {self.mask})"
+        if step == 1:
+            return f"load({pointer}, {place}, {self.mask})"
+        assert self.vector is not None
+        apart = self.stride(operand, self.vector, step)
+        return f"load_strided({pointer}, {place}, {apart}, {self.mask})"
+
+    def index_text(self, operand: Index) -> str:
         """An index as a value: the first lane's, and the lanes' own steps."""
+        step = self.vector_stride(operand.strides)
         start = self.offset(operand, operand.strides)
         if operand.offset != 0:
             start = f"{start} + {self.writer.integer(operand.offset, 's')}"
@@ -313,6 +327,7 @@ class Nest:
         place = self.offset(target, target.strides)
         step = self.vector_stride(target.strides)
         if step == 0:
+            assert self.mask == self.bounds, "one element is stored whatever the mask"
             self.writer.line(f"store_first({pointer}, {place}, {value})")
         elif step == 1:
             self.writer.line(f"store({pointer}, {place}, {value}, {self.mask})")

@@ -12,8 +12,9 @@ A is taken by broadcasts and may lie anyhow; it is packed where it will be read 
 read in vectors along n; it is packed where its rows are not contiguous or its panel does not fit
 the caches.  Where few rows meet contiguous columns, these are turned in registers; where few
 columns are asked for, the transposed product is made.  `space` is memory of the calling thread for
-what is packed (`program.GEMM_LEFT` and `GEMM_RIGHT` say where).  With a `tag` other than 0 all of B
-is packed at once, and not again for as long as the word at the start of the space is that tag.
+what is packed: `program.GEMM_LEFT` and `GEMM_RIGHT` say where, `gemm_space` how much there must be.
+With a `tag` other than 0 all of B is packed at once, and not again for as long as the word at the
+start of the space is that tag.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..program import GEMM_LEFT, GEMM_RIGHT
+from ..program import GEMM_DEPTH, GEMM_LEFT, GEMM_RIGHT, GEMM_ROWS
 from . import host
 from .build import build_text
 from .gemm_blocking import Blocking, blocking
@@ -43,7 +44,7 @@ FEW_TILES, PAGE = 12, 4096
 SMALL_TILES = 4
 """Heights of a tile up to which a product of one tile's width goes straight to the tiles."""
 
-STRIP, STRIP_PLACE = 512, 96 * 384 * 4
+STRIP, STRIP_PLACE = 512, GEMM_ROWS // 2 * GEMM_DEPTH
 """Rows of a narrow product at a time, and where in the left operand's place its transpose is."""
 
 MOST_DOTS = 2

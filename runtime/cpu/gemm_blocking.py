@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..program import GEMM_DEPTH, GEMM_ROWS
+
 
 @dataclass(frozen=True)
 class Blocking:
@@ -21,7 +23,7 @@ class Blocking:
     rows: int
     vectors: int
     packed_rows: int
-    depth: int = 384
+    depth: int = GEMM_DEPTH
     panels: int = 4
 
     @property
@@ -47,7 +49,7 @@ class Blocking:
 
 def blocking(kind: str, vector_bytes: int) -> Blocking:
     """The register block for vectors of that many bytes."""
-    lanes = vector_bytes // (4 if kind == "f32" else 8)
+    size = 4 if kind == "f32" else 8
+    lanes, packed = vector_bytes // size, GEMM_ROWS // size
     rows = {64: 12, 32: 6, 16: 4}[vector_bytes]
-    packed = 192 if kind == "f32" else 96
     return Blocking(kind, lanes, rows, vectors=2, packed_rows=packed // rows * rows)

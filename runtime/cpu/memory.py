@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ..program import LANES
 from .arithmetic import splat_scalar
-from .values import FLOATS, KINDS, Node, Value, call, vector
+from .values import FLOATS, KINDS, Node, Value, call, select, vector
 
 _I1, _I8, _I16, _I32, _I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
 
@@ -124,12 +124,23 @@ def store(p: Pointer, offset: Node, value: Value, mask: Value | None = None) -> 
         call(p.builder, name, void, node, address, _I32(size(p.kind)), mask.node)
 
 
-def load_splat(p: Pointer, offset: Node) -> Value:
-    """One element in every lane."""
-    scalar = p.builder.load(p.element(offset))
+def load_splat(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
+    """One element in every lane, 0 in those without their mask bit; read if any lane wants it."""
+    b = p.builder
+    if mask is None:
+        scalar = b.load(p.element(offset))
+    else:
+        before = b.block
+        with b.if_then(b.icmp_unsigned("!=", b.bitcast(mask.node, _I16), _I16(0))):
+            loaded = b.load(p.element(offset))
+            inside = b.block
+        scalar = b.phi(loaded.type)
+        scalar.add_incoming(loaded.type(0), before)
+        scalar.add_incoming(loaded, inside)
     if p.kind == "b1":
-        scalar = p.builder.icmp_unsigned("!=", scalar, _I8(0))
-    return splat(p.builder, scalar, p.kind)
+        scalar = b.icmp_unsigned("!=", scalar, _I8(0))
+    value = splat(b, scalar, p.kind)
+    return value if mask is None else select(mask, value, splat(b, scalar.type(0), p.kind))
 
 
 def store_first(p: Pointer, offset: Node, value: Value) -> None:

@@ -252,7 +252,7 @@ def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
 
 _memory("load", memory.load, "o[m]")
 _memory("load_strided", memory.load_strided, "oom")
-_memory("load_splat", memory.load_splat, "o")
+_memory("load_splat", memory.load_splat, "o[m]")
 _memory("gather", memory.gather, "im")
 _memory("store", memory.store, "ox[m]")
 _memory("store_strided", memory.store_strided, "ooxm")

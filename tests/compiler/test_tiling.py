@@ -3,7 +3,7 @@
 import pytest
 
 from diagrad.compiler.tiling import MOST_BLOCKS, UNEVEN, tile_product
-from diagrad.runtime.program import GEMM_RIGHT
+from diagrad.runtime.program import gemm_space
 
 SIZES = [(0, 5, 3), (1, 1, 1), (1, 4096, 4096), (7, 13, 5), (24, 4096, 512), (131, 97, 803),
          (128, 512, 784), (784, 512, 128), (512, 10, 128), (2048, 2048, 2048),
@@ -20,9 +20,9 @@ def test_blocks_cover_the_product_and_fit(sizes: tuple[int, int, int], dtype: st
         assert (tiling.down - 1) * tiling.rows < max(m, 1) and tiling.down * tiling.rows >= m
         assert (tiling.across - 1) * tiling.columns < max(n, 1)
         assert tiling.across * tiling.columns >= n
-        if tiling.whole:
-            assert GEMM_RIGHT + tiling.columns * k * item <= tiling.tile
-    assert tiled.space - tiled.tile == tiled.rows * tiled.columns * item
+        rows, columns = min(tiling.rows, m), min(tiling.columns, n)
+        assert tiling.tile == gemm_space(item, rows, columns, k, bool(tiling.whole))
+    assert tiled.space - tiled.tile == min(tiled.rows, m) * tiled.columns * item
     assert plain.space == plain.tile == tiled.tile
 
 

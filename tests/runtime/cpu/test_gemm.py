@@ -12,7 +12,7 @@ from diagrad.runtime.cpu.build import build_text
 from diagrad.runtime.cpu.gemm import build_routine, routine_text
 from diagrad.runtime.cpu.gemm_blocking import blocking
 from diagrad.runtime.cpu.natives import Request, obtain
-from diagrad.runtime.program import GEMM_RIGHT
+from diagrad.runtime.program import gemm_space
 
 from .engine import Array, run
 
@@ -40,20 +40,21 @@ def strides(array: Array) -> tuple[int, int]:
     return row // array.itemsize, column // array.itemsize
 
 
-SPACE = np.zeros(1 << 17)
-
-
-def multiply(gemm: Gemm, a: Array, b: Array, c: Array, space: Array = SPACE, tag: int = 0) -> None:
+def multiply(
+    gemm: Gemm, a: Array, b: Array, c: Array, space: Array | None = None, tag: int = 0
+) -> None:
     (m, k), n = a.shape, b.shape[1]
+    space = room(a, b, whole=False) if space is None else space
     gemm(
         a.ctypes.data, *strides(a), b.ctypes.data, *strides(b), c.ctypes.data, strides(c)[0],
         m, n, k, space.ctypes.data, tag,
     )  # fmt: skip
 
 
-def room(k: int, n: int) -> Array:
-    """Space for a right operand that is packed whole."""
-    return np.zeros((GEMM_RIGHT + 8 * k * (n + 32)) // 8 + 16)
+def room(a: Array, b: Array, whole: bool) -> Array:
+    """As much space as the routine may touch; its first word is 0."""
+    size = gemm_space(a.itemsize, a.shape[0], b.shape[1], a.shape[1], whole)
+    return np.zeros(size // 8)
 
 
 def lay(rng: np.random.Generator, rows: int, columns: int, how: str, dtype: Any) -> Array:
@@ -143,7 +144,7 @@ def test_results_do_not_depend_on_the_blocks(routine: tuple[Any, Gemm]) -> None:
                     block = parts[i : i + rows, j : j + columns]
                     multiply(gemm, a[i : i + rows], b[:, j : j + columns], block)
             np.testing.assert_array_equal(parts, whole)
-        space = room(800, 97)
+        space = room(a, b, whole=True)
         for columns in (97, 33):
             space[0] = 0
             for j in range(0, 97, columns):
@@ -157,7 +158,7 @@ def test_results_do_not_depend_on_the_blocks(routine: tuple[Any, Gemm]) -> None:
 def test_a_packed_operand_stays_as_long_as_its_tag(routine: tuple[Any, Gemm]) -> None:
     dtype, gemm = routine
     a, b = np.ones((7, 20), dtype), np.ones((20, 40), dtype)
-    c, space = np.empty((7, 40), dtype), room(20, 40)
+    c, space = np.empty((7, 40), dtype), room(a, b, whole=True)
     for tag, value, wanted in ((3, 1, 20), (3, 2, 20), (4, 2, 40), (0, 3, 60), (3, 1, 20)):
         b[:] = value
         multiply(gemm, a, b, c, space, tag)

@@ -94,6 +94,21 @@ def test_single_elements(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
+def test_single_elements_under_a_mask(kind: str) -> None:
+    text = f"""def kernel(args, lo, hi):
+    store({kind}_at(args[1]), 0, load_splat({kind}_at(args[0]), 2, load(b1_at(args[2]), 0)))
+"""
+    source, out = elements(kind, 9), np.ones(16, DTYPE[kind])
+    for wanted in (0, 1, 15):
+        mask = np.arange(16) % 3 < wanted
+        run(text, [source, out, mask])
+        np.testing.assert_array_equal(out, np.where(mask, source[2], np.zeros_like(source[2])))
+    # Nothing is read where no lane wants it: there is no memory at this address.
+    run(text, [8, out, np.zeros(16, np.bool_)])
+    assert not out.any()
+
+
+@pytest.mark.parametrize("kind", DTYPE)
 def test_gather_and_scatter(kind: str) -> None:
     text = f"""def kernel(args, lo, hi):
     index = load(i64_at(args[2]), 0)

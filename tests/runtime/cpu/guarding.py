@@ -1,0 +1,151 @@
+"""A stand-in for the executor: every buffer lies between pages that nobody may touch.
+
+Each input, state, constant, temporary and output has memory of its own, and so has each thread for
+each instruction, exactly as many bytes as the program says.  A call runs twice: once everything
+ends where a guarded page begins, so that the first byte beyond faults, and once everything begins
+where one ends.  What nobody has written yet is NaN, or -1, and the bytes beside an array must stay
+as they are.  Nothing is allowed beyond the ends, neither to write nor to read: the engine's masked
+loads do not touch what is masked off, and prefetches do not fault.
+
+A fault kills the process, so tests use this in a process of their own: `guarded_programs.py`.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diagrad.runtime.cpu.build import build_kernel
+from diagrad.runtime.cpu.gemm import build_routine
+from diagrad.runtime.cpu.natives import Request, obtain
+from diagrad.runtime.cpu.table import Addresses, Table
+from diagrad.runtime.program import HOLDS, ROUTINES, Buffer, CheckFailedError, Program
+
+Array = npt.NDArray[Any]
+PAGE = mmap.PAGESIZE
+UNWRITTEN, BESIDE = 0xFF, 0xA5
+_PROT_NONE = 0
+
+_protect = ctypes.CDLL(None, use_errno=True).mprotect
+_protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class Guarded:
+    """So many bytes between two pages that fault when they are touched.
+
+    At the end of their page `at_end`, else at its beginning.
+    """
+
+    def __init__(self, nbytes: int, at_end: bool) -> None:
+        pages = -(-nbytes // PAGE)
+        self._memory = mmap.mmap(-1, (pages + 2) * PAGE)
+        self._whole = np.frombuffer(self._memory, np.uint8)
+        self._start = PAGE + (pages * PAGE - nbytes if at_end else 0)
+        self._inside = self._whole[PAGE : PAGE + pages * PAGE]
+        self._inside[...] = BESIDE
+        self.data = self._whole[self._start : self._start + nbytes]
+        self.data[...] = UNWRITTEN
+        begin = self._whole.ctypes.data
+        for page in (begin, begin + (pages + 1) * PAGE):
+            if _protect(page, PAGE, _PROT_NONE):
+                raise OSError(ctypes.get_errno(), "mprotect")
+
+    @property
+    def address(self) -> int:
+        """Where the bytes begin."""
+        return self._whole.ctypes.data + self._start
+
+    def array(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """The bytes as an array."""
+        return np.ndarray(shape, dtype, self._memory, self._start)
+
+    def assert_nothing_beside(self) -> None:
+        """That the bytes which share the pages are as they were."""
+        before, after = self._start - PAGE, self._start - PAGE + self.data.size
+        assert (self._inside[:before] == BESIDE).all(), "wrote before its memory"
+        assert (self._inside[after:] == BESIDE).all(), "wrote behind its memory"
+
+
+class GuardedExecutor:
+    """Runs a program as `Executor` does, on guarded memory, in chunks, by one thread."""
+
+    readable = False
+
+    def __init__(
+        self, program: Program, states: Mapping[str, Array], threads: int | None = None
+    ) -> None:
+        self.program = program
+        self.states = dict(states)
+
+    def forget_results(self) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """New arrays in the order of the output buffers; states are updated."""
+        found = [self._run(inputs, at_end) for at_end in (True, False)]
+        for one, other in zip(*found, strict=True):
+            for left, right in zip(one, other, strict=True):
+                assert left.tobytes() == right.tobytes(), "depends on where memory lies"
+        outputs, states = found[0]
+        held = [b for b in self.program.buffers if b.role == "state"]
+        for buffer, value in zip(held, states, strict=True):
+            self.states[buffer.name][...] = value
+        return outputs
+
+    def _run(self, inputs: Sequence[Array], at_end: bool) -> tuple[list[Array], list[Array]]:
+        program, given = self.program, iter(inputs)
+        memory = [Guarded(buffer.nbytes, at_end) for buffer in program.buffers]
+        arrays = [m.array(b.shape, b.dtype) for m, b in zip(memory, program.buffers, strict=True)]
+        for buffer, array in zip(program.buffers, arrays, strict=True):
+            value = self._value_before(buffer, given)
+            if value is not None:
+                array[...] = value
+        before = [array.copy() for array in arrays]
+        self._walk([m.address for m in memory], at_end)
+        for m in memory:
+            m.assert_nothing_beside()
+        written = {number for item in program.instructions for number in item.writes}
+        for number, (buffer, array) in enumerate(zip(program.buffers, arrays, strict=True)):
+            if number not in written and buffer.role != "temporary":
+                assert array.tobytes() == before[number].tobytes(), f"wrote into {buffer.name}"
+        outputs, states = (
+            [a for a, b in zip(arrays, program.buffers, strict=True) if b.role == role]
+            for role in ("output", "state")
+        )
+        return [array.copy() for array in outputs], [array.copy() for array in states]
+
+    def _value_before(self, buffer: Buffer, given: Any) -> Any:
+        if buffer.role == "input":
+            return next(given)
+        if buffer.role == "state":
+            return self.states[buffer.name]
+        return buffer.data if buffer.role == "constant" else None
+
+    def _walk(self, places: Sequence[int], at_end: bool) -> None:
+        program = self.program
+        kernels = [
+            native.address
+            for native in obtain([Request(k.name, k.source, build_kernel) for k in program.kernels])
+        ]
+        routines = obtain([Request(name, name, build_routine) for name in ROUTINES])
+        addresses = {name: r.address for name, r in zip(ROUTINES, routines, strict=True)}
+        table = Table(program, Addresses(kernels, addresses, places.__getitem__, {}, frozenset()))
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
+        checks = 0
+        for row, number in zip(table.rows.tolist(), table.numbers.tolist(), strict=True):
+            kernel, words, extent, check, chunk = row[:5]
+            # The driver clears the first word for every instruction.
+            space = Guarded(max(program.instructions[number].space, 8), at_end)
+            space.array((1,), np.int64)[0] = 0
+            for low in range(0, max(extent, 1), max(chunk, 1)):
+                high = min(low + chunk, extent)
+                kind(kernel)(words, low, high, space.address)
+            space.assert_nothing_beside()
+            if check:
+                found = ctypes.c_int64.from_address(check).value
+                if found != HOLDS:
+                    raise CheckFailedError(checks, found)
+                checks += 1
