@@ -426,7 +426,8 @@ def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:
     axes: list[Axis] = []
     for index, extent in enumerate(group.domain):
         reduced = index in group.reduced
-        if axes and axes[-1].reduced == reduced:
+        # Over no elements any strides read as one, those of column sums and their terms too.
+        if axes and axes[-1].reduced == reduced and 0 not in (axes[-1].extent, extent):
             outer = axes[-1]
             if all(mergeable((outer.extent, s[outer.last]), (extent, s[index])) for s in strides):
                 axes[-1] = Axis(outer.extent * extent, index, reduced)
