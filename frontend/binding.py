@@ -25,7 +25,7 @@ from .operations.structure import concatenate, reshape
 from .variable import Variable, apply, mark_read, mistaken, shape_text, source_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A variable that holds parameters of a block, with a leading axis of samples or without.
 

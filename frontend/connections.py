@@ -54,7 +54,7 @@ class Known:
     loops: Loops = frozenset()
 
 
-@dataclass
+@dataclass(eq=False)
 class Connections:
     """What is counted in a diagram.
 

@@ -38,7 +38,8 @@ def ordered(
                 continue
             if variable in active:
                 path = list(active)
-                cycle = _cycle(path[path.index(variable) :])
+                start = next(place for place, item in enumerate(path) if item is variable)
+                cycle = _cycle(path[start:])
                 if cycles is None:
                     raise cycle
                 cycles.append(cycle)
@@ -112,7 +113,7 @@ def captured_by(body: Body) -> list[Variable]:
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """The part of a loop that some of its results need.
 

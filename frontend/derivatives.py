@@ -75,7 +75,7 @@ def gradient(
 def _not_bound(variable: Variable, cost: Variable) -> Variable:
     """The variable; a mistake if it is a parameter in whose place the cost has something else."""
     (held,) = current([variable])
-    if held.bound_to is None or held in ordered([cost], {}, []):
+    if held.bound_to is None or held in set(ordered([cost], {}, [])):
         return variable
     text = (
         f"{place_of(f'gradient ({user_location()})')} expects what the cost depends on, got "

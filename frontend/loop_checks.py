@@ -145,7 +145,8 @@ def _entered(cost: Variable, variable: Variable) -> Entry | None:
         found.append(seen)
     if variable in found[0] or variable not in found[1]:
         return None
-    return next((item for item in entries if variable in item.inputs), entries[0])
+    direct = (item for item in entries if any(given is variable for given in item.inputs))
+    return next(direct, entries[0])
 
 
 def _reached(variables: Iterable[Variable], first: int) -> list[Entry]:

@@ -80,10 +80,10 @@ def _lower_loop(lowering: Lowering, results: Sequence[Result], part: Part, path:
         inner.nodes[variable] = node
         entries.append(node)
         operands.append(lowering.nodes[entry.inputs[0]])
-    own = {entry.inputs[0] for entry in part.entries}
+    own, roots = {entry.inputs[0] for entry in part.entries}, set(part.roots)
     read = {item for variable in part.inside for item in dependencies(variable)}
     for variable in part.outer:
-        if variable in own and variable not in read and variable not in part.roots:
+        if variable in own and variable not in read and variable not in roots:
             continue
         outer = lowering.nodes[variable]
         node = Builder(Origin(path, variable.where)).input(

@@ -135,7 +135,7 @@ class Program:
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
             self.states[name] = np.require(value, None, ["C", "W", "A"])
         self.parameters = Parameters(self.states, list(diagram.parameters))
-        if KEY in diagram.variables:
+        if any(item is KEY for item in diagram.variables):
             self.states["random_key"] = np.array(seed, np.int64)
         for name, item in diagram.states.items():
             self.states[name] = self._initial_state(name, item)

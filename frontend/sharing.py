@@ -199,7 +199,7 @@ def tie(first: Variable, *others: Variable) -> None:
     same = behind(first)
     for number, item in enumerate(others):
         _expect_free(place, item)
-        if item is same or item in others[:number]:
+        if item is same or item in set(others[:number]):
             got = f"{source_text(item)} twice"
             raise DiagramError(f"{place} expects different parameters, got {got}")
         if not first.mistakes and item.type != first.type:

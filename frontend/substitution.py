@@ -16,7 +16,7 @@ from .errors import DiagramError
 from .variable import Variable, application_text, mistaken, source_text
 
 
-@dataclass
+@dataclass(eq=False)
 class Environment:
     """What stands for variables.
 

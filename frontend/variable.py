@@ -45,8 +45,9 @@ class Variable:
         where: the user's file:line that made it.
     """
 
-    __array_priority__ = 1000  # NumPy leaves `array + variable` to the variable
-    __array_ufunc__ = None
+    # As in NumPy, == compares elements; two variables are the same if one `is` the other, and that
+    # is what counts in sets and dicts: Python asks for identity there before it compares.
+    __hash__ = object.__hash__
 
     def __init__(
         self,
@@ -116,7 +117,26 @@ class Variable:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{_no_value(self)}: use dg.where(condition, a, b) instead of `if`")
+        raise TypeError(
+            f"{_no_value(self)}: use dg.where(condition, a, b) instead of `if`; &, | and ~ instead "
+            "of `and`, `or` and `not`; dg.maximum and dg.minimum instead of max and min; and `is` "
+            "to ask whether it is the same variable"
+        )
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise TypeError(f"{_no_value(self)}: make it an output, and format what a run gives")
+        return repr(self)
+
+    def __copy__(self) -> Variable:
+        """Itself: a variable never changes."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"{source_text(self)} cannot be pickled or sent to another process: draw the diagram "
+            "there, and send arrays, as in program.parameters"
+        )
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Variable:
         from .copying import copy_variable
@@ -124,7 +144,10 @@ class Variable:
         return copy_variable(self, memo)
 
     def _number(self) -> Any:
-        raise TypeError(f"{_no_value(self)}: make it an output, and run a program for it")
+        raise TypeError(
+            f"{_no_value(self)}: make it an output, and run a program for it; functions of it are "
+            "those of diagrad, as dg.sin for math.sin"
+        )
 
     __float__ = __int__ = __index__ = __complex__ = _number
 
@@ -149,8 +172,15 @@ class Variable:
         def __neg__(self) -> Variable: ...
         def __abs__(self) -> Variable: ...
         def __invert__(self) -> Variable: ...
+        def __pos__(self) -> Variable: ...
         def __and__(self, other: Any) -> Variable: ...
+        def __rand__(self, other: Any) -> Variable: ...
         def __or__(self, other: Any) -> Variable: ...
+        def __ror__(self, other: Any) -> Variable: ...
+        def __xor__(self, other: Any) -> Variable: ...
+        def __rxor__(self, other: Any) -> Variable: ...
+        def __eq__(self, other: object) -> Variable: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Variable: ...  # type: ignore[override]
         def __lt__(self, other: Any) -> Variable: ...
         def __le__(self, other: Any) -> Variable: ...
         def __gt__(self, other: Any) -> Variable: ...

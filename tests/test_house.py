@@ -233,6 +233,34 @@ def test_a_decision_by_a_text_is_seen(source: str) -> None:
     assert decided_by_text(ROOT / "frontend/x.py", fine) == []
 
 
+def compares_variables(source: str) -> list[str]:
+    """The data classes of a file that hold variables and are compared by their fields."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        marks = [ast.unparse(item) for item in node.decorator_list]
+        if not any(m.startswith("dataclass") and "eq=False" not in m for m in marks):
+            continue
+        fields = [ast.unparse(i.annotation) for i in node.body if isinstance(i, ast.AnnAssign)]
+        if any("Variable" in field for field in fields):
+            found.append(node.name)
+    return found
+
+
+def test_no_data_class_compares_variables() -> None:
+    """== on variables is elementwise, and a field of them has no truth."""
+    wrong = [
+        f"{shown(path)}: {name} needs eq=False"
+        for path in python_files("frontend")
+        for name in compares_variables(path.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, "\n".join(wrong)
+    bad = "@dataclass(frozen=True)\nclass A:\n    x: dict[str, Variable]\n"
+    assert compares_variables(bad) == ["A"]
+    assert compares_variables(bad.replace("frozen=True", "eq=False")) == []
+
+
 def test_the_list_of_packages_is_the_tree() -> None:
     folders = {path.parent for path in python_files(*ROOMS)}
     bare = [shown(folder) for folder in folders if not (folder / "__init__.py").exists()]

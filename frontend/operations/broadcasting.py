@@ -61,6 +61,13 @@ def one_dtype(nodes: Sequence[Node]) -> None:
         )
 
 
+def is_operand(value: Any) -> bool:
+    """Whether a value can stand beside a variable in an operation: a number, an array, a list."""
+    return isinstance(
+        value, (Variable, Size, bool, int, float, complex, np.generic, np.ndarray, list, tuple)
+    )
+
+
 def as_variables(*operands: Any) -> list[Variable]:
     """Operands as variables: Python numbers take the dtype of the variables beside them."""
     variables = [item for item in operands if isinstance(item, Variable)]

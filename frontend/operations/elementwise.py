@@ -88,34 +88,50 @@ def minimum(x: Any, y: Any) -> Variable:
     return elementwise("minimum", x, y)
 
 
+def comparison(op: str, x: Any, y: Any, label: str) -> Variable:
+    """A primitive that compares; integers of different dtypes are compared as numbers (int64)."""
+
+    def rule(b: Builder, *nodes: Node) -> Node:
+        dtypes = {node.dtype for node in nodes}
+        if len(dtypes) > 1 and dtypes <= {"int32", "int64", "uint32"}:
+            nodes = tuple(
+                node if node.dtype == "int64" else b.cast(node, dtype="int64") for node in nodes
+            )
+        one_dtype(nodes)
+        return b.apply(op, *align(b, nodes))
+
+    result: Variable = apply(label, rule, as_variables(x, y), kind=Elementwise, op=op)
+    return result
+
+
 def equal(x: Any, y: Any) -> Variable:
-    """Whether x equals y, as bool; the operator == compares variables as objects."""
-    return elementwise("eq", x, y, label="equal")
+    """Whether x equals y, as bool: x == y."""
+    return comparison("eq", x, y, "equal")
 
 
 def not_equal(x: Any, y: Any) -> Variable:
-    """Whether x differs from y, as bool."""
-    return elementwise("ne", x, y, label="not_equal")
+    """Whether x differs from y, as bool: x != y."""
+    return comparison("ne", x, y, "not_equal")
 
 
 def less(x: Any, y: Any) -> Variable:
     """Whether x < y, as bool."""
-    return elementwise("lt", x, y, label="less")
+    return comparison("lt", x, y, "less")
 
 
 def less_equal(x: Any, y: Any) -> Variable:
     """Whether x <= y, as bool."""
-    return elementwise("le", x, y, label="less_equal")
+    return comparison("le", x, y, "less_equal")
 
 
 def greater(x: Any, y: Any) -> Variable:
     """Whether x > y, as bool."""
-    return elementwise("gt", x, y, label="greater")
+    return comparison("gt", x, y, "greater")
 
 
 def greater_equal(x: Any, y: Any) -> Variable:
     """Whether x >= y, as bool."""
-    return elementwise("ge", x, y, label="greater_equal")
+    return comparison("ge", x, y, "greater_equal")
 
 
 def logical_and(x: Any, y: Any) -> Variable:

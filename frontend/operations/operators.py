@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..variable import Variable
-from . import contractions, elementwise, reductions, structure
+from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
+from .broadcasting import is_operand
+from .numpy_calls import array_function, array_ufunc
+from .python_words import INSTEAD, REVERSED, missing_attribute, refusing
 
 
 def _reversed(function: Any) -> Any:
     return lambda self, other: function(other, self)
+
+
+def _comparison(function: Any) -> Any:
+    """An operator as NumPy has it; with what is no number, objects are compared, as by Python."""
+    return lambda self, other: function(self, other) if is_operand(other) else NotImplemented
 
 
 def _shape_method(self: Variable, *shape: Any) -> Variable:
@@ -38,7 +46,16 @@ OPERATORS: dict[str, Any] = {
     "__abs__": elementwise.absolute,
     "__invert__": elementwise.logical_not,
     "__and__": elementwise.logical_and,
+    "__rand__": _reversed(elementwise.logical_and),
     "__or__": elementwise.logical_or,
+    "__ror__": _reversed(elementwise.logical_or),
+    "__xor__": elementwise.logical_xor,
+    "__rxor__": _reversed(elementwise.logical_xor),
+    "__pos__": lambda self: self,
+    "__floor__": elementwise.floor,
+    "__ceil__": elementwise.ceil,
+    "__eq__": _comparison(elementwise.equal),
+    "__ne__": _comparison(elementwise.not_equal),
     "__lt__": elementwise.less,
     "__le__": elementwise.less_equal,
     "__gt__": elementwise.greater,
@@ -51,7 +68,18 @@ OPERATORS: dict[str, Any] = {
     "reshape": _shape_method,
     "transpose": _transpose_method,
     "astype": elementwise.astype,
+    "__array_ufunc__": array_ufunc,
+    "__array_function__": array_function,
+    **{method: refusing(method) for method in INSTEAD},
+    **{f"__r{method}__": refusing(f"__{method}__") for method in REVERSED},
 }
+_FUNCTIONS = frozenset(
+    name
+    for module in (contractions, elementwise, indexing, linear_algebra, reductions, structure)
+    for name, item in vars(module).items()
+    if callable(item) and getattr(item, "__module__", "") == module.__name__ and name[0] != "_"
+)
+OPERATORS["__getattr__"] = missing_attribute(_FUNCTIONS)
 
 for _name, _function in OPERATORS.items():
     setattr(Variable, _name, _function)

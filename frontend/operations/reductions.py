@@ -50,9 +50,15 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The mean over axes (all by default), of floats; NaN over no elements."""
+    """The mean over axes (all by default), of floats; NaN over no elements.
+
+    Of bools it is the share of those that are true, as a float32: the accuracy of a classifier is
+    dg.mean(dg.argmax(scores, axis=1) == labels).
+    """
 
     def rule(b: Builder, node: Node) -> Node:
+        if node.dtype == "bool":
+            node = b.cast(node, dtype="float32")
         axes = normal_axes(axis, node.type.rank)
         total = _reduce(b, "reduce_sum", node, axes, keepdims)
         count = product(node.shape[i] for i in axes)

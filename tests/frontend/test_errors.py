@@ -270,22 +270,23 @@ VALUES: dict[str, tuple[str, str]] = {
     "if": (
         "if x > 0:\n    pass",
         "greater (model.py:2) has no value while the diagram is drawn: use dg.where(condition, a, "
-        "b) instead of `if`",
+        "b) instead of `if`; &, | and ~ instead of `and`, `or` and `not`; dg.maximum and "
+        "dg.minimum instead of max and min; and `is` to ask whether it is the same variable",
     ),
     "float": (
         "float(x)",
         "observed 'x' (model.py:1) has no value while the diagram is drawn: make it an output, and "
-        "run a program for it",
+        "run a program for it; functions of it are those of diagrad, as dg.sin for math.sin",
     ),
     "int": (
         "int(x)",
         "observed 'x' (model.py:1) has no value while the diagram is drawn: make it an output, and "
-        "run a program for it",
+        "run a program for it; functions of it are those of diagrad, as dg.sin for math.sin",
     ),
     "index of a list": (
         "[1, 2][x]",
         "observed 'x' (model.py:1) has no value while the diagram is drawn: make it an output, and "
-        "run a program for it",
+        "run a program for it; functions of it are those of diagrad, as dg.sin for math.sin",
     ),
     "array": (
         "np.asarray(x)",

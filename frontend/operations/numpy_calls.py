@@ -1,0 +1,183 @@
+"""NumPy's functions on variables: `np.sin(x)` is `dg.sin(x)`, or an error that says what is.
+
+NumPy asks its arguments whether they want to do the work themselves (NEP 13 and NEP 18); here they
+do, where diagrad has the function.  Nothing is computed by NumPy.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..location import user_location
+from ..variable import Variable, source_text
+from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
+
+
+def _clip(x: Any, low: Any = None, high: Any = None) -> Variable:
+    x = x if low is None else elementwise.maximum(x, low)
+    x = x if high is None else elementwise.minimum(x, high)
+    result: Variable = x
+    return result
+
+
+def _square(x: Any) -> Variable:
+    return elementwise.multiply(x, x)
+
+
+def _reciprocal(x: Any) -> Variable:
+    return elementwise.divide(1.0, x)
+
+
+def _cumsum(x: Any, axis: int | None = None) -> Variable:
+    return reductions.cumsum(structure.reshape(x, -1) if axis is None else x, axis or 0)
+
+
+def _take(x: Any, indices: Any, axis: int | None = None) -> Variable:
+    return indexing.take(structure.reshape(x, -1) if axis is None else x, indices, axis or 0)
+
+
+def _ravel(x: Any) -> Variable:
+    return structure.reshape(x, -1)
+
+
+def _full_like(x: Any, value: Any) -> Variable:
+    return indexing.fill(value, x.shape, x.dtype)
+
+
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "divide": elementwise.divide,
+    "float_power": elementwise.power,
+    "bitwise_and": elementwise.logical_and,
+    "bitwise_or": elementwise.logical_or,
+    "bitwise_xor": elementwise.logical_xor,
+    "invert": elementwise.logical_not,
+    "fabs": elementwise.absolute,
+    "square": _square,
+    "reciprocal": _reciprocal,
+    "positive": lambda x: x,
+    "matmul": contractions.matmul,
+    **{
+        name: getattr(elementwise, name)
+        for name in (
+            "absolute", "add", "subtract", "multiply", "power", "maximum", "minimum", "equal",
+            "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
+            "logical_or", "logical_xor", "logical_not", "negative", "sign", "floor", "ceil", "exp",
+            "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh",
+        )
+    },
+}  # fmt: skip
+"""What a NumPy ufunc of this name is."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: reductions.sum,
+    np.mean: reductions.mean,
+    np.max: reductions.max,
+    np.min: reductions.min,
+    np.var: reductions.variance,
+    np.argmax: reductions.argmax,
+    np.argmin: reductions.argmin,
+    np.cumsum: _cumsum,
+    np.take: _take,
+    np.where: elementwise.where,
+    np.clip: _clip,
+    np.reshape: structure.reshape,
+    np.ravel: _ravel,
+    np.transpose: structure.transpose,
+    np.swapaxes: structure.swapaxes,
+    np.expand_dims: structure.expand_dims,
+    np.squeeze: structure.squeeze,
+    np.broadcast_to: structure.broadcast_to,
+    np.flip: structure.flip,
+    np.concatenate: structure.concatenate,
+    np.stack: structure.stack,
+    np.split: structure.split,
+    np.einsum: contractions.einsum,
+    np.linalg.solve: linear_algebra.solve,
+    np.linalg.inv: linear_algebra.inverse,
+    np.zeros_like: lambda x: _full_like(x, 0),
+    np.ones_like: lambda x: _full_like(x, 1),
+    np.full_like: _full_like,
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+}
+"""What a NumPy function is; the first arguments have the same meaning."""
+
+OURS: dict[str, str] = {
+    "pad": "dg.pad", "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
+    "outer": "x[:, None] * y", "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
+    "floor_divide": "dg.floor(x / y)", "remainder": "x - dg.floor(x / y) * y", "divmod":
+    "dg.floor(x / y)", "rint": "dg.floor(x + 0.5)", "round": "dg.floor(x + 0.5)",
+    "heaviside": "dg.where", "std": "dg.sqrt(dg.variance(x))", "tan": "dg.sin(x) / dg.cos(x)",
+    "isnan": "x != x", "log2": "dg.log(x) / math.log(2)", "exp2": "dg.exp(math.log(2) * x)",
+    "copyto": "dg.where", "put": "dg.where",
+}  # fmt: skip
+"""What to write instead of a function that diagrad does not have."""
+
+
+def array_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """What NumPy asks for a ufunc (`__array_ufunc__`): sin, add, and the operators of arrays."""
+    name = ufunc.__name__
+    if method != "__call__":
+        instead = {"add": "dg.sum", "maximum": "dg.max", "minimum": "dg.min"}.get(name)
+        raise _unknown(f"np.{name}.{method}", inputs, instead if method == "reduce" else None)
+    if "out" in options:
+        raise TypeError(
+            f"np.{name} ({user_location()}) expects no array to write to, got out= or an operator "
+            f"such as += beside {_variable_in(inputs)}: use what {name} returns, as in a = a + x"
+        )
+    if name not in UFUNCS:
+        raise _unknown(f"np.{name}", inputs, None)
+    return _called(f"np.{name}", UFUNCS[name], inputs, options)
+
+
+def array_function(
+    self: Variable, function: Any, types: Any, given: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    """What NumPy asks for its other functions (`__array_function__`): sum, concatenate."""
+    name = f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
+    if function not in FUNCTIONS:
+        raise _unknown(name, given, None)
+    return _called(name, FUNCTIONS[function], given, options)
+
+
+def _called(
+    name: str, function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    """A function on arguments that were meant for NumPy's."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*given, **options)
+    except TypeError:
+        words = ", ".join(signature.parameters)
+        got = ", ".join([f"{len(given)} of them"] * bool(given) + [f"{key}=" for key in options])
+        raise TypeError(
+            f"{name} ({user_location()}) expects the arguments {words} beside a variable, got {got}"
+        ) from None
+    return function(*given, **options)
+
+
+def _unknown(name: str, given: Any, instead: str | None) -> TypeError:
+    instead = instead or OURS.get(name.rpartition(".")[2])
+    remedy = f"use {instead}" if instead else (
+        "compose it of the functions of diagrad, or make the variable an output and use NumPy on "
+        "what a run gives"
+    )  # fmt: skip
+    return TypeError(
+        f"{name} ({user_location()}) expects arrays, got {_variable_in(given)}: {remedy}"
+    )
+
+
+def _variable_in(given: Any) -> str:
+    """The first variable among arguments, for messages."""
+    waiting = list(given)
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, Variable):
+            return source_text(item)
+        if isinstance(item, (list, tuple)):
+            waiting += item
+    return "a variable"
