@@ -29,6 +29,7 @@ from .variable import (
     shape_text,
     source_text,
 )
+from .weak import restated
 
 if TYPE_CHECKING:
     from .binding import Source
@@ -328,6 +329,10 @@ def apply_block(
     variables: list[Variable] = []
     arguments = _map(arguments, lambda item: _noted(current([item])[0], variables))
     mark_read(variables)
+    settled = _settled(block, variables)
+    if settled:
+        variables = [settled.get(item, item) for item in variables]
+        arguments = _map(arguments, lambda item: settled.get(item, item))
     carried = [item for variable in variables for item in variable.mistakes]
     if carried:
         return mistaken(carried)
@@ -382,6 +387,20 @@ def apply_block(
     outer = _map(result, leave)
     application.outputs = tuple(outputs)
     return outer
+
+
+def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Variable]:
+    """Floats without a stated dtype in that of the others beside them, or of the parameters."""
+    floats = [item for item in variables if not item.mistakes and item.type.is_float]
+    weak = [item for item in floats if item.weak]
+    if not weak:
+        return {}
+    beside = [item for item in floats if not item.weak] or block.parameters().values()
+    dtypes = {item.dtype for item in beside if not item.mistakes and item.type.is_float}
+    if len(dtypes) != 1:
+        return {}
+    (dtype,) = dtypes
+    return {item: restated(item, dtype) for item in weak if item.dtype != dtype}
 
 
 def _noted(variable: Variable, found: list[Variable]) -> Variable:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+from ..compiler.builder import Builder
+from ..compiler.graph import Node
 from .blocks import FunctionBlock
 from .errors import DtypeError, ShapeError
 from .functions import greatest, minus_magnitude
@@ -29,6 +31,7 @@ from .operations.elementwise import (
     where,
 )
 from .operations.indexing import arange, size
+from .operations.places import expect_within, fixed_value
 from .operations.structure import expand_dims
 from .variable import Variable, apply, shape_text, source_text
 
@@ -108,7 +111,8 @@ def cross_entropy(scores: Variable, labels: Variable, reduction: Reduction = "me
     """-log softmax(scores) at each sample's label, by default the mean over the samples.
 
     Computed from the scores, without overflow.  Where a label is computed and lies outside
-    [0, classes), the cost is NaN; those of an observed variable are checked before a step.
+    [0, classes), the cost is NaN; those of an observed variable are checked before a step, and
+    fixed ones when the cost is drawn.
 
     Args:
         scores: floats (..., classes), not normalised.
@@ -246,9 +250,14 @@ def _scored(label: str, name: str, scores: Any, labels: Any) -> tuple[Variable, 
             f"{shape_text(labels.shape)} from {source_text(labels)}: one class number for each "
             f"sample of the {name} {shape_text(scores.shape)}"
         )
-    checked: Variable = apply(
-        "labels", lambda b, node: b.apply("in_range", node, low=0, high=classes), [labels]
-    )
+    fixed = fixed_value(labels)
+
+    def rule(b: Builder, node: Node) -> Node:
+        if fixed is not None:
+            expect_within("labels", fixed, 0, classes, where="labels")
+        return b.apply("in_range", node, low=0, high=classes)
+
+    checked: Variable = apply("labels", rule, [labels])
     return scores, checked
 
 

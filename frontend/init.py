@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DtypeError, ShapeError
+from .numbers import held
 from .variable import Variable, shape_text, source_text
 
 Array = npt.NDArray[Any]
@@ -303,7 +304,7 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
         raise ShapeError(f"{place} of shape {shape_text(shape)}, got {shape_text(array.shape)}")
     if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
         raise DtypeError(f"{place} that become {variable.dtype}, got {array.dtype}")
-    return np.array(array, dtype=variable.dtype, order="C")
+    return held(source_text(variable), array, variable.dtype, "initial values")
 
 
 def _checked(layout: str | None) -> str | None:

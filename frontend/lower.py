@@ -129,7 +129,7 @@ def for_samples(graph: Graph, body: Body) -> Graph:
 
 
 def constant_node(variable: Variable, builder: Builder) -> Node:
-    """A constant; a rounded number as it was, so that another precision rounds it anew."""
+    """A constant; rounded numbers as they were, so that another precision rounds it anew."""
     if variable.exact is None:
         return builder.apply("constant", value=variable.value)
     exact = builder.constant(variable.exact, "float64")

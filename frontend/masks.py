@@ -11,6 +11,7 @@ from ..compiler.sizes import Dim
 from .blocks import block
 from .kinds import Keeps, Lasts
 from .operations.elementwise import stop_gradient, where
+from .operations.places import expect_within, fixed_value
 from .operations.structure import reshape
 from .variable import Variable, apply
 
@@ -68,8 +69,12 @@ def lasts(lengths: Variable, steps: Dim, ahead: int = 0) -> Variable:
     Bool of shape (steps, B), for `lengths` of shape (B,), which must lie in [0, steps].  With
     `ahead=1`, whether the sample has the step after it.
     """
+    fixed = fixed_value(lengths)
 
     def rule(b: Builder, lengths: Node) -> Node:
+        if fixed is not None:
+            high = steps + 1 if isinstance(steps, int) else steps
+            expect_within("lengths", fixed, 0, high, where="lengths")
         shape = (steps, *lengths.shape)
         checked = b.apply("in_range", lengths, low=0, high=steps + 1)
         count = b.apply("iota", axis=0, shape=shape, dtype=lengths.dtype)

@@ -10,10 +10,13 @@ import math
 from collections.abc import Callable
 from typing import Any, overload
 
+import numpy as np
+
 from ..compiler.binding import value_of
 from ..compiler.passes.inline import inline
 from .blocks import Block
 from .lower import lower
+from .operations.broadcasting import as_variables
 from .operations.elementwise import cos, floor, minimum, power
 from .variable import Variable
 from .variable import constant as constant_variable
@@ -44,7 +47,12 @@ class Schedule(Block):
 
     def forward(self, step: Variable) -> Variable:
         """The rate, float64 of shape (), at an integer variable of shape ()."""
-        return self.formula(step.astype("float64"))
+        return self.rate(step.astype("float64"))
+
+    def rate(self, step: Variable) -> Variable:
+        """The rate, whatever number or dtype the formula gives, float64 as the step is."""
+        rate, _ = as_variables(self.formula(step), step)
+        return rate if rate.mistakes or rate.dtype == step.dtype else rate.astype(step.dtype)
 
     @overload
     def __call__(self, step: Variable) -> Variable: ...
@@ -62,7 +70,7 @@ class Schedule(Block):
 
 
 Rate = float | Schedule | Formula
-"""A learning rate: a number, a schedule, or a function from the step to a rate."""
+"""A learning rate: a number, a schedule, or a function from the step (float64) to a rate."""
 
 
 def constant(learning_rate: float) -> Schedule:
@@ -121,7 +129,7 @@ def warm_up(schedule: Rate, steps: int) -> Schedule:
     after = as_schedule("warm_up", schedule)
 
     def formula(step: Variable) -> Variable:
-        return minimum((step + 1.0) / steps, 1.0) * after.formula(step)
+        return minimum((step + 1.0) / steps, 1.0) * after.rate(step)
 
     return Schedule("warm_up", formula)
 
@@ -130,6 +138,8 @@ def as_schedule(what: str, rate: Any) -> Schedule:
     """The schedule of any kind of learning rate; ValueError or TypeError for what is none."""
     if isinstance(rate, Schedule):
         return rate
+    if isinstance(rate, (np.generic, np.ndarray)) and rate.ndim == 0 and rate.dtype.kind in "iuf":
+        rate = rate.item()
     if isinstance(rate, (int, float)):
         return constant(not_negative(what, "a learning rate", rate))
     if callable(rate):

@@ -20,12 +20,12 @@ from .errors import DiagramError, DtypeError, ShapeError
 from .kinds import Connection, connect_to
 from .location import user_location
 from .operations.broadcasting import as_variables
+from .operations.places import Places, fixed_value, from_the_front
 from .variable import Variable, apply, mark_read, shape_text, source_text
 
 if TYPE_CHECKING:
     from .diagram import Diagram
 
-Places = npt.NDArray[np.integer[Any]]
 Axes = list[tuple[int, int]]
 """Extents and strides (1 or more), the largest stride first."""
 
@@ -60,7 +60,7 @@ def share(u: Any, index: Any) -> Variable:
             raise DtypeRuleError(
                 f"expects integers as its index, not {places.dtype}: give the places of elements"
             )
-        return _shared(b, u, _from_the_front(places, u.shape[0]))
+        return _shared(b, u, from_the_front(places, u.shape[0]))
 
     result: Variable = apply("share", rule, as_variables(u))
     return result
@@ -68,31 +68,16 @@ def share(u: Any, index: Any) -> Variable:
 
 def _fixed(index: Any) -> npt.NDArray[Any]:
     """The array of an index that never changes."""
-    while isinstance(index, Variable) and index.source is not None:
-        index = index.source
     if not isinstance(index, Variable):
         array = np.asarray(index)
         return array if array.size or isinstance(index, np.ndarray) else array.astype(np.int64)
-    if index.value is None:
+    value = fixed_value(index)
+    if value is None:
         raise DiagramError(
             f"share ({user_location()}) expects an index that is fixed, got "
             f"{source_text(index)}: choose by a variable with dg.take"
         )
-    return index.value
-
-
-def _from_the_front(places: npt.NDArray[Any], extent: int) -> Places:
-    """An index with its negative places counted from the front; TypeRuleError for one outside."""
-    outside = np.argwhere((places < -extent) | (places >= extent))
-    if len(outside):
-        where = tuple(map(int, outside[0]))
-        at = f" at {shape_text(where)} of the index" if where else ""
-        raise TypeRuleError(
-            f"expects places in [{-extent}, {extent}) of an axis of {extent} elements, not "
-            f"{places[where]}{at}"
-        )
-    places = places.astype(np.int64)
-    return np.where(places < 0, places + extent, places)
+    return value
 
 
 def _shared(b: Builder, u: Node, places: Places) -> Node:

@@ -21,6 +21,7 @@ from ..compiler.graph import Node, Type
 from ..compiler.sizes import Dim, Size, named
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
+from .numbers import default_dtype, held, number_array
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -71,7 +72,9 @@ class Variable:
         self.serial = new_serial()
         self.owner: Block | None = None
         self.source: Variable | None = None  # of a port: the variable that enters there
-        self.exact: float | None = None  # of a constant: the number that its dtype has rounded
+        self.exact: npt.NDArray[Any] | None = None  # of a constant: what its dtype has rounded
+        self.weak = ""  # the kinds of dtypes (f, i) that it may adopt: nobody has stated its own
+        self.restate: Callable[[str], Variable] | None = None  # draws it in one of those
         self.following: Variable | None = None  # of a state: its value after a step
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self.free_in: str | None = None  # of a parameter: the first diagram in which it is free
@@ -281,28 +284,38 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
 
 
 def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable:
-    """A constant: an array or number that never changes; Python floats become float32.
+    """A constant: an array or number that never changes.
 
-    (A program compiled with dtype="float64" has them as they were written.)
+    Python's numbers, and lists of them, are float32, int32, or int64 where one does not fit into
+    int32, unless what they meet has another dtype: beside float64 they are float64, as they were
+    written (`weak.py`).  So they are in a program that is compiled with dtype="float64".  NumPy's
+    arrays and numbers keep their dtype.
+
+    Args:
+        value: numbers.
+        dtype: one that holds them; states it for good.
+        name: for pictures and messages.
+
+    Raises:
+        DtypeError: a number that the dtype cannot hold: integers do not wrap around.
+        TypeError: something that is no number.
     """
     place = f"constant ({user_location()})"
     if isinstance(value, Variable):
         raise TypeError(f"{place} expects numbers, got {source_text(value)}")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # rows of different lengths
-        raise TypeError(f"{place} expects numbers, got {type(value).__name__}: {error}") from None
-    if array.dtype.kind not in "biufc":
-        shown = repr(value) if isinstance(value, str) else type(value).__name__
-        raise TypeError(f"{place} expects numbers, got {shown}")
-    if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
-        narrow = {"float64": "float32", "int64": "int32"}
-        dtype = narrow.get(array.dtype.name, array.dtype.name)
-    array = np.array(array, dtype=dtype_name(dtype or array.dtype, place), order="C")
-    array.flags.writeable = False
-    variable = Variable("constant", Type(array.dtype.name, array.shape), name, value=array)
-    if isinstance(value, (int, float)) and array.dtype == np.float32 and array.item() != value:
-        variable.exact = float(value)
+    array = number_array(place, value)
+    plain = not isinstance(value, (np.ndarray, np.generic))
+    natural = default_dtype(array) if plain else array.dtype
+    fixed = held(place, array, dtype_name(natural if dtype is None else dtype, place))
+    fixed.flags.writeable = False
+    variable = Variable("constant", Type(fixed.dtype.name, fixed.shape), name, value=fixed)
+    if plain and fixed.dtype == np.float32 and array.dtype == np.float64:
+        rounded = np.isfinite(array) & (fixed != array)
+        variable.exact = array if rounded.any() else None
+    if plain and dtype is None:
+        whole = array.ndim == 0 and array.dtype.kind == "f" and float(array).is_integer()
+        variable.weak = {"f": "fi" if whole else "f", "b": ""}.get(array.dtype.kind, "fi")
+        variable.restate = lambda other: constant(value, other, name)
     return variable
 
 
@@ -324,16 +337,26 @@ def apply(
     `kind` is what it is, where other files must know it (`kinds.py`), `facts` what is known of it.
     """
     from .substitution import current
-    from .typing_rules import infer
 
     application = kind(label, current(inputs), rule=rule, where=user_location(), **facts)
     mark_read(inputs)
+    conclude(application, outputs)
+    return application.outputs[0] if outputs == 1 else application.outputs
+
+
+def conclude(application: Application, outputs: int) -> None:
+    """Give an operation its outputs: of a stated dtype, unless it has no float of a stated one."""
+    from .typing_rules import infer
+
     types, mistakes = infer(application, outputs)
     application.outputs = tuple(
         Variable("computed", type, producer=application, index=i, mistakes=mistakes)
         for i, type in enumerate(types)
     )
-    return application.outputs[0] if outputs == 1 else application.outputs
+    floats = [item for item in application.inputs if not item.mistakes and item.type.is_float]
+    if floats and all(item.weak for item in floats):
+        for item in application.outputs:
+            item.weak = "f" if not item.mistakes and item.type.is_float else ""
 
 
 def mark_read(variables: Sequence[Variable]) -> None:

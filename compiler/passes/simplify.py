@@ -206,6 +206,12 @@ def _same_type(b: Builder, n: Node) -> Node | None:
     return n.inputs[0] if n.type == n.inputs[0].type else None
 
 
+def _cast_constant(b: Builder, n: Node) -> Node | None:
+    """A known array is converted now."""
+    known = n.inputs[0].op == "constant"
+    return b.constant(value_of(n, {}), n.dtype) if known else None
+
+
 def _select(b: Builder, n: Node) -> Node | None:
     mask, x, y = n.inputs
     known = fill_value(mask)
@@ -371,7 +377,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "div": (_neutral(1, False), _divide_by_fill),
     "pow": (_neutral(1, False), _to_the_zero),
     "neg": (_twice_negated,),
-    "cast": (_same_type,),
+    "cast": (_same_type, _cast_constant),
     "select": (_select,),
     "reshape": (_reshape, reshape_parts, reshape_repeats),
     "transpose": (_transpose,),

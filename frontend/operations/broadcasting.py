@@ -11,7 +11,9 @@ from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim, Size
+from ..numbers import default_dtype
 from ..variable import Variable, constant, shape_text
+from ..weak import adopted, common_dtype, number
 
 
 def broadcast_shape(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
@@ -69,26 +71,35 @@ def is_operand(value: Any) -> bool:
 
 
 def as_variables(*operands: Any) -> list[Variable]:
-    """Operands as variables: Python numbers take the dtype of the variables beside them."""
-    variables = [item for item in operands if isinstance(item, Variable)]
-    known = [item.dtype for item in variables if not item.mistakes]
-    beside = next((name for name in known if name != "bool"), known[0] if known else None)
-    return [item if isinstance(item, Variable) else _number(item, beside) for item in operands]
+    """Operands as variables: what has no stated dtype takes that of the variables beside it."""
+    given = [item.item() if isinstance(item, np.generic) else item for item in operands]
+    given = [item if isinstance(item, (Variable, *NUMBERS)) else constant(item) for item in given]
+    variables = [item for item in given if isinstance(item, Variable)]
+    if len(variables) == len(given) == 1:
+        return variables
+    alone = [_alone(item) for item in given if not isinstance(item, Variable)]
+    dtype, stated = common_dtype(variables, alone)
+    return [
+        adopted(item, dtype, stated) if isinstance(item, Variable) else _number(item, dtype, stated)
+        for item in given
+    ]
 
 
-def _number(value: Any, beside: str | None) -> Variable:
+NUMBERS = (bool, int, float, Size)
+
+
+def _alone(value: Any) -> str:
+    """The dtype of a number that has nothing beside it."""
+    return "float32" if isinstance(value, Size) else default_dtype(np.asarray(value))
+
+
+def _number(value: Any, dtype: str, stated: bool) -> Variable:
+    """A number beside this dtype, if it is one of such numbers."""
     if isinstance(value, Size):  # of x.shape, say
         from .indexing import size
 
-        return size(value, beside or "float32")
-    if isinstance(value, np.generic):
-        value = value.item()  # math on NumPy's scalars, such as 1 / np.sqrt(n), gives a number
-    if beside is None or isinstance(value, (np.ndarray, list, tuple)):
-        return constant(value)
-    if isinstance(value, bool):
-        return constant(value, "bool")
-    if isinstance(value, float) and not beside.startswith("float") and not value.is_integer():
+        return adopted(size(value), dtype, stated)
+    fraction = isinstance(value, float) and not value.is_integer()
+    if isinstance(value, bool) or dtype == "bool" or (fraction and not dtype.startswith("float")):
         return constant(value)  # a dtype error of the operation follows, with both sources
-    if isinstance(value, (int, float)) and beside != "bool":
-        return constant(value, beside)
-    return constant(value)
+    return number(value, dtype, stated)

@@ -10,17 +10,20 @@ from ...compiler.graph import Node
 from ..kinds import Elementwise
 from ..variable import Variable, apply, dtype_name
 from .broadcasting import align, as_variables, one_dtype
+from .reach import within_reach
 
 
 def elementwise(op: str, *operands: Any, label: str | None = None) -> Variable:
     """The primitive `op` of operands that broadcast."""
+    label = label or op
+    op, operands = within_reach(op, operands)
 
     def rule(b: Builder, *nodes: Node) -> Node:
         one_dtype(nodes)
         return b.apply(op, *align(b, nodes))
 
     given = as_variables(*operands)
-    result: Variable = apply(label or op, rule, given, kind=Elementwise, op=op)
+    result: Variable = apply(label, rule, given, kind=Elementwise, op=op)
     return result
 
 
@@ -185,6 +188,7 @@ def astype(x: Any, dtype: Any) -> Variable:
     result: Variable = apply(
         f"astype {name}", lambda b, node: b.cast(node, dtype=name), as_variables(x)
     )
+    result.weak = ""  # it is stated now
     return result
 
 

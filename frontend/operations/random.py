@@ -14,25 +14,29 @@ from ...compiler.builder import Builder
 from ...compiler.graph import Node, Type
 from ...compiler.primitives.source import RANDOM_BITS
 from ..variable import Shape, Variable, apply, dtype_name, shape_of
-from .elementwise import cos, log, multiply, sqrt
+from ..weak import unstated
+from .elementwise import astype, cos, log, multiply, sqrt
 
 KEY = Variable("parameter", Type("int64"), "random_key")
 """Stands for the key that a program gives to every draw."""
 
 
-def random_uniform(shape: Shape, stream: str = "", dtype: Any = "float32") -> Variable:
+def random_uniform(shape: Shape, stream: str = "", dtype: Any = None) -> Variable:
     """Uniform numbers in [0, 1), multiples of 2**-24.
 
     Args:
         shape: integers and named sizes.
         stream: draws with different streams differ; draws with the same one are equal.
-        dtype: float32 or float64.
+        dtype: float32 or float64; by default float32, or that of what they meet.
     """
     return _uniform(shape, stream, dtype, 0.0)
 
 
-def random_normal(shape: Shape, stream: str = "", dtype: Any = "float32") -> Variable:
-    """Standard normal numbers, by the transform of Box and Muller (1958)."""
+def random_normal(shape: Shape, stream: str = "", dtype: Any = None) -> Variable:
+    """Standard normal numbers, by the transform of Box and Muller (1958).
+
+    float32 by default, or the dtype of what they meet.
+    """
     radius = sqrt(multiply(log(_uniform(shape, stream + "/radius", dtype, 1.0)), -2.0))
     return multiply(
         radius, cos(multiply(_uniform(shape, stream + "/angle", dtype, 0.0), 2 * math.pi))
@@ -40,7 +44,8 @@ def random_normal(shape: Shape, stream: str = "", dtype: Any = "float32") -> Var
 
 
 def _uniform(shape: Shape, stream: str, dtype: Any, shift: float) -> Variable:
-    extents, name = shape_of(shape), dtype_name(dtype)
+    extents = shape_of(shape)
+    name = "float32" if dtype is None else dtype_name(dtype)
     salt = zlib.crc32(stream.encode())
 
     def rule(b: Builder, key: Node) -> Node:
@@ -52,4 +57,5 @@ def _uniform(shape: Shape, stream: str, dtype: Any, shift: float) -> Variable:
         return b.scale(number, 2.0**-RANDOM_BITS)
 
     result: Variable = apply("random", rule, [KEY])
-    return result
+    # Multiples of 2**-24 are the same numbers in both dtypes, and so it stays one draw.
+    return unstated(result, lambda other: astype(result, other)) if dtype is None else result

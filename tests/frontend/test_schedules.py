@@ -71,6 +71,37 @@ def test_a_function_of_the_step_is_a_schedule() -> None:
     assert schedule.describe() == "triangle"
 
 
+FORMULAS: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
+    "where": (lambda step: dg.where(step < 2, 0.1, 0.01), [0.1, 0.1, 0.01, 0.01]),
+    "number": (lambda step: 0.1, [0.1] * 4),
+    "whole numbers": (lambda step: dg.where(step < 2, 1, 0), [1, 1, 0, 0]),
+    "table": (lambda step: dg.take([0.4, 0.3, 0.2, 0.1], step.astype("int64")),
+              [0.4, 0.3, 0.2, 0.1]),
+    "float32": (lambda step: step.astype("float32") / 4, [0, 0.25, 0.5, 0.75]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("optimizer", [dg.SGD, dg.RMSprop, dg.Adam, dg.AdamW])
+def test_a_function_may_give_numbers_of_any_dtype(optimizer: Any, name: str) -> None:
+    """They are float64 to all digits, alone and under `warm_up`, for every optimizer."""
+    formula, wanted = FORMULAS[name]
+    assert [dg.SGD(formula).schedule(t) for t in range(4)] == wanted
+    warm = s.warm_up(formula, 2)
+    assert [warm(t) for t in range(4)] == [w * min((t + 1) / 2, 1) for t, w in enumerate(wanted)]
+    for dtype in ("float32", "float64"):
+        w, x = dg.parameter("w", (2,), init=1.0, dtype=dtype), dg.observed("x", (2,), dtype)
+        program = dg.Diagram("test", cost=dg.sum(w * x)).compile(optimizer(warm))
+        program.step(x=np.ones(2, dtype))
+        assert np.isfinite(program.parameters["w"]).all()
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.25), np.float64(0.25), np.array(0.25), np.int64(2)])
+def test_numpys_numbers_are_rates(rate: Any) -> None:
+    for schedule in (dg.SGD(rate).schedule, s.warm_up(rate, 1)):
+        assert schedule(3) == float(rate)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -65,7 +65,7 @@ CHOICES = [
               named=(MATRIX,)),
     Operation("one_hot whole", lambda i: dg.one_hot(i, 7, "int64"), lambda i: np.eye(7)[i],
               (((17,),),), ("index 7",), smooth=False, dtype="int64"),
-    Operation("one_hot anywhere", lambda i: dg.one_hot(i, 5), lambda i: np.eye(9)[i + 2, 2:7],
+    Operation("one_hot anywhere", lambda i: dg.one_hot(i + 0, 5), lambda i: np.eye(9)[i + 2, 2:7],
               (((17,),),), ("anywhere 5",), smooth=False, dtype="float32"),
 ]  # fmt: skip
 

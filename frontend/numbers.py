@@ -1,0 +1,86 @@
+"""Numbers of Python and NumPy as arrays of a dtype, which must hold them.
+
+A float may be rounded, and one that is too large for float32 is infinite, as in NumPy.  An integer
+never wraps around, and a fraction never loses what follows the point.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DtypeError
+
+Array = npt.NDArray[Any]
+
+
+def number_array(place: str, value: Any) -> Array:
+    """Numbers as an array: Python's integers that int64 cannot hold stay objects.
+
+    Raises:
+        TypeError: something that is no number.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(f"{place} expects numbers, got {type(value).__name__}: {error}") from None
+    large = array.dtype == object and all(isinstance(item, int) for item in array.flat)
+    if array.dtype.kind not in "biufc" and not large:
+        shown = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{place} expects numbers, got {shown}")
+    return array
+
+
+def default_dtype(array: Array) -> str:
+    """The dtype of numbers of Python where nobody has stated one.
+
+    float32 for floats, int32 for integers, or int64 where one of them does not fit.
+    """
+    if array.dtype.kind == "f":
+        return "float32"
+    if array.dtype.kind in "iuO":
+        limits = np.iinfo(np.int32)
+        fits = not array.size or (array.min() >= limits.min and array.max() <= limits.max)
+        return "int32" if fits else "int64"
+    return array.dtype.name
+
+
+def held(place: str, array: Array, dtype: str, what: str = "numbers", remedy: str = "") -> Array:
+    """The numbers in a dtype, as a new array; DtypeError, said of `place`, if it cannot hold them.
+
+    "PLACE expects WHAT that DTYPE holds, got NUMBER: REMEDY"; by default a dtype that holds it.
+    """
+    wanted = np.dtype(dtype)
+    wrong = _beyond(array, wanted)
+    if wrong.any():
+        number = array[wrong].flat[0]
+        number = number.item() if isinstance(number, np.generic) else number
+        raise DtypeError(f"{place} expects {what} that {dtype} holds, got {number}: "
+                         f"{remedy or holder(number) + ' holds it'}")  # fmt: skip
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype=wanted, order="C")
+
+
+def holder(number: float) -> str:
+    """A dtype that holds a number."""
+    whole = number == number and abs(number) != float("inf") and number == int(number)
+    return "int64" if whole and -(2**63) <= number < 2**63 else "float64"
+
+
+def _beyond(array: Array, wanted: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers a dtype cannot hold."""
+    if wanted.kind == "b":
+        return np.asarray((array != 0) & (array != 1))
+    if wanted.kind == "f":
+        large = np.vectorize(lambda item: abs(item) >= 2**1023, otypes=[bool])
+        return np.asarray(large(array) if array.dtype == object else np.zeros(array.shape, bool))
+    info = np.iinfo(wanted)
+    if array.dtype.kind == "f":
+        whole = np.trunc(array) == array
+        inside = (array >= float(info.min)) & (array < 2.0 ** (info.bits - (info.min < 0)))
+        return np.asarray(~(whole & inside))
+    if array.dtype.kind == "b":
+        return np.zeros(array.shape, bool)
+    return np.asarray((array < info.min) | (array > info.max)).astype(bool)

@@ -1,0 +1,98 @@
+"""Indices that are known when the diagram is drawn: counted from the front, or a mistake there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compiler.builder import Builder
+from ...compiler.errors import DtypeRuleError, TypeRuleError
+from ...compiler.graph import Node
+from ...compiler.sizes import Dim
+from ..variable import Variable, constant, shape_text
+from .broadcasting import as_variables
+
+Places = npt.NDArray[np.integer[Any]]
+
+
+def fixed_value(variable: Variable) -> npt.NDArray[Any] | None:
+    """The array of a variable that never changes, also where it enters a block; else None."""
+    while variable.source is not None:
+        variable = variable.source
+    return variable.value
+
+
+def as_index(index: Any) -> Variable:
+    """An index as a variable; an array of any dtype of integers will do."""
+    if isinstance(index, Variable):
+        return index
+    array = np.asarray(index)
+    if not array.size and not isinstance(index, np.ndarray):
+        return constant(array.astype(np.int32))
+    if array.dtype.kind in "iu" and array.dtype.name not in ("int32", "int64"):
+        return constant(array, "int64")
+    return as_variables(index)[0]
+
+
+def expect_integers(index: Node) -> None:
+    """DtypeRuleError unless a node can be an index."""
+    if index.dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expects indices of dtype int32 or int64, not {index.dtype}")
+
+
+def expect_within(
+    what: str, values: npt.NDArray[Any], low: int, high: Dim, of: str = "", where: str = "index"
+) -> None:
+    """TypeRuleError unless fixed integers lie in [low, high); a named size is not known yet."""
+    beyond = values >= high if isinstance(high, int) else np.zeros(values.shape, bool)
+    outside = np.argwhere((values < low) | beyond)
+    if len(outside):
+        place = tuple(map(int, outside[0]))
+        at = f" at {shape_text(place)} of the {where}" if place else ""
+        raise TypeRuleError(f"expects {what} in [{low}, {high}){of}, not {values[place]}{at}")
+
+
+def from_the_front(places: npt.NDArray[Any], extent: int) -> Places:
+    """An index with its negative places counted from the front; TypeRuleError for one outside."""
+    expect_within("places", places, -extent, extent, f" of an axis of {extent} elements")
+    places = places.astype(np.int64)
+    return np.where(places < 0, places + extent, places)
+
+
+def gather_fixed(b: Builder, x: Node, index: Node, places: npt.NDArray[Any], axis: int) -> Node:
+    """The elements of x at places that are known."""
+    extent = x.shape[axis]
+    if isinstance(extent, int):
+        return b.gather(x, _known(b, index, from_the_front(places, extent)), axis=axis)
+    negative = places < 0
+    if not negative.any():
+        return b.gather(x, _known(b, index, places), axis=axis)
+    # From the end of a named size: those are counted from the front of the axis turned round.
+    turned = b.flip(x, axes=(axis,))
+    last = b.gather(turned, _known(b, index, np.where(negative, -1 - places, 0)), axis=axis)
+    if negative.all():
+        return last
+    first = b.gather(x, _known(b, index, np.where(negative, 0, places)), axis=axis)
+    mask = b.constant(negative, "bool")
+    axes = tuple(range(axis, axis + places.ndim))
+    return b.select(b.broadcast(mask, shape=first.shape, axes=axes), last, first)
+
+
+def scatter_fixed(
+    b: Builder, index: Node, places: npt.NDArray[Any], updates: Node, axis: int, size: Dim
+) -> Node:
+    """Updates added at places that are known."""
+    if isinstance(size, int):
+        places = from_the_front(places, size)
+    elif (places < 0).any():
+        raise TypeRuleError(
+            f"expects places counted from the front of an axis whose size has a name, {size}, not "
+            f"{places.min()}"
+        )
+    return b.scatter_add(_known(b, index, places), updates, axis=axis, size=size)
+
+
+def _known(b: Builder, index: Node, places: npt.NDArray[Any]) -> Node:
+    return b.constant(places, index.dtype)
