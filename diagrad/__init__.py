@@ -12,6 +12,7 @@ from .frontend import init, schedules
 from .frontend.binding import Bound, bind
 from .frontend.blocks import Block, Chain, block
 from .frontend.clipping import clip_norm, clip_value
+from .frontend.constants import constant
 from .frontend.costs import (
     absolute_error,
     binary_cross_entropy,
@@ -138,7 +139,7 @@ from .frontend.sharing import share, tie
 from .frontend.states import state, update
 from .frontend.training import Checkpoint, EarlyStopping, fit
 from .frontend.transform_step import TransformStep, transform_step
-from .frontend.variable import Variable, constant, observed, parameter
+from .frontend.variable import Variable, observed, parameter
 
 __version__ = "0.1.0"
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..compiler.graph import Type
 from ..compiler.sizes import Dim
 from . import masks
+from .constants import constant
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
 from .loop_parts import Delay, Each, Entry, Kind, LoopParts, Result
@@ -18,7 +19,6 @@ from .operations.structure import broadcast_to
 from .substitution import current
 from .variable import (
     Variable,
-    constant,
     dtype_name,
     mark_read,
     mistaken,

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..compiler.graph import Type
 from ..compiler.sizes import Dim
+from .constants import constant
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .location import around, place_of, user_location
 from .loop_parts import Delay, Keep, LoopParts, Result
@@ -41,7 +42,6 @@ from .variable import (
     Shape,
     Variable,
     checked_name,
-    constant,
     mark_read,
     mistaken,
     shape_of,

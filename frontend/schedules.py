@@ -15,11 +15,11 @@ import numpy as np
 from ..compiler.binding import value_of
 from ..compiler.passes.inline import inline
 from .blocks import Block
+from .constants import constant as constant_variable
 from .lower import lower
 from .operations.broadcasting import as_variables
 from .operations.elementwise import cos, floor, minimum, power
 from .variable import Variable
-from .variable import constant as constant_variable
 
 Formula = Callable[[Variable], Variable]
 

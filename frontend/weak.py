@@ -16,10 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from .constants import constant
 from .location import user_location
 from .numbers import held, holder
 from .substitution import current
-from .variable import Variable, conclude, constant
+from .variable import Variable, conclude
 
 LETTERS = {"float32": "f", "float64": "f", "int32": "i", "int64": "i", "uint32": "i", "bool": "b"}
 

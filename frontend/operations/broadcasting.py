@@ -11,8 +11,9 @@ from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim, Size
+from ..constants import constant
 from ..numbers import default_dtype
-from ..variable import Variable, constant, shape_text
+from ..variable import Variable, shape_text
 from ..weak import adopted, common_dtype, number
 
 

@@ -103,7 +103,8 @@ def comparison(op: str, x: Any, y: Any, label: str) -> Variable:
         one_dtype(nodes)
         return b.apply(op, *align(b, nodes))
 
-    result: Variable = apply(label, rule, as_variables(x, y), kind=Elementwise, op=op)
+    op, operands = within_reach(op, (x, y))
+    result: Variable = apply(label, rule, as_variables(*operands), kind=Elementwise, op=op)
     return result
 
 

@@ -11,7 +11,8 @@ from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim
-from ..variable import Variable, constant, shape_text
+from ..constants import constant
+from ..variable import Variable, shape_text
 from .broadcasting import as_variables
 
 Places = npt.NDArray[np.integer[Any]]
