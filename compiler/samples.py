@@ -16,11 +16,14 @@ from typing import Any
 
 from .batching import Batched, Batching, batch
 from .builder import Builder
-from .graph import Graph, Node, Type, topological
-from .loops import every_node, substitute
+from .graph import Graph, Node, Type, depending, topological
+from .loops import every_node, map_bodies, substitute
+from .passes.checkpoint import checkpoint
+from .passes.differentiate import differentiate, differentiate_where
 from .passes.inline import inline
 from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
+from .passes.take_last import take_last
 from .primitives.batch import turned
 from .primitives.registry import lookup
 from .sizes import Dim, Size, assign, named
@@ -52,6 +55,7 @@ def each_sample(graph: Graph, size: str, own: Sequence[bool], extent: Dim) -> Gr
     graph = mask_padding(inline(graph))
     if any(node.op == "random_bits" for node in every_node(graph)):
         graph = lift_draws(graph)  # each sample has its own part of what is drawn
+    graph = _differentiated(graph, size, own)
     alone = _assigned(graph, {size: 1})
     inputs, shared, batched = [], {}, {}
     for entry, has_own in zip(graph.inputs, own, strict=True):
@@ -77,6 +81,27 @@ def each_sample(graph: Graph, size: str, own: Sequence[bool], extent: Dim) -> Gr
         for name, node in graph.outputs
     )
     return Graph(graph.name, tuple(inputs), outputs)
+
+
+def _differentiated(graph: Graph, size: str, own: Sequence[bool]) -> Graph:
+    """The graph without gradients of what differs between samples by what they share.
+
+    Such a gradient differs between samples, which a gradient by one value for all cannot.
+    """
+    if not any(node.op == "gradient" for node in every_node(graph)):
+        return graph
+
+    def needed(graph: Graph) -> list[Node]:
+        order = graph.nodes()
+        differ = [entry for entry, has in zip(graph.inputs, own, strict=True) if has]
+        leaves = [n for n in order if n.op in ("input", "random_bits")]
+        differ += [n for n in leaves if batch_axis(n.type, size) is not None]
+        depends = depending(order, differ)
+        gradients = [node for node in order if node.op == "gradient"]
+        return [n for n in gradients if n.inputs[0] in depends and n.inputs[1] not in depends]
+
+    graph = map_bodies(checkpoint(take_last(graph)), differentiate)
+    return differentiate_where(graph, needed)
 
 
 def _outside(type: Type, size: str, extent: Dim, own: bool) -> Type:

@@ -9,6 +9,8 @@ ones go first.  A loop gets a reversed loop, which reads what the first one stor
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Sequence
+
 from ..graph import Graph, Node, topological
 from ..loops import map_bodies, merge_loops, replace_inputs
 from ..reverse import gradients
@@ -22,21 +24,33 @@ def differentiate(graph: Graph) -> Graph:
     return graph
 
 
-def _innermost(graph: Graph) -> Graph:
-    """The graph without those gradients that depend on no other."""
+def differentiate_where(graph: Graph, needed: Callable[[Graph], Sequence[Node]]) -> Graph:
+    """The graph without the gradients that are `needed`, and those that these depend on.
+
+    `needed` is asked again as long as it names some.
+    """
+    while wanted := needed(graph):
+        graph = merge_loops(_innermost(graph, set(topological(wanted))))
+    return graph
+
+
+def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
+    """The graph without those gradients, of all or `among` some, that depend on no other."""
     order = list(topological((*graph.inputs, *graph.roots)))
+    chosen: set[Node] = set()
     above: set[Node] = set()  # gradients, and what depends on one
     wanted: dict[Node, list[Node]] = {}
     for node in order:
         if any(item in above for item in node.inputs):
             above.add(node)
-        elif node.op == "gradient":
+        elif node.op == "gradient" and (among is None or node in among):
             wanted.setdefault(node.inputs[0], []).append(node.inputs[1])
+            chosen.add(node)
             above.add(node)
     found = {cost: gradients(cost, dict.fromkeys(items)) for cost, items in wanted.items()}
     done: dict[Node, Node] = {}
     for node in order:
-        if node.op == "gradient" and not any(item in above for item in node.inputs):
+        if node in chosen:
             done[node] = found[node.inputs[0]][node.inputs[1]]
         else:
             done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))

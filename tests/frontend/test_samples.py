@@ -9,6 +9,7 @@ import pytest
 
 import diagrad as dg
 
+from . import evaluating
 from .evaluating import TARGETS, Target, check_derivatives
 
 Array = npt.NDArray[Any]
@@ -273,6 +274,68 @@ def test_gradients_are_those_of_a_loop_over_samples(target: Target) -> None:
         steps.append([program.parameters[name] for name in sorted(program.parameters)])
     for ours, wanted in zip(*steps, strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=1e-10, atol=1e-13)
+
+
+class Slopes(dg.Block):
+    """Gradients inside, of all kinds, by `b`, which samples may share."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.a, self.b = (dg.parameter(name, (3,), dtype="float64") for name in "ab")
+
+    def forward(self, x: Any) -> Any:
+        a, b = self.a, self.b
+        found = getattr(self, self.kind)(x, a, b, dg.sum(dg.sin(x * a * b) + b * b * b))
+        return x * found if found.ndim == 1 else found
+
+    def once(self, x: Any, a: Any, b: Any, cost: Any) -> Any:
+        return dg.gradient(cost, b)
+
+    def twice(self, x: Any, a: Any, b: Any, cost: Any) -> Any:
+        slope = dg.gradient(cost, b)
+        both = dg.gradient(dg.sum(slope * slope) * cost, [a, b])
+        return both[0] + dg.gradient(dg.sum(both[1] * a), b)
+
+    def jacobian(self, x: Any, a: Any, b: Any, cost: Any) -> Any:
+        return x @ dg.jacobian(dg.exp(dg.mean(x * a, axis=0) * b), b)
+
+    def between(self, x: Any, a: Any, b: Any, cost: Any) -> Any:
+        """By what is computed from it, and of a cost that no sample has a part in."""
+        twofold = b * b
+        return dg.gradient(dg.sum(dg.tanh(x * twofold) * a), twofold) + dg.gradient(dg.sum(b**3), b)
+
+    def looped(self, x: Any, a: Any, b: Any, cost: Any) -> Any:
+        """Through a loop, and inside of one."""
+        t = dg.loop("t", steps=5, checkpoint=2)
+        z = t.delay("z", x)
+        step = dg.tanh(z * a + b)
+        slope = dg.gradient(dg.sum(step * step), b)
+        t.close(z, step - 0.1 * slope)
+        return dg.gradient(dg.sum(t.last(step)), b) + t.sum(slope)
+
+
+SLOPES = ("once", "twice", "jacobian", "between", "looped")
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_gradients_inside_by_what_samples_share(kind: str) -> None:
+    """Each sample's is its own, and so are the derivatives of it."""
+    block = Slopes(kind)
+
+    def batched(x: Any, a: Any, b: Any) -> Any:
+        return dg.bind(block, {"a": a, "b": b})(x)
+
+    def apart(x: Any, a: Any, b: Any) -> Any:
+        rows = [dg.bind(block, {"a": a[i], "b": b})(x[i : i + 1]) for i in range(x.shape[0])]
+        return dg.concatenate(rows)
+
+    given = (normal(2, 3), normal(2, 3), normal(3))
+    variables, inputs = evaluating.observe(*given)
+    found = {"ours": batched(*variables), "wanted": apart(*variables)}
+    for target in TARGETS:
+        values = evaluating.run(found, target, **inputs)
+        np.testing.assert_allclose(values["ours"], values["wanted"], rtol=1e-10, atol=1e-12)
+    check_derivatives(batched, *given)
 
 
 def test_another_number_of_samples_builds_nothing() -> None:
