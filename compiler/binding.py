@@ -57,9 +57,11 @@ def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
 
 def value_of(node: Node, sizes: Sizes) -> np.generic:
     """The value of a scalar node that depends on sizes and constants alone."""
-    arrays = [value_of(item, sizes) for item in node.inputs]
-    rule = lookup(node.op).reference
-    assert rule is not None
-    array = rule(bind_type(node.type, sizes), bind_attrs(node.attrs, sizes), *arrays)
-    scalar: np.generic = np.dtype(node.dtype).type(array)
-    return scalar
+    values: dict[Node, np.generic] = {}
+    for item in topological([node]):
+        rule = lookup(item.op).reference
+        assert rule is not None
+        arrays = [values[part] for part in item.inputs]
+        array = rule(bind_type(item.type, sizes), bind_attrs(item.attrs, sizes), *arrays)
+        values[item] = np.dtype(item.dtype).type(array)
+    return values[node]

@@ -71,7 +71,7 @@ class Origin:
     forward: Node | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Node:
     """One value: the primitive that makes it, what it is made from, and its type."""
 

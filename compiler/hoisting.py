@@ -30,6 +30,7 @@ import numpy as np
 
 from .batching import can_batch
 from .graph import Graph, Node, topological
+from .known import is_known
 from .primitives.contraction import summed_labels
 from .primitives.recurrence import given, loop_of, results_of, role_of
 from .primitives.registry import lookup
@@ -223,16 +224,6 @@ def is_product(node: Node, summing: bool = False) -> bool:
 def is_wide_view(node: Node) -> bool:
     """Whether a node is a view that shows all of its operand."""
     return lookup(node.op).kind == "view" and size_of([node]) >= size_of(node.inputs)
-
-
-def is_known(node: Node) -> bool:
-    """Whether a node is a number made of sizes and constants alone."""
-    if node.shape != () or node.op == "input":
-        return False
-    if node.op in ("constant", "size"):
-        return True
-    elementwise = lookup(node.op).kind == "elementwise"
-    return elementwise and bool(node.inputs) and all(is_known(item) for item in node.inputs)
 
 
 def base_of(node: Node) -> Node:

@@ -15,8 +15,8 @@ import numpy as np
 from ..builder import Builder
 from ..fusion import Group, Level
 from ..graph import Node
+from ..known import is_known
 from ..passes.fuse import NEEDS_MEMORY
-from ..passes.materialise import is_static
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.registry import lookup
 from ..primitives.source import RANDOM_BITS
@@ -72,7 +72,7 @@ def operand_of(item: Node, group: Group, level: Level, buffers: Places) -> Opera
     base = base_of(item)
     if base in group.members:
         return base
-    if is_static(base):
+    if is_known(base):
         return Known(base)
     return memory_operand(item, group.axes(level), len(group.domain), buffers)
 

@@ -21,11 +21,11 @@ from typing import Any
 
 from ..fusion import Fusion, Group, GroupKind, Level, aligned
 from ..graph import Graph, Node, topological
+from ..known import is_known
 from ..primitives.recurrence import loop_of
 from ..primitives.registry import lookup
 from ..sizes import product
 from ..views import View, base_of, resolve, squeeze
-from .materialise import is_static
 from .split_reductions import SHORTEST, SMALL
 
 MOST_MEMBERS = 64
@@ -78,7 +78,7 @@ def whole_bases(group: Group) -> list[Node]:
             if (
                 base not in group.members
                 and index not in NEEDS_MEMORY.get(node.op, ())
-                and not is_static(base)
+                and not is_known(base)
                 and squeeze(item.shape) == group.domain
                 and resolve(item).is_identity()
             ):
@@ -106,7 +106,7 @@ def is_computed(node: Node) -> bool:
     """Whether a kernel computes this node: it is no view, no input and nothing known before."""
     if node.op == "random_bits":
         return True
-    return lookup(node.op).kind not in ("view", "source") and not is_static(node)
+    return lookup(node.op).kind not in ("view", "source") and not is_known(node)
 
 
 class _Fusing:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
+from ..known import is_known
 from ..loops import map_bodies, replace_inputs
 from ..primitives.contraction import summed_labels
 from ..primitives.recurrence import loop_of, role_of
@@ -69,7 +70,7 @@ class _Roots:
 
     def __call__(self, node: Node) -> Node:
         node = self.done[node]
-        known = lookup(node.op).kind in ("view", "source", "structured") or is_static(node)
+        known = lookup(node.op).kind in ("view", "source", "structured") or is_known(node)
         if known or node in self.taken:
             node = Builder(node.origin).copy(node)
         self.taken.add(node)
@@ -132,19 +133,9 @@ def _lies_in_order(node: Node) -> bool:
     return _lies(node) and view.strides == contiguous(view.shape)
 
 
-def is_static(node: Node) -> bool:
-    """Whether a scalar depends on sizes and constants alone, and so is known at binding."""
-    if node.shape != () or node.op == "copy":
-        return False
-    if node.op in ("constant", "size"):
-        return True
-    elementwise = lookup(node.op).kind == "elementwise"
-    return elementwise and bool(node.inputs) and all(is_static(item) for item in node.inputs)
-
-
 def _lies(node: Node) -> bool:
     base = base_of(node)
-    return not is_static(base) and base.op != "iota"
+    return not is_known(base) and base.op != "iota"
 
 
 def _one_summed_axis(b: Builder, n: Node, packed: dict[Any, Node]) -> tuple[Node, ...]:

@@ -318,18 +318,40 @@ def longest(edges: Iterable[Edge]) -> str | None:
 
 def known_number(value: Value) -> str | None:
     """The text of a value that is one number everywhere, known but for sizes; else None."""
+    found: dict[Value, str | None] = {}
+    stack = [_shown(value)]
+    while stack:
+        item = stack[-1]
+        parts = [_shown(part) for part in item.inputs] if _is_infix(item) else []
+        waiting = [part for part in parts if part not in found]
+        if waiting and all(found.get(part, "") is not None for part in parts):
+            stack.append(waiting[0])
+        else:
+            found[stack.pop()] = _number_text(item, [found.get(part) for part in parts])
+    return found[_shown(value)]
+
+
+def _shown(value: Value) -> Value:
+    """What is repeated in a value."""
     while value.op in ("broadcast", "reshape"):
         value = value.inputs[0]
+    return value
+
+
+def _is_infix(value: Value) -> bool:
+    return value.shape == () and len(value.inputs) == 2 and value.op in INFIX
+
+
+def _number_text(value: Value, parts: Sequence[str | None]) -> str | None:
+    """The text of a number, of those that it is computed from."""
     if value.op == "constant" and value.attrs["value"].ndim == 0:
         return number(value.attrs["value"].item())
     if value.op == "size":
         text = str(value.attrs["size"]).replace("*", "·")
         return text if text.isalnum() else f"({text})"
-    if value.shape == () and len(value.inputs) == 2 and value.op in INFIX:
-        one, other = (known_number(item) for item in value.inputs)
-        if one is not None and other is not None:
-            return f"({one} {INFIX[value.op].replace('⊙', '·')} {other})"
-    return None
+    if not parts or None in parts:
+        return None
+    return f"({parts[0]} {INFIX[value.op].replace('⊙', '·')} {parts[1]})"
 
 
 def value_lines(value: Value) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from diagrad.compiler.graph import Graph, Node
-from diagrad.compiler.passes.materialise import IN_MEMORY, is_static, materialise, merged_axis
+from diagrad.compiler.known import is_known
+from diagrad.compiler.passes.materialise import IN_MEMORY, materialise, merged_axis
 from diagrad.compiler.primitives.registry import lookup
 from diagrad.compiler.sizes import named
 from diagrad.compiler.verify import verify
@@ -76,10 +77,10 @@ def test_afterwards_everything_lies_somewhere() -> None:
         if node.op in IN_MEMORY:
             for item in node.inputs:
                 base = resolve(item).base
-                assert not is_static(base) and base.op != "iota", expression(node)
+                assert not is_known(base) and base.op != "iota", expression(node)
     assert len(set(made.roots)) == len(nodes)
     for root in made.roots:
-        assert lookup(root.op).kind not in ("view", "source") and not is_static(root)
+        assert lookup(root.op).kind not in ("view", "source") and not is_known(root)
 
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
@@ -134,9 +135,9 @@ def test_windows_are_copied_in_long_rows() -> None:
 
 def test_known_scalars() -> None:
     size = b.size(size=B, dtype="float32")
-    assert is_static(size) and is_static(b.exp(b.mul(size, b.constant(2, "float32"))))
-    assert not is_static(b.copy(size)) and not is_static(S) and not is_static(b.add(S, size))
-    assert not is_static(number(2, X)) and not is_static(b.constant([1, 2], "int32"))
+    assert is_known(size) and is_known(b.exp(b.mul(size, b.constant(2, "float32"))))
+    assert not is_known(b.copy(size)) and not is_known(S) and not is_known(b.add(S, size))
+    assert not is_known(number(2, X)) and not is_known(b.constant([1, 2], "int32"))
 
 
 def test_merged_axes() -> None:
