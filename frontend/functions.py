@@ -115,7 +115,9 @@ def minus_magnitude(x: Variable) -> Variable:
 
 @block
 def softmax(x: Variable, axis: int = -1) -> Variable:
-    """exp(x) over its sum along an axis; NaN where every element is -inf.
+    """exp(x) over its sum along an axis; NaN where every element is -inf, and at one that is inf.
+
+    Beside an infinite element the others are 0.
 
     Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
     """

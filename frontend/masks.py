@@ -72,7 +72,7 @@ def lasts(lengths: Variable, steps: Dim, ahead: int = 0) -> Variable:
     fixed = fixed_value(lengths)
 
     def rule(b: Builder, lengths: Node) -> Node:
-        if fixed is not None:
+        if fixed is not None and not ahead:
             high = steps + 1 if isinstance(steps, int) else steps
             expect_within("lengths", fixed, 0, high, where="lengths")
         shape = (steps, *lengths.shape)

@@ -132,6 +132,20 @@ def test_logsumexp_over_nothing_but_minus_infinity(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_infinite_scores(target: Target) -> None:
+    inf, nan = np.inf, np.nan
+    x = np.array([[inf, 1, 2], [inf, inf, 1], [-inf, -inf, -inf], [-inf, 0, 0]], np.float32)
+    wanted = [[nan, 0, 0], [nan, nan, 0], [nan, nan, nan], [0, 0.5, 0.5]]
+    np.testing.assert_allclose(apply(dg.softmax, x, target=target), wanted, 1e-6)
+    logs = [[nan, -inf, -inf], [nan, nan, -inf], [nan, nan, nan], [-inf, *[-math.log(2)] * 2]]
+    np.testing.assert_allclose(apply(dg.log_softmax, x, target=target), logs, 1e-6)
+    np.testing.assert_array_equal(
+        apply(lambda x: dg.cross_entropy(x, dg.constant([1, 2, 0, 0]), reduction="none"), x,
+              target=target), [inf, inf, nan, inf],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_logsumexp_over_several_axes(target: Target) -> None:
     x = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
     expected = np.log(np.exp(x).sum((0, 2)))

@@ -86,6 +86,9 @@ OUTSIDE: list[tuple[Callable[[], Any], str]] = [
     (lambda: dg.cross_entropy(dg.observed("s", (2, 3)), dg.constant([0, 3])),
      "labels (m.py:1) in cross_entropy (m.py:1) expects labels in [0, 3), not 3 at (1,) of the "
      "labels; given (2,) int32 from constant (m.py:1)"),
+    (lambda: dg.RNN(3, 2)(dg.observed("x", (4, 2, 3)), lengths=dg.constant([4, 5]))[0],
+     "lasts (m.py:1) in RNN (m.py:1) expects lengths in [0, 5), not 5 at (1,) of the lengths; "
+     "given (2,) int32 from constant (m.py:1)"),
 ]  # fmt: skip
 
 
