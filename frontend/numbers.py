@@ -47,18 +47,19 @@ def default_dtype(array: Array) -> str:
     return array.dtype.name
 
 
-def held(place: str, array: Array, dtype: str, what: str = "numbers", remedy: str = "") -> Array:
+def held(place: str, array: Array, dtype: str, what: str = "numbers") -> Array:
     """The numbers in a dtype, as a new array; DtypeError, said of `place`, if it cannot hold them.
 
-    "PLACE expects WHAT that DTYPE holds, got NUMBER: REMEDY"; by default a dtype that holds it.
+    "PLACE expects WHAT that DTYPE holds, got NUMBER: OTHER holds it".
     """
     wanted = np.dtype(dtype)
     wrong = _beyond(array, wanted)
     if wrong.any():
         number = array[wrong].flat[0]
         number = number.item() if isinstance(number, np.generic) else number
-        raise DtypeError(f"{place} expects {what} that {dtype} holds, got {number}: "
-                         f"{remedy or holder(number) + ' holds it'}")  # fmt: skip
+        raise DtypeError(
+            f"{place} expects {what} that {dtype} holds, got {number}: {holder(number)} holds it"
+        )
     with np.errstate(over="ignore"):
         return np.array(array, dtype=wanted, order="C")
 
@@ -69,18 +70,20 @@ def holder(number: float) -> str:
     return "int64" if whole and -(2**63) <= number < 2**63 else "float64"
 
 
-def _beyond(array: Array, wanted: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-    """Which numbers a dtype cannot hold."""
+def _beyond(array: Array, wanted: np.dtype[Any]) -> Any:
+    """Which numbers a dtype cannot hold, or False for none of them."""
+    if array.dtype == wanted or array.dtype.kind == "b":
+        return np.False_
     if wanted.kind == "b":
         return np.asarray((array != 0) & (array != 1))
+    if wanted.kind == "f" and array.dtype != object:
+        return np.False_  # rounded, or infinite
     if wanted.kind == "f":
         large = np.vectorize(lambda item: abs(item) >= 2**1023, otypes=[bool])
-        return np.asarray(large(array) if array.dtype == object else np.zeros(array.shape, bool))
+        return np.asarray(large(array))
     info = np.iinfo(wanted)
     if array.dtype.kind == "f":
         whole = np.trunc(array) == array
         inside = (array >= float(info.min)) & (array < 2.0 ** (info.bits - (info.min < 0)))
         return np.asarray(~(whole & inside))
-    if array.dtype.kind == "b":
-        return np.zeros(array.shape, bool)
     return np.asarray((array < info.min) | (array > info.max)).astype(bool)

@@ -316,6 +316,8 @@ def conclude(application: Application, outputs: int) -> None:
         Variable("computed", type, producer=application, index=i, mistakes=mistakes)
         for i, type in enumerate(types)
     )
+    if not any(item.weak for item in application.inputs):
+        return
     floats = [item for item in application.inputs if not item.mistakes and item.type.is_float]
     if floats and all(item.weak for item in floats):
         for item in application.outputs:

@@ -14,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from .constants import constant
+from .errors import DtypeError
 from .location import user_location
-from .numbers import held, holder
+from .numbers import holder
 from .substitution import current
 from .variable import Variable, conclude
 
+LEAST = {"int32": -(2**31), "int64": -(2**63), "uint32": 0}
+GREATEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "uint32": 2**32 - 1}
 LETTERS = {"float32": "f", "float64": "f", "int32": "i", "int64": "i", "uint32": "i", "bool": "b"}
 
 
@@ -93,9 +94,11 @@ def adopted(variable: Variable, dtype: str, stated: bool) -> Variable:
 
 def number(value: float, dtype: str, stated: bool) -> Variable:
     """A number of Python beside variables of this dtype; DtypeError if it cannot hold it."""
-    place = f"a number beside {dtype} ({user_location()})"
-    remedy = f'convert the variable with .astype("{holder(value)}")'
-    held(place, np.asarray(value), dtype, "a value", remedy)
+    if not dtype.startswith("float") and not LEAST[dtype] <= value <= GREATEST[dtype]:
+        raise DtypeError(
+            f"a number beside {dtype} ({user_location()}) expects a value that {dtype} holds, got "
+            f'{value}: convert the variable with .astype("{holder(value)}")'
+        )
     found = constant(value, dtype)
     if not stated:
         unstated(found, lambda other: constant(value, other), "fi")

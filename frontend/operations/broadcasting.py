@@ -73,13 +73,14 @@ def is_operand(value: Any) -> bool:
 
 def as_variables(*operands: Any) -> list[Variable]:
     """Operands as variables: what has no stated dtype takes that of the variables beside it."""
-    given = [item.item() if isinstance(item, np.generic) else item for item in operands]
-    given = [item if isinstance(item, (Variable, *NUMBERS)) else constant(item) for item in given]
+    given = [item if isinstance(item, Variable) else _plain(item) for item in operands]
     variables = [item for item in given if isinstance(item, Variable)]
-    if len(variables) == len(given) == 1:
+    if len(variables) == len(given) and not any(item.weak for item in variables):
         return variables
-    alone = [_alone(item) for item in given if not isinstance(item, Variable)]
-    dtype, stated = common_dtype(variables, alone)
+    dtype, stated = common_dtype(variables)
+    if not stated:
+        alone = [_alone(item) for item in given if not isinstance(item, Variable)]
+        dtype, _ = common_dtype(variables, alone)
     return [
         adopted(item, dtype, stated) if isinstance(item, Variable) else _number(item, dtype, stated)
         for item in given
@@ -87,6 +88,13 @@ def as_variables(*operands: Any) -> list[Variable]:
 
 
 NUMBERS = (bool, int, float, Size)
+
+
+def _plain(value: Any) -> Any:
+    """A number of Python as it is, anything else as a constant."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, NUMBERS) else constant(value)
 
 
 def _alone(value: Any) -> str:
