@@ -48,6 +48,15 @@ GEMM_RIGHT = GEMM_LEFT + GEMM_ROWS * GEMM_DEPTH + _SPILL
 The word before says which product's right operand is there.
 """
 
+GEMM_LONG = 64 * GEMM_DEPTH
+"""Steps of the summed axis up to which a gemm routine adds up sums of GEMM_DEPTH steps as they are.
+
+Of more, it makes the product in parts.
+"""
+
+GEMM_DEEP = GEMM_RIGHT + (GEMM_COLUMNS * GEMM_DEPTH + _SPILL + 63) // 64 * 64
+"""Where it makes such a part, and behind that keeps what is lost where parts are added up."""
+
 
 def gemm_space(item: int, rows: int, columns: int, depth: int, whole: bool) -> int:
     """Bytes of a thread's memory that a gemm routine may touch, however the operands lie.
@@ -62,6 +71,8 @@ def gemm_space(item: int, rows: int, columns: int, depth: int, whole: bool) -> i
         depth: the extent of the summed axis.
         whole: whether blocks are asked for with a tag, so that all of the right operand is packed.
     """
+    if depth > GEMM_LONG:
+        return GEMM_DEEP + _up(2 * rows * columns * item, 64)
     held = _up(columns * item, GEMM_PANEL) * depth if whole else 0
     at_once = min(_up(max(rows, columns) * item, GEMM_PANEL), GEMM_COLUMNS)
     return GEMM_RIGHT + _up(max(held, at_once * min(depth, GEMM_DEPTH)) + _SPILL, 64)

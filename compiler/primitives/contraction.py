@@ -17,6 +17,7 @@ from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, product
 from .record import Array, Attrs, Primitive
+from .summation import Total
 
 if TYPE_CHECKING:
     from ..builder import Builder
@@ -45,8 +46,32 @@ def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
-    value = np.einsum(a, list(attrs["a"]), b, list(attrs["b"]), list(attrs["out"]), optimize=True)
-    return np.asarray(value, dtype=result.dtype)
+    labels, out = (attrs["a"], attrs["b"]), list(attrs["out"])
+    summed = [label for label in labels[0] if label not in out]
+    depth = max((*labels[0], *labels[1]), default=-1) + 1
+    (a, left), (b, right) = (
+        _summed_last(x, own, summed, depth) for x, own in zip((a, b), labels, strict=True)
+    )
+    # In parts of the summed axis, and with what is rounded away where they are added up.
+    total = Total(np.zeros(result.extents, result.dtype))
+    for start in range(0, a.shape[-1], PART):
+        part = slice(start, start + PART)
+        total.add(np.einsum(a[..., part], left, b[..., part], right, out, optimize=True))
+    return total.value()
+
+
+PART = 256
+"""Products that the reference adds up as einsum does."""
+
+
+def _summed_last(
+    x: Array, labels: Sequence[int], summed: list[int], depth: int
+) -> tuple[Array, list[int]]:
+    """An operand whose summed axes are one, the last, labelled `depth`; and its labels."""
+    kept = [label for label in labels if label not in summed]
+    turned = np.transpose(x, [labels.index(label) for label in (*kept, *summed)])
+    rest = int(np.prod(turned.shape[len(kept) :]))
+    return turned.reshape(*turned.shape[: len(kept)], rest), [*kept, depth]
 
 
 def _vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:

@@ -6,7 +6,7 @@
 Any sizes, any strides (in elements), zero and negative ones included; C is overwritten, with zeros
 where k is 0.  Every element is the sum, in order, of chains of fused multiply-adds over `depth`
 steps each, whatever m, n, the strides or the place in a block, so results never depend on how a
-product was cut up.
+product was cut up; of more than `GEMM_LONG` steps, it is a sum of such sums (`gemm_deep`).
 
 A is taken by broadcasts and may lie anyhow; it is packed where it will be read very often.  B is
 read in vectors along n; it is packed where its rows are not contiguous or its panel does not fit
@@ -23,10 +23,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..program import GEMM_DEPTH, GEMM_LEFT, GEMM_RIGHT, GEMM_ROWS
+from ..program import GEMM_DEPTH, GEMM_LEFT, GEMM_LONG, GEMM_RIGHT, GEMM_ROWS
 from . import host
 from .build import build_text
 from .gemm_blocking import Blocking, blocking
+from .gemm_deep import deep_function
 from .gemm_dot import HEIGHTS, dot_function, sweep_function, turn_function
 from .gemm_pack import pack_function
 from .gemm_tile import TileShape, tile_function
@@ -137,6 +138,10 @@ class _Routine:
         a_row, a_col, b_row, b_col, c_row = (words[i] for i in (1, 2, 4, 5, 7))
         m, n, k, space, tag = words[8:]
         self._zero_without_depth(b, c, c_row, m, n, k)
+        with b.if_then(b.icmp_signed(">", k, I64(GEMM_LONG))):
+            deep = deep_function(self.module, self.element, self.shape.lanes, function)
+            b.call(deep, words[:-1])
+            b.ret_void()
         # A column of results that lies contiguously is a row of the transposed product.
         flip = b.and_(
             b.and_(b.icmp_signed("==", n, I64(1)), b.icmp_signed("==", c_row, I64(1))),

@@ -40,7 +40,7 @@ def dot_function(module: Any, element: Any, lanes: int, rows: int, depth: int) -
     kinds = [pointer, I64, pointer, I64, pointer, I64, I64, I64, I64, I1]
     function, b = internal(module, name, kinds)
     x, step, columns, apart, c, c_row, some, n, k, fresh = function.args
-    sums = _Sums(module, b, element, lanes)
+    sums = Sums(module, b, element, lanes)
     left_over = b.alloca(sums.vector, I64(lanes))
 
     def add(q: Any, columns: list[Any], values: list[Any]) -> list[Any]:
@@ -100,7 +100,7 @@ def turn_function(module: Any, element: Any, lanes: int) -> Any:
     pointer = element.as_pointer()
     function, b = internal(module, "turn", [pointer, I64, pointer, I64, I64, I64])
     c, c_row, rows, apart, n, m = function.args
-    sums = _Sums(module, b, element, lanes)
+    sums = Sums(module, b, element, lanes)
     with loop(b, I64(0), n, lanes) as j, loop(b, I64(0), m, lanes) as i:
         wide, last = sums.mask(b.sub(n, j)), b.sub(n, I64(1))
         starts = [b.mul(smaller(b, b.add(j, I64(r)), last), apart) for r in range(lanes)]
@@ -123,7 +123,7 @@ def sweep_function(module: Any, element: Any, lanes: int, depth: int) -> Any:
     kinds = [pointer, I64, pointer, I64, pointer, I64, I64, pointer]
     function, b = internal(module, "sweep", kinds)
     x, x_step, rows, apart, c, n, k, room = function.args
-    sums = _Sums(module, b, element, lanes)
+    sums = Sums(module, b, element, lanes)
     with loop(b, I64(0), n, STRETCH) as j0:
         some = smaller(b, b.sub(n, j0), I64(STRETCH))
         left, target = b.gep(rows, [j0]), b.gep(c, [j0])
@@ -152,7 +152,7 @@ def sweep_function(module: Any, element: Any, lanes: int, depth: int) -> Any:
     return function
 
 
-class _Sums:
+class Sums:
     """Vectors of sums, one in each lane."""
 
     def __init__(self, module: Any, b: Any, element: Any, lanes: int) -> None:

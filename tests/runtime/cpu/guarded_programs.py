@@ -20,7 +20,7 @@ import diagrad as dg
 from diagrad.runtime.cpu import executor, host, link
 from diagrad.runtime.cpu.build import build_text
 from diagrad.runtime.cpu.gemm import routine_text
-from diagrad.runtime.program import gemm_space
+from diagrad.runtime.program import GEMM_LONG, gemm_space
 
 from .drawn_views import drawn
 from .engine import Array
@@ -60,6 +60,12 @@ def routines(first: int, last: int) -> None:
         draw = Random(seed)
         kind, width = draw.choice(variants)
         m, n, k = draw.choice(SIDES), draw.choice(SIDES), draw.choice(DEPTHS)
+        if seed % 50 == 7:  # A product in parts.
+            m, n, k = (
+                draw.choice(SIDES[:8]),
+                draw.choice(SIDES[:8]),
+                GEMM_LONG + draw.choice(DEPTHS),
+            )
         whole, at_end = draw.random() < 0.3, draw.random() < 0.7
         print("routine", seed, kind, width, (m, n, k), whole, flush=True)
         dtype = np.dtype(np.float32 if kind == "f32" else np.float64)

@@ -12,7 +12,7 @@ from diagrad.runtime.cpu.build import build_text
 from diagrad.runtime.cpu.gemm import build_routine, routine_text
 from diagrad.runtime.cpu.gemm_blocking import blocking
 from diagrad.runtime.cpu.natives import Request, obtain
-from diagrad.runtime.program import gemm_space
+from diagrad.runtime.program import GEMM_DEPTH, GEMM_LONG, gemm_space
 
 from .engine import Array, run
 
@@ -94,6 +94,39 @@ def test_random_sizes_and_strides(routine: tuple[Any, Gemm]) -> None:
         a = lay(rng, m, k, str(rng.choice(LAYOUTS)), dtype)
         b = lay(rng, k, n, str(rng.choice(LAYOUTS)), dtype)
         check(gemm, a, b)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (5, 17), (30, 33)])
+@pytest.mark.parametrize("layout", ["plain plain", "transposed plain", "plain transposed"])
+def test_great_depth(routine: tuple[Any, Gemm], shape: tuple[int, int], layout: str) -> None:
+    """Off by no more than a chain, the chains of a part and a few additions, however deep."""
+    dtype, gemm = routine
+    (m, n), (left, right) = shape, layout.split()
+    for k in (GEMM_LONG + 1, 3 * GEMM_LONG, 200_003):
+        a, b = lay_level(m, k, left, dtype), lay_level(k, n, right, dtype)
+        held = np.full((m, n + 3), 7, dtype)
+        multiply(gemm, a, b, held[:, :n])
+        exact, u = k * float(a[0, 0]) * float(b[0, 0]), np.finfo(dtype).eps / 2
+        off = np.abs(held[:, :n].astype(np.float64) / exact - 1)
+        assert (off <= (GEMM_DEPTH + GEMM_LONG // GEMM_DEPTH + 8) * u).all()
+        assert (held[:, n:] == 7).all(), "wrote beyond its columns"
+
+
+def lay_level(rows: int, columns: int, how: str, dtype: Any) -> Array:
+    """One number everywhere, so that roundings do not cancel."""
+    shape = (columns, rows) if how == "transposed" else (rows, columns)
+    full = np.full(shape, 0.1, dtype)
+    return full.T if how == "transposed" else full
+
+
+def test_infinities_of_great_depth(routine: tuple[Any, Gemm]) -> None:
+    dtype, gemm = routine
+    k = 3 * GEMM_LONG
+    for place in (0, GEMM_LONG - 1, GEMM_LONG, k - 1):
+        a, c = np.ones((4, k), dtype), np.empty((4, 5), dtype)
+        a[0, place], a[1, place], a[2, [place, k // 2]] = np.inf, np.nan, (-np.inf, np.inf)
+        multiply(gemm, a, np.ones((k, 5), dtype), c)
+        np.testing.assert_array_equal(c.T, [[np.inf, np.nan, np.nan, k]] * 5)
 
 
 EDGES = [(1, 200, 77), (4, 130, 200), (3, 1, 50), (400, 1, 33), (1, 1, 999), (390, 140, 200),
