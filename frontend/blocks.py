@@ -16,7 +16,8 @@ from .dependencies import behind
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import Enclosing, inside, placed, user_location
 from .operations.broadcasting import as_variables
-from .samples import samples_of
+from .samples import Samples, samples_of
+from .states import leave_block, updates_inside
 from .substitution import bound, current
 from .variable import (
     Application,
@@ -350,7 +351,7 @@ def apply_block(
     inner, inner_options, weights = _map(arguments, enter)
     mark = new_serial()
     place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
-    with inside(place):
+    with inside(place), updates_inside() as updated:
         values: dict[Variable, Variable] = {}
         for source, port in zip(sources, weights, strict=True):
             values.update(source.values(port))
@@ -360,6 +361,8 @@ def apply_block(
         except DiagramError as error:
             for mistake in error.mistakes:
                 mistake.locate(placed)
+            for state in updated:
+                state.following = mistaken(error.mistakes)
             return mistaken(error.mistakes)
     drawn: list[Variable] = []
     _map(result, drawn.append)
@@ -367,6 +370,8 @@ def apply_block(
         raise TypeError(
             f"{place} expects its forward to return variables, got {type(result).__name__}"
         )
+    following = [state.following for state in updated if state.following is not None]
+    drawn += following
     application = Application(
         block.path() if block.has_place else block.describe(),
         tuple(variables),
@@ -374,6 +379,7 @@ def apply_block(
         block=block,
         where=where,
         weights=len(sources),
+        updates=tuple(updated),
     )
     outputs: list[Variable] = []
 
@@ -385,6 +391,8 @@ def apply_block(
         return _noted(output, outputs)
 
     outer = _map(result, leave)
+    for state, value in zip(updated, following, strict=True):
+        leave_block(state, _one_value(state, leave(value), place, samples))
     application.outputs = tuple(outputs)
     return outer
 
@@ -401,6 +409,20 @@ def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Vari
         return {}
     (dtype,) = dtypes
     return {item: restated(item, dtype) for item in weak if item.dtype != dtype}
+
+
+def _one_value(
+    state: Variable, value: Variable, place: Enclosing, samples: Samples | None
+) -> Variable:
+    """What a state becomes; a mistake where the block is run for each sample apart."""
+    if samples is None or value.mistakes:
+        return value
+    mistake = DiagramError(
+        f"{place} has weights for each sample, and updates {source_text(state)}, which has one "
+        "value for all: update it outside"
+    )
+    mistake.locate()
+    return mistaken([mistake])
 
 
 def _noted(variable: Variable, found: list[Variable]) -> Variable:

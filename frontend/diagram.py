@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
@@ -25,10 +25,11 @@ from .loop_parts import Entry
 from .names import name_blocks, name_variables
 from .operations.random import KEY
 from .sharing import note_free
-from .states import next_values
+from .states import candidates, next_values
 from .variable import (
     Application,
     Variable,
+    application_text,
     checked_name,
     dtype_name,
     mark_read,
@@ -61,6 +62,10 @@ class Diagram:
         name: the diagram's name.
         outputs: the variables that `run` returns, by name; or one variable.
         cost: a float variable of shape (), which training makes small.
+        updates: the states (`dg.state`) that a step updates, besides those that the diagram reads
+            or that its blocks update. By default all whose next values are made from its inputs
+            and parameters alone, and those made from no input (a count) that were drawn after its
+            first variable.
 
     Raises:
         DiagramError: a mistake of wiring (ShapeError, DtypeError, NameTakenError, UnusedError,
@@ -74,6 +79,7 @@ class Diagram:
         name: str,
         outputs: Mapping[str, Variable] | Variable | None = None,
         cost: Variable | None = None,
+        updates: Sequence[Variable] | None = None,
     ) -> None:
         self.name = name
         self.where = user_location()
@@ -83,8 +89,9 @@ class Diagram:
         self.cost = cost
         wanted = [*self.outputs.values(), *([cost] if cost is not None else [])]
         mark_read(wanted)
-        following = next_values(wanted)
-        wanted += following.values()
+        self._serial = new_serial()
+        following = self.updates = next_values(wanted, _chosen(place, updates), self._serial)
+        wanted += [*following, *following.values()]
         mistakes = _interface_mistakes(self, place)
         self.applications: list[Application] = []
         cycles: list[CycleError] = []
@@ -98,6 +105,15 @@ class Diagram:
         entries = [item for item in self.applications if isinstance(item, Entry)]
         delayed = {value for entry in entries for value in entry.inputs}
         mistakes += [
+            DiagramError(
+                f"{application_text(application)} updates {source_text(state)} in a loop, where it "
+                "has a value for each step: update it outside, with the loop's `last`"
+            )
+            for application in self.applications
+            for state in application.updates
+            if state not in following
+        ]
+        mistakes += [
             DiagramError(f"{source_text(item)} has no next value: say it with dg.update")
             for item in self.variables
             if item.kind == "state" and item.following is None and item not in delayed
@@ -106,11 +122,16 @@ class Diagram:
         self.names = name_variables(self.variables, self.roots, shared, mistakes)
         raise_together(place, mistakes)
         note_free(self.parameters.values(), place)
-        self._serial = new_serial()
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Diagram:
         """Itself: a diagram does not change."""
         return self
+
+    @property
+    def wanted(self) -> list[Variable]:
+        """All that it is drawn for: its outputs, its cost, and the next values of its states."""
+        cost = [] if self.cost is None else [self.cost]
+        return [*self.outputs.values(), *cost, *self.updates.values()]
 
     @property
     def observed(self) -> dict[str, Variable]:
@@ -184,13 +205,25 @@ class Diagram:
 
         An observed variable that was drawn after the first one of this diagram, and before the
         diagram itself, is told (UnusedWarning) as long as nothing uses it: no function, no loop
-        and no diagram.  What another diagram uses is never told.
+        and no diagram.  What another diagram uses is never told.  A state is told that is made from
+        what the diagram has, but not from that alone: a step does not update it.
         """
         first = min((item.serial for item in self.observed.values()), default=self._serial)
-        return [
+        found: list[DiagramWarning] = [
             UnusedWarning(f"{source_text(item)} is used by nothing: use it, or remove it")
             for item in unread_observed(first, self._serial)
         ]
+        found += [
+            UnusedWarning(
+                f"{source_text(state)} is not updated by diagram '{self.name}' ({self.where}), "
+                f"which has no {source_text(missing[0])}: give Diagram(..., updates=[...])"
+            )
+            for state, missing in candidates(
+                dict.fromkeys(self.variables), self.updates, self._serial
+            )
+            if missing and state.serial > first
+        ]
+        return found
 
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:
@@ -306,6 +339,22 @@ def _expect_variables(name: Any, place: str, outputs: Any, cost: Any) -> None:
             )
     if not (cost is None or isinstance(cost, Variable)):
         raise TypeError(f"{place} expects a variable as its cost, got {type(cost).__name__}")
+
+
+def _chosen(place: str, updates: Any) -> list[Variable] | None:
+    """The states that a diagram is told to update; DiagramError where one is none."""
+    if updates is None:
+        return None
+    if isinstance(updates, Variable) or not isinstance(updates, Iterable):
+        raise TypeError(f"{place} expects updates as a list of states, got {updates!r}")
+    chosen = list(updates)
+    for item in chosen:
+        if not isinstance(item, Variable) or item.kind != "state" or item.following is None:
+            shown = source_text(item) if isinstance(item, Variable) else repr(item)
+            raise DiagramError(
+                f"{place} expects updates of states that have a next value (dg.update), got {shown}"
+            )
+    return chosen
 
 
 def _interface_mistakes(diagram: Diagram, place: str) -> list[DiagramError]:

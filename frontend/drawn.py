@@ -33,7 +33,7 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
     Nodes are strings: a parameter's path, a block's path, an output's name, and a made-up one for
     what has no name.  Attributes of a variable's node:
 
-        kind      "observed", "computed", "parameter" or "constant"
+        kind      "observed", "computed", "parameter", "state" or "constant"
         name      the user's name for it, or None
         output    the name under which the diagram returns it, or None
         shape     integers and named sizes
@@ -55,19 +55,30 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
         where  the user's file:line
 
     An edge into a function has `argument` (its place among the arguments, its key too) and
-    `captured` (whether a block reads it without being given it, as its parameters, or what they are
-    bound to); an edge out of a
-    function has `result`.  The edge from what closes a delay has `delayed`, True.  The graph's
-    attributes are `name`, `cost` (a node, or None) and, where there are loops, `loops`: for each
-    its `name`, `steps`, `reverse`, `keep` (what its derivative stores) and `where`.
+    `captured` (whether a block reads it without being given it, as its parameters, or what they
+    are bound to); an edge out of a function has `result`.  The edge from what closes a delay has
+    `delayed`, True.  What a step makes of a state is a variable's node of kind "state" too, "next
+    NAME", behind a function "update".  The graph's attributes are `name`, `cost` (a node, or None)
+    and, where there are loops, `loops`: for each its `name`, `steps`, `reverse`, `keep` (what its
+    derivative stores) and `where`.
     """
     drawing = _Drawing(diagram)
-    wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
-    drawing.level(wanted, {}, ())
+    drawing.level(diagram.wanted, {}, ())
     drawing.outputs(diagram)
+    drawing.updates(diagram)
     drawing.close()
     drawing.settle()
     return drawing.graph
+
+
+def next_values(drawn: nx.MultiDiGraph[Any]) -> dict[str, str]:
+    """The nodes of the next values of states, and what each is called."""
+    data = drawn.nodes
+    return {
+        node: data[node]["name"]
+        for node in drawn
+        if data[node]["kind"] == "state" and any(True for _ in drawn.predecessors(node))
+    }
 
 
 class _Drawing:
@@ -147,7 +158,7 @@ class _Drawing:
         if variable in self.ids:
             return self.ids[variable]
         producer = variable.producer
-        if variable.kind in ("observed", "parameter"):
+        if variable.kind in ("observed", "parameter", "state"):
             wish = self.diagram.names.get(variable, variable.name or variable.kind)
         elif producer is None:
             wish = "/".join([*path[-1:], variable.kind])
@@ -241,6 +252,24 @@ class _Drawing:
             data["output"] = data["output"] or name
         if diagram.cost is not None:
             self.graph.graph["cost"] = self.node_of(diagram.cost, ())
+
+    def updates(self, diagram: Diagram) -> None:
+        """Draw the next value of every state."""
+        for state, value in diagram.updates.items():
+            name = f"next {diagram.names[state]}"
+            node, result = self._free(f"update of {diagram.names[state]}"), self._free(name)
+            shared = {"where": value.where, "path": (), "loops": ()}
+            self.graph.add_node(
+                node, kind="function", name="update", label="update", opens=False,
+                application=None, **shared,
+            )  # fmt: skip
+            self.graph.add_node(
+                result, kind="state", name=f"next {state.name}", output=None, shape=state.shape,
+                dtype=state.dtype, variable=value, **shared,
+            )  # fmt: skip
+            source = self.node_of(value, ())
+            self.graph.add_edge(source, node, key=0, argument=0, captured=False)
+            self.graph.add_edge(node, result, key=0, result=0)
 
     def close(self) -> None:
         """Draw the arrows back into the delays."""

@@ -25,7 +25,6 @@ from .init import initial_value
 from .inputs import Expected, check_names, is_masked
 from .location import user_location
 from .operations.random import KEY
-from .states import next_values
 from .variable import Variable, dtype_name, shape_text
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ class Program:
         following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
         names = {step: "step", KEY: "random_key"}
         updates = [(item, following[name]) for name, item in trained.items()]
-        updates += next_values([cost]).items()
+        updates += self.diagram.updates.items()
         updates.append((step, step + 1))
         self.states["step"] = np.zeros((), np.int64)
         for state in states:

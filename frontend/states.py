@@ -1,19 +1,32 @@
-"""States: arrays that a program keeps from one step to the next, and that no optimizer changes."""
+"""States: arrays that a program keeps from one step to the next, and that no optimizer changes.
+
+That a step updates a state is an effect: it happens whether or not anything reads the state.  As
+there is no global graph, a diagram finds the states that it updates from what it is made of:
+
+    a state that it reads
+    a state that a block updates, where the block is applied in the diagram
+    any other state whose next value is made from the diagram's own inputs and parameters alone
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from ..compiler.graph import Type
 from .dependencies import ordered
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
+from .operations.random import KEY
+from .substitution import current
 from .variable import (
     Shape,
     Variable,
     checked_name,
     dtype_name,
+    full_name,
     mark_read,
     mistaken,
     shape_of,
@@ -50,8 +63,20 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     return Variable("state", Type(dtype_name(dtype, place), extents), name, init=init)
 
 
+_within: ContextVar[list[Variable] | None] = ContextVar("within", default=None)
+"""The states that have got their next values in the block that is being applied."""
+
+_made_from_nothing: list[Variable] = []
+"""States whose next values are made from states and constants alone, such as a count."""
+
+
 def update(state: Variable, value: Variable) -> None:
     """Let `value` be what a state, a variable of `dg.state`, is after a step.
+
+    Every step makes the update, whether or not anything reads the state.  It is a part of each
+    diagram that reads the state, that applies the block whose `forward` calls this, or that has all
+    inputs and parameters from which the value is made; `dg.Diagram(..., updates=[...])` says it
+    otherwise.
 
     Raises:
         DiagramError: something else than a state, or one whose next value is known already.
@@ -68,7 +93,7 @@ def update(state: Variable, value: Variable) -> None:
             f"{source_text(state)}{more}"
         )
     mark_read([value])
-    state.following = value
+    (value,) = current([value])
     if not value.mistakes and value.type != state.type:
         kind = ShapeError if value.shape != state.shape else DtypeError
         text = (
@@ -76,18 +101,112 @@ def update(state: Variable, value: Variable) -> None:
             f"{source_text(state)}, got {value.dtype} {shape_text(value.shape)} from "
             f"{source_text(value)}"
         )
-        state.following = mistaken([kind(text)])
+        value = mistaken([kind(text)])
+    state.following = value
+    inside = _within.get()
+    if inside is None:
+        _attach(state)
+    else:
+        inside.append(state)
 
 
-def next_values(wanted: Iterable[Variable]) -> dict[Variable, Variable]:
-    """The next value of each state that `wanted` depend on, or such a value itself."""
+@contextmanager
+def updates_inside() -> Iterator[list[Variable]]:
+    """The states that get their next values meanwhile, in the forward of a block."""
+    found: list[Variable] = []
+    token = _within.set(found)
+    try:
+        yield found
+    finally:
+        _within.reset(token)
+
+
+def leave_block(state: Variable, value: Variable) -> None:
+    """What a state becomes has left the block that says it, as `value`."""
+    state.following = value
+    outer = _within.get()
+    if outer is not None:
+        outer.append(state)
+
+
+def _attach(state: Variable) -> None:
+    """Let a diagram find the state from what its next value is made from."""
+    sources = _sources(state)
+    for item in sources:
+        item.updated.append(state)
+    if not sources:
+        _made_from_nothing.append(state)
+
+
+def _sources(state: Variable) -> list[Variable]:
+    """The inputs and parameters from which a state's next value is made."""
+    assert state.following is not None
+    found = ordered([state.following], {}, [])
+    return [v for v in found if v.kind in ("observed", "parameter") and v is not KEY]
+
+
+def next_values(
+    wanted: Iterable[Variable], chosen: Sequence[Variable] | None = None, before: int | None = None
+) -> dict[Variable, Variable]:
+    """The states that a diagram of `wanted` updates, and the next value of each.
+
+    Args:
+        wanted: its outputs and its cost.
+        chosen: the states besides those that it reads and that its blocks update; None for those
+            that are made from its inputs and parameters alone.
+        before: the serial number before which these are updated.
+    """
     found: dict[Variable, Variable] = {}
     seen: dict[Variable, None] = {}
-    waiting = list(wanted)
-    while waiting:
-        new = ordered(waiting, seen, [])
-        seen.update(dict.fromkeys(new))
-        states = [item for item in new if item.kind == "state" and item.following is not None]
-        found.update((item, item.following) for item in states if item.following is not None)
-        waiting = [found[item] for item in states]
+
+    def reach(waiting: list[Variable]) -> None:
+        while waiting:
+            new = ordered(waiting, seen, [])
+            seen.update(dict.fromkeys(new))
+            states = [item for item in new if item.kind == "state"]
+            states += [s for v in new if v.producer is not None for s in v.producer.updates]
+            waiting = []
+            for item in states:
+                if item.following is not None and item not in found:
+                    found[item] = item.following
+                    waiting += (item, item.following)
+
+    reach(list(wanted))
+    if chosen is None:
+        chosen = [state for state, missing in candidates(seen, found, before) if not missing]
+    for state in chosen:
+        assert state.following is not None
+        found[state] = state.following
+        reach([state, state.following])
     return found
+
+
+def candidates(
+    reached: Mapping[Variable, object], known: Iterable[Variable], before: int | None
+) -> list[tuple[Variable, list[Variable]]]:
+    """Updates that are made from something that is reached, and what else each is made from.
+
+    Of those with one name it is the newest, for a notebook's cell may have been run again.
+    """
+    kinds = ("observed", "parameter", "state")
+    free = [v for v in reached if v.kind in kinds and v is not KEY]
+    taken = {full_name(item) for item in known}
+    found = dict.fromkeys(state for item in free for state in item.updated)
+    first = min((item.serial for item in free), default=None)
+    if first is not None and before is not None:
+        found |= dict.fromkeys(s for s in _made_from_nothing if first < _when(s) < before)
+    result = []
+    for state in sorted(found, key=_when, reverse=True):
+        name = full_name(state)
+        if name not in taken:
+            missing = [item for item in _sources(state) if item not in reached]
+            result.append((state, missing))
+            if not missing:
+                taken.add(name)
+    return result
+
+
+def _when(state: Variable) -> int:
+    """The serial number of a state's next value."""
+    assert state.following is not None
+    return state.following.serial

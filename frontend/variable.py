@@ -75,6 +75,7 @@ class Variable:
         self.weak = ""  # the kinds of dtypes (f, i) that it may adopt: nobody has stated its own
         self.restate: Callable[[str], Variable] | None = None  # draws it in one of those
         self.following: Variable | None = None  # of a state: its value after a step
+        self.updated: list[Variable] = []  # the states whose next values are made from this one
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self.free_in: str | None = None  # of a parameter: the first diagram in which it is free
         self.is_read = False  # whether anything has been drawn that uses it
@@ -237,6 +238,7 @@ class Application:
     where: str = ""
     outputs: tuple[Variable, ...] = field(default=())
     weights: int = 0
+    updates: tuple[Variable, ...] = ()
 
 
 _observed: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.graph import Graph, topological
 from ...compiler.graph import Node as Value
 from ...compiler.primitives.recurrence import given
-from ..drawn import drawn_graph
+from ..drawn import drawn_graph, next_values
 from ..kinds import Elementwise, Gradient
 from ..loop_parts import Entry
 from .from_diagram import Conversion, type_text
@@ -48,10 +48,13 @@ def from_gradient(diagram: Diagram, depth: int | None = 1) -> Picture:
     if depth is None:
         outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
         cost = drawn.graph["cost"]
-        found = lower_drawn(diagram, drawn, [*outputs.values(), cost], parameters)
+        updates = next_values(drawn)
+        found = lower_drawn(diagram, drawn, [*outputs.values(), *updates, cost], parameters)
         values = {name: found.values[node] for name, node in outputs.items()}
         gradients = {k: v for k, v in found.gradients.items() if known_number(v) != "0"}
-        return from_graph(diagram.name, drawn, values, found.values[cost], gradients, None)
+        following = {name: found.values[node] for node, name in updates.items()}
+        last = found.values[cost]
+        return from_graph(diagram.name, drawn, values, last, gradients, None, following)
     return _Conversion(diagram, drawn, Conversion(drawn, depth), parameters).picture()
 
 

@@ -16,7 +16,17 @@ from ...compiler.graph import Node as Value
 from ...compiler.primitives.recurrence import given, loop_of, role_of
 from ..variable import shape_text
 from .from_diagram import block_name, type_text
-from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
+from .picture import (
+    INPUT_KINDS,
+    Cluster,
+    Edge,
+    EdgeStyle,
+    Node,
+    NodeKind,
+    Phase,
+    Picture,
+    Side,
+)
 from .symbols import INFIX, delayed, number, primitive, shown_name
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ def from_graph(
     cost: Value | None = None,
     gradients: Mapping[str, Value] | None = None,
     depth: int | None = 1,
+    updates: Mapping[str, Value] | None = None,
 ) -> Picture:
     """The picture of a graph of primitives.
 
@@ -43,9 +54,10 @@ def from_graph(
         gradients: gradients of the cost by name of the variable: backward is what they alone
             need.
         depth: how many levels of blocks get a frame; None for all.
+        updates: the next values of states, as their circles are called.
     """
     return _Conversion(
-        title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth
+        title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth, updates or {}
     ).picture
 
 
@@ -58,6 +70,7 @@ class _Conversion:
         cost: Value | None,
         gradients: Mapping[str, Value],
         depth: int | None,
+        updates: Mapping[str, Value],
     ) -> None:
         self.drawn, self.depth = drawn, depth
         self.nodes: list[Node] = []
@@ -68,7 +81,7 @@ class _Conversion:
         self.loop: Turn | None = None  # the loop whose body is being drawn
         self.turns: dict[Any, Turn] = {}
         self.frames: dict[str, Cluster] = {}
-        first = [*outputs.values(), *([cost] if cost is not None else [])]
+        first = [*outputs.values(), *([cost] if cost is not None else []), *updates.values()]
         self.forward = set(topological(first))
         self.outputs = {value: name for name, value in reversed(list(outputs.items()))}
         order = list(topological([*first, *gradients.values()]))
@@ -77,6 +90,9 @@ class _Conversion:
         if cost is not None:
             tip = f"cost: {type_text(cost)}"
             self.end(Node("cost", "cost", "C", tip), cost, "forward")
+        for name, value in updates.items():
+            tip = f"{name}: {type_text(value)}"
+            self.end(Node(f"update {name}", "state", shown_name(name), tip), value, "forward")
         for name, value in gradients.items():
             label = "∂" + shown_name(name.rsplit("/", 1)[-1])
             tip = f"∂{name}: {type_text(value)}"
@@ -203,7 +219,7 @@ class _Conversion:
         return turn
 
     def input(self, name: str, value: Value) -> None:
-        kind: NodeKind = "parameter" if value.attrs["role"] == "parameter" else "observed"
+        kind = INPUT_KINDS[value.attrs["role"]]
         label = shown_name(value.attrs["name"].rsplit("/", 1)[-1])
         tip = f"{value.attrs['name']}: {type_text(value)}\n{value.origin.where}"
         side: Side = "parameter" if kind == "parameter" else "main"

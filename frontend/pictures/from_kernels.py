@@ -19,7 +19,7 @@ from ...compiler.views import resolve
 from ..variable import shape_text
 from .from_diagram import type_text
 from .from_graph import longest, loop_caption
-from .picture import Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
+from .picture import INPUT_KINDS, Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
 from .symbols import delayed, operator_name, shown_name
 
 _FEW = 3
@@ -31,6 +31,7 @@ def from_kernels(
     outputs: Mapping[str, str],
     gradients: Mapping[str, str],
     cost: str | None = None,
+    updates: Mapping[str, str] | None = None,
 ) -> Picture:
     """The picture of fused groups; what only gradients need is backward.
 
@@ -40,8 +41,9 @@ def from_kernels(
         outputs: of the graph's outputs what the diagram returns, and how it is called.
         gradients: those that are gradients, and by which parameter.
         cost: the one that is the cost.
+        updates: those that are next values of states, and what their circles are called.
     """
-    return _Conversion(title, fusion, outputs, gradients, cost).picture
+    return _Conversion(title, fusion, outputs, gradients, cost, updates or {}).picture
 
 
 class _Conversion:
@@ -52,6 +54,7 @@ class _Conversion:
         shown: Mapping[str, str],
         gradients: Mapping[str, str],
         cost: str | None,
+        updates: Mapping[str, str],
     ) -> None:
         outputs = fusion.graph.outputs
         wanted = [value for name, value in outputs if name not in gradients]
@@ -76,6 +79,8 @@ class _Conversion:
                 self.output("cost", "C", "cost", value)
             elif name in shown:
                 self.output("computed", shown_name(shown[name]), shown[name], value)
+            elif name in updates:
+                self.output("state", shown_name(updates[name]), updates[name], value)
         self.anchor(self.groups)
         self.picture = Picture(
             title, tuple(self.nodes), tuple(self.edges.values()), tuple(self.frames)
@@ -141,7 +146,9 @@ class _Conversion:
         name = value.attrs["name"]
         tip = f"{name}: {type_text(value)}\n{value.origin.where}"
         self.ids[value] = f"input {name}"
-        self.nodes.append(Node(f"input {name}", "observed", shown_name(name), tip))
+        kind = INPUT_KINDS[value.attrs["role"]]
+        label = shown_name(name.rsplit("/", 1)[-1])
+        self.nodes.append(Node(f"input {name}", kind, label, tip))
 
     def carry(self, entry: Value, start: str | None, frame: str, back: bool) -> None:
         """What a loop carries from step to step: the memory of it, and the delay into it."""

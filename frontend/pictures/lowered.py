@@ -56,8 +56,7 @@ def lower_drawn(
     }
     work = _Lowering(diagram.names, functions)
     variables = {node: data.get("variable") for node, data in drawn.nodes(data=True)}
-    wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
-    work.run(wanted, "")
+    work.run(diagram.wanted, "")
     outputs = [(f"value {node}", work.nodes[variables[node]]) for node in values]
     if gradients:
         assert diagram.cost is not None

@@ -6,7 +6,7 @@ Every stage (diagram as drawn, lowered graph, backward graph) becomes a ``Pictur
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,13 @@ VARIABLES: frozenset[str] = frozenset(
     {"observed", "computed", "parameter", "constant", "state", "value"}
 )
 """The kinds that hold a value, drawn as circles; the others (but ``branch``) act on values."""
+
+INPUT_KINDS: Mapping[str, NodeKind] = {
+    "observed": "observed",
+    "parameter": "parameter",
+    "state": "state",
+}
+"""How an input of the compiler's graph is drawn, by its role."""
 
 
 @dataclass(frozen=True, slots=True)

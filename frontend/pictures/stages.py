@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..drawn import drawn_graph
+from ..drawn import drawn_graph, next_values
 from ..errors import DiagramError
 from .picture import Picture
 
@@ -61,9 +61,14 @@ def _graph(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     drawn = drawn_graph(diagram)
     outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
     cost = drawn.graph["cost"]
-    found = lower_drawn(diagram, drawn, [*outputs.values(), *([cost] if cost else [])])
+    updates = next_values(drawn)
+    wanted = [*outputs.values(), *updates, *([cost] if cost else [])]
+    found = lower_drawn(diagram, drawn, wanted)
     values = {name: found.values[node] for name, node in outputs.items()}
-    return from_graph(diagram.name, drawn, values, found.values.get(cost), depth=depth)
+    following = {name: found.values[node] for node, name in updates.items()}
+    return from_graph(
+        diagram.name, drawn, values, found.values.get(cost), depth=depth, updates=following
+    )
 
 
 def _backward(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
@@ -85,6 +90,8 @@ def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
 
     names = {f"output {name}": name for name in diagram.outputs}
     outputs = dict(zip(names, diagram.outputs.values(), strict=True))
+    updates = {f"update {diagram.names[s]}": f"next {s.name}" for s in diagram.updates}
+    outputs |= dict(zip(updates, diagram.updates.values(), strict=True))
     slopes: dict[str, str] = {}
     if diagram.cost is not None:
         outputs["cost"] = diagram.cost
@@ -97,7 +104,8 @@ def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
         if isinstance(made, Fusion):
             break
         made = compiler_pass(made)
-    return from_kernels(diagram.name, made, names, slopes, None if diagram.cost is None else "cost")
+    cost = None if diagram.cost is None else "cost"
+    return from_kernels(diagram.name, made, names, slopes, cost, updates)
 
 
 STAGES: dict[str, Callable[[Diagram, int | None, int | None], Picture]] = {
