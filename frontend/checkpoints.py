@@ -46,7 +46,8 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
         "diagram": program.diagram.name,
         "dtype": " ".join(dtypes),
     }
-    write_atomically(path, serialize(arrays, notes))
+    data = program.workspace.hold(lambda: serialize(arrays, notes))
+    write_atomically(path, data)
 
 
 def load(program: Program, path: str | os.PathLike[str], parameters_only: bool = False) -> None:
@@ -83,8 +84,12 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
             + "\n".join(f"  {line}" for line in complaints)
             + remedy
         )
-    for name, array in wanted.items():
-        np.copyto(array, found[name])
+
+    def put() -> None:
+        for name, array in wanted.items():
+            np.copyto(array, found[name])
+
+    program.workspace.hold(put)
 
 
 def _arrays(data: bytes, shown: str) -> dict[str, Array]:

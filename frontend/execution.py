@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from ..compiler.graph import Graph
 from ..compiler.interface import SizeRuleError, check_sizes, interface_of
 from ..compiler.sizes import evaluate
 from ..runtime.collector import collector_paused
+from ..runtime.forking import COMPILING
+from ..runtime.mutex import Mutex
 from ..runtime.program import CheckFailedError
 from .errors import InputError
 from .inputs import Expected, bind_sizes, check_names, outside
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
 Array = npt.NDArray[Any]
-KEPT = 128
-"""Sets of sizes that stay bound, each with memory of its own; the oldest goes first."""
+KEPT, KEPT_BYTES = 128, 64 << 20
+"""Sets of sizes that stay bound, and the bytes that their tables may have in all; those that have
+not been used for longest go first.  Their temporaries share one arena, so that it is as large as
+those of one set."""
 Shapes = tuple[tuple[int, ...], ...]
 Answer = float | dict[str, Array]
 """The cost of a step, or the outputs of a run by name."""
@@ -38,6 +43,9 @@ def nothing(_: Mapping[str, Any]) -> None:
 class Execution:
     """A graph with its inputs, ready to be called at any sizes.
 
+    Its calls hold the workspace, which belongs to the states: whatever else reads or writes these
+    waits for the end of a call.
+
     `quick` is the native function of the sizes of the last call.  It looks at its inputs itself,
     and its answer is neither a float nor a dict unless it has made the call: then `call` must.
     """
@@ -47,6 +55,7 @@ class Execution:
         graph: Graph,
         expected: Sequence[Expected],
         states: Mapping[str, Array],
+        workspace: Mutex,
         target: Target,
         precision: str | None,
         timings: Timings,
@@ -59,6 +68,7 @@ class Execution:
         self.expected = list(expected)
         self.outputs = [name for name, _ in graph.outputs]
         self.states = states
+        self.workspace = workspace
         order = {item.name: place for place, item in enumerate(expected)}
         inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
         self.trains = bool(graph.updates)
@@ -74,6 +84,7 @@ class Execution:
         self._bound: dict[Shapes, Any] = {}
         self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
         self._last: Any = None
+        self._clock = count(1)
         self.quick: Callable[[Mapping[str, Any]], Any] = nothing
 
     def _look_up(self) -> Kept:
@@ -107,7 +118,7 @@ class Execution:
         shapes = tuple([array.shape for array in arrays])
         executor = self._bound.get(shapes) or self._bind(what, arrays)
         try:
-            result: list[Array] = executor(arrays)
+            result: list[Array] = self._run(executor, arrays)
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
         self._use(shapes)
@@ -115,14 +126,20 @@ class Execution:
             return float(result[0])
         return dict(zip(self.outputs, result, strict=True))
 
+    def _run(self, executor: Any, arrays: Sequence[Array]) -> list[Array]:
+        if self.target == "cpu":  # It holds the workspace by itself.
+            return executor(arrays)  # type: ignore[no-any-return]  # one of two executors
+        return self.workspace.hold(lambda: executor(arrays))
+
     def _use(self, shapes: Shapes) -> None:
         """Let `quick` be for these sizes; only they keep memory of results for later calls."""
-        executor = self._bound.get(shapes)
-        if executor is not self._last:
-            if self._last is not None and self.target == "cpu":
-                self._last.forget_results()
-            self._last = executor
-            self.quick = self._functions.get(shapes, nothing)
+        executor, function = self._bound.get(shapes), self._functions.get(shapes, nothing)
+        if executor is None or (executor is self._last and function is self.quick):
+            return
+        executor.used = next(self._clock)
+        last, self._last, self.quick = self._last, executor, function
+        if not (last is None or last is executor) and self.target == "cpu":
+            last.forget_results()
 
     def _explain_check(
         self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
@@ -137,6 +154,31 @@ class Execution:
     def _checked(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
         check_names(f"{what} of '{self.name}'", self.expected, inputs)
         return [item.check(inputs[item.name]) for item in self.expected]
+
+    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
+        """An executor for inputs of these shapes; new, unless another thread was quicker."""
+        shapes = tuple([array.shape for array in arrays])
+        with COMPILING:
+            executor = self._bound.get(shapes)
+            if executor is None:
+                executor = self.executor(self.sizes_of(what, arrays))
+                if self.target == "cpu" and executor.readable:
+                    self._functions[shapes] = executor.function(scalar=self.trains)
+                executor.used = next(self._clock)
+                self._bound[shapes] = executor
+                self._make_room(shapes)
+            return executor
+
+    def _make_room(self, newest: Shapes) -> None:
+        """Let go of what has not been used for longest, beyond the bounds."""
+        # Others may be at work with it: it goes when they have done.
+        taken = sum(executor.nbytes for executor in self._bound.values())
+        for shapes, executor in sorted(self._bound.items(), key=lambda item: item[1].used):
+            if shapes == newest or (len(self._bound) <= KEPT and taken <= KEPT_BYTES):
+                break
+            taken -= executor.nbytes
+            del self._bound[shapes]
+            self._functions.pop(shapes, None)
 
     def sizes_of(self, what: str, arrays: Sequence[Array]) -> dict[str, int]:
         """The value of every named size; InputError where the graph cannot be run at them."""
@@ -154,19 +196,6 @@ class Execution:
             raise InputError(f"{what}: {error}") from None
         return sizes
 
-    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
-        """A new executor for inputs of these shapes."""
-        executor = self.executor(self.sizes_of(what, arrays))
-        if len(self._bound) >= KEPT:
-            oldest = next(iter(self._bound))
-            del self._bound[oldest]
-            self._functions.pop(oldest, None)
-        shapes = tuple([array.shape for array in arrays])
-        self._bound[shapes] = executor
-        if self.target == "cpu" and executor.readable:
-            self._functions[shapes] = executor.function(scalar=self.trains)
-        return executor
-
     def executor(self, sizes: Mapping[str, int]) -> Any:
         """What runs the graph at these sizes, on the target."""
         if self.target == "reference":
@@ -176,9 +205,11 @@ class Execution:
             return ReferenceExecutor(emit_tape(self.graph, sizes), self.states)
         from ..compiler.passes.plan_memory import plan_memory
         from ..runtime.cpu.executor import Executor
+        from ..runtime.cpu.workspace import Workspace
 
         program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
-        return Executor(program, self.states, self.threads)
+        assert isinstance(self.workspace, Workspace)
+        return Executor(program, self.states, self.threads, self.workspace)
 
     @property
     def compiled(self) -> bool:
@@ -206,10 +237,10 @@ class Execution:
         """What runs each set of sizes bound so far, by the shapes of the inputs."""
         return self._bound
 
-    def on_states(self, states: Mapping[str, Array]) -> Execution:
+    def on_states(self, states: Mapping[str, Array], workspace: Mutex) -> Execution:
         """The same graph and kernels, bound to nothing yet, on other arrays for its states."""
         twin = copy.copy(self)
-        twin.states = states
+        twin.states, twin.workspace = states, workspace
         twin._bound, twin._functions = {}, {}
         twin._last, twin.quick = None, nothing
         return twin

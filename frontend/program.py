@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from ..compiler.graph import Graph, Type
 from ..runtime.collector import collector_paused
+from ..runtime.forking import COMPILING
+from ..runtime.mutex import Mutex
 from .arguments import shown
 from .dependencies import ordered
 from .derivatives import gradient
@@ -35,11 +37,21 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
+def _workspace(target: Target) -> Mutex:
+    """What one call at a time of a program holds."""
+    if target == "reference":
+        return Mutex()
+    from ..runtime.cpu.workspace import Workspace
+
+    return Workspace()
+
+
 class Parameters(MutableMapping[str, Array]):
     """The free parameters by path: views of the program's own arrays, which can be assigned."""
 
-    def __init__(self, states: Mapping[str, Array], names: Sequence[str]) -> None:
+    def __init__(self, states: Mapping[str, Array], names: Sequence[str], workspace: Mutex) -> None:
         self._states = states
+        self._workspace = workspace
         self._names = tuple(names)
 
     def __getitem__(self, name: str) -> Array:
@@ -66,7 +78,7 @@ class Parameters(MutableMapping[str, Array]):
                 f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
                 f"{array.dtype} {shape_text(array.shape)}"
             )
-        target[...] = array
+        self._workspace.hold(lambda: np.copyto(target, array, casting="same_kind"))
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("a program's parameters cannot be removed")
@@ -129,11 +141,12 @@ class Program:
                 f"{place} expects a diagram with a cost for the optimizer to make small, got one "
                 f"without: Diagram(..., cost=...) ({diagram.where})"
             )
+        self.workspace = _workspace(target)
         self.states: dict[str, Array] = {}
         for name, item in diagram.parameters.items():
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
             self.states[name] = np.require(value, None, ["C", "W", "A"])
-        self.parameters = Parameters(self.states, list(diagram.parameters))
+        self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
             self.states["random_key"] = np.array(seed, np.int64)
         for name, item in diagram.states.items():
@@ -186,8 +199,9 @@ class Program:
             graph = self.diagram.lower(outputs, updates, names)
             graph = graph if rewrite is None else rewrite(graph)
         return Execution(
-            graph, expected, self.states, self.target, self._precision, self.timings, self.threads
-        )
+            graph, expected, self.states, self.workspace, self.target, self._precision,
+            self.timings, self.threads,
+        )  # fmt: skip
 
     def _draw_step(self, place: str) -> Execution:
         """Forward, backward and update, as one graph."""
@@ -261,6 +275,10 @@ class Program:
         return made
 
     def _draw_run(self, given: frozenset[str]) -> Execution:
+        with COMPILING:  # Another thread may be drawing the same.
+            return self._runs.get(given) or self._new_run(given)
+
+    def _new_run(self, given: frozenset[str]) -> Execution:
         outputs = dict(self.diagram.outputs)
         cost = self.diagram.cost
         if cost is not None:
@@ -277,9 +295,10 @@ class Program:
         cost = self.diagram.cost
         if cost is None:
             raise InputError(f"program '{self.diagram.name}' has no cost: Diagram(..., cost=...)")
-        if self._evaluation is None:
-            self._evaluation = self.execution_of({"cost": cost})
-        return self._evaluation
+        with COMPILING:
+            if self._evaluation is None:
+                self._evaluation = self.execution_of({"cost": cost})
+            return self._evaluation
 
     def profile(self, method: Method | None = None, repeats: int = 20, /, **inputs: Any) -> Profile:
         """Measure where the time of a step or a run goes, kernel by kernel and block by block.
@@ -333,12 +352,16 @@ class Program:
     def on_copies(self) -> Program:
         """A program like this one, with what it has compiled, on copies of all its arrays."""
         twin = copy.copy(self)
-        twin.states = {name: array.copy() for name, array in self.states.items()}
-        twin.parameters = Parameters(twin.states, list(self.parameters))
-        twin._step = None if self._step is None else self._step.on_states(twin.states)
+        twin.workspace = _workspace(self.target)
+        twin.states = self.workspace.hold(
+            lambda: {name: array.copy() for name, array in self.states.items()}
+        )
+        twin.parameters = Parameters(twin.states, list(self.parameters), twin.workspace)
+        held = twin.states, twin.workspace
+        twin._step = None if self._step is None else self._step.on_states(*held)
         evaluation = self._evaluation
-        twin._evaluation = None if evaluation is None else evaluation.on_states(twin.states)
-        twin._runs = {given: run.on_states(twin.states) for given, run in self._runs.items()}
+        twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
+        twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
         twin._quick_run = nothing
         return twin
 

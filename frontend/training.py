@@ -292,15 +292,22 @@ class _Watch:
         if cost < self.least - self.rule.minimum_improvement:
             self.least, self.best = cost, epoch.number
             if self.rule.restore:
-                self.kept = {name: array.copy() for name, array in self.program.states.items()}
+                states = self.program.states
+                self.kept = self.program.workspace.hold(
+                    lambda: {name: array.copy() for name, array in states.items()}
+                )
         return epoch.number - self.best >= self.rule.patience
 
     def restore(self) -> bool:
         """Put the best epoch's arrays back; whether anything changed."""
         if not self.kept or self.best == self.last:
             return False
-        for name, array in self.kept.items():
-            np.copyto(self.program.states[name], array)
+
+        def put() -> None:
+            for name, array in self.kept.items():
+                np.copyto(self.program.states[name], array)
+
+        self.program.workspace.hold(put)
         return True
 
 

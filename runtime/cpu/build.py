@@ -6,23 +6,21 @@ kernels are all in the cache never pays for it.  Nothing here looks at a cache o
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from ..forking import COMPILING
 from . import host
 from .desugar import desugar
 
 compilations = 0
 """Objects built by this process: kernels, gemm routines and the driver."""
 
-_lock = threading.RLock()
-
 
 def build_kernel(source: str, symbol: str) -> bytes:
     """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`."""
-    with _lock:
+    with COMPILING:
         from .lanes import SIGNATURES
         from .numba_private import lower
         from .vocabulary import WORDS
@@ -53,7 +51,7 @@ def build_text(text: str, symbols: set[str], speed: int = 2) -> bytes:
     `speed` is LLVM's level of optimization, from 0, which translates the text as it stands, to 3.
     """
     global compilations
-    with _lock:
+    with COMPILING:
         machine = host.target_machine()
         module = llvm.parse_assembly(text)
         module.triple = machine.triple

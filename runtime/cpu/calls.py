@@ -19,7 +19,7 @@ from .objects import HEAD, PYTHON_CALLS, addresses, callable_at
 Array = npt.NDArray[Any]
 
 WORDS = (
-    "run", "header", "addresses", "free", "token", "releases",
+    "run", "header", "addresses", "mutex", "releases",
     "inputs", "input_rows", "states", "starts", "ends",
     "outputs", "output_rows", "kept", "scalar", "scalar_bytes",
     "array_type", "none", "busy", "turn",
@@ -27,8 +27,8 @@ WORDS = (
 )  # fmt: skip
 """Words of a call: addresses, counts and flags.
 
-`free` is the list whose one item is the `token`: who takes it out may run the program.  With
-`releases` the interpreter's lock is let go during the run.  `starts` and `ends` are the addresses
+`mutex` is the address of the record of a `NativeMutex`, which a call holds.  With `releases` the
+interpreter's lock is let go during the run.  `starts` and `ends` are the addresses
 of the states that are updated, in order: an input must not lie in one.  `scalar` is the address of
 the only result where that is to be a float, of `scalar_bytes`.  `turn` counts the calls.
 """
@@ -49,16 +49,10 @@ KEEP = 2
 class Ranges:
     """The stretches of memory that a program updates, sorted by address."""
 
-    def __init__(self, count: int) -> None:
-        self.starts = np.zeros(count, np.int64)
-        self.ends = np.zeros(count, np.int64)
-
-    def fill(self, arrays: Sequence[Array]) -> None:
-        """Take the memory of these arrays, as many as there were when this was made."""
+    def __init__(self, arrays: Sequence[Array]) -> None:
         found = sorted((array.ctypes.data, array.nbytes) for array in arrays)
-        for place, (start, nbytes) in enumerate(found):
-            self.starts[place] = start
-            self.ends[place] = start + nbytes
+        self.starts = np.array([start for start, _ in found], np.int64)
+        self.ends = np.array([start + nbytes for start, nbytes in found], np.int64)
 
     def meet(self, array: Array) -> bool:
         """Whether the array shares a byte with one of them."""

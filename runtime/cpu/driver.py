@@ -5,11 +5,15 @@ calls and the processor's floating-point mode, which kernel text has no words fo
 nothing, calls no Python, and leaves the mode as it found it.
 
     run(header, arrays)
-        header   int64[5]: instructions, their table, moves, their table, the address of memory for
-                 kernels; its first word is 0 when one begins
+        header   what `FIELDS` names: tables and how many rows they have; `space` is memory for
+                 kernels, whose first word is 0 when one begins, `room` how much each thread has
         table    a cache line per instruction: kernel, row, extent, address of its check or 0, and
                  what `walk` needs to share it: indices of a chunk, chunks, what it waits for
         moves    three words each: the address of the word to set, the array's number, an offset
+        bases    three words each: the address of a word that lies in the arena, how many such there
+                 are, and bytes from one to the next
+        shared   the address of a word: where the arena, `space` and `room` are told, of which
+                 `seen` is what the table was last set to; if it differs, all bases move
         arrays   the address of the addresses of inputs and outputs
         returns  the number of the instruction whose check failed, or -1
 """
@@ -17,13 +21,21 @@ nothing, calls no Python, and leaves the mode as it found it.
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 from ..program import HOLDS
 from . import host
 from .build import build_text
 
-HEADER, INSTRUCTION, MOVE = 5, 8, 3
+INSTRUCTION, MOVE, BASE = 8, 3, 3
+"""Words of a row of each table."""
+
+FIELDS = (
+    "rows", "table", "moves", "move_table", "bases", "base_table", "shared", "seen", "room",
+    "space",
+)  # fmt: skip
+"""Words of a header."""
 
 _FLUSH = {"x86": 0x8040, "aarch64": 1 << 24}
 """Flush to zero and denormals are zero (x86 MXCSR); flush to zero (AArch64 FPCR)."""
@@ -68,6 +80,63 @@ define internal void @set_mode(i64 %w) alwaysinline { ret void }
 _PLACE = """
 define internal void @place(ptr %header, ptr %arrays) alwaysinline {
 start:
+  %shared.p = getelementptr i64, ptr %header, i64 6
+  %shared = load ptr, ptr %shared.p
+  %now = load ptr, ptr %shared
+  %seen.p = getelementptr i64, ptr %header, i64 7
+  %seen = load ptr, ptr %seen.p
+  %stays = icmp eq ptr %now, %seen
+  br i1 %stays, label %placed, label %rebase
+
+rebase:
+  %arena = load i64, ptr %now
+  %before = load i64, ptr %seen
+  %apart = sub i64 %arena, %before
+  %rooms.p = getelementptr i64, ptr %now, i64 1
+  %rooms = load i64, ptr %rooms.p
+  %room.now = getelementptr i64, ptr %now, i64 2
+  %room = load i64, ptr %room.now
+  %room.p = getelementptr i64, ptr %header, i64 8
+  store i64 %room, ptr %room.p
+  %space.p = getelementptr i64, ptr %header, i64 9
+  store i64 %rooms, ptr %space.p
+  store ptr %now, ptr %seen.p
+  %bases.p = getelementptr i64, ptr %header, i64 4
+  %bases = load i64, ptr %bases.p
+  %base.table.p = getelementptr i64, ptr %header, i64 5
+  %base.table = load ptr, ptr %base.table.p
+  br label %column
+
+column:
+  %c = phi i64 [ 0, %rebase ], [ %c.next, %filled ]
+  %c.more = icmp slt i64 %c, %bases
+  br i1 %c.more, label %fill, label %placed
+fill:
+  %c.0 = mul i64 %c, 3
+  %c.p = getelementptr i64, ptr %base.table, i64 %c.0
+  %first = load ptr, ptr %c.p
+  %c.count = getelementptr i64, ptr %c.p, i64 1
+  %count = load i64, ptr %c.count
+  %c.stride = getelementptr i64, ptr %c.p, i64 2
+  %stride = load i64, ptr %c.stride
+  br label %each
+each:
+  %w = phi i64 [ 0, %fill ], [ %w.next, %shift ]
+  %w.more = icmp slt i64 %w, %count
+  br i1 %w.more, label %shift, label %filled
+shift:
+  %w.0 = mul i64 %w, %stride
+  %w.p = getelementptr i8, ptr %first, i64 %w.0
+  %w.old = load i64, ptr %w.p
+  %w.new = add i64 %w.old, %apart
+  store i64 %w.new, ptr %w.p
+  %w.next = add i64 %w, 1
+  br label %each
+filled:
+  %c.next = add i64 %c, 1
+  br label %column
+
+placed:
   %moves.p = getelementptr i64, ptr %header, i64 2
   %moves = load i64, ptr %moves.p
   %move.table.p = getelementptr i64, ptr %header, i64 3
@@ -76,7 +145,7 @@ start:
   br i1 %any.move, label %move, label %moved
 
 move:
-  %m = phi i64 [ 0, %start ], [ %m.next, %move ]
+  %m = phi i64 [ 0, %placed ], [ %m.next, %move ]
   %m.0 = mul i64 %m, 3
   %place.p = getelementptr i64, ptr %move.table, i64 %m.0
   %target = load ptr, ptr %place.p
@@ -103,9 +172,9 @@ start:
   %count = load i64, ptr %header
   %table.p = getelementptr i64, ptr %header, i64 1
   %table = load ptr, ptr %table.p
-  %space.p = getelementptr i64, ptr %header, i64 4
-  %space = load ptr, ptr %space.p
   call void @place(ptr %header, ptr %arrays)
+  %space.p = getelementptr i64, ptr %header, i64 9
+  %space = load ptr, ptr %space.p
   %mode = call i64 @get_mode()
   %flush = or i64 %mode, FLUSH
   call void @set_mode(i64 %flush)
@@ -156,10 +225,11 @@ def floating_point_mode() -> tuple[str, int]:
 
 
 def placement() -> str:
-    """LLVM text of `place`, which sets the words that move from call to call."""
+    """LLVM text of `place`, which sets the words that move, with the arena or from call to call."""
     return _PLACE
 
 
+@lru_cache(maxsize=1)
 def text() -> str:
     """The driver's LLVM text for this processor; the symbol is still to be filled in."""
     mode, flush = floating_point_mode()

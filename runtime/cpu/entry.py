@@ -4,8 +4,8 @@
         owner    a tuple; its first item is the int64 array whose words `calls.WORDS` names
         inputs   a dict of arrays by name
         None     an input is missing, too many, or not exactly what the table says: nothing was done
-        NotImplemented    another thread is in the midst of a call
-        an int   the instruction whose check failed
+        NotImplemented    another thread holds the program's mutex
+        a tuple  of the row whose check failed, and of what that found
 
 All that Python would do for a call is done here, since its own ways are slower than a small
 program: a ctypes call takes 500 ns, `np.empty` 150, looking at dtype, shape and flags 200.
@@ -24,8 +24,11 @@ from llvmlite import ir
 
 from .build import build_text
 from .calls import AXES, BYTES, EXTENTS, KEEP, MADE, NAME, OF_TYPE, PLACE, ROW, WORDS
+from .driver import FIELDS, INSTRUCTION
 from .loops import I32, I64, loop
+from .mutex import HELD, WISH
 from .objects import COUNT, DATA, DESCR, FLAGS, HEAD, RANK, SHAPE, TYPE, WEAK
+from .table import CHECK
 
 READY = 0x101
 """NumPy's flags C_CONTIGUOUS and ALIGNED."""
@@ -51,6 +54,7 @@ class _Entry:
         self.owner, self.given = self.function.args
         self.words = self.load(self.load(self.owner, I64(HEAD + 8)), I64(DATA))
         self.answer = self.variable(I64(0))
+        self.found: Any = None
         self.exits: dict[str, Any] = {}
 
     def variable(self, value: Any) -> Any:
@@ -117,16 +121,17 @@ class _Entry:
             b.store(self.call("PyDict_New"), self.answer)
             with b.if_then(b.icmp_unsigned("==", b.load(self.answer), I64(0))):
                 b.ret(I64(0))
-        free = self.call("PyList_Size", self.word("free"))
-        self.leave_unless(b.icmp_signed(">", free, I64(0)), "busy")
+        self._leave_taken()
         turn = b.add(self.word("turn"), I64(1))
         self.store(self.words, I64(8 * WORDS.index("turn")), turn)
         count = self.word("inputs")
         self.leave_unless(b.icmp_signed("==", self.call("PyDict_Size", self.given), count))
         with loop(b, I64(0), count, 1) as index:
             self._take_input(index)
-        # A key of a class of its own may have compared itself in Python, and called again.
+        # A key of a class of its own may have compared itself in Python, and called again, or let
+        # another thread in.  From here to the run there is no Python.
         self.leave_unless(b.icmp_signed("==", self.word("turn"), turn), "busy")
+        self._leave_taken()
         with b.if_then(many), loop(b, I64(0), self.word("outputs"), 1) as index:
             self._make_output(index)
         failed = self._run()
@@ -134,11 +139,17 @@ class _Entry:
             with b.if_then(many):
                 self._drop(self.word("outputs"))
                 self.call("Py_DecRef", b.load(self.answer), result=ir.VoidType())
-            b.ret(self.call("PyLong_FromLongLong", failed))
+            self._answer_failed(failed)
         with b.if_then(b.not_(many)):
             self._answer_scalar(scalar)
         self._answer_dict()
         self._write_exits()
+
+    def _leave_taken(self) -> None:
+        """Return NotImplemented while another thread holds the mutex, or has waited for long."""
+        b, mutex = self.b, self.word("mutex")
+        taken = b.or_(self.load(mutex, I64(8 * HELD)), self.load(mutex, I64(8 * WISH)))
+        self.leave_unless(b.icmp_signed("==", taken, I64(0)), "busy")
 
     def _take_input(self, index: Any) -> None:
         """Compare an input with its row, and note its address."""
@@ -260,19 +271,43 @@ class _Entry:
         """The driver's answer; with the interpreter's lock let go where that pays."""
         b = self.b
         answer = self.variable(I64(0))
+        self.found = self.variable(I64(0))
         args = (self.word("header"), self.word("addresses"))
+
+        def run() -> None:
+            failed = self.call("run", *args)
+            b.store(failed, answer)
+            with b.if_then(b.icmp_signed(">=", failed, I64(0))):
+                # Now: the next call may overwrite it.
+                table = self.load(self.word("header"), I64(8 * FIELDS.index("table")))
+                row = b.add(table, b.mul(failed, I64(8 * INSTRUCTION)))
+                b.store(self.load(self.load(row, I64(8 * CHECK)), I64(0)), self.found)
+
         with b.if_else(self.differs(self.word("releases"), I64(0))) as (long, short):
             with long:
-                free, zero = self.word("free"), I64(0)
-                self.call("PyList_SetSlice", free, zero, I64(1), zero, result=I32)
+                mutex = self.word("mutex")
+                self.store(mutex, I64(8 * HELD), self.call("PyThread_get_thread_ident"))
                 thread = self.call("PyEval_SaveThread")
-                b.store(self.call("run", *args), answer)
+                run()
                 self.call("PyEval_RestoreThread", thread, result=ir.VoidType())
-                self.call("PyList_Append", free, self.word("token"), result=I32)
+                self.store(mutex, I64(8 * HELD), I64(0))
             with short:
-                # With the lock held from the look at `free` until here, nobody else can run.
-                b.store(self.call("run", *args), answer)
+                # With the interpreter's lock held nobody else can run.
+                run()
         return b.load(answer)
+
+    def _answer_failed(self, failed: Any) -> None:
+        b = self.b
+        pair = self.call("PyTuple_New", I64(2))
+        with b.if_then(b.icmp_unsigned("==", pair, I64(0))):
+            b.ret(I64(0))
+        for place, value in enumerate((failed, b.load(self.found))):
+            number = self.call("PyLong_FromLongLong", value)
+            with b.if_then(b.icmp_unsigned("==", number, I64(0))):
+                self.call("Py_DecRef", pair, result=ir.VoidType())
+                b.ret(I64(0))
+            self.call("PyTuple_SetItem", pair, I64(place), number, result=I32)
+        b.ret(pair)
 
     def _drop(self, count: Any) -> None:
         """Let go of the first `count` arrays made for outputs."""

@@ -1,6 +1,7 @@
 """The processor at hand: its name, its features, its caches, and LLVM's target machine for it.
 
-Needs llvmlite only, which imports in a few hundredths of a second; never Numba.
+Needs llvmlite only, which imports in a few hundredths of a second; never Numba.  LLVM is asked once
+for each: an exception from a signal handler within llvmlite can free a text of it twice.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def initialize() -> None:
     llvm.initialize_native_asmprinter()
 
 
+@lru_cache(maxsize=1)
 def cpu_name() -> str:
     """The processor's name as LLVM knows it."""
     return str(llvm.get_host_cpu_name())
@@ -67,6 +69,7 @@ def vector_bytes() -> int:
     return 32 if "avx2" in features() else 16
 
 
+@lru_cache(maxsize=1)
 def is_x86() -> bool:
     """Whether the processor speaks x86-64."""
     return str(llvm.get_process_triple()).startswith("x86_64")
@@ -90,6 +93,7 @@ def cache_bytes() -> tuple[int, int]:
     return sizes["1"], sizes["2"]
 
 
+@lru_cache(maxsize=1)
 def is_aarch64() -> bool:
     """Whether the processor speaks AArch64."""
     return str(llvm.get_process_triple()).startswith(("aarch64", "arm64"))

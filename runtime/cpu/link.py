@@ -6,14 +6,13 @@ compiles or reads a file.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from ..forking import COMPILING
 from . import host
 
-_lock = threading.Lock()
 _addresses: dict[str, int] = {}
 _engine: Any = None
 
@@ -33,7 +32,7 @@ def link(objects: dict[str, bytes]) -> dict[str, int]:
     A symbol that is there already is not linked again: equal symbols are equal code.
     """
     global _engine
-    with _lock:
+    with COMPILING:
         if _engine is None:
             host.initialize()
             machine = host.target_machine()

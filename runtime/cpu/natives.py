@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from typing import Literal
 import llvmlite
 
 from ..collector import collector_paused
+from ..forking import COMPILING
 from . import host, link
 from .cache import Cache
 
 Origin = Literal["compiled", "cache", "memory"]
 
 _HERE = Path(__file__).parent
-_lock = threading.RLock()
 _cache: Cache | None = None
 
 
@@ -87,14 +86,14 @@ def key_of(request: Request) -> bytes:
 def use_cache(cache: Cache | None) -> None:
     """Take another cache from now on; None for the default one, looked up anew."""
     global _cache
-    with _lock:
+    with COMPILING:
         _cache = cache
 
 
 def cache_in_use() -> Cache:
     """The cache that `obtain` looks into."""
     global _cache
-    with _lock:
+    with COMPILING:
         if _cache is None:
             _cache = Cache()
         return _cache
@@ -102,7 +101,7 @@ def cache_in_use() -> Cache:
 
 def obtain(requests: Sequence[Request]) -> list[Native]:
     """Native code for every request, in their order."""
-    with _lock:
+    with COMPILING:
         cache = cache_in_use()
         with collector_paused():
             return [_obtain(request, cache) for request in requests]

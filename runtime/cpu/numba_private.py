@@ -58,14 +58,14 @@ def _numba() -> Any:
 @contextmanager
 def _settled(*contexts: Any) -> Iterator[None]:
     """Refresh Numba's registries once instead of at every call that is typed or lowered."""
-    for context in contexts:
-        context.refresh()
-        context.refresh = _nothing
     try:
+        for context in contexts:
+            context.refresh()
+            context.refresh = _nothing
         yield
     finally:
         for context in contexts:
-            del context.refresh
+            vars(context).pop("refresh", None)
 
 
 def _nothing() -> None:

@@ -26,8 +26,8 @@ DATA, RANK, SHAPE, DESCR, FLAGS, WEAK = (HEAD + field for field in (0, 8, 16, 40
 
 PYTHON_CALLS = (
     "PyDict_GetItem", "PyDict_Size", "PyDict_New", "PyDict_SetItem", "PyFloat_FromDouble",
-    "PyLong_FromLongLong", "PyList_Size", "PyList_SetSlice", "PyList_Append", "PyEval_SaveThread",
-    "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef",
+    "PyLong_FromLongLong", "PyTuple_New", "PyTuple_SetItem", "PyThread_get_thread_ident",
+    "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef",
 )  # fmt: skip
 """Functions of Python's stable interface, in the order of `addresses`."""
 
@@ -81,15 +81,18 @@ def readable() -> bool:
     return counts and unseen and seen() is probe and _word(place + WEAK) != 0
 
 
+def call_address(name: str) -> int:
+    """Of a function of Python's interface."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+
+
 @cache
 def addresses() -> tuple[int, ...]:
     """Of `PYTHON_CALLS` and of `PyArray_NewFromDescr`."""
-    api = ctypes.pythonapi
-    found = [ctypes.cast(getattr(api, name), ctypes.c_void_p).value or 0 for name in PYTHON_CALLS]
     module: Any = importlib.import_module("numpy._core._multiarray_umath")
     read = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-    table = read(("PyCapsule_GetPointer", api))(module._ARRAY_API, None)
-    return (*found, _word(table + 8 * _NEW_ARRAY))
+    table = read(("PyCapsule_GetPointer", ctypes.pythonapi))(module._ARRAY_API, None)
+    return (*map(call_address, PYTHON_CALLS), _word(table + 8 * _NEW_ARRAY))
 
 
 @cache

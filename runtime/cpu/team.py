@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..forking import lock
 from . import serve, walk
 from .natives import Request, obtain
 
@@ -87,7 +88,6 @@ class Team:
         self.calls = np.array([_address(call) for call in calls], dtype=np.int64)
         self.spins = 0
         self._helpers: list[threading.Thread] = []
-        self._lock = threading.Lock()
         atexit.register(self.dismiss)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
@@ -95,12 +95,12 @@ class Team:
     def hire(self, wanted: int) -> int:
         """See to it that there are so many helpers, if the system allows; how many there are."""
         wanted = min(wanted, MOST)
-        with self._lock:
-            if len(self._helpers) < wanted:
-                work = self._native()
+        if len(self._helpers) < wanted:
+            work = self._native()  # Not within the lock: it compiles.
+            with _lock:
                 while len(self._helpers) < wanted and self._start(work):
                     pass
-            return min(wanted, len(self._helpers))
+        return min(wanted, len(self._helpers))
 
     def _native(self) -> Any:
         requests = [
@@ -141,7 +141,7 @@ class Team:
 
     def dismiss(self) -> None:
         """Let all helpers go, and wait until they have gone."""
-        with self._lock:
+        with _lock:
             for box, helper in zip(self.mailboxes, self._helpers, strict=False):
                 box[2] = 1
                 end = time.perf_counter() + _PATIENCE
@@ -158,17 +158,16 @@ class Team:
     def _forget(self) -> None:
         self.mailboxes[:, 0] = walk.GONE
         self._helpers = []
-        self._lock = threading.Lock()
 
 
 _team: Team | None = None
-_team_lock = threading.Lock()
+_lock = lock()
 
 
 def team() -> Team:
     """The team of this process."""
     global _team
-    with _team_lock:
+    with _lock:
         if _team is None:
             _team = Team()
         return _team

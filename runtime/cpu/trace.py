@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Program
-from . import walk
 from .executor import Executor
 from .stopwatch import ENTRY, RECORD, Calibration, timed_address
 from .team import aligned
@@ -109,7 +108,6 @@ class TracingExecutor(Executor):
         self._entries[:, 3] = np.maximum(1, rows[:, 4])
         rows[:, 0] = timed_address()
         rows[:, 1] = self._entries.ctypes.data + 8 * ENTRY * np.arange(len(rows))
-        self._room = max(1, int(self._header[walk.field("room")]))
         self._calibration = Calibration()
 
     def trace(self, inputs: Sequence[Array], calls: int, scalar: bool = False) -> list[Trace]:
@@ -140,7 +138,7 @@ class TracingExecutor(Executor):
         return Trace(
             rows=self._record_rows[done],
             chunks=self._record_chunks[done],
-            threads=(records[done, 2] - self._space.ctypes.data) // self._room,
+            threads=self.workspace.thread_of(records[done, 2]),
             begins=(began - first) * scale,
             ends=(records[done, 1] - first) * scale,
             wall=wall,

@@ -16,27 +16,29 @@ asleep inside a step and wakes up in a later one finds a generation that is not 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..program import HOLDS
 from . import host
 from .build import build_text
-from .driver import HEADER, floating_point_mode
+from .driver import FIELDS as HEADER
+from .driver import floating_point_mode
 
-JOB, COUNTER, MAILBOX = 16, 8, 8
+JOB, COUNTER, MAILBOX = 24, 8, 8
 """Words of a job, and of the cache lines of one instruction's counters and of one mailbox."""
 
 IDLE, ASLEEP, GONE = 0, 1, 2
 """States of a mailbox; any other is the address of a job, plus 1 once the helper has taken it."""
 
 FIELDS = (
-    "space", "counters", "generation", "failed", "mailboxes", "helpers", "wake", "room", "calls",
-    "spins",
+    *HEADER, "counters", "generation", "failed", "mailboxes", "helpers", "wake", "calls", "spins",
 )  # fmt: skip
-"""Words of a job from the driver's `space` on."""
+"""Words of a job."""
 
 
 def field(name: str) -> int:
     """The place of a word in a job."""
-    return HEADER - 1 + FIELDS.index(name)
+    return FIELDS.index(name)
 
 
 _PAUSE = {
@@ -220,6 +222,7 @@ out:
 """
 
 
+@lru_cache(maxsize=4)
 def text_of(*parts: str) -> str:
     """LLVM text of these parts and of what they build on; the symbol is still to be filled in."""
     kind = "x86" if host.is_x86() else "aarch64" if host.is_aarch64() else "other"

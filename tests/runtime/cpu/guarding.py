@@ -73,9 +73,14 @@ class GuardedExecutor:
     """Runs a program as `Executor` does, on guarded memory, in chunks, by one thread."""
 
     readable = False
+    nbytes = used = 0
 
     def __init__(
-        self, program: Program, states: Mapping[str, Array], threads: int | None = None
+        self,
+        program: Program,
+        states: Mapping[str, Array],
+        threads: int | None = None,
+        workspace: Any = None,
     ) -> None:
         self.program = program
         self.states = dict(states)
@@ -132,7 +137,7 @@ class GuardedExecutor:
         ]
         routines = obtain([Request(name, name, build_routine) for name in ROUTINES])
         addresses = {name: r.address for name, r in zip(ROUTINES, routines, strict=True)}
-        table = Table(program, Addresses(kernels, addresses, places.__getitem__, {}, frozenset()))
+        table = Table(program, Addresses(kernels, addresses, dict(enumerate(places)), {}, {}))
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
         checks = 0
         for row, number in zip(table.rows.tolist(), table.numbers.tolist(), strict=True):

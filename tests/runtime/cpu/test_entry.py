@@ -3,6 +3,7 @@
 import gc
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -69,12 +70,20 @@ def test_one_call_at_a_time() -> None:
     x, y = vectors(8)
     running = Executor(dot(8), {})
     call = running.function()
-    token = running._free.pop()
+    begun, seen = threading.Event(), []
+
+    def other() -> None:
+        begun.set()
+        time.sleep(0.05)
+        seen.append(call({"x": x, "y": y}))
+
+    thread = threading.Thread(target=running.workspace.hold, args=[other])
+    thread.start()
+    begun.wait()
     assert call({"x": x, "y": y}) is NotImplemented
-    timer = threading.Timer(0.05, running._free.append, [token])
-    timer.start()
     assert float(running([x, y])[0]) == float((x * y).sum())
-    timer.join()
+    thread.join()
+    assert seen == [NotImplemented]
 
 
 def test_a_dtype_that_is_only_equal_is_taken() -> None:
@@ -234,10 +243,6 @@ def test_what_lies_beside_the_states_is_not_copied() -> None:
         given = room[start : start + 16]
         assert running._ranges.meet(given) is not apart
         assert (type(call({"x": given})) is dict) is apart
-    other = np.zeros(16, np.float32)
-    running.rebind_states({"w": other})
-    assert type(call({"x": room[16:32]})) is dict
-    assert call({"x": other}) is None
 
 
 def test_a_failed_check_raises_and_lets_go() -> None:
@@ -252,7 +257,7 @@ def test_a_failed_check_raises_and_lets_go() -> None:
     gc.collect()
     before, call = sys.getallocatedblocks(), program._quick_run
     for _ in range(1000):
-        assert type(call({"t": t, "i": bad})) is int
+        assert call({"t": t, "i": bad}) == (0, 1)
         assert call({"t": t}) is None
     assert sys.getallocatedblocks() - before < 100
 

@@ -119,11 +119,6 @@ def test_states_constants_and_fresh_outputs() -> None:
     np.testing.assert_array_equal(first, x + start + 0.5)
     np.testing.assert_array_equal(second, x + start + 1)
     np.testing.assert_array_equal(upper, (x + start + 1)[1:])
-    other = np.zeros(n, np.float32)
-    executor.rebind_states({"w": other})
-    executor([x])
-    assert (other == 0.5).all()
-    np.testing.assert_array_equal(w, start + 1)
 
 
 def test_the_way_without_the_layout_of_objects(monkeypatch: pytest.MonkeyPatch) -> None:
