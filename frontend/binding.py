@@ -23,6 +23,7 @@ from .kinds import FlatParts
 from .location import user_location
 from .operations.structure import concatenate, reshape
 from .variable import Variable, apply, mark_read, mistaken, shape_text, source_text
+from .weak import adopted
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +167,7 @@ def _of_vector(
             f"{place} expects a vector of {total} elements, or one for each sample, for "
             f"{block.describe()}, {came}: its parameters are {_list(free)}"
         )
+    vector = adopted(vector, next(iter(free.values())).dtype)
     for name, item in free.items():
         if item.dtype != vector.dtype:
             return DtypeError(
@@ -200,6 +202,7 @@ def _of_names(
                 f"{place} expects shape {shape_text(shape)} for '{name}' of {block.describe()}, "
                 f"or one such for each sample, {came}"
             )
+        value = adopted(value, parameter.dtype)
         if value.dtype != parameter.dtype:
             return DtypeError(
                 f"{place} expects {parameter.dtype} for '{name}' of {block.describe()}, {came}"

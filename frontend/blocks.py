@@ -30,7 +30,7 @@ from .variable import (
     shape_text,
     source_text,
 )
-from .weak import restated
+from .weak import adopted, restated
 
 if TYPE_CHECKING:
     from .binding import Source
@@ -108,7 +108,7 @@ class Block:
         if given is None or given is True:
             setattr(self, name, parameter(name, shape, init, dtype))
             return
-        held = None if given is False else as_variables(given)[0]
+        held = None if given is False else adopted(as_variables(given)[0], dtype)
         if held is not None and not held.mistakes:
             place, came = f"{self.describe()} ({user_location()})", f"from {source_text(held)}"
             if held.shape != tuple(shape):

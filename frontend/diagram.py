@@ -41,6 +41,7 @@ from .variable import (
     source_text,
     unread_observed,
 )
+from .weak import adopted
 
 if TYPE_CHECKING:
     import os
@@ -307,6 +308,7 @@ def connect(target: Variable, value: Variable) -> None:
             f"{place} expects a variable of dg.variable that is not connected yet, got "
             f"{source_text(target)}{more}"
         )
+    value = adopted(value, target.dtype)
     application = connect_to(target, value)
     if not value.mistakes and value.type != target.type:
         text = (

@@ -25,6 +25,7 @@ from .variable import (
     shape_text,
     source_text,
 )
+from .weak import adopted
 
 
 class Wiring:
@@ -209,6 +210,8 @@ def initial_values(
         mark_read([init])
         if value.mistakes:
             return [value]
+        if dtype is not None:
+            value = adopted(value, dtype_name(dtype, place))
         if dtype is not None and dtype_name(dtype, place) != value.dtype:
             text = f"{place} expects {dtype_name(dtype)}, got {value.dtype} from "
             return [wrong(DtypeError, f"{text}{source_text(value)}: convert it with .astype(...)")]

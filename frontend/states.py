@@ -33,6 +33,7 @@ from .variable import (
     shape_text,
     source_text,
 )
+from .weak import adopted
 
 
 def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -> Variable:
@@ -93,7 +94,7 @@ def update(state: Variable, value: Variable) -> None:
             f"{source_text(state)}{more}"
         )
     mark_read([value])
-    (value,) = current([value])
+    (value,) = current([adopted(value, state.dtype)])
     if not value.mistakes and value.type != state.type:
         kind = ShapeError if value.shape != state.shape else DtypeError
         text = (

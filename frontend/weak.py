@@ -82,7 +82,7 @@ def restated(variable: Variable, dtype: str) -> Variable:
     return done[variable]
 
 
-def adopted(variable: Variable, dtype: str, stated: bool) -> Variable:
+def adopted(variable: Variable, dtype: str, stated: bool = True) -> Variable:
     """A variable in this dtype, if it has no stated one; still without one unless this one is."""
     if not _adopts(variable, dtype):
         return variable

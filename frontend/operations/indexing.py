@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...compiler.builder import Builder
 from ...compiler.graph import Node
 from ..kinds import Number
@@ -101,11 +103,14 @@ def one_hot(index: Any, size: int, dtype: Any = None) -> Variable:
 def arange(size: Any, dtype: Any = None) -> Variable:
     """0, 1, ... size - 1; the size may be a name.
 
-    int32 by default, or the dtype of the integers that it meets.
+    int32 by default, or the dtype of the integers that it meets; DtypeError if it cannot hold them.
     """
     shape = shape_of((size,))
+    place = f"arange ({user_location()})"
 
     def draw(name: str) -> Variable:
+        if isinstance(shape[0], int) and shape[0]:
+            held(place, np.asarray(shape[0] - 1), name)
         result: Variable = apply(
             "arange", lambda b: b.apply("iota", axis=0, shape=shape, dtype=name), []
         )

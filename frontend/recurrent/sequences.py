@@ -13,6 +13,7 @@ from ..loops import loop
 from ..operations.broadcasting import as_variables
 from ..operations.structure import concatenate, stack, swapaxes
 from ..variable import Variable, shape_text, source_text
+from ..weak import adopted
 from .cells import Cell
 from .propagation import Probes
 from .torch_layout import load_torch, torch_weights
@@ -213,6 +214,7 @@ class Recurrent(Block):
         names = self.cells[0][1].states
         place = f"{self.describe()} ({user_location()})"
         given = as_variables(*(state if isinstance(state, (tuple, list)) else (state,)))
+        given = [adopted(item, x.dtype) for item in given]
         if len(given) != len(names):
             what = "one variable" if len(names) == 1 else f"a tuple ({', '.join(names)})"
             raise TypeError(f"{place} expects {what} as its initial state, got {len(given)}")

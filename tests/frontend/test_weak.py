@@ -107,6 +107,33 @@ def test_blocks_take_it_in_the_dtype_of_their_parameters() -> None:
     np.testing.assert_allclose(program.run(i=I)["y"], np.tanh(weight[I]), 1e-15)
 
 
+def test_what_expects_a_dtype_gets_it() -> None:
+    """A state, a delay, a variable that is connected, a weight that is given or bound."""
+    x, start = dg.observed("x", ("B", 3), "float64"), dg.fill(0.1, ("B", 2))
+    named = dg.variable("v", (), "float64")
+    dg.connect(named, dg.constant(0.1))
+    total = dg.state("total", (), dtype="float64")
+    dg.update(total, dg.constant(0.1) * 2)
+    given = dg.Linear(3, 2, weight=dg.fill(0.1, (3, 2)), dtype="float64", name="given")
+    plain = dg.Linear(3, 2, dtype="float64", name="plain")
+    t = dg.loop("t")
+    h = t.delay("h", dg.constant(0.1), shape=("B", 3), dtype="float64")
+    t.close(h, dg.fill(0.2, ("B", 3)))
+    cell = dg.RNN(3, 2, dtype="float64")
+    outputs = {
+        "connected": x * named, "given": given(x), "vector": dg.bind(plain, dg.fill(0.1, (8,)))(x),
+        "names": dg.bind(plain, {"bias": dg.constant([0.1, 0.2])})(x), "total": total * 1.0,
+        "delay": t.stack(h + t.each(dg.stack([x, x]))),
+        "state": cell(dg.expand_dims(x, 0), dg.expand_dims(start, 0))[0],
+    }  # fmt: skip
+    program = dg.Diagram("d", outputs, cost=dg.sum(x)).compile(dg.SGD(0.1), target="reference")
+    found = program.run(x=X)
+    assert {value.dtype.name for value in found.values()} == {"float64"}
+    np.testing.assert_allclose(found["connected"], X * 0.1, 1e-15)
+    np.testing.assert_allclose(found["vector"], X.sum(1, keepdims=True) * 0.1 + [[0.1, 0.1]], 1e-14)
+    np.testing.assert_allclose(found["delay"], np.stack([X + 0.1, X + 0.2]), 1e-15)
+
+
 def test_a_program_of_another_precision_has_lists_as_they_were_written() -> None:
     x = dg.observed("x", (2,))
     program = dg.Diagram("d", {"y": x * dg.constant([0.1, 0.2])}).compile(dtype="float64")

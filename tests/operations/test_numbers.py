@@ -114,6 +114,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
      "constant (m.py:1) expects numbers that bool holds, got 2: int64 holds it"),
     (lambda: dg.fill(2**31, (3,), "int32"),
      "fill (m.py:1) expects numbers that int32 holds, got 2147483648: int64 holds it"),
+    (lambda: dg.arange(2**31 + 1),
+     "arange (m.py:1) expects numbers that int32 holds, got 2147483648: int64 holds it"),
 ]  # fmt: skip
 
 
