@@ -21,9 +21,15 @@ from .location import user_location
 T = TypeVar("T")
 
 
-def integer(what: str, name: str, value: Any, least: int | None = None) -> int:
-    """An integer, `least` or more: Python's or NumPy's, no bool, and never a float."""
+INT64 = 2**63 - 1
+"""The greatest integer that a program can hold, where no limit is nearer."""
+
+
+def integer(what: str, name: str, value: Any, least: int | None = None, most: int = INT64) -> int:
+    """An integer from `least` to `most`: Python's or NumPy's, no bool, and never a float."""
     limit = "" if least is None else f" of {least} or more"
+    if isinstance(value, int) and value > most:
+        limit = f" of {most} or less"
     expected = f"{name} to be an integer{limit}"
     if isinstance(value, (bool, np.bool_)):
         raise wrong(what, expected, value)
@@ -31,7 +37,7 @@ def integer(what: str, name: str, value: Any, least: int | None = None) -> int:
         found = operator.index(value)
     except TypeError:
         raise wrong(what, expected, value) from None
-    if least is not None and found < least:
+    if found > most or found < (-INT64 if least is None else least):
         raise wrong(what, expected, value, ValueError)
     return found
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .errors import CheckpointError
 from .files import write_atomically
+from .optimizers import RATE
 from .sharing import tied_names
 from .variable import shape_text
 
@@ -73,6 +74,8 @@ def load(program: Program, path: str | os.PathLike[str], parameters_only: bool =
     if parameters_only:
         wanted = program.parameters
         found = _parameters(found, program)
+    if RATE in wanted and RATE not in found:  # a file from before there was one
+        found = {**found, RATE: np.full_like(wanted[RATE], np.nan)}
     complaints = _complaints(wanted, found, tied_names(program.diagram))
     if complaints:
         remedy = ""

@@ -1,20 +1,21 @@
 """`python -m diagrad render|summary|profile|run FILE[:diagram]`, for the diagrams of a script.
 
-The script is run as it stands, but for what it guards with `if __name__ == "__main__"`.  A mistake
-in the arguments is one line and exit code 2; a mistake in a diagram is its message and code 1.
+The script is run as it stands, but for what it guards with `if __name__ == "__main__"`, and up to
+its first training (`loading.py`).  A mistake in the arguments is one line and exit code 2, told
+before the script is run where that can be seen; a mistake in a diagram is its message and code 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import runpy
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from .diagram import Diagram
 from .errors import DiagradError
+from .files import picture_path, target_of
+from .scripts import MisuseError, find_diagram, run_script, split
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -30,29 +31,28 @@ _EPILOG = (
 )
 
 
-class _MisuseError(Exception):
-    """A mistake in the arguments."""
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _MisuseError(message)
+        raise MisuseError(message)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, version: str = "") -> int:
     """Do what the arguments (by default the process's) say; the exit code."""
     try:
-        options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+        parser = _parser(f"diagrad {version}".rstrip())
+        options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
         if options.command == "run":
-            return _run(options.file, options.arguments)
+            run_script(options.file, options.arguments)
+            return 0
         return _look(options)
-    except _MisuseError as error:
+    except MisuseError as error:
         return _complain(str(error), 2)
 
 
 def _look(options: argparse.Namespace) -> int:
     try:
-        diagram = _find(options.file)
+        _check_targets(options)
+        diagram = find_diagram(options.file)
         if options.command == "render":
             return _render(diagram, options)
         if options.command == "profile":
@@ -62,17 +62,34 @@ def _look(options: argparse.Namespace) -> int:
         return _complain(f"{type(error).__name__}: {error}", 1)
 
 
+def _check_targets(options: argparse.Namespace) -> None:
+    """MisuseError for a file that could not be written, before a script is run for it."""
+    if options.command == "render":
+        options.output = options.output or f"{split(options.file)[0].stem}.svg"
+        try:
+            picture_path(options.output)
+        except ValueError as error:
+            raise MisuseError(str(error)) from None
+    written = getattr(options, "output", None) or getattr(options, "trace", None)
+    if written is not None:
+        try:
+            target_of(written)
+        except OSError as error:
+            raise MisuseError(_unwritten(written, error)) from None
+
+
 def _complain(message: str, code: int) -> int:
     print(f"{_PROGRAM}: error: {message}", file=sys.stderr)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(version: str) -> argparse.ArgumentParser:
     from .pictures.stages import STAGES
 
     parser = _Parser(
         prog=_PROGRAM, description="Draw, count, time and run the diagrams of a script."
     )
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="render|summary|profile|run"
     )
@@ -132,13 +149,13 @@ def _size(text: str) -> tuple[str, int]:
 def _render(diagram: Diagram, options: argparse.Namespace) -> int:
     from .pictures import LayoutError
 
-    output = options.output or f"{_split(options.file)[0].stem}.svg"
+    output = options.output
     try:
         path = diagram.render(output, stage=options.stage, depth=options.depth, steps=options.steps)
     except ValueError as error:
-        raise _MisuseError(str(error)) from None
+        raise MisuseError(str(error)) from None
     except OSError as error:
-        raise _MisuseError(_unwritten(output, error)) from None
+        raise MisuseError(_unwritten(output, error)) from None
     except (LayoutError, ImportError) as error:
         return _complain(str(error), 1)
     print(path)
@@ -153,7 +170,7 @@ def _summary(diagram: Diagram, options: argparse.Namespace) -> int:
     try:
         print(diagram.summary(**dict(options.sizes)))
     except ValueError as error:
-        raise _MisuseError(str(error)) from None
+        raise MisuseError(str(error)) from None
     return 0
 
 
@@ -165,7 +182,7 @@ def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
     cost = diagram.cost
     method: Method = options.method or ("step" if cost is not None else "run")
     if method == "step" and cost is None:
-        raise _MisuseError(f"diagram '{diagram.name}' has no cost to make a step for: --method run")
+        raise MisuseError(f"diagram '{diagram.name}' has no cost to make a step for: --method run")
     optimizer = getattr(optimizers, options.optimizer)(1e-3) if method == "step" else None
     program = diagram.compile(optimizer, threads=options.threads)
     wanted = [*diagram.outputs.values()] or [item for item in (cost,) if item is not None]
@@ -181,7 +198,7 @@ def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
         try:
             found.chrome_trace(options.trace)
         except OSError as error:
-            raise _MisuseError(_unwritten(options.trace, error)) from None
+            raise MisuseError(_unwritten(options.trace, error)) from None
         print(f"the course of a step is in {options.trace}: open it in ui.perfetto.dev")
     return 0
 
@@ -196,69 +213,15 @@ def _profiled_sizes(
     known = list(dict.fromkeys(name for extent in extents for name in sorted(names(extent))))
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise _MisuseError(
+        raise MisuseError(
             f"profile of '{diagram.name}' expects sizes out of {', '.join(known) or 'none'}, got "
             f"{unknown[0]}"
         )
     sizes = {**dict.fromkeys(known if len(known) == 1 else (), _BATCH), **given}
     missing = [name for name in known if name not in sizes]
     if missing:
-        raise _MisuseError(
+        raise MisuseError(
             f"profile of '{diagram.name}' needs the sizes {', '.join(known)}: add "
             + " ".join(f"{name}=..." for name in missing)
         )
     return sizes
-
-
-def _run(file: str, arguments: Sequence[str]) -> int:
-    path = _existing(Path(file))
-    _execute(path, "__main__", arguments)
-    return 0
-
-
-def _find(text: str) -> Diagram:
-    """The diagram that FILE[:diagram] means."""
-    path, name = _split(text)
-    found = {
-        key: value
-        for key, value in _execute(path, "diagrad_script", ()).items()
-        if isinstance(value, Diagram)
-    }
-    named = ", ".join(found) or "none"
-    if name is not None:
-        if name not in found:
-            raise _MisuseError(f"{path} has no diagram called {name}; its diagrams: {named}")
-        return found[name]
-    different = list(dict.fromkeys(found.values()))
-    if not different:
-        raise _MisuseError(f"{path} has no diagram: no global variable of it is a dg.Diagram")
-    if len(different) > 1:
-        first = next(iter(found))
-        raise _MisuseError(f"{path} has several diagrams ({named}): choose one, as {path}:{first}")
-    return different[0]
-
-
-def _split(text: str) -> tuple[Path, str | None]:
-    if Path(text).is_file():
-        return Path(text), None
-    file, colon, name = text.rpartition(":")
-    if not colon or not name.isidentifier():
-        return _existing(Path(text)), None
-    return _existing(Path(file)), name
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise _MisuseError(f"there is no file {path}")
-    return path
-
-
-def _execute(path: Path, name: str, arguments: Sequence[str]) -> dict[str, object]:
-    """The globals of a script that is run under a name, with its folder and arguments in place."""
-    before = sys.path[:], sys.argv[:]
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.argv[:] = [str(path), *arguments]
-    try:
-        return runpy.run_path(str(path), run_name=name)
-    finally:
-        sys.path[:], sys.argv[:] = before

@@ -24,6 +24,7 @@ from .loop_checks import loop_mistakes
 from .loop_parts import Entry
 from .names import name_blocks, name_variables
 from .operations.random import KEY
+from .sealed import Sealed
 from .sharing import note_free
 from .states import candidates, next_values
 from .variable import (
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from .summary import Summary
 
 
-class Diagram:
+class Diagram(Sealed):
     """A block diagram: outputs, a cost, and everything that they are drawn from.
 
     Args:
@@ -74,6 +75,8 @@ class Diagram:
             Variables that it leaves out are no mistake: another diagram may use them.  `check`
             tells of those that nothing uses.
     """
+
+    _instead = "draw another diagram"
 
     def __init__(
         self,
@@ -258,9 +261,11 @@ class Diagram:
             DiagramError: the stage "backward" of a diagram without a cost.
             LayoutError: Graphviz is not installed; the message says how to.
         """
+        from .files import picture_path
         from .pictures import write
         from .pictures.stages import stage_picture
 
+        path = picture_path(path)  # before the work
         return write(stage_picture(self, stage, depth, steps), path)
 
     def summary(self, **sizes: int) -> Summary:

@@ -18,6 +18,7 @@ from ..runtime.mutex import Mutex
 from ..runtime.program import CheckFailedError
 from .errors import InputError
 from .inputs import Expected, bind_sizes, check_names, outside
+from .loading import training_begins
 
 if TYPE_CHECKING:
     from ..compiler.template import Template
@@ -106,6 +107,8 @@ class Execution:
 
     def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:
         """The outputs for these inputs, or a step's cost; inputs are checked, updates are made."""
+        if self.trains:
+            training_begins()
         try:
             shapes = tuple([inputs[item.name].shape for item in self.expected])
             made = self._functions[shapes](inputs)

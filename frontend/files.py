@@ -8,6 +8,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def picture_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a picture; ValueError unless its suffix is .svg or .png."""
+    target = Path(path)
+    if target.suffix.lower() not in (".svg", ".png"):
+        raise ValueError(
+            f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
+            f"{target.suffix or 'no suffix'}"
+        )
+    return target
+
+
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """The file that a path means, links followed; FileNotFoundError if its folder is not there."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {target.name}: there is no folder {target.parent}")
+    return target
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file `path` by one that holds `data`, or leave it as it is.
 
@@ -17,9 +36,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: the folder does not exist or cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {target.name}: there is no folder {target.parent}")
+    target = target_of(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         if not _write_unnamed(beside, data):

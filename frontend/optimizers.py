@@ -6,6 +6,7 @@ gives their next values.  `draw` does so for all parameters.  Nothing here compi
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiler.graph import Type
+from .arguments import flag, function, items, number
 from .blocks import Block
 from .clipping import Clip
-from .operations.elementwise import expm1, rsqrt, sqrt
-from .schedules import Rate, as_schedule, not_negative
+from .location import user_location
+from .operations.elementwise import expm1, rsqrt, sqrt, where
+from .schedules import Rate, Schedule, as_schedule, not_negative
+from .sealed import Sealed, Sealing
 from .trained import Choice, Parameters
 from .variable import Variable
+
+RATE = "optimizer/learning_rate"
+"""The state that holds a learning rate set while training; NaN where none was, or is any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +37,48 @@ class State:
     Attributes:
         variable: stands for its value, of kind "parameter"; its name is the whole path.
         initial: its value before the first step.
-        next: its value after a step.
+        next: its value after a step; None for what a step only reads.
     """
 
     variable: Variable
     initial: npt.NDArray[Any]
-    next: Variable
+    next: Variable | None
 
 
-class Optimizer(Block):
+class _OptimizerType(Sealing):
+    """The type of optimizers: what one is made with is checked, and noted for `repr`."""
+
+    def __call__(cls, *given: Any, **options: Any) -> Any:  # noqa: N805 (a metaclass)
+        """Make one of these settings, or say which there are."""
+        signature = cls.__signature__
+        try:
+            bound = signature.bind(*given, **options)
+        except TypeError as error:
+            known = signature.parameters
+            wrong = next((name for name in options if name not in known), "")
+            got = f"got {wrong}" if wrong else str(error)
+            meant = _FOREIGN.get(wrong, "")
+            remedy = f": say {meant}" if meant in known else ""
+            raise TypeError(
+                f"{cls.__name__} ({user_location()}) expects {', '.join(known)}; {got}{remedy}"
+            ) from None
+        made = super().__call__(*given, **options)
+        bound.apply_defaults()
+        given_ones = {name: item for name, item in bound.arguments.items() if item is not None}
+        made._settings = ", ".join(f"{name}={_written(it)}" for name, it in given_ones.items())
+        return made
+
+
+_FOREIGN = {
+    "lr": "learning_rate", "eps": "epsilon", "rho": "decay", "alpha": "decay",
+    "params": "parameters",
+    "beta": "momentum", "beta1": "betas", "beta2": "betas", "beta_1": "betas", "beta_2": "betas",
+    "clipnorm": "clip", "clipvalue": "clip", "max_norm": "clip", "l2": "weight_decay",
+}  # fmt: skip
+"""What other libraries call the settings."""
+
+
+class Optimizer(Sealed, Block, metaclass=_OptimizerType):
     """Makes the cost smaller, one step at a time.  Subclasses say how in `forward`.
 
     Attributes:
@@ -54,21 +94,23 @@ class Optimizer(Block):
             as they are, and no gradient is computed for them.
     """
 
+    _instead = "make another one; the rate of a program can be set, program.learning_rate = ..."
+
     memory: tuple[str, ...] = ()
+    _settings = ""
 
     def __init__(
         self,
         learning_rate: Rate,
-        weight_decay: float,
-        clip: Clip | None,
+        weight_decay: float = 0.0,
+        clip: Clip | None = None,
         parameters: Parameters = None,
     ) -> None:
         label = type(self).__name__
         self.schedule = as_schedule(label, learning_rate)
         self.weight_decay = not_negative(label, "weight_decay", weight_decay)
-        if clip is not None and not callable(clip):
-            raise TypeError(f"{label} expects clip to be dg.clip_norm(...) or dg.clip_value(...), "
-                            f"got {clip!r}")  # fmt: skip
+        if clip is not None:
+            function(label, "clip", clip, "dg.clip_norm(...) or dg.clip_value(...)")
         self.clip = clip
         self.trained = Choice(label, parameters)
 
@@ -77,9 +119,17 @@ class Optimizer(Block):
         """An optimizer belongs to no one place."""
         return False
 
+    @property
+    def learning_rate(self) -> Schedule:
+        """What it was made with; the rate of a program can be set: `program.learning_rate`."""
+        return self.schedule
+
     def describe(self) -> str:
         """The class's name."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._settings})"
 
     def scalars(self, rate: Variable, count: Variable) -> tuple[Variable, ...]:
         """What `forward` needs besides arrays, once for all parameters.
@@ -102,14 +152,16 @@ class Optimizer(Block):
             gradients: of the cost, by the same names, of the same shapes and dtypes.
             step: int64 of shape (), how many steps were made: 0 at the first.
         """
-        scalars = self.scalars(self.schedule(step), step.astype("float64") + 1.0)
+        chosen = Variable("parameter", Type("float64"), RATE)
+        rate = where(chosen >= 0.0, chosen, self.schedule(step))
+        scalars = self.scalars(rate, step.astype("float64") + 1.0)
         slopes = [gradients[name] for name in parameters]
         if self.clip is not None:
             slopes = self.clip(slopes)
         dtypes = dict.fromkeys(parameter.dtype for parameter in parameters.values())
         narrow = {dtype: [item.astype(dtype) for item in scalars] for dtype in dtypes}
         following: dict[str, Variable] = {}
-        states: list[State] = []
+        states = [State(chosen, np.array(np.nan), None)]
         for (name, parameter), slope in zip(parameters.items(), slopes, strict=True):
             before = [_state(f"optimizer/{name}/{slot}", parameter) for slot in self.memory]
             after = self(parameter, slope, *narrow[parameter.dtype], *before)
@@ -149,9 +201,11 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, clip, parameters)
         self.momentum = not_negative("SGD", "momentum", momentum)
-        self.nesterov = nesterov
+        self.nesterov = flag("SGD", "nesterov", nesterov)
         if nesterov and momentum == 0:
-            raise ValueError("SGD expects a momentum above 0 for nesterov=True, got 0")
+            raise ValueError(
+                f"SGD ({user_location()}) expects a momentum above 0 for nesterov=True, got 0"
+            )
         self.memory = ("momentum",) if momentum else ()
 
     def forward(
@@ -245,9 +299,10 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, clip, parameters)
         label = type(self).__name__
-        if len(betas) != 2:
-            raise ValueError(f"{label} expects two betas, got {betas!r}")
-        self.betas = tuple(_fraction(label, "betas", beta) for beta in betas)
+        pair = items(label, "betas", betas, "two numbers")
+        if len(pair) != 2:
+            raise ValueError(f"{label} ({user_location()}) expects two betas, got {len(pair)}")
+        self.betas = tuple(_fraction(label, "betas", beta) for beta in pair)
         self.epsilon = not_negative(label, "epsilon", epsilon)
 
     def scalars(self, rate: Variable, count: Variable) -> tuple[Variable, ...]:
@@ -319,9 +374,12 @@ def _one_minus_power(beta: float, count: Variable) -> Variable:
 
 
 def _fraction(what: str, name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{what} expects {name} in [0, 1), got {value}")
-    return float(value)
+    return number(what, name, value, least=0, below=1)
+
+
+def _written(value: Any) -> str:
+    """A setting as it was given: functions by their names."""
+    return value.__name__ if inspect.isfunction(value) else repr(value)
 
 
 def _state(name: str, like: Variable) -> Variable:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .files import write_atomically
+from .files import picture_path, write_atomically
 
 
 class Plot:
@@ -23,13 +23,8 @@ class Plot:
     """
 
     def __init__(self, what: str, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = picture_path(path)
         self.suffix = self.path.suffix.lower()
-        if self.suffix not in (".svg", ".png"):
-            raise ValueError(
-                f"cannot draw into {self.path.name!r}: expected a name that ends in .svg or .png, "
-                f"got {self.path.suffix or 'no suffix'}"
-            )
         try:
             from matplotlib.figure import Figure
         except ImportError as error:

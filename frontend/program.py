@@ -6,8 +6,7 @@ new set of sizes, and hands the calls to the runtime.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +17,17 @@ from ..compiler.graph import Graph, Type
 from ..runtime.collector import collector_paused
 from ..runtime.forking import COMPILING
 from ..runtime.mutex import Mutex
-from .arguments import shown
+from .arguments import integer, shown, wrong
 from .dependencies import ordered
 from .derivatives import gradient
 from .errors import DiagramError, DtypeError, InputError
 from .execution import TARGETS, Execution, Target, nothing
 from .init import initial_value
-from .inputs import Expected, check_names, is_masked
+from .inputs import Expected, check_names
 from .location import user_location
 from .operations.random import KEY
+from .parameters import Parameters
+from .sealed import Sealed
 from .variable import Variable, dtype_name, shape_text
 
 if TYPE_CHECKING:
@@ -46,55 +47,7 @@ def _workspace(target: Target) -> Mutex:
     return Workspace()
 
 
-class Parameters(MutableMapping[str, Array]):
-    """The free parameters by path: views of the program's own arrays, which can be assigned."""
-
-    def __init__(self, states: Mapping[str, Array], names: Sequence[str], workspace: Mutex) -> None:
-        self._states = states
-        self._workspace = workspace
-        self._names = tuple(names)
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._names:
-            raise KeyError(f"no parameter '{name}'; there are {', '.join(self._names)}")
-        return self._states[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        target = self[name]
-        if is_masked(value):
-            raise InputError(
-                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got a "
-                "masked array: fill it first, with .filled(...)"
-            )
-        try:
-            array = np.asarray(value)
-        except Exception as error:  # Whatever the value's own conversion says.
-            raise InputError(
-                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
-                f"{shown(value)}: {error}"
-            ) from error
-        if array.shape != target.shape or not np.can_cast(array.dtype, target.dtype, "same_kind"):
-            raise InputError(
-                f"parameter '{name}' expects {target.dtype} {shape_text(target.shape)}, got "
-                f"{array.dtype} {shape_text(array.shape)}"
-            )
-        self._workspace.hold(lambda: np.copyto(target, array, casting="same_kind"))
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("a program's parameters cannot be removed")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        rows = [f"{n}: {self[n].dtype} {shape_text(self[n].shape)}" for n in self]
-        return "Parameters(\n  " + "\n  ".join(rows) + "\n)"
-
-
-class Program:
+class Program(Sealed):
     """A diagram compiled for a target; made by `Diagram.compile`.
 
     Args:
@@ -107,6 +60,9 @@ class Program:
             that this process may use.
     """
 
+    _settable = ("learning_rate",)
+    _instead = "compile the diagram once more, with another one"
+
     def __init__(
         self,
         diagram: Diagram,
@@ -117,25 +73,27 @@ class Program:
         threads: int | None = None,
     ) -> None:
         from ..compiler.timings import Timings
+        from .diagram import Diagram
 
+        if not isinstance(diagram, Diagram):
+            raise wrong("Program", "a diagram", diagram)
         self.diagram = diagram
         self.optimizer = optimizer
         self.target = target
         self.threads = threads
         self.timings = Timings()
         place = f"compile of '{diagram.name}' ({user_location()})"
-        if target not in TARGETS:
-            raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {target!r}")
+        if not isinstance(target, str) or target not in TARGETS:
+            raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {shown(target)}")
         self._precision = None if dtype is None else dtype_name(dtype, place)
         if self._precision not in (None, "float32", "float64"):
             raise DtypeError(f"{place} expects dtype float32 or float64, got {self._precision}")
+        seed = integer(place, "seed", seed, 0)
         if not (threads is None or (type(threads) is int and threads > 0)):
-            raise InputError(f"{place} expects a number of threads from 1 on, got {threads!r}")
-        if not (optimizer is None or callable(getattr(optimizer, "draw", None))):
-            raise TypeError(
-                f"{place} expects an optimizer such as dg.Adam(1e-3), got "
-                f"{type(optimizer).__name__}"
-            )
+            raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")
+        fits = callable(getattr(optimizer, "draw", None)) and not isinstance(optimizer, type)
+        if not (optimizer is None or fits):
+            raise wrong(place, "an optimizer such as dg.Adam(1e-3)", optimizer)
         if optimizer is not None and diagram.cost is None:
             raise DiagramError(
                 f"{place} expects a diagram with a cost for the optimizer to make small, got one "
@@ -221,17 +179,42 @@ class Program:
             names[state.variable] = name
             value = state.initial.astype(self._dtype(state.initial.dtype.name))
             self.states[name] = np.require(value, None, ["C", "W", "A"])
-            updates.append((state.variable, state.next))
+            if state.next is not None:
+                updates.append((state.variable, state.next))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
         return self.execution_of({"cost": cost}, updates, names)
 
-    def step(self, /, **inputs: Any) -> float:
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step, which can be set while training.
+
+        `program.learning_rate = 1e-4` holds from the next step on, in the place of what the
+        optimizer was made with, until None brings that back.  A step reads it as it reads
+        parameters: nothing is compiled again.  `save` and `load` take it with them where it was
+        set; a program whose rate was never set keeps that of its own optimizer.
+
+        Raises:
+            InputError: the program has no optimizer, or one without a learning rate.
+            TypeError, ValueError: something else than a number of 0 or more, or None, is set.
+        """
+        from .rates import rate_of
+
+        return rate_of(self)
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | None) -> None:
+        from .rates import set_rate
+
+        set_rate(self, value)
+
+    def step(self, /, *unnamed: Any, **inputs: Any) -> float:
         """One training step: forward, backward and update in one native call.
 
         Every batch size is allowed; a new one needs memory, but compiles nothing.
 
         Args:
+            *unnamed: none: inputs are given by name.
             **inputs: for every observed variable that the cost depends on, an array of its dtype
                 (nothing is converted silently) and shape; or Python's numbers, or lists of them.
                 Arrays are read where they lie, read-only ones too; only those that are strided,
@@ -247,17 +230,21 @@ class Program:
         """
         execution = self._step
         if execution is None:
-            raise self._no_optimizer()
+            raise self.no_optimizer()
+        if unnamed:
+            assert self.diagram.cost is not None
+            raise self._by_name("step", [self.diagram.cost], len(unnamed))
         cost = execution.quick(inputs)
         if type(cost) is not float:
             cost = execution.call("step", inputs)
             assert type(cost) is float
         return cost
 
-    def run(self, /, **inputs: Any) -> dict[str, Array]:
+    def run(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
 
         Args:
+            *unnamed: none, as for `step`.
             **inputs: for every observed variable that the outputs depend on, as for `step`.
 
         Returns:
@@ -266,6 +253,8 @@ class Program:
         Raises:
             InputError: as `step`, except that the batch may be empty.
         """
+        if unnamed:
+            raise self._by_name("run", self.diagram.outputs.values(), len(unnamed))
         made = self._quick_run(inputs)
         if type(made) is not dict:
             execution = self._runs.get(frozenset(inputs)) or self._draw_run(frozenset(inputs))
@@ -330,13 +319,18 @@ class Program:
             given = frozenset(inputs)
             return self._runs.get(given) or self._draw_run(given)
         if self._step is None:
-            raise self._no_optimizer()
+            raise self.no_optimizer()
         return self._step
 
     def __copy__(self) -> Program:
         """A program on the same arrays: a step of either changes both."""
-        twin = object.__new__(Program)
-        twin.__dict__.update(vars(self))
+        twin = self._unsealed()
+        twin._seal()
+        return twin
+
+    def _unsealed(self) -> Program:
+        twin = object.__new__(type(self))
+        twin.__dict__.update({name: item for name, item in vars(self).items() if name != "_sealed"})
         return twin
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Program:
@@ -351,7 +345,7 @@ class Program:
 
     def on_copies(self) -> Program:
         """A program like this one, with what it has compiled, on copies of all its arrays."""
-        twin = copy.copy(self)
+        twin = self._unsealed()
         twin.workspace = _workspace(self.target)
         twin.states = self.workspace.hold(
             lambda: {name: array.copy() for name, array in self.states.items()}
@@ -363,9 +357,18 @@ class Program:
         twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
         twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
         twin._quick_run = nothing
+        twin._seal()
         return twin
 
-    def _no_optimizer(self) -> InputError:
+    def _by_name(self, method: str, wanted: Iterable[Variable], given: int) -> TypeError:
+        names = ", ".join(f"{item.name}=..." for item in self._expected([*wanted]))
+        return TypeError(
+            f"{method} of '{self.diagram.name}' ({user_location()}) expects inputs by name, got "
+            f"{given} without: program.{method}({names})"
+        )
+
+    def no_optimizer(self) -> InputError:
+        """The error about a program that cannot train."""
         return InputError(
             f"program '{self.diagram.name}' has no optimizer: compile it with "
             "optimizer=dg.SGD(...) to train it"
@@ -404,4 +407,8 @@ class Program:
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
-        return f"<Program {self.diagram.name} on {self.target}: {count} free parameters>"
+        more = f", {self._precision}" if self._precision else ""
+        if self.optimizer is not None:
+            steps = int(self.states["step"])
+            more += f", {self.optimizer!r}, {steps} step{'s' if steps != 1 else ''} made"
+        return f"<Program {self.diagram.name} on {self.target}: {count} free parameters{more}>"

@@ -7,13 +7,14 @@ number that a program would use, for plotting.  Nothing here knows which optimiz
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 import numpy as np
 
 from ..compiler.binding import value_of
 from ..compiler.passes.inline import inline
+from .arguments import integer, number
 from .blocks import Block
 from .constants import constant as constant_variable
 from .lower import lower
@@ -30,11 +31,13 @@ class Schedule(Block):
     Args:
         name: what its bullet is called.
         formula: from the step count to the rate, float64 variables of shape ().
+        settings: what it was made with, for `repr`.
     """
 
-    def __init__(self, name: str, formula: Formula) -> None:
+    def __init__(self, name: str, formula: Formula, settings: Mapping[str, Any] = {}) -> None:
         self.name = name
         self.formula = formula
+        self._settings = dict(settings)
 
     @property
     def has_place(self) -> bool:
@@ -54,6 +57,10 @@ class Schedule(Block):
         rate, _ = as_variables(self.formula(step), step)
         return rate if rate.mistakes or rate.dtype == step.dtype else rate.astype(step.dtype)
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self._settings.items())
+        return f"{self.describe()}({settings})" if settings else self.describe()
+
     @overload
     def __call__(self, step: Variable) -> Variable: ...
     @overload
@@ -62,8 +69,7 @@ class Schedule(Block):
         """The rate at a step: a variable of a variable, a number of a number."""
         if isinstance(step, Variable):
             return super().__call__(step)
-        if step != int(step) or step < 0:
-            raise ValueError(f"{self.name} expects a step count of 0 or more, got {step}")
+        step = integer(str(self.name), "the count of steps", step, 0)
         rate = self(constant_variable(step, "int64"))
         graph = inline(lower(self.describe(), {"rate": rate}, [], {}, {}))
         return float(value_of(graph.outputs[0][1], {}))
@@ -76,7 +82,9 @@ Rate = float | Schedule | Formula
 def constant(learning_rate: float) -> Schedule:
     """The same rate at every step."""
     rate = not_negative("constant", "a learning rate", learning_rate)
-    return Schedule("constant", lambda step: constant_variable(rate, "float64"))
+    return Schedule(
+        "constant", lambda step: constant_variable(rate, "float64"), {"learning_rate": rate}
+    )
 
 
 def step_decay(learning_rate: float, every: int, factor: float = 0.1) -> Schedule:
@@ -84,14 +92,22 @@ def step_decay(learning_rate: float, every: int, factor: float = 0.1) -> Schedul
     rate = not_negative("step_decay", "a learning rate", learning_rate)
     _positive("step_decay", "every", every)
     _positive("step_decay", "factor", factor)
-    return Schedule("step_decay", lambda step: rate * power(factor, floor(step / every)))
+    return Schedule(
+        "step_decay",
+        lambda step: rate * power(factor, floor(step / every)),
+        {"learning_rate": rate, "every": every, "factor": factor},
+    )
 
 
 def exponential(learning_rate: float, rate: float) -> Schedule:
     """learning_rate * rate ** step: `rate` is the factor from one step to the next."""
     first = not_negative("exponential", "a learning rate", learning_rate)
     _positive("exponential", "rate", rate)
-    return Schedule("exponential", lambda step: first * power(rate, step))
+    return Schedule(
+        "exponential",
+        lambda step: first * power(rate, step),
+        {"learning_rate": first, "rate": rate},
+    )
 
 
 def inverse_time(learning_rate: float, decay: float) -> Schedule:
@@ -101,7 +117,11 @@ def inverse_time(learning_rate: float, decay: float) -> Schedule:
     """
     rate = not_negative("inverse_time", "a learning rate", learning_rate)
     not_negative("inverse_time", "decay", decay)
-    return Schedule("inverse_time", lambda step: rate / (1.0 + decay * step))
+    return Schedule(
+        "inverse_time",
+        lambda step: rate / (1.0 + decay * step),
+        {"learning_rate": rate, "decay": decay},
+    )
 
 
 def cosine(learning_rate: float, steps: int, final: float = 0.0) -> Schedule:
@@ -117,7 +137,8 @@ def cosine(learning_rate: float, steps: int, final: float = 0.0) -> Schedule:
         done = minimum(step / steps, 1.0)
         return final + (rate - final) * (0.5 + 0.5 * cos(math.pi * done))
 
-    return Schedule("cosine", formula)
+    settings = {"learning_rate": rate, "steps": steps, "final": final}
+    return Schedule("cosine", formula, settings)
 
 
 def warm_up(schedule: Rate, steps: int) -> Schedule:
@@ -131,7 +152,7 @@ def warm_up(schedule: Rate, steps: int) -> Schedule:
     def formula(step: Variable) -> Variable:
         return minimum((step + 1.0) / steps, 1.0) * after.rate(step)
 
-    return Schedule("warm_up", formula)
+    return Schedule("warm_up", formula, {"schedule": after, "steps": steps})
 
 
 def as_schedule(what: str, rate: Any) -> Schedule:
@@ -152,11 +173,8 @@ def as_schedule(what: str, rate: Any) -> Schedule:
 
 def not_negative(what: str, name: str, value: float) -> float:
     """The value itself; ValueError unless it is a finite number of 0 or more."""
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{what} expects {name} of 0 or more, got {value}")
-    return float(value)
+    return number(what, name, value, least=0)
 
 
 def _positive(what: str, name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{what} expects {name} above 0, got {value}")
+    number(what, name, value, above=0)

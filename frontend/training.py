@@ -21,6 +21,7 @@ from .batches import Axis, Samples
 from .checkpoints import save
 from .diagram import Diagram
 from .history import Epoch, History
+from .loading import training_begins
 
 if TYPE_CHECKING:
     from .program import Program
@@ -161,6 +162,7 @@ def fit(
     if checkpoint is not None:
         instance("fit", "checkpoint", checkpoint, Checkpoint, "a dg.Checkpoint(...)")
         checkpoint.check_folder()
+    training_begins()
     watch = _Watch(program, early_stopping)
     judged = plan.held_out or (plan.samples if early_stopping is not None else None)
     history = History()

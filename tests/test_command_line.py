@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import diagrad
 from diagrad.frontend.command_line import main
 
 SCRIPT = """
@@ -151,6 +152,97 @@ def test_as_a_module(script: Path) -> None:
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("small\n")
+
+
+TRAINING = """
+import sys
+import numpy as np
+import diagrad as dg
+
+x = dg.observed("x", ("B", 4))
+d = dg.Diagram("trained", cost=dg.mean(dg.Linear(4, 3, name="net")(x)))
+program = d.compile(dg.SGD(0.1), target="reference")
+print("compiled")
+try:
+    TRAIN
+except Exception as error:
+    print("no error is seen", error)
+finally:
+    print("tidied up")
+print("trained")
+again = dg.Diagram("again", {"y": x + 1.0})
+"""
+FIT = 'dg.fit(program, {"x": np.ones((2, 4), np.float32)}, 3)'
+STEP = "program.step(x=np.ones((2, 4), np.float32))"
+
+
+@pytest.mark.parametrize("train", [FIT, STEP])
+def test_looking_at_a_diagram_trains_nothing(
+    train: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, TRAINING.replace("TRAIN", train))
+    picture = str(tmp_path / "picture.svg")
+    for asked in (file, f"{file}:d"):
+        assert main(["render", asked, "-o", picture]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"compiled\ntidied up\n{picture}\n" and err == ""
+    # What stands below the training needs it: it is run as the script has it.
+    assert main(["summary", f"{file}:again"]) == 0
+    assert capsys.readouterr().out.startswith("compiled\ntidied up\ntrained\nagain\n")
+    assert main(["run", file]) == 0
+    assert capsys.readouterr().out == "compiled\ntidied up\ntrained\n"
+
+
+def test_what_can_be_told_is_told_before_the_script_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, TRAINING.replace("TRAIN", FIT))
+    assert complaint(capsys, "render", f"{file}:e") == (
+        f"{file} has no diagram called e; its diagrams: d, again"
+    )
+    assert complaint(capsys, "render", file, "-o", "x.gif") == (
+        "cannot draw into 'x.gif': expected a name that ends in .svg or .png, got .gif"
+    )
+    folder = tmp_path.resolve() / "none"
+    for command, option, name in (("render", "-o", "x.svg"), ("profile", "--trace", "x.json")):
+        assert complaint(capsys, command, file, option, str(folder / name)) == (
+            f"cannot write {name}: there is no folder {folder}"
+        )
+    none = written(tmp_path, "def main():\n    d = 1\nprint('run')\nmain()\n")
+    assert complaint(capsys, "summary", none) == (
+        f"{none} has no diagram: no global variable of it is a dg.Diagram"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "globals()['e'] = d", "from beside_it import *", "if True:\n    e = d", "[e, f] = d, 1",
+        "def f():\n    global e\n    e = d\nf()", "with open(__file__) as f:\n    e = d",
+        "for e in [d]:\n    pass", "(e := d)", "from beside_it import d as e",
+    ],
+)  # fmt: skip
+def test_names_are_found_however_they_are_given(
+    text: str, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (script.parent / "beside_it.py").write_text(SCRIPT + "e = d\n", encoding="utf-8")
+    file = written(script.parent, f"{SCRIPT}{text}\n")
+    try:
+        assert main(["summary", f"{file}:e"]) == 0
+        capsys.readouterr()
+        said = complaint(capsys, "summary", f"{file}:net")
+    finally:
+        sys.modules.pop("beside_it", None)
+    assert said.startswith(f"{file} has no diagram called net; its diagrams: d, e")
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).resolve().parent.parent
+    run = subprocess.run(
+        [sys.executable, "-m", "diagrad", "--version"],
+        cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout == f"diagrad {diagrad.__version__}\n"
 
 
 def test_wrong_arguments(script: Path, capsys: pytest.CaptureFixture[str]) -> None:

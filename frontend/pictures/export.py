@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..files import write_atomically
+from ..files import picture_path, write_atomically
 from .branches import with_branches
 from .dot import to_dot
 from .finish import CAPTION_FONTS, MATH_FONTS, finish
@@ -64,17 +64,9 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> Path:
         LayoutError: if no layout engine is installed.
         ImportError: if a .png is asked for and ``resvg_py`` is not installed.
     """
-    target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix == ".svg":
-        data = to_svg(picture).encode("utf-8")
-    elif suffix == ".png":
-        data = to_png(picture)
-    else:
-        raise ValueError(
-            f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "
-            f"{target.suffix or 'no suffix'}"
-        )
+    target = picture_path(path)
+    is_svg = target.suffix.lower() == ".svg"
+    data = to_svg(picture).encode("utf-8") if is_svg else to_png(picture)
     write_atomically(target, data)
     return target
 

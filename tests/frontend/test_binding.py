@@ -75,7 +75,7 @@ def test_by_name_and_the_rest_stays_free(target: Target) -> None:
     diagram = dg.Diagram("d", {"y": bound(x)}, cost=dg.mean(bound(x)))
     assert list(diagram.parameters) == ["net/0/bias", "net/2/weight", "net/2/bias", "u"]
     program = diagram.compile(dg.SGD(0.1), target=target)
-    assert set(program.states) == {*diagram.parameters, "step"}
+    assert set(program.states) == {*diagram.parameters, "step", "optimizer/learning_rate"}
     value = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     own = {**{n: program.parameters[f"net/{n}"] for n in bound.parameters()}}
     own["0/weight"] = np.log1p(np.exp(program.parameters["u"]))

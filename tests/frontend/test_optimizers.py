@@ -1,5 +1,7 @@
 """The optimizers: PyTorch's update rules, what they keep, and their errors word for word."""
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.optimizers import RATE
 
 from .evaluating import TARGETS, Array, Target
 
@@ -151,7 +154,7 @@ def test_what_is_kept_from_step_to_step() -> None:
     for name, slots in expected.items():
         program = draw("float32").compile(optimizer=RULES[name][0](), target="reference")
         kept = [f"optimizer/{path}/{slot}" for path in program.parameters for slot in slots]
-        assert set(program.states) == {*program.parameters, *kept, "step"}
+        assert set(program.states) == {*program.parameters, *kept, "step", RATE}
         for state in kept:
             path = state.removeprefix("optimizer/").rpartition("/")[0]
             assert program.states[state].shape == program.parameters[path].shape
@@ -168,51 +171,144 @@ def test_each_update_is_drawn_as_one_bullet() -> None:
     assert after.producer.label == "Adam"
     assert after.type == w.type
     assert [state.variable.name for state in states] == [
-        "optimizer/net/w/mean", "optimizer/net/w/square",
+        RATE, "optimizer/net/w/mean", "optimizer/net/w/square",
     ]  # fmt: skip
-    for state in states:
+    assert states[0].next is None and np.isnan(states[0].initial)
+    for state in states[1:]:
+        assert state.next is not None
         assert state.next.type == state.variable.type == w.type
         assert state.initial.shape == (2, 3) and not state.initial.any()
 
 
 def test_no_parameters() -> None:
     step = dg.constant(0, "int64")
-    assert dg.Adam(clip=dg.clip_norm(1.0)).draw({}, {}, step) == ({}, [])
+    following, states = dg.Adam(clip=dg.clip_norm(1.0)).draw({}, {}, step)
+    assert following == {} and [state.variable.name for state in states] == [RATE]
+
+
+HERE = "(test_optimizers.py:{})"
+NONNEGATIVE = "to be a number of 0 or more, got"
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: dg.SGD(-0.1), "SGD expects a learning rate of 0 or more, got -0.1"),
-        (lambda: dg.Adam(float("nan")), "Adam expects a learning rate of 0 or more, got nan"),
-        (lambda: dg.SGD(0.1, momentum=-1), "SGD expects momentum of 0 or more, got -1"),
         (
-            lambda: dg.SGD(0.1, nesterov=True),
-            "SGD expects a momentum above 0 for nesterov=True, got 0",
+            lambda: dg.SGD(-0.1), ValueError,
+            f"SGD {HERE} expects a learning rate {NONNEGATIVE} -0.1",
         ),
-        (lambda: dg.SGD(0.1, weight_decay=-1), "SGD expects weight_decay of 0 or more, got -1"),
-        (lambda: dg.RMSprop(decay=1.0), "RMSprop expects decay in [0, 1), got 1.0"),
-        (lambda: dg.RMSprop(epsilon=-1.0), "RMSprop expects epsilon of 0 or more, got -1.0"),
-        (lambda: dg.Adam(betas=(0.9, 1.0)), "Adam expects betas in [0, 1), got 1.0"),
-        (lambda: dg.AdamW(betas=cast(Any, (0.9,))), "AdamW expects two betas, got (0.9,)"),
-        (lambda: dg.clip_norm(-1), "clip_norm expects a limit of 0 or more, got -1"),
-        (lambda: dg.clip_value(-1), "clip_value expects a limit of 0 or more, got -1"),
+        (
+            lambda: dg.Adam(float("nan")), ValueError,
+            f"Adam {HERE} expects a learning rate {NONNEGATIVE} nan",
+        ),
+        (
+            lambda: dg.SGD(0.1, momentum=-1), ValueError,
+            f"SGD {HERE} expects momentum {NONNEGATIVE} -1",
+        ),
+        (
+            lambda: dg.SGD(0.1, nesterov=True), ValueError,
+            f"SGD {HERE} expects a momentum above 0 for nesterov=True, got 0",
+        ),
+        (
+            lambda: dg.SGD(0.1, weight_decay=-1), ValueError,
+            f"SGD {HERE} expects weight_decay {NONNEGATIVE} -1",
+        ),
+        (
+            lambda: dg.RMSprop(decay=1.0), ValueError,
+            f"RMSprop {HERE} expects decay to be a number of 0 or more and below 1, got 1.0",
+        ),
+        (
+            lambda: dg.RMSprop(epsilon=-1.0), ValueError,
+            f"RMSprop {HERE} expects epsilon {NONNEGATIVE} -1.0",
+        ),
+        (
+            lambda: dg.Adam(betas=(0.9, 1.0)), ValueError,
+            f"Adam {HERE} expects betas to be a number of 0 or more and below 1, got 1.0",
+        ),
+        (
+            lambda: dg.AdamW(betas=cast(Any, (0.9,))), ValueError,
+            f"AdamW {HERE} expects two betas, got 1",
+        ),
+        (lambda: dg.clip_norm(-1), ValueError, f"clip_norm {HERE} expects limit {NONNEGATIVE} -1"),
+        (
+            lambda: dg.clip_value(cast(Any, "a")), TypeError,
+            f"clip_value {HERE} expects limit {NONNEGATIVE} 'a'",
+        ),
+        (
+            lambda: dg.Adam(clip=cast(Any, 1.0)), TypeError,
+            f"Adam {HERE} expects clip to be a function, dg.clip_norm(...) or dg.clip_value(...), "
+            "got 1.0",
+        ),
+        (
+            lambda: dg.Adam(cast(Any, "1e-3")), TypeError,
+            "Adam expects a learning rate that is a number or a schedule of dg.schedules, got str",
+        ),
+        (
+            lambda: cast(Any, dg.Adam)(lr=1e-3), TypeError,
+            f"Adam {HERE} expects learning_rate, betas, epsilon, weight_decay, clip, parameters; "
+            "got lr: say learning_rate",
+        ),
+        (
+            lambda: cast(Any, dg.SGD)(), TypeError,
+            f"SGD {HERE} expects learning_rate, momentum, nesterov, weight_decay, clip, "
+            "parameters; missing a required argument: 'learning_rate'",
+        ),
     ],
-)
-def test_arguments_out_of_range(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ValueError) as error:
+)  # fmt: skip
+def test_arguments_that_do_not_do(
+    make: Callable[[], Any], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind) as error:
         make()
-    assert str(error.value) == message
+    assert re.sub(r"py:\d+", "py:{}", str(error.value)) == message
 
 
-def test_arguments_of_another_type() -> None:
-    with pytest.raises(TypeError) as error:
-        dg.Adam(cast(Any, "1e-3"))
-    assert str(error.value) == (
-        "Adam expects a learning rate that is a number or a schedule of dg.schedules, got str"
+def test_what_they_are_made_with_is_shown_and_stays() -> None:
+    def halves(step: Any) -> Any:
+        return 0.5**step
+
+    warm = dg.schedules.warm_up(dg.schedules.cosine(0.1, 100), 10)
+    assert repr(dg.SGD(0.1, clip=dg.clip_norm(1))) == (
+        "SGD(learning_rate=0.1, momentum=0.0, nesterov=False, weight_decay=0.0, "
+        "clip=clip_norm(1.0))"
     )
-    with pytest.raises(TypeError) as error:
-        dg.Adam(clip=cast(Any, 1.0))
-    assert str(error.value) == (
-        "Adam expects clip to be dg.clip_norm(...) or dg.clip_value(...), got 1.0"
+    assert repr(dg.RMSprop(halves)).startswith("RMSprop(learning_rate=halves, decay=0.99, ")
+    assert repr(dg.Adam(warm)).startswith(
+        "Adam(learning_rate=warm_up(schedule=cosine(learning_rate=0.1, steps=100, final=0.0), "
+        "steps=10), betas=(0.9, 0.999), "
     )
+    optimizer: Any = dg.Adam(1e-3)
+    with pytest.raises(AttributeError) as error:
+        optimizer.learning_rate = 0.1
+    assert str(error.value) == (
+        f"{optimizer!r} cannot change its learning_rate: make another one; the rate of a program "
+        "can be set, program.learning_rate = ..."
+    )
+    with pytest.raises(AttributeError) as error:
+        optimizer.lr = 0.1
+    assert str(error.value) == (
+        f"{optimizer!r} has no attribute 'lr' to set: learning_rate is what it has"
+    )
+    assert str(inspect.signature(dg.SGD)).startswith("(learning_rate: ")
+
+
+def test_one_of_ones_own_keeps_what_it_was_given() -> None:
+    class Signs(dg.Optimizer):
+        """Steps of one length."""
+
+        def __init__(self, learning_rate: float, sharp: bool = True) -> None:
+            super().__init__(learning_rate)
+            self.sharp = sharp
+
+        def forward(self, parameter: Any, gradient: Any, rate: Any, *memory: Any) -> Any:
+            return (parameter - rate * dg.sign(gradient),)
+
+    signs = Signs(0.5)
+    assert repr(signs) == "Signs(learning_rate=0.5, sharp=True)"
+    x, w = dg.observed("x", ("B",)), dg.parameter("w", (), init=1.0)
+    program = dg.Diagram("d", cost=dg.mean(w * x)).compile(signs, target="reference")
+    program.step(x=[3.0])
+    assert program.parameters["w"] == 0.5
+    program.learning_rate = 0.25
+    program.step(x=[3.0])
+    assert program.parameters["w"] == 0.25

@@ -58,7 +58,8 @@ def test_the_chosen_change_and_the_others_stay(choice: str) -> None:
         expected = every.parameters[name] if name in names else before[name]
         np.testing.assert_array_equal(array, expected)
         assert (array != before[name]).any() == (name in names)
-    assert set(some.states) == {*NAMES, "step", *(f"optimizer/{n}/momentum" for n in names)}
+    kept = {"optimizer/learning_rate", *(f"optimizer/{n}/momentum" for n in names)}
+    assert set(some.states) == {*NAMES, "step", *kept}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -169,6 +170,7 @@ def test_tied_parameters() -> None:
     program = diagram.compile(dg.SGD(0.1, momentum=0.5, parameters=inner), target="reference")
     assert {name for name in program.states if name.startswith("optimizer/")} == {
         "optimizer/outer/weight/momentum", "optimizer/inner/bias/momentum",
+        "optimizer/learning_rate",
     }  # fmt: skip
 
 

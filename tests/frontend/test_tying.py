@@ -155,7 +155,8 @@ def test_a_step_and_its_decay_happen_once(
 ) -> None:
     program = diagram().compile(optimizer=optimizer, target=target)
     names = ["autoencoder/encoder/weight", "autoencoder/decoder/bias"]
-    wanted = [*names, "step", *(f"optimizer/{n}/{kind}" for n in names for kind in memory)]
+    wanted = [*names, "step", "optimizer/learning_rate"]
+    wanted += [*(f"optimizer/{n}/{kind}" for n in names for kind in memory)]
     assert sorted(program.states) == sorted(wanted)
     values, steps = [WEIGHT, np.zeros(4)], [Updates(), Updates()]
     for _ in range(3):
