@@ -264,6 +264,25 @@ def test_the_gradient_of_a_weight_over_a_large_batch(target: Any) -> None:
     near(got["c"], len(a) * one, len(a) * one)
 
 
+def test_threads_make_no_difference() -> None:
+    """The same bits, where sums, products and indices are long enough to be shared out."""
+    x, i = dg.observed("x", ("B", "N")), dg.observed("i", ("N",), dtype=dg.int32)
+    outputs = {
+        "rows": dg.sum(x, 1), "columns": dg.sum(x, 0), "all": dg.sum(x), "running": dg.cumsum(x, 1),
+        "product": x @ dg.transpose(x, (1, 0)),
+        "places": dg.scatter_add(i, dg.transpose(x, (1, 0)), size=5),
+    }  # fmt: skip
+    rng = np.random.default_rng(6)
+    a, index = terms(rng, 40, 30_011), rng.integers(0, 5, 30_011).astype(np.int32)
+    found = [
+        dg.Diagram("shared", outputs).compile(threads=threads).run(x=a, i=index)
+        for threads in (1, 2, 3)
+    ]
+    for other in found[1:]:
+        for key, value in found[0].items():
+            np.testing.assert_array_equal(other[key], value, err_msg=key)
+
+
 PLACES = (0, 15, 16, 1023, 1024, 1500, 2047, 2048, 4000)
 
 
