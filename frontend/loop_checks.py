@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from .dependencies import dependencies, part_of
 from .errors import DiagramError, UnusedError
@@ -35,14 +35,16 @@ def loop_mistakes(
                 text = f"{application_text(item)} expects its forward to return variables outside"
                 found.append(_leak(f"{text} of its loops, got one", entry))
     wrong = {loop for loop in loops if _own(loop, loop.entries) is not None}  # said already
+    said = {item for item in applications if isinstance(item, Result) and _of_result(item)}
     for name, variable in wanted.items():
         for entry in _reached([variable], 0):
-            if entry.loop in wrong:
+            if entry.loop in wrong or (said and _results([variable]) & said):
                 continue
+            mixed = next((r for r in _results([variable]) if _mixes(r, entry)), None)
             text = f"{name} expects a variable outside of loops, got {source_text(variable)}"
-            found.append(_leak(text, entry))
+            found.append(_leak(text, entry) if mixed is None else _mixture(mixed, entry))
             break
-    return found
+    return list({str(item): item for item in found}.values())
 
 
 def _in_itself(loop: LoopParts) -> list[DiagramError]:
@@ -81,16 +83,26 @@ def _own(loop: LoopParts, entries: Iterable[Entry]) -> Entry | None:
 def _of_result(result: Result) -> list[DiagramError]:
     """Whether what a result is of is in the loop."""
     value, delay = result.inputs[0], result.delay
+    entwined = _entwined(result)
+    if entwined is not None:
+        return [_mixture(result, entwined, False)]
     if delay is not None and not delay.final:
         return []  # what closes a delay may come from anywhere
     own = isinstance(value.producer, Entry) and value.producer.loop is result.loop
     if value.mistakes or own or value in part_of([result]).inside:
         return []
+    text = (
+        f"{result.label} ({result.where}) of {result.loop} expects a variable of that loop, got "
+        f"{source_text(value)}, which depends on none of its elements and delays"
+    )
+    others = _reached([value], result.loop.first)
+    if not others:
+        return [DiagramError(f"{text}: use it as it is")]
+    name = others[0].loop.name
     return [
         DiagramError(
-            f"{result.label} ({result.where}) of {result.loop} expects a variable of that loop, "
-            f"got {source_text(value)}, which depends on none of its elements and delays: use it "
-            "as it is"
+            f"{text}, but on {_entry_text(others[0])}: take {name}.{result.kind}(...) of it, or "
+            "draw both in one loop"
         )
     ]
 
@@ -168,6 +180,60 @@ def _reached(variables: Iterable[Variable], first: int) -> list[Entry]:
                 seen.add(item)
                 stack.append(item)
     return list(found.values())
+
+
+def _results(variables: Iterable[Variable]) -> Set[Result]:
+    """The ways out of loops that variables depend on."""
+    stack = list(variables)
+    seen = set(stack)
+    found: dict[Result, None] = {}
+    while stack:
+        variable = stack.pop()
+        if isinstance(variable.producer, Result):
+            found[variable.producer] = None
+        for item in dependencies(variable):
+            if item not in seen:
+                seen.add(item)
+                stack.append(item)
+    return found.keys()
+
+
+def _mixes(result: Result, entry: Entry) -> bool:
+    """Whether what leaves a loop depends on a way into another one besides."""
+    outer = _reached(part_of([result]).outer, result.loop.first)
+    return entry.loop is not result.loop and any(item.loop is entry.loop for item in outer)
+
+
+def _entwined(result: Result) -> Entry | None:
+    """A way into another loop that depends on this one, if what leaves this one depends on it."""
+    part = part_of([result])
+    stack = list(part.roots)
+    seen = set(stack)
+    while stack:
+        variable = stack.pop()
+        if isinstance(variable.producer, Entry):
+            if variable.producer.loop is not result.loop and variable in part.inside:
+                return variable.producer
+        elif variable in part.inside:
+            new = [item for item in dependencies(variable) if item not in seen]
+            seen.update(new)
+            stack += new
+    return None
+
+
+def _mixture(result: Result, entry: Entry, nests: bool = True) -> DiagramError:
+    """Two loops in one expression; `nests` if one could be inside of the other."""
+    mine, other = result.loop, entry.loop
+    text = (
+        f"{result.label} ({result.where}) of {mine} expects a variable of that loop alone, got "
+        f"{source_text(result.inputs[0])}, which also depends on {_entry_text(entry)}: draw both "
+        f"in one loop, by {mine.name}.each(...) and {mine.name}.delay(...)"
+    )
+    more = (
+        f", or take {other.name}.{result.kind}(...) of the result, for a loop '{mine.name}' at "
+        f"every step of '{other.name}'"
+    )
+    return DiagramError(text + more if nests else text)
 
 
 def _leak(text: str, entry: Entry) -> DiagramError:

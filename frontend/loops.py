@@ -236,6 +236,8 @@ class Loop:
         if known is None:
             text = f"{place} expects a delay of this loop, got {source_text(delay)}"
             self._wiring.note(DiagramError, f"{text}: each delay is closed by its own loop")
+            if isinstance(delay.producer, Delay) and delay.producer.loop is not self.parts:
+                delay.producer.loop.mistakes.append(self.parts.mistakes[-1])
             return
         if known.closed is not None:
             text = f"{place} closes delay '{known.name}' again, closed already ({known.closed})"

@@ -106,6 +106,9 @@ class Variable:
     def __repr__(self) -> str:
         known = self._type
         text = "unknown" if known is None else f"{known.dtype} {shape_text(known.shape)}"
+        if self.mistakes:
+            more = f", and {len(self.mistakes) - 1} more" if len(self.mistakes) > 1 else ""
+            text = f"mistake: {self.mistakes[0]}{more}"
         return f"<{source_text(self)}: {text}>"
 
     def __len__(self) -> int:

@@ -102,13 +102,16 @@ class _Lengths:
         steps, samples = mask.shape
         number = b.cast(mask, dtype="int64")
         one = b.fill(1, number.type.with_shape((samples,)))
-        self.there = b.gather(mask, b.constant(0, "int64"), axis=0)
-        self.lender = b.argmax(b.cast(self.there, dtype="int64"), axes=(0,))
+        self.count = b.reduce_sum(one, axes=(0,))
         self.ends = b.sub(b.reduce_sum(number, axes=(0,)), one)  # the last step of each
         self.end = b.reduce_max(self.ends, axes=(0,))
         line = b.iota(axis=0, shape=(steps,), dtype="int64")
         self.somebody = b.le(line, b.spread(self.end, (steps,)))
         self.anybody = b.ge(self.end, b.constant(0, "int64"))
+        # Step 0, but no number that must be a step: a loop may have none.
+        self.start = b.argmax(b.cast(self.somebody, dtype="int64"), axes=(0,))
+        self.there = b.gather(mask, self.start, axis=0)
+        self.lender = b.argmax(b.cast(self.there, dtype="int64"), axes=(0,))
 
     def sequence(self, x: Node, axis: int | None) -> Node:
         """A sequence whose elements behind the end of a sample are those of its first step.
@@ -126,12 +129,12 @@ class _Lengths:
         """The elements of a sequence at the first step of each sample."""
         b = self.b
         if not self.reverse:
-            return self.lent(b.gather(x, b.constant(0, "int64"), axis=0), axis)
+            return self.lent(b.gather(x, self.start, axis=0), axis)
         others = [item for item in range(1, x.type.rank) if item != axis + 1]
         rows = b.transpose(x, axes=(0, axis + 1, *others))
         samples = rows.shape[1]
         flat = b.reshape(rows, shape=(rows.shape[0] * samples, *rows.shape[2:]))
-        count = b.spread(b.apply("size", size=samples, dtype="int64"), (samples,))
+        count = b.spread(self.count, (samples,))
         sample = b.iota(axis=0, shape=(samples,), dtype="int64")
         found = b.gather(flat, b.add(b.mul(self.ends, count), sample), axis=0)
         back = (*range(1, axis + 1), 0, *range(axis + 1, found.type.rank))
@@ -139,7 +142,7 @@ class _Lengths:
 
     def first_shared(self, x: Node) -> Node:
         """The element of a shared sequence at the first step that a sample has."""
-        step = self.end if self.reverse else self.b.constant(0, "int64")
+        step = self.end if self.reverse else self.start
         found: Node = self.b.gather(x, step, axis=0)
         return found
 

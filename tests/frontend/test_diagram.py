@@ -288,7 +288,9 @@ def test_what_is_shown_of_it() -> None:
     assert {name: repr(names[name]) for name in "xyzv"} == {
         "x": "<observed 'x' (model.py:1): float32 (B, 4)>",
         "y": "<add (model.py:2): float32 (B, 4)>",
-        "z": "<matmul (model.py:3): unknown>",
+        "z": "<matmul (model.py:3): mistake: matmul (model.py:3) expects as many columns on the "
+        "left as rows on the right, not 4 and B; given (B, 4) float32 from observed 'x' "
+        "(model.py:1) and (B, 4) float32 from observed 'x' (model.py:1)>",
         "v": "<variable 'v' (model.py:4): float32 (2,)>",
     }
 

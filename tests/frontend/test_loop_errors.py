@@ -72,9 +72,38 @@ MISTAKES: dict[str, tuple[str, type[Exception], str]] = {
         's.close(z, z + x_t)\n'
         'y = s.stack(z)',
         dg.DiagramError,
-        "output 'y' of diagram 'diagram' (HERE) expects a variable outside of loops, got stack "
-        "(model.py:7), which depends on each (model.py:3) of loop 't' (model.py:2): take "
-        "t.stack(...), t.sum(...) or t.last(...) of it",
+        "stack (model.py:7) of loop 's' (model.py:4) expects a variable of that loop alone, got "
+        "delay 'z' (model.py:5), which also depends on each (model.py:3) of loop 't' "
+        "(model.py:2): draw both in one loop, by s.each(...) and s.delay(...), or take "
+        "t.stack(...) of the result, for a loop 's' at every step of 't'",
+    ),
+    "two loops side by side": (
+        f'{X}s = dg.loop("s")\n'
+        'y = t.last(x_t + s.each(x))',
+        dg.DiagramError,
+        "last (model.py:5) of loop 't' (model.py:2) expects a variable of that loop alone, got "
+        "add (model.py:5), which also depends on each (model.py:5) of loop 's' (model.py:4): "
+        "draw both in one loop, by t.each(...) and t.delay(...), or take s.last(...) of the "
+        "result, for a loop 't' at every step of 's'",
+    ),
+    "two loops entwined": (
+        f'{X}s = dg.loop("s", steps="T")\n'
+        'z, q = t.delay("z", x[0]), s.delay("q", x[0])\n'
+        't.close(z, z + x_t * q)\n'
+        's.close(q, q + z)\n'
+        'y = t.last(z)',
+        dg.DiagramError,
+        "last (model.py:8) of loop 't' (model.py:2) expects a variable of that loop alone, got "
+        "delay 'z' (model.py:5), which also depends on delay 'q' (model.py:5) of loop 's' "
+        "(model.py:4): draw both in one loop, by t.each(...) and t.delay(...)",
+    ),
+    "stacked by another": (
+        f'{X}s = dg.loop("s", steps="T")\n'
+        'y = s.stack(x_t)',
+        dg.DiagramError,
+        "stack (model.py:5) of loop 's' (model.py:4) expects a variable of that loop, got each "
+        "(model.py:3), which depends on none of its elements and delays, but on each (model.py:3) "
+        "of loop 't' (model.py:2): take t.stack(...) of it, or draw both in one loop",
     ),
     "not inside": (
         f'{X}w = dg.observed("w", ("B", 4))\n'
