@@ -28,11 +28,10 @@ class SizeRule:
     steps     (steps of a loop,)       it is not negative
     slice     (start, stop, extent)    the slice lies inside of its operand, on `axis`
     windows   (reach, extent)          a window fits into its operand, on `axis`
-    index     (greatest, extent)       a known index lies inside of its operand, on `axis`
     mean      (count,)                 it is not 0 in a step that trains
     """
 
-    kind: Literal["extent", "steps", "slice", "windows", "index", "mean"]
+    kind: Literal["extent", "steps", "slice", "windows", "mean"]
     op: str
     where: str
     sizes: tuple[Dim, ...]
@@ -105,15 +104,6 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
         for axis, sizes in enumerate(bounds):
             if any(isinstance(size, Size) for size in sizes):
                 yield SizeRule("slice", op, where, sizes, axis)
-    if op in ("gather", "scatter_add"):
-        index = node.inputs[1 if op == "gather" else 0]
-        axis = node.attrs["axis"]
-        extent = node.inputs[0].shape[axis] if op == "gather" else node.attrs["size"]
-        if index.op == "constant" and isinstance(extent, Size) and index.attrs["value"].size:
-            greatest = int(index.attrs["value"].max())
-            yield SizeRule(
-                "index", "take" if op == "gather" else op, where, (greatest, extent), axis
-            )
     if op == "size":
         yield SizeRule("mean", op, where, (node.attrs["size"],))
 
@@ -121,9 +111,9 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
 def check_sizes(rules: Iterable[SizeRule], sizes: Mapping[str, int], training: bool) -> None:
     """Raise SizeRuleError unless every node of a graph with these rules makes sense at these sizes.
 
-    A slice, a window and a known index must lie inside of their operand, no axis may have a
-    negative size, no loop a negative number of steps, and a step that trains may not divide by an
-    empty batch; in the bodies of loops too.
+    A slice and a window must lie inside of their operand, no axis may have a negative size, no loop
+    a negative number of steps, and a step that trains may not divide by an empty batch; in the
+    bodies of loops too.
     """
     for rule in rules:
         numbers = [evaluate(size, sizes) for size in rule.sizes]
@@ -133,9 +123,6 @@ def check_sizes(rules: Iterable[SizeRule], sizes: Mapping[str, int], training: b
         elif rule.kind == "windows":
             reach, extent = numbers
             holds = reach <= extent
-        elif rule.kind == "index":
-            greatest, extent = numbers
-            holds = greatest < extent
         elif rule.kind in ("extent", "steps"):
             holds = numbers[0] >= 0
         else:
@@ -162,12 +149,6 @@ def _fault(rule: SizeRule, numbers: list[int], sizes: Mapping[str, int]) -> str:
         return (
             f"a window{place} reaches over {reach} elements of axis {rule.axis}, which has "
             f"{extent} for {values}"
-        )
-    if rule.kind == "index":
-        greatest, extent = numbers
-        return (
-            f"{rule.op}{place} expects places of axis {rule.axis} below {extent}, its elements for "
-            f"{values}, got {greatest}"
         )
     empty = f"{rule.sizes[0]} = 0"
     return (

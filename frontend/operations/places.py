@@ -69,16 +69,25 @@ def gather_fixed(b: Builder, x: Node, index: Node, places: npt.NDArray[Any], axi
         return b.gather(x, _known(b, index, from_the_front(places, extent)), axis=axis)
     negative = places < 0
     if not negative.any():
-        return b.gather(x, _known(b, index, places), axis=axis)
+        return _from_named(b, x, index, places, axis)
     # From the end of a named size: those are counted from the front of the axis turned round.
     turned = b.flip(x, axes=(axis,))
-    last = b.gather(turned, _known(b, index, np.where(negative, -1 - places, 0)), axis=axis)
+    last = _from_named(b, turned, index, np.where(negative, -1 - places, 0), axis)
     if negative.all():
         return last
-    first = b.gather(x, _known(b, index, np.where(negative, 0, places)), axis=axis)
+    first = _from_named(b, x, index, np.where(negative, 0, places), axis)
     mask = b.constant(negative, "bool")
     axes = tuple(range(axis, axis + places.ndim))
     return b.select(b.broadcast(mask, shape=first.shape, axes=axes), last, first)
+
+
+def _from_named(b: Builder, x: Node, index: Node, places: npt.NDArray[Any], axis: int) -> Node:
+    """The elements at places of an axis of named size, which a slice requires to be there."""
+    stop = list(x.shape)
+    stop[axis] = int(places.max(initial=-1)) + 1
+    ones = (1,) * x.type.rank
+    there = b.slice(x, start=(0,) * x.type.rank, stop=tuple(stop), step=ones)
+    return b.gather(there, _known(b, index, places), axis=axis)
 
 
 def scatter_fixed(
@@ -86,13 +95,20 @@ def scatter_fixed(
 ) -> Node:
     """Updates added at places that are known."""
     if isinstance(size, int):
-        places = from_the_front(places, size)
-    elif (places < 0).any():
+        index = _known(b, index, from_the_front(places, size))
+        return b.scatter_add(index, updates, axis=axis, size=size)
+    if (places < 0).any():
         raise TypeRuleError(
             f"expects places counted from the front of an axis whose size has a name, {size}, not "
             f"{places.min()}"
         )
-    return b.scatter_add(_known(b, index, places), updates, axis=axis, size=size)
+    most = int(places.max(initial=-1)) + 1
+    found = b.scatter_add(_known(b, index, places), updates, axis=axis, size=most)
+    # What is left of a size below these places would be negative, which is refused.
+    rest = b.fill(0, found.type.with_shape(
+        size - most if i == axis else n for i, n in enumerate(found.shape)
+    ))  # fmt: skip
+    return b.concatenate(found, rest, axis=axis)
 
 
 def _known(b: Builder, index: Node, places: npt.NDArray[Any]) -> Node:

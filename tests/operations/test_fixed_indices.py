@@ -109,11 +109,19 @@ def test_with_a_named_size_they_are_compared_when_it_is_bound(target: Target) ->
         np.testing.assert_array_equal(program.run(x=given)["y"], given[:, index])
         with pytest.raises(dg.InputError) as error:
             program.run(x=given[:, 1:])
-        greatest = max(i if i >= 0 else -1 - i for i in index)
         assert text(error.value) == (
-            f"run of 'indices': take (m.py:1) expects places of axis 1 below {least - 1}, its "
-            f"elements for B = 2, N = {least - 1}, got {greatest}"
+            f"run of 'indices': slice (m.py:1) takes 0:{least} of axis 1, which has {least - 1} "
+            f"elements for B = 2, N = {least - 1}"
         )
+    u, like = dg.observed("u", (2,)), dg.observed("like", ("N",))
+    added = dg.scatter_add([2, 0], u, "N") + like
+    program = dg.Diagram("indices", {"y": added}).compile(target=target)
+    given = np.array([1, 2], np.float32)
+    for size in (3, 5):
+        found = program.run(u=given, like=np.zeros(size, np.float32))["y"]
+        assert found.tolist() == [2, 0, 1, 0, 0][:size]
+    with pytest.raises(dg.InputError, match="is negative for N = 2"):
+        program.run(u=given, like=np.zeros(2, np.float32))
 
 
 @pytest.mark.parametrize("target", TARGETS)
