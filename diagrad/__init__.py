@@ -56,6 +56,7 @@ from .frontend.functions import (
 from .frontend.gradient_flow import GradientFlow, gradient_flow
 from .frontend.history import Epoch, History
 from .frontend.hypernetwork import Hypernetwork
+from .frontend.keywords import guarded as _guarded
 from .frontend.layers import Flatten, Linear
 from .frontend.local import LocallyConnected2d
 from .frontend.loops import Loop, loop
@@ -311,3 +312,7 @@ __all__ = [
     "where",
     "windows",
 ]
+
+# Keywords that a function does not have are told in one way.
+for _name in __all__:
+    globals()[_name] = _guarded(globals()[_name])

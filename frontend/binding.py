@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import Any, Generic, cast
 
 import numpy as np
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Node
 from ..compiler.sizes import Dim
-from .blocks import Block, apply_block, element_count
+from .applying import apply_block
+from .blocks import Block, HasForward, R, element_count
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .kinds import FlatParts
 from .location import user_location
@@ -50,10 +51,12 @@ class Source:
         return dict(zip(parameters, cut(port, parameters), strict=True))
 
 
-class Bound(Block):
+class Bound(Block, Generic[R]):
     """A block on given parameters: what `dg.bind` makes."""
 
-    def __init__(self, block: Block, sources: tuple[Source, ...], mistake: DiagramError | None):
+    def __init__(
+        self, block: HasForward[R], sources: tuple[Source, ...], mistake: DiagramError | None
+    ) -> None:
         object.__setattr__(self, "block", block)
         object.__setattr__(self, "sources", sources)
         object.__setattr__(self, "mistake", mistake)
@@ -80,14 +83,18 @@ class Bound(Block):
                 found[name if source.flat else next(iter(source.parameters))] = source.variable
         return found
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> R:
         """Apply the block to variables."""
         if self.mistake is not None:
-            return mistaken([self.mistake])
-        return apply_block(self.block, inputs, options, self.sources)
+            return cast("R", mistaken([self.mistake]))
+        return cast("R", apply_block(self.block, inputs, options, self.sources))
+
+    def __repr__(self) -> str:
+        held = (f"{', '.join(s.parameters)} of {source_text(s.variable)}" for s in self.sources)
+        return f"<{self.describe()} with {' and '.join(held)}>"
 
 
-def bind(block: Block, weights: Variable | Mapping[str, Variable]) -> Bound:
+def bind(block: HasForward[R], weights: Variable | Mapping[str, Variable]) -> Bound[R]:
     """A block that runs on given parameters instead of its own.
 
         w = dg.tanh(dg.Linear(8, net.parameter_count)(z))    # w = H(z, u)

@@ -10,30 +10,32 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar, cast
 
+from .applying import apply_block
 from .dependencies import behind
-from .errors import DiagramError, DtypeError, ShapeError
-from .location import Enclosing, inside, placed, user_location
+from .errors import DtypeError, ShapeError
+from .keywords import expect_call, with_name
+from .location import user_location
 from .operations.broadcasting import as_variables
-from .samples import Samples, samples_of
-from .states import leave_block, updates_inside
-from .substitution import bound, current
 from .variable import (
-    Application,
-    Body,
     Variable,
-    mark_read,
-    mistaken,
-    new_serial,
     parameter,
     shape_text,
     source_text,
 )
-from .weak import adopted, restated
+from .weak import adopted
 
-if TYPE_CHECKING:
-    from .binding import Source
+R = TypeVar("R")
+Result = TypeVar("Result", covariant=True)
+
+
+class HasForward(Protocol[Result]):
+    """What a block gives when it is applied, for type checkers: what its `forward` says."""
+
+    @property
+    def forward(self) -> Callable[..., Result]:
+        """What the block computes."""
 
 
 class Block:
@@ -51,13 +53,23 @@ class Block:
 
     A parameter's name is its path: `residual/inner/weight`.
 
-    Args of the constructor that every block takes:
+    Args of the constructor that every block takes, whether its `__init__` has it or not:
         name: the block's name, unique in its diagram; by default the attribute that holds it,
             or the class's name.
     """
 
     name: str | None = None
     _parent: tuple[Block, str] | None = None
+
+    @with_name
+    def __init__(self, *, name: str | None = None) -> None:
+        if name is not None:
+            self.name = name
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = with_name(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """What the block computes: variables to a variable, or a tuple or dict of them."""
@@ -66,9 +78,14 @@ class Block:
             "...` in its class"
         )
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self: HasForward[R], *inputs: Any, **options: Any) -> R:
         """Apply the block to variables; options are what is no variable."""
-        return apply_block(self, inputs, options)
+        return cast("R", apply_block(cast("Block", self), inputs, options))
+
+    def __repr__(self) -> str:
+        from .showing import show
+
+        return show(self)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if attribute not in ("name", "_parent"):
@@ -249,13 +266,42 @@ class Chain(Block):
     """Blocks and functions applied one after another; the i-th is called by its index.
 
     Args:
-        *blocks: blocks, or functions of one variable such as `dg.relu`.
+        *blocks: blocks, or functions of one variable such as `dg.relu`; or one list of them.
         name: as for every block.
+
+    Raises:
+        TypeError: something else among them: a class, or what a function has given.
     """
 
-    def __init__(self, *blocks: Callable[..., Any], name: str | None = None) -> None:
+    def __init__(
+        self,
+        *blocks: Callable[..., Any] | Sequence[Callable[..., Any]],
+        name: str | None = None,
+    ) -> None:
         self.name = name
-        self.blocks = blocks
+        if len(blocks) == 1 and isinstance(blocks[0], (list, tuple)):
+            blocks = tuple(blocks[0])
+        for index, item in enumerate(blocks):
+            if not callable(item) or isinstance(item, type):
+                raise self._no_block(index, item)
+        self.blocks: tuple[Callable[..., Any], ...] = blocks  # type: ignore[assignment]
+
+    def _no_block(self, index: int, item: Any) -> TypeError:
+        got, remedy = type(item).__name__, ""
+        if isinstance(item, Variable):
+            got = source_text(item)
+            remedy = ": give the function itself, or lambda x: f(x, ...) with options"
+        elif isinstance(item, type):
+            got, remedy = (
+                f"the class {item.__name__}",
+                f": make a block of it, {item.__name__}(...)",
+            )
+        elif isinstance(item, (list, tuple)):
+            remedy = ": give one list, or the blocks themselves"
+        return TypeError(
+            f"{self.describe()} ({user_location()}) expects blocks and functions of one variable, "
+            f"got {got} as block {index}{remedy}"
+        )
 
     def _adopt(self, attribute: str, value: Any) -> None:
         super()._adopt(attribute.removeprefix("blocks/"), value)
@@ -270,24 +316,34 @@ class Chain(Block):
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Variable:
         """Each block of the one before."""
         for item in self.blocks:
             x = item(x)
-        return x
+        return cast("Variable", x)
 
 
-class FunctionBlock(Block):
+class FunctionBlock(Block, Generic[R]):
     """A function of variables drawn as one bullet: what `@dg.block` makes."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., R], name: str | None = None) -> None:
         object.__setattr__(self, "function", function)
-        object.__setattr__(self, "name", function.__name__)
         functools.update_wrapper(self, function)
+        object.__setattr__(self, "name", name or _name_of(function))
 
-    function: Callable[..., Any]
+    function: Callable[..., R]
 
-    def __deepcopy__(self, memo: dict[Any, Any]) -> FunctionBlock:
+    def __call__(self, *inputs: Any, **options: Any) -> R:
+        """Draw the function of variables as one bullet."""
+        expect_call(self.describe(), self.function, inputs, options)
+        return cast("R", apply_block(self, inputs, options))
+
+    def __repr__(self) -> str:
+        from .showing import show_function
+
+        return show_function(self.function, self.describe())
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> FunctionBlock[R]:
         """Itself: a function has no parameters of its own."""
         return self
 
@@ -297,147 +353,28 @@ class FunctionBlock(Block):
         return False
 
     def describe(self) -> str:
-        """The function's name."""
-        return self.function.__name__
+        """The function's name, or the one that it is given."""
+        return self.name or ""
 
-    def forward(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> R:
         """The function itself."""
         return self.function(*inputs, **options)
 
 
-def block(function: Callable[..., Any]) -> FunctionBlock:
+def _name_of(function: Callable[..., Any]) -> str:
+    """A function's name; that of its class for an object that can be called."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def block(function: Callable[..., R], name: str | None = None) -> FunctionBlock[R]:
     """Draw a function of variables as one bullet; arguments that are no variables are options.
 
-    @dg.block
-    def swish(x, beta=1.0):
-        return x * dg.sigmoid(beta * x)
+        @dg.block
+        def swish(x, beta=1.0):
+            return x * dg.sigmoid(beta * x)
+
+    Args:
+        function: of variables.
+        name: what the bullet is called; by default as the function.
     """
-    return FunctionBlock(function)
-
-
-def apply_block(
-    block: Block,
-    inputs: tuple[Any, ...],
-    options: Mapping[str, Any],
-    sources: Sequence[Source] = (),
-) -> Any:
-    """The outputs of a block applied to variables (or tuples, lists and dicts of them).
-
-    `sources` hold what stands for its parameters meanwhile.
-    """
-    where = user_location()
-    arguments = (inputs, dict(options), tuple(source.variable for source in sources))
-    variables: list[Variable] = []
-    arguments = _map(arguments, lambda item: _noted(current([item])[0], variables))
-    mark_read(variables)
-    settled = _settled(block, variables)
-    if settled:
-        variables = [settled.get(item, item) for item in variables]
-        arguments = _map(arguments, lambda item: settled.get(item, item))
-    carried = [item for variable in variables for item in variable.mistakes]
-    if carried:
-        return mistaken(carried)
-    samples = samples_of(sources, len(variables))
-    ports: list[Variable] = []
-
-    def enter(variable: Variable) -> Variable:
-        type = variable.type
-        if samples is not None:
-            type = samples.inside(type, samples.own[len(ports)])
-        port = Variable("port", type, variable.name)
-        port.source = variable
-        return _noted(port, ports)
-
-    inner, inner_options, weights = _map(arguments, enter)
-    mark = new_serial()
-    place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
-    with inside(place), updates_inside() as updated:
-        values: dict[Variable, Variable] = {}
-        for source, port in zip(sources, weights, strict=True):
-            values.update(source.values(port))
-        try:
-            with bound(values):
-                result = _map(block.forward(*inner, **inner_options), lambda v: current([v])[0])
-        except DiagramError as error:
-            for mistake in error.mistakes:
-                mistake.locate(placed)
-            for state in updated:
-                state.following = mistaken(error.mistakes)
-            return mistaken(error.mistakes)
-    drawn: list[Variable] = []
-    _map(result, drawn.append)
-    if not drawn:
-        raise TypeError(
-            f"{place} expects its forward to return variables, got {type(result).__name__}"
-        )
-    following = [state.following for state in updated if state.following is not None]
-    drawn += following
-    application = Application(
-        block.path() if block.has_place else block.describe(),
-        tuple(variables),
-        body=Body(tuple(ports), tuple(drawn), mark, samples),
-        block=block,
-        where=where,
-        weights=len(sources),
-        updates=tuple(updated),
-    )
-    outputs: list[Variable] = []
-
-    def leave(variable: Variable) -> Variable:
-        type, mistakes = variable._type, variable.mistakes
-        if samples is not None and type is not None:
-            type, mistakes = samples.result(str(place), variable)
-        output = Variable("computed", type, None, application, len(outputs), mistakes=mistakes)
-        return _noted(output, outputs)
-
-    outer = _map(result, leave)
-    for state, value in zip(updated, following, strict=True):
-        leave_block(state, _one_value(state, leave(value), place, samples))
-    application.outputs = tuple(outputs)
-    return outer
-
-
-def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Variable]:
-    """Floats without a stated dtype in that of the others beside them, or of the parameters."""
-    floats = [item for item in variables if not item.mistakes and item.type.is_float]
-    weak = [item for item in floats if item.weak]
-    if not weak:
-        return {}
-    beside = [item for item in floats if not item.weak] or block.parameters().values()
-    dtypes = {item.dtype for item in beside if not item.mistakes and item.type.is_float}
-    if len(dtypes) != 1:
-        return {}
-    (dtype,) = dtypes
-    return {item: restated(item, dtype) for item in weak if item.dtype != dtype}
-
-
-def _one_value(
-    state: Variable, value: Variable, place: Enclosing, samples: Samples | None
-) -> Variable:
-    """What a state becomes; a mistake where the block is run for each sample apart."""
-    if samples is None or value.mistakes:
-        return value
-    mistake = DiagramError(
-        f"{place} has weights for each sample, and updates {source_text(state)}, which has one "
-        "value for all: update it outside"
-    )
-    mistake.locate()
-    return mistaken([mistake])
-
-
-def _noted(variable: Variable, found: list[Variable]) -> Variable:
-    found.append(variable)
-    return variable
-
-
-def _map(value: Any, function: Callable[[Variable], Any]) -> Any:
-    """`value` with `function` of each variable in it; tuples, lists and dicts keep their form."""
-    if isinstance(value, Variable):
-        return function(value)
-    if isinstance(value, tuple):
-        return tuple(_map(item, function) for item in value)
-    if isinstance(value, list):
-        return [_map(item, function) for item in value]
-    if isinstance(value, dict):
-        return {key: _map(item, function) for key, item in value.items()}
-    return value
+    return FunctionBlock(function, name)

@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Node
-from .blocks import FunctionBlock
-from .errors import DtypeError, ShapeError
-from .functions import greatest, minus_magnitude
-from .location import user_location
+from .blocks import FunctionBlock, R
+from .dependencies import maker_of
+from .errors import DiagramWarning, DtypeError, ShapeError
+from .functions import greatest, minus_magnitude, softmax
+from .kinds import Elementwise
+from .location import user_location, warn_user
 from .operations import reductions
 from .operations.broadcasting import as_variables
 from .operations.elementwise import (
@@ -33,18 +35,18 @@ from .operations.elementwise import (
 from .operations.indexing import arange, size
 from .operations.places import expect_within, fixed_value
 from .operations.structure import expand_dims
-from .variable import Variable, apply, shape_text, source_text
+from .variable import Variable, application_text, apply, shape_text, source_text
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-class CostFunction(FunctionBlock):
+class CostFunction(FunctionBlock[R]):
     """A function whose value training makes small: drawn as a cost node."""
 
 
-def cost(function: Callable[..., Any]) -> CostFunction:
+def cost(function: Callable[..., R], name: str | None = None) -> CostFunction[R]:
     """Draw a function of variables as a cost node (`@dg.cost`); otherwise as `dg.block`."""
-    return CostFunction(function)
+    return CostFunction(function, name)
 
 
 @cost
@@ -124,6 +126,7 @@ def cross_entropy(scores: Variable, labels: Variable, reduction: Reduction = "me
         DtypeError: labels that are no integers, or scores that are no floats.
     """
     scores, labels = _scored("cross_entropy", "scores", scores, labels)
+    _warn_of("cross_entropy", scores, "softmax", "scores as they are", "leave the softmax out")
     centred = scores - greatest("cross_entropy", scores, -1)
     total = log(reductions.sum(exp(centred), -1))
     return _reduced("cross_entropy", total - _at_label(centred, labels), reduction)
@@ -143,6 +146,7 @@ def nll(log_probabilities: Variable, labels: Variable, reduction: Reduction = "m
         DtypeError: labels that are no integers, or log-probabilities that are no floats.
     """
     scores, labels = _scored("nll", "log-probabilities", log_probabilities, labels)
+    _warn_of("nll", scores, "softmax", "log-probabilities", "use dg.log_softmax")
     return _reduced("nll", -_at_label(scores, labels), reduction)
 
 
@@ -164,6 +168,9 @@ def binary_cross_entropy(
         DtypeError: no floats, or different dtypes.
     """
     scores, targets = _alike("binary_cross_entropy", scores=scores, targets=targets)
+    for squash in ("sigmoid", "softmax"):
+        remedy = f"leave the {squash} out"
+        _warn_of("binary_cross_entropy", scores, squash, "scores as they are", remedy)
     wrong = where(scores > 0.0, 1.0 - targets, targets)
     # An infinite score that is right would be multiplied with 0.
     settled = logical_and(equal(absolute(scores), math.inf), equal(wrong, 0.0))
@@ -189,6 +196,17 @@ def hinge(score: Variable, target: Variable, reduction: Reduction = "mean") -> V
     """
     score, target = _alike("hinge", score=score, target=target)
     return _reduced("hinge", maximum(1.0 - target * score, 0.0), reduction)
+
+
+def _warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str) -> None:
+    """Warn of scores that come out of a softmax or a sigmoid, though the cost has its own."""
+    maker = maker_of(given)
+    if maker is None:
+        return
+    op = maker.op if isinstance(maker, Elementwise) else None
+    if op == squash or (squash == "softmax" and maker.block is softmax):
+        place, got = f"{label} ({user_location()})", application_text(maker)
+        warn_user(f"{place} expects {wanted}, got {got}: {remedy}", DiagramWarning)
 
 
 def _reduced(label: str, costs: Variable, reduction: Reduction) -> Variable:

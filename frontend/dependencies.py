@@ -92,6 +92,23 @@ def behind(variable: Variable) -> Variable:
     return variable
 
 
+def maker_of(variable: Variable) -> Application | None:
+    """The innermost function that computes a variable: through ports, ties and blocks."""
+    while True:
+        variable = behind(variable)
+        producer = variable.producer
+        if variable.source is not None:
+            variable = variable.source
+        elif producer is None or producer.body is None or not _has_place(producer):
+            return producer
+        else:
+            variable = producer.body.outputs[variable.index]
+
+
+def _has_place(application: Application) -> bool:
+    return application.block is not None and application.block.has_place
+
+
 def captured_by(body: Body) -> list[Variable]:
     """The variables from outside that a body uses besides its ports, parameters included."""
     known = body.__dict__.get("captured")

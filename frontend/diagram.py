@@ -18,6 +18,7 @@ from .errors import (
     UnusedWarning,
     raise_together,
 )
+from .keywords import guarded
 from .kinds import Connection, connect_to
 from .location import user_location
 from .loop_checks import loop_mistakes
@@ -182,6 +183,7 @@ class Diagram(Sealed):
         assert self.cost is not None
         return growth(inline(self.lower({"cost": self.cost})), "cost", samples)
 
+    @guarded
     def compile(
         self,
         optimizer: Optimizer | None = None,
@@ -236,6 +238,7 @@ class Diagram(Sealed):
 
         return drawn_graph(self)
 
+    @guarded
     def render(
         self,
         path: str | os.PathLike[str],

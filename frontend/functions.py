@@ -53,6 +53,7 @@ def leaky_relu(x: Variable, slope: float = 0.01) -> Variable:
 
     Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
     """
+    (x,) = as_variables(x)
     return where(x > 0.0, x, slope * x)
 
 
@@ -63,6 +64,7 @@ def elu(x: Variable, alpha: float = 1.0) -> Variable:
     Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential
     linear units, 2016.
     """
+    (x,) = as_variables(x)
     below = where(x > 0.0, 0.0, x)
     return where(x > 0.0, x, alpha * expm1(below))
 
@@ -80,6 +82,7 @@ def gelu(x: Variable, approximate: Literal["none", "tanh"] = "none") -> Variable
     Raises:
         ValueError: another word for `approximate`.
     """
+    (x,) = as_variables(x)
     if approximate == "none":
         return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
     if approximate == "tanh":
@@ -95,6 +98,7 @@ def silu(x: Variable) -> Variable:
 
     Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018.
     """
+    (x,) = as_variables(x)
     return x * sigmoid(x)
 
 
@@ -105,6 +109,7 @@ def softplus(x: Variable) -> Variable:
     Dugas, Bengio, Belisle, Nadeau and Garcia, Incorporating second-order functional knowledge for
     better option pricing, 2001.
     """
+    (x,) = as_variables(x)
     return maximum(x, 0.0) + log1p(exp(minus_magnitude(x)))
 
 
@@ -121,6 +126,7 @@ def softmax(x: Variable, axis: int = -1) -> Variable:
 
     Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
     """
+    (x,) = as_variables(x)
     weights = exp(x - greatest("softmax", x, axis))
     return weights / reductions.sum(weights, axis, keepdims=True)
 
@@ -128,6 +134,7 @@ def softmax(x: Variable, axis: int = -1) -> Variable:
 @block
 def log_softmax(x: Variable, axis: int = -1) -> Variable:
     """The logarithm of `softmax`, precise where the softmax itself would round to 0 or 1."""
+    (x,) = as_variables(x)
     centred = x - greatest("log_softmax", x, axis)
     return centred - log(reductions.sum(exp(centred), axis, keepdims=True))
 
@@ -138,6 +145,7 @@ def logsumexp(x: Variable, axis: Axis = -1, keepdims: bool = False) -> Variable:
 
     Over elements that are all -inf, and over none, it is -inf, and the gradient is 0.
     """
+    (x,) = as_variables(x)
     top = greatest("logsumexp", x, axis)
     total = reductions.sum(exp(x - top), axis, keepdims=True)
     nothing = less_equal(total, 0.0)
@@ -183,6 +191,7 @@ def soft_shrink(x: Variable, threshold: float = 0.5) -> Variable:
     Donoho, De-noising by soft-thresholding, 1995; the shrinkage of sparse coding.
     """
     _check_threshold("soft_shrink", threshold)
+    (x,) = as_variables(x)
     return where(less_equal(absolute(x), threshold), 0.0, x - threshold * sign(x))
 
 

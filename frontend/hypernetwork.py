@@ -43,7 +43,8 @@ class Hypernetwork(Block):
         """Those of H."""
         return {f"H/{name}": item for name, item in self.H.parameters().items()}
 
-    def forward(self, *inputs: Any, context: Any = None) -> Any:
+    def forward(self, *inputs: Any, context: Any = None) -> Variable:
         """G of the inputs, with the parameters that H gives for the context, or for the inputs."""
         weights = self.H(*inputs) if context is None else self.H(context)
-        return bind(self.G, weights)(*inputs)
+        result: Variable = bind(self.G, weights)(*inputs)
+        return result

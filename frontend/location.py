@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -43,6 +44,18 @@ def user_location() -> str:
     """The user's "file.py:line" of the statement that is running."""
     frame = _user_frame()
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """A warning about the user's statement that is running."""
+    frame = _user_frame()
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
 def _user_frame() -> FrameType:

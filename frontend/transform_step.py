@@ -40,7 +40,7 @@ class TransformStep:
     of_weights: Diagram
 
 
-class _Bullet(FunctionBlock):
+class _Bullet(FunctionBlock[Any]):
     """A function with another name than its own; the symbol is what its bullet says, if any."""
 
     def __init__(self, function: Callable[..., Any], name: str, symbol: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..keywords import guarded
 from ..variable import Variable
 from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
 from .broadcasting import is_operand
@@ -82,4 +83,4 @@ _FUNCTIONS = frozenset(
 OPERATORS["__getattr__"] = missing_attribute(_FUNCTIONS)
 
 for _name, _function in OPERATORS.items():
-    setattr(Variable, _name, _function)
+    setattr(Variable, _name, _function if _name[0] == "_" else guarded(_function, _name))

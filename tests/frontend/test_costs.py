@@ -199,7 +199,7 @@ def test_a_cost_is_drawn_as_one_cost_node() -> None:
     x = dg.observed("x", ("B", 3))
     y = dg.observed("y", ("B",), "int64")
     for value in (dg.cross_entropy(x, y), dg.squared_error(x, 2.0 * x)):
-        assert isinstance(value.producer.block, CostFunction)
+        assert value.producer is not None and isinstance(value.producer.block, CostFunction)
         assert value.shape == ()
 
     @dg.cost
