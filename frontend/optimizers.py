@@ -19,6 +19,7 @@ from ..compiler.graph import Type
 from .arguments import flag, function, items, number
 from .blocks import Block
 from .clipping import Clip
+from .keywords import wrong_keyword
 from .location import user_location
 from .operations.elementwise import expm1, rsqrt, sqrt, where
 from .schedules import Rate, Schedule, as_schedule, not_negative
@@ -55,27 +56,16 @@ class _OptimizerType(Sealing):
             bound = signature.bind(*given, **options)
         except TypeError as error:
             known = signature.parameters
-            wrong = next((name for name in options if name not in known), "")
-            got = f"got {wrong}" if wrong else str(error)
-            meant = _FOREIGN.get(wrong, "")
-            remedy = f": say {meant}" if meant in known else ""
+            if not known.keys() >= options.keys():
+                raise wrong_keyword(cls.__name__, known, options) from None
             raise TypeError(
-                f"{cls.__name__} ({user_location()}) expects {', '.join(known)}; {got}{remedy}"
+                f"{cls.__name__} ({user_location()}) expects {', '.join(known)}; {error}"
             ) from None
         made = super().__call__(*given, **options)
         bound.apply_defaults()
         given_ones = {name: item for name, item in bound.arguments.items() if item is not None}
         made._settings = ", ".join(f"{name}={_written(it)}" for name, it in given_ones.items())
         return made
-
-
-_FOREIGN = {
-    "lr": "learning_rate", "eps": "epsilon", "rho": "decay", "alpha": "decay",
-    "params": "parameters",
-    "beta": "momentum", "beta1": "betas", "beta2": "betas", "beta_1": "betas", "beta_2": "betas",
-    "clipnorm": "clip", "clipvalue": "clip", "max_norm": "clip", "l2": "weight_decay",
-}  # fmt: skip
-"""What other libraries call the settings."""
 
 
 class Optimizer(Sealed, Block, metaclass=_OptimizerType):

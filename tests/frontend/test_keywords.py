@@ -35,9 +35,9 @@ ERRORS = {
     'dg.parameter("w", device="cuda")': "parameter (model.py:2) expects the arguments name, shape, "
     "init, dtype, got device=: leave it out, a program runs on the processor",
     "dg.Adam(lr=1e-3)": "Adam (model.py:2) expects the arguments learning_rate, betas, epsilon, "
-    "weight_decay, clip, parameters, name, got lr=: use learning_rate=",
+    "weight_decay, clip, parameters, got lr=: use learning_rate=",
     "dg.RMSprop(0.1, eps=1e-7)": "RMSprop (model.py:2) expects the arguments learning_rate, decay, "
-    "epsilon, momentum, weight_decay, clip, parameters, name, got eps=: use epsilon=",
+    "epsilon, momentum, weight_decay, clip, parameters, got eps=: use epsilon=",
     "dg.Linear(3, out_features=2)": "Linear (model.py:2) expects the arguments inputs, outputs, "
     "bias, weight_init, bias_init, weight, dtype, name, got out_features=: use outputs=",
     "dg.Flatten(colour=2)": "Flatten (model.py:2) expects the arguments start, name, got colour=",

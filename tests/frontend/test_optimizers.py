@@ -245,8 +245,8 @@ NONNEGATIVE = "to be a number of 0 or more, got"
         ),
         (
             lambda: cast(Any, dg.Adam)(lr=1e-3), TypeError,
-            f"Adam {HERE} expects learning_rate, betas, epsilon, weight_decay, clip, parameters; "
-            "got lr: say learning_rate",
+            f"Adam {HERE} expects the arguments learning_rate, betas, epsilon, weight_decay, clip, "
+            "parameters, got lr=: use learning_rate=",
         ),
         (
             lambda: cast(Any, dg.SGD)(), TypeError,
