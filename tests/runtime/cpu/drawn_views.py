@@ -58,11 +58,14 @@ class Drawing:
     def __post_init__(self) -> None:
         self.numbers = np.random.default_rng(self.draw.randrange(2**32))
 
-    def observe(self, data: Array, named: float = 0.0) -> View:
-        """An input whose sizes have names with a probability."""
+    def observe(self, data: Array, named: float = 0.0, rows: bool = False) -> View:
+        """An input whose sizes have names with a probability, the last but one if `rows`."""
         name = f"x{len(self.arrays)}"
         shape = [
-            f"{name}_{i}" if self.draw.random() < named else n for i, n in enumerate(data.shape)
+            f"{name}_{axis}"
+            if self.draw.random() < named or (rows and axis == data.ndim - 2)
+            else n
+            for axis, n in enumerate(data.shape)
         ]
         self.arrays[name] = data
         variable = dg.observed(name, tuple(shape), data.dtype)
@@ -120,9 +123,10 @@ def transposed(d: Drawing, view: View) -> View:
     return changed(view, dg.transpose(view.variable, axes), view.index.transpose(axes))
 
 
-def windowed(d: Drawing, view: View) -> View:
-    """Windows along one axis, now and then one that takes all of it."""
-    axis, stride, dilation = d.axis(view), d.draw.choice([1, 1, 2, 3]), d.draw.choice([1, 1, 2])
+def windowed(d: Drawing, view: View, axis: int | None = None) -> View:
+    """Windows along an axis, now and then one that takes all of it."""
+    axis = d.axis(view) if axis is None else axis
+    stride, dilation = d.draw.choice([1, 1, 2, 3]), d.draw.choice([1, 1, 2])
     extent = view.shape[axis]
     fitting = [n for n in (1, 2, 3, 4, extent) if n > 0 and dilation * (n - 1) + 1 <= extent]
     if not fitting or len(view.shape) > 4:
@@ -135,7 +139,7 @@ def windowed(d: Drawing, view: View) -> View:
 
 def spread(d: Drawing, view: View) -> View:
     """The same again along a new axis in front, or an axis of one element somewhere."""
-    if d.draw.random() < 0.5:
+    if d.draw.random() < 0.3:
         place = d.draw.randint(0, len(view.shape))
         return changed(
             view, dg.expand_dims(view.variable, place), np.expand_dims(view.index, place)
@@ -205,10 +209,20 @@ def summed(d: Drawing) -> None:
     """Sums over some axes, and their gradient: the cotangent is spread over what is summed."""
     weighed = d.draw.random() < 0.5
     view = chain(d, d.floats(*d.some(1), named=0.0 if weighed else 0.3))
-    if view.shape and d.draw.random() < 0.5:
-        view = windowed(d, view)
     rank = len(view.shape)
-    axes = tuple(sorted(d.draw.sample(range(rank), d.draw.randint(0, rank))))
+    _summed(d, view, tuple(sorted(d.draw.sample(range(rank), d.draw.randint(0, rank)))), weighed)
+
+
+def averaged(d: Drawing) -> None:
+    """Sums over the places of windows along one axis or two, and their gradient."""
+    view = d.floats(*(d.draw.choice([3, 7, 16, 17, 40]) for _ in range(d.draw.randint(1, 2))))
+    axes = list(range(len(view.shape)))
+    for axis in axes:
+        view = windowed(d, view, axis)
+    _summed(d, view, tuple(d.draw.sample(axes, d.draw.randint(1, len(axes)))), True)
+
+
+def _summed(d: Drawing, view: View, axes: tuple[int, ...], weighed: bool) -> None:
     total = dg.sum(view.variable, axes) if axes else view.variable
     value = view.value.sum(axes)
     d.give(total, value)
@@ -256,19 +270,22 @@ def moved(d: Drawing) -> None:
 
 
 def taken(d: Drawing) -> None:
-    """Elements at indices that are spread, strided or turned; what is outside is missing."""
-    table = chain(d, d.floats(*d.some(1, 3)))
-    if not table.shape:
-        return
-    axis = d.axis(table)
+    """Elements at one index that is spread, and at indices that are spread, strided or turned."""
+    for shape in ((), d.some(1, 1)):
+        table = chain(d, d.floats(*d.some(1, 3)))
+        if table.shape:
+            _taken(d, table, d.axis(table), shape)
+
+
+def _taken(d: Drawing, table: View, axis: int, shape: tuple[int, ...]) -> None:
     extent = table.shape[axis]
     kind = d.draw.choice(["int32", "int64"])
     anywhere = not extent or d.draw.random() < 0.4
     low, high = (-2, extent + 3) if anywhere else (0, extent)
-    index = d.observe(d.numbers.integers(low, high, size=d.some(0, 1)).astype(kind))
+    index = d.observe(d.numbers.integers(low, high, size=shape).astype(kind))
     if anywhere:  # A sum is not checked beforehand, as observed indices are.
         index = changed(index, index.variable + 0, index.index)
-    index = chain(d, index if index.shape else spread(d, index), 3)
+    index = chain(d, index if shape else spread(d, index), 3)
     rest = table.index.size // max(extent, 1)
     if index.index.ndim > 3 or index.index.size * rest > MOST:
         return
@@ -328,26 +345,38 @@ def multiplied(d: Drawing) -> None:
     batch = d.draw.choice([(), (), (1,), (2,), (0,)])
     a = d.numbers.normal(size=(*batch, m, k)).astype(d.dtype)
     b = d.numbers.normal(size=(*d.draw.choice([(), batch]), k, n)).astype(d.dtype)
-    if d.draw.random() < 0.3:  # windows of a line, one of which is a column of weights
-        stride, dilation = d.draw.choice([(1, 1), (2, 2), (2, 1), (1, 3)])
-        size = max(1, min(k, 40))
-        line = d.floats(2, (m + 1) * stride + dilation * (size - 1))
-        cut = sliding_window_view(line.index, dilation * (size - 1) + 1, 1)
-        view = changed(
-            line, dg.windows(line.variable, size, stride, dilation),
-            cut[:, ::stride, ::dilation],
-        )  # fmt: skip
-        left, a = view.variable, view.value
-        b = d.numbers.normal(size=(size, *d.draw.choice([(), (n,)]))).astype(d.dtype)
-    else:
-        left = laid(d, a)
-        if d.draw.random() < 0.2:
-            b = d.numbers.normal(size=k).astype(d.dtype)
-    product = left @ laid(d, b)
+    if d.draw.random() < 0.2:
+        b = d.numbers.normal(size=k).astype(d.dtype)
+    named = d.draw.random() < 0.3  # a number of rows that turns out to be 1, or 0
+    product = (d.observe(a, rows=True).variable if named else laid(d, a)) @ laid(d, b)
     value = np.matmul(a.astype(np.float64), b.astype(np.float64))
     if d.draw.random() < 0.5:
         product, value = dg.tanh(product * 0.1) + 1.0, np.tanh(value * 0.1) + 1
     d.give(product, value)
+
+
+def convolved(d: Drawing) -> None:
+    """Windows of rows times weights, and the gradients for both."""
+    stride, dilation = d.draw.choice([(1, 1), (2, 2), (2, 1), (1, 3)])
+    size, channels = d.draw.choice([1, 3, 5, 40]), d.draw.choice([(), (), (1,), (3,), (17,)])
+    places, rows = d.draw.choice([1, 2, 16, 33]), d.draw.choice([0, 1, 2, 5])
+    reach = dilation * (size - 1) + 1
+    line = d.floats(rows, (places - 1) * stride + reach)
+    cut = sliding_window_view(line.index, reach, 1)[:, ::stride, ::dilation]
+    view = changed(line, dg.windows(line.variable, size, stride, dilation), cut)
+    taps = d.observe(d.numbers.normal(size=(size, *channels)).astype(d.dtype))
+    found, value = view.variable @ taps.variable, view.value @ taps.value
+    d.give(found, value)
+    summed = d.draw.choice([(), (1,), (0, 1)])  # over rows and places: the same slope for all
+    shape = tuple(n for axis, n in enumerate(value.shape) if axis not in summed)
+    weights = d.numbers.normal(size=shape).astype(d.dtype)
+    total = dg.sum(found, summed) if summed else found
+    slopes = dg.gradient(dg.sum(total * laid(d, weights)), [line.base, taps.variable])
+    back = np.broadcast_to(np.expand_dims(weights.astype(np.float64), summed), value.shape)
+    back = back.reshape(rows, places, *(channels or (1,)))
+    d.give(slopes[0], _counted(view, back @ taps.value.reshape(size, -1).T))
+    wanted = np.einsum("ipt,ipc->tc", view.value, back)
+    d.give(slopes[1], wanted.reshape(taps.value.shape))
 
 
 def solved(d: Drawing) -> None:
@@ -361,9 +390,42 @@ def solved(d: Drawing) -> None:
     d.give(found, np.linalg.solve(a.astype(np.float64), b.astype(np.float64)))
 
 
+def looped(d: Drawing) -> None:
+    """A loop over a sequence under views, and one whose gradient is a sum of powers."""
+    steps, rows = d.draw.choice([0, 1, 2, 5]), d.draw.choice([0, 1, 2, 17])
+    width, units = d.draw.choice([1, 3, 16]), d.draw.choice([1, 2, 17])
+    x = 0.5 * d.numbers.normal(size=(steps, rows, width)).astype(d.dtype)
+    u, w = (0.3 * d.numbers.normal(size=(k, units)).astype(d.dtype) for k in (width, units))
+    sequence = d.observe(x)
+    reverse, place = d.draw.random() < 0.5, len(d.outputs)
+    loop = dg.loop(f"t{place}", reverse=reverse)
+    z = loop.delay("z", 0.0, shape=(rows, units), dtype=d.dtype)
+    following = dg.tanh(loop.each(laid(d, x)) @ laid(d, u) + z @ laid(d, w)[:, ::-1])
+    loop.close(z, following)
+    value, values = np.zeros((rows, units)), np.zeros((steps, rows, units))
+    order = list(range(steps))[:: -1 if reverse else 1]
+    for t in order:
+        value = np.tanh(x[t].astype(np.float64) @ u + value @ w[:, ::-1].astype(np.float64))
+        values[t] = value
+    d.give(loop.stack(following), values)
+    d.give(loop.last(following), value)
+    d.give(loop.sum(following), values.sum(0))
+    linear = dg.loop(f"s{place}", reverse=reverse)
+    z = linear.delay("z", 0.0, shape=(rows, units), dtype=d.dtype)
+    following = z * 0.5 + linear.each(sequence.variable) @ laid(d, u)
+    linear.close(z, following)
+    weights = d.numbers.normal(size=(steps, rows, units)).astype(d.dtype)
+    slope = dg.gradient(dg.sum(linear.stack(following) * laid(d, weights)), sequence.variable)
+    wanted, back = np.zeros(x.shape), np.zeros((rows, units))
+    for t in reversed(order):
+        back = back * 0.5 + weights[t]
+        wanted[t] = back @ u.T.astype(np.float64)
+    d.give(slope, wanted)
+
+
 PARTS: list[Callable[[Drawing], None]] = [
-    copied, summed, summed, softened, moved, taken, taken, scattered, multiplied, multiplied,
-    multiplied, solved,
+    copied, summed, averaged, softened, moved, taken, scattered, multiplied, convolved, solved,
+    looped,
 ]  # fmt: skip
 
 
@@ -371,6 +433,7 @@ def drawn(seed: int) -> Drawing:
     """One of the diagrams."""
     draw = Random(seed)
     drawing = Drawing(draw, draw.choice(["float32", "float64"]))
+    PARTS[seed % len(PARTS)](drawing)
     while len(drawing.outputs) < 5:
         draw.choice(PARTS)(drawing)
     return drawing

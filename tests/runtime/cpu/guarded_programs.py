@@ -50,7 +50,7 @@ PRODUCT = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)
 
 def routines(first: int, last: int) -> None:
     """The product routines on guarded memory, with any strides, for every width of vectors."""
-    variants = [(k, w) for k in ("f32", "f64") for w in sorted({host.vector_bytes(), 32, 16})]
+    variants = [(k, w) for k in ("f32", "f64") for w in sorted({host.vector_bytes(), 16})]
     gemms = {}
     for kind, width in variants:
         symbol = f"guarded_{kind}_{width}"

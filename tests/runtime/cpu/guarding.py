@@ -1,10 +1,12 @@
 """A stand-in for the executor: every buffer lies between pages that nobody may touch.
 
-Each input, state, constant, temporary and output has memory of its own, and so has each thread for
-each instruction, exactly as many bytes as the program says.  A call runs twice: once everything
-ends where a guarded page begins, so that the first byte beyond faults, and once everything begins
-where one ends.  What nobody has written yet is NaN, or -1, and the bytes beside an array must stay
-as they are.  Nothing is allowed beyond the ends, neither to write nor to read: the engine's masked
+Each input, state, constant, temporary and output has memory of its own, and so has each instruction
+for its thread, exactly as many bytes as the program says.  A call runs three times: once everything
+ends where a guarded page begins, so that the first byte beyond faults; once everything begins where
+one ends, and instructions are cut into more chunks; once on the executor itself, with two threads,
+whose arena, threads' memory, inputs, outputs and states lie before guarded pages.  What nobody has
+written yet is NaN, or -1, and the bytes beside an array must stay as they are.  All three give the
+same bits.  Nothing is allowed beyond the ends, neither to write nor to read: the engine's masked
 loads do not touch what is masked off, and prefetches do not fault.
 
 A fault kills the process, so tests use this in a process of their own: `guarded_programs.py`.
@@ -14,10 +16,12 @@ import ctypes
 import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 
+from diagrad.runtime.cpu import executor
 from diagrad.runtime.cpu.build import build_kernel
 from diagrad.runtime.cpu.gemm import build_routine
 from diagrad.runtime.cpu.natives import Request, obtain
@@ -69,6 +73,42 @@ class Guarded:
         assert (self._inside[after:] == BESIDE).all(), "wrote behind its memory"
 
 
+class GuardedArena(executor.Executor):
+    """The executor, its driver and its helpers, on memory that ends before guarded pages."""
+
+    def __init__(self, program: Program, states: Mapping[str, Array]) -> None:
+        self._guards: list[Guarded] = []
+        self._held = {name: self._guarded(value) for name, value in states.items()}
+        with (
+            patch.object(executor, "aligned", lambda n: self._guarded(np.zeros(n, np.uint8))),
+            patch.object(executor, "useful_threads", lambda program, threads: threads),
+        ):
+            super().__init__(program, self._held, threads=2)
+
+    def _guarded(self, value: Array) -> Array:
+        self._guards.append(Guarded(value.nbytes, at_end=True))
+        array = self._guards[-1].array(value.shape, value.dtype)
+        array[...] = value
+        return array
+
+    def once(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """The outputs and the states after one run."""
+        buffers = [self.program.buffers[i] for i in self._outputs]
+        outputs = [self._guarded(np.zeros(b.shape, b.dtype)) for b in buffers]
+        moving = [self._guarded(np.asarray(array)) for array in inputs] + outputs
+        places = np.array([array.ctypes.data for array in moving], np.int64)
+        failed = self._run(self._header.ctypes.data, places.ctypes.data)
+        if failed >= 0:
+            self._raise(failed)
+        for array, index in zip(outputs, self._outputs, strict=True):
+            if index in self._scalars:
+                array[...] = self._scalars[index]
+        for guard in self._guards:
+            guard.assert_nothing_beside()
+        states = [self._held[b.name] for b in self.program.buffers if b.role == "state"]
+        return [array.copy() for array in outputs], [array.copy() for array in states]
+
+
 class GuardedExecutor:
     """Runs a program as `Executor` does, on guarded memory, in chunks, by one thread."""
 
@@ -90,11 +130,12 @@ class GuardedExecutor:
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """New arrays in the order of the output buffers; states are updated."""
-        found = [self._run(inputs, at_end) for at_end in (True, False)]
-        for one, other in zip(*found, strict=True):
-            for left, right in zip(one, other, strict=True):
-                assert left.tobytes() == right.tobytes(), "depends on where memory lies"
-        outputs, states = found[0]
+        outputs, states = self._run(inputs, at_end=True)
+        once_more = self._run(inputs, at_end=False), GuardedArena(self.program, self.states)
+        for others in (once_more[0], once_more[1].once(inputs)):
+            for one, other in zip((outputs, states), others, strict=True):
+                for left, right in zip(one, other, strict=True):
+                    assert left.tobytes() == right.tobytes(), "depends on where memory lies"
         held = [b for b in self.program.buffers if b.role == "state"]
         for buffer, value in zip(held, states, strict=True):
             self.states[buffer.name][...] = value
@@ -142,6 +183,8 @@ class GuardedExecutor:
         checks = 0
         for row, number in zip(table.rows.tolist(), table.numbers.tolist(), strict=True):
             kernel, words, extent, check, chunk = row[:5]
+            if not at_end and not check:
+                chunk = -(-extent // 3)
             # The driver clears the first word for every instruction.
             space = Guarded(max(program.instructions[number].space, 8), at_end)
             space.array((1,), np.int64)[0] = 0

@@ -27,11 +27,11 @@ def run(*arguments: str) -> None:
 
 
 def test_random_programs_keep_to_their_memory() -> None:
-    run("programs", "0", "30")
+    run("programs", "0", "16")
 
 
 def test_products_keep_to_the_space_that_is_planned_for_them() -> None:
-    run("routines", "0", "300")
+    run("routines", "0", "150")
 
 
 @pytest.mark.parametrize("what", ["behind", "before"])
