@@ -353,6 +353,10 @@ def multiplied(d: Drawing) -> None:
     if d.draw.random() < 0.5:
         product, value = dg.tanh(product * 0.1) + 1.0, np.tanh(value * 0.1) + 1
     d.give(product, value)
+    # One row times a matrix that lies contiguously along no axis.
+    wide, row = d.floats(2 * k + 6, 2 * n + 2), d.floats(1, k + 3)
+    found = row.variable @ wide.variable[::2, ::2]
+    d.give(found, row.value @ wide.value[::2, ::2])
 
 
 def convolved(d: Drawing) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from diagrad.runtime.cpu import natives
 
+from .drawn_views import PARTS
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -27,7 +29,7 @@ def run(*arguments: str) -> None:
 
 
 def test_random_programs_keep_to_their_memory() -> None:
-    run("programs", "0", "16")
+    run("programs", "0", str(len(PARTS)))
 
 
 def test_products_keep_to_the_space_that_is_planned_for_them() -> None:
