@@ -21,11 +21,11 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 
-from diagrad.runtime.cpu import executor
+from diagrad.runtime.cpu import executor, workspace
 from diagrad.runtime.cpu.build import build_kernel
 from diagrad.runtime.cpu.gemm import build_routine
 from diagrad.runtime.cpu.natives import Request, obtain
-from diagrad.runtime.cpu.table import Addresses, Table
+from diagrad.runtime.cpu.table import CHECK, Addresses, Table
 from diagrad.runtime.program import HOLDS, ROUTINES, Buffer, CheckFailedError, Program
 
 Array = npt.NDArray[Any]
@@ -80,7 +80,7 @@ class GuardedArena(executor.Executor):
         self._guards: list[Guarded] = []
         self._held = {name: self._guarded(value) for name, value in states.items()}
         with (
-            patch.object(executor, "aligned", lambda n: self._guarded(np.zeros(n, np.uint8))),
+            patch.object(workspace, "aligned", lambda n: self._guarded(np.zeros(n, np.uint8))),
             patch.object(executor, "useful_threads", lambda program, threads: threads),
         ):
             super().__init__(program, self._held, threads=2)
@@ -97,9 +97,10 @@ class GuardedArena(executor.Executor):
         outputs = [self._guarded(np.zeros(b.shape, b.dtype)) for b in buffers]
         moving = [self._guarded(np.asarray(array)) for array in inputs] + outputs
         places = np.array([array.ctypes.data for array in moving], np.int64)
-        failed = self._run(self._header.ctypes.data, places.ctypes.data)
+        failed = self._run(self._tenant.header.ctypes.data, places.ctypes.data)
         if failed >= 0:
-            self._raise(failed)
+            check = int(self._table.rows[failed, CHECK])
+            raise self._check_failed(failed, ctypes.c_int64.from_address(check).value)
         for array, index in zip(outputs, self._outputs, strict=True):
             if index in self._scalars:
                 array[...] = self._scalars[index]
@@ -110,7 +111,7 @@ class GuardedArena(executor.Executor):
 
 
 class GuardedExecutor:
-    """Runs a program as `Executor` does, on guarded memory, in chunks, by one thread."""
+    """Runs a program as `Executor` does, on guarded memory, in three ways that must agree."""
 
     readable = False
     nbytes = used = 0
