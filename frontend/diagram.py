@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..compiler.graph import Graph
 from . import lower as lowering
 from .dependencies import walk
+from .draws import streams_of
 from .errors import (
     CycleError,
     DiagramError,
@@ -126,6 +127,7 @@ class Diagram(Sealed):
         self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
         self.names = name_variables(self.variables, self.roots, shared, mistakes)
         raise_together(place, mistakes)
+        self.streams = streams_of(wanted, self.applications, self.roots)
         note_free(self.parameters.values(), place)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Diagram:
@@ -172,7 +174,7 @@ class Diagram(Sealed):
             if self.cost is not None:
                 outputs["cost"] = self.cost
         return lowering.lower(
-            self.name, outputs, updates, {**self.names, **(names or {})}, self.roots
+            self.name, outputs, updates, {**self.names, **(names or {})}, self.roots, self.streams
         )
 
     def cost_growth(self, samples: Set[str]) -> Fraction | None:

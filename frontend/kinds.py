@@ -58,6 +58,13 @@ class Lasts(Application):
     """The mask of lengths, its input: which sample has which step of a loop."""
 
 
+@dataclass(eq=False, kw_only=True)
+class Draw(Application):
+    """Random numbers; `stream` says which part of what named stream, None where a place gives it."""
+
+    stream: tuple[str, str] | None
+
+
 def connect_to(target: Variable, value: Variable) -> Connection:
     """The application that makes `target` what `value` is."""
     return Connection(

@@ -12,6 +12,7 @@ from ..compiler.graph import Direction, Graph, Node, Origin
 from ..compiler.samples import each_sample
 from .blocks import Block
 from .dependencies import captured_by, ordered
+from .draws import path_of, rule_of
 from .errors import DiagramError
 from .loop_parts import Result
 from .lower_loops import Pending
@@ -26,13 +27,14 @@ def lower(
     updates: Sequence[tuple[Variable, Variable]],
     names: Names,
     roots: Mapping[Block, str],
+    streams: Mapping[Application, int],
 ) -> Graph:
     """The graph of `outputs` and of `updates` (state, next value).
 
     `names` gives every free variable (observed, parameter, state) the name of its input, `roots`
-    every outermost block its name.
+    every outermost block its name, `streams` every draw of the diagram its stream.
     """
-    lowering = _Lowering(roots)
+    lowering = _Lowering(roots, dict(streams))
     wanted = [*outputs.values(), *(value for _, value in updates)]
     free = _free([*wanted, *(state for state, _ in updates)])
     for variable in free:
@@ -53,8 +55,9 @@ def lower(
 
 
 class _Lowering:
-    def __init__(self, roots: Mapping[Block, str]) -> None:
+    def __init__(self, roots: Mapping[Block, str], streams: dict[Application, int]) -> None:
         self.roots = roots
+        self.streams = streams
         self.direction: Direction = "forward"
         self.nodes: dict[Variable, Node] = {}
         self.pending = Pending(self)
@@ -77,19 +80,18 @@ class _Lowering:
 
     def child(self) -> _Lowering:
         """What lowers the body of a block or a loop."""
-        inner = _Lowering(self.roots)
+        inner = _Lowering(self.roots, self.streams)
         inner.direction = self.direction
         return inner
 
     def _apply(self, application: Application, path: str) -> None:
         inputs = [self.nodes[item] for item in application.inputs]
         if application.body is None:
-            assert application.rule is not None
             builder = Builder(Origin(path, application.where, self.direction))
-            result = application.rule(builder, *inputs)
+            result = rule_of(application, self.streams)(builder, *inputs)
             nodes = result if isinstance(result, tuple) else (result,)
         else:
-            inner = self.path_of(application, path)
+            inner = path_of(application, path, self.roots)
             body, captured = self.body(application.body, inner)
             inputs += [self.nodes[item] for item in captured]
             builder = Builder(Origin(inner, application.where))
@@ -99,13 +101,6 @@ class _Lowering:
             )
         for variable, node in zip(application.outputs, nodes, strict=True):
             self.nodes[variable] = node
-
-    def path_of(self, application: Application, path: str) -> str:
-        block = application.block
-        assert block is not None
-        if block.has_place:
-            return block.path(self.roots)
-        return f"{path}/{application.label}" if path else application.label
 
     def body(self, body: Body, path: str) -> tuple[Graph, list[Variable]]:
         captured = captured_by(body)

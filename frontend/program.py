@@ -20,6 +20,7 @@ from ..runtime.mutex import Mutex
 from .arguments import integer, shown, wrong
 from .dependencies import ordered
 from .derivatives import gradient
+from .draws import first_key, other_key
 from .errors import DiagramError, DtypeError, InputError
 from .execution import TARGETS, Execution, Target, nothing
 from .init import initial_value
@@ -106,7 +107,7 @@ class Program(Sealed):
             self.states[name] = np.require(value, None, ["C", "W", "A"])
         self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
-            self.states["random_key"] = np.array(seed, np.int64)
+            self.states["random_key"] = np.array(first_key(seed), np.int64)
         for name, item in diagram.states.items():
             self.states[name] = self._initial_state(name, item)
         self._step = self._draw_step(place) if optimizer is not None else None

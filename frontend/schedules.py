@@ -71,7 +71,7 @@ class Schedule(Block):
             return super().__call__(step)
         step = integer(str(self.name), "the count of steps", step, 0)
         rate = self(constant_variable(step, "int64"))
-        graph = inline(lower(self.describe(), {"rate": rate}, [], {}, {}))
+        graph = inline(lower(self.describe(), {"rate": rate}, [], {}, {}, {}))
         return float(value_of(graph.outputs[0][1], {}))
 
 

@@ -1,7 +1,7 @@
 """Philox4x32-10 in NumPy: the definition of the project's random bits, the same on every target.
 
 Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).  A function of
-counter and key: there is no state, and nothing here depends on the order of calls.
+counter, key and stream: there is no state, and nothing here depends on the order of calls.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-def philox(counter: npt.ArrayLike, key: npt.ArrayLike) -> npt.NDArray[np.uint32]:
+def philox(
+    counter: npt.ArrayLike, key: npt.ArrayLike, stream: npt.ArrayLike = 0
+) -> npt.NDArray[np.uint32]:
     """Random 32-bit words, one for each counter.
 
-    Counter i takes word i % 4 of the block whose 128-bit counter is i // 4.  Both arguments are
+    Counter i takes word i % 4 of the block whose 128-bit counter has i // 4 as its lower half and
+    the stream as its upper one, so that two streams never meet under one key.  The arguments are
     64-bit integers (negative ones wrap) and broadcast against each other.
     """
-    shape = np.broadcast_shapes(np.shape(counter), np.shape(key))
-    counters, keys = np.broadcast_arrays(_words(counter), _words(key))
+    shape = np.broadcast_shapes(np.shape(counter), np.shape(key), np.shape(stream))
+    counters, keys, streams = np.broadcast_arrays(_words(counter), _words(key), _words(stream))
     # An arithmetic shift, as the CPU engine does it: counters are signed there.
     block = (counters.view(np.int64) >> np.int64(2)).view(np.uint64)
-    x = [block & _LOW, block >> _HALF, np.zeros_like(block), np.zeros_like(block)]
+    x = [block & _LOW, block >> _HALF, streams & _LOW, streams >> _HALF]
     k = [keys & _LOW, keys >> _HALF]
     first, second = (np.uint64(m) for m in MULTIPLIERS)
     for turn in range(ROUNDS):

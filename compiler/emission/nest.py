@@ -313,10 +313,10 @@ class Nest:
 
     def random_bits(self, node: Node, operands: Sequence[Operand]) -> tuple[str, str]:
         """Philox of each element's flat index."""
-        key, _ = self.value(operands[0])
+        (key, _), (stream, _) = self.value(operands[0]), self.value(operands[1])
         counter = Index(0, self.flat_strides, "int64")
         number, scope = self.load(counter)
-        text = f"philox({number}, {key}) & u32({2**RANDOM_BITS - 1})"
+        text = f"philox({number}, {key}, {stream}) & u32({2**RANDOM_BITS - 1})"
         return self.define(node, scope, text), scope
 
     flat_strides: Strides = ()

@@ -42,8 +42,9 @@ def _iota(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _random_bits(types: Sequence[Type], attrs: Attrs) -> Type:
-    if types[0] != Type("int64"):
-        raise TypeRuleError(f"random bits expect an int64[] key, got {types[0]}")
+    for name, type in zip(("key", "stream"), types, strict=True):
+        if type != Type("int64"):
+            raise TypeRuleError(f"random bits expect an int64[] {name}, got {type}")
     return Type("uint32", attrs["shape"])
 
 
@@ -54,12 +55,11 @@ def _reference_iota(result: Type, attrs: Attrs) -> Array:
     return np.broadcast_to(line, result.extents)
 
 
-def _reference_random_bits(result: Type, attrs: Attrs, key: Array) -> Array:
-
+def _reference_random_bits(result: Type, attrs: Attrs, key: Array, stream: Array) -> Array:
     from ...runtime.philox import philox
 
     count = int(np.prod(result.extents, dtype=np.int64))
-    bits = philox(np.arange(count, dtype=np.int64), np.int64(key))
+    bits = philox(np.arange(count, dtype=np.int64), np.int64(key), np.int64(stream))
     return (bits & np.uint32(2**RANDOM_BITS - 1)).reshape(result.extents)
 
 
@@ -70,6 +70,6 @@ PRIMITIVES = (
     Primitive("size", "source", _size, lambda r, attrs: np.asarray(attrs["size"], attrs["dtype"])),
     # Each element's index along one axis.
     Primitive("iota", "source", _iota, _reference_iota),
-    # Philox4x32-10 (Salmon et al. 2011) of each element's flat index under a key.
+    # Philox4x32-10 (Salmon et al. 2011) of each element's flat index, in a stream, under a key.
     Primitive("random_bits", "source", _random_bits, _reference_random_bits),
 )

@@ -15,6 +15,7 @@ from ...compiler.graph import Graph, Node, Origin
 from ...compiler.loops import substitute
 from ..dependencies import captured_by, ordered
 from ..loop_parts import Result
+from ..draws import rule_of
 from ..lower import constant_node, for_samples
 from ..lower_loops import Pending
 from ..variable import Application, Body, Variable
@@ -54,7 +55,7 @@ def lower_drawn(
         for node, data in drawn.nodes(data=True)
         if data.get("application") is not None
     }
-    work = _Lowering(diagram.names, functions)
+    work = _Lowering(diagram.names, functions, dict(diagram.streams))
     variables = {node: data.get("variable") for node, data in drawn.nodes(data=True)}
     work.run(diagram.wanted, "")
     outputs = [(f"value {node}", work.nodes[variables[node]]) for node in values]
@@ -74,9 +75,15 @@ def lower_drawn(
 
 
 class _Lowering:
-    def __init__(self, names: Mapping[Variable, str], functions: Mapping[Application, str]) -> None:
+    def __init__(
+        self,
+        names: Mapping[Variable, str],
+        functions: Mapping[Application, str],
+        streams: dict[Application, int],
+    ) -> None:
         self.names = names
         self.functions = functions
+        self.streams = streams
         self.nodes: dict[Variable, Node] = {}
         self.inputs: list[Node] = []
         self.pending = Pending(self)
@@ -102,7 +109,7 @@ class _Lowering:
 
     def child(self) -> _Lowering:
         """What lowers the body of a loop."""
-        return _Lowering(self.names, self.functions)
+        return _Lowering(self.names, self.functions, self.streams)
 
     def apply(self, application: Application) -> None:
         inputs = [self.nodes[item] for item in application.inputs]
@@ -114,8 +121,8 @@ class _Lowering:
             self.run(application.body.outputs, function)
             results = [self.nodes[item] for item in application.body.outputs]
         else:
-            assert application.rule is not None
-            result = application.rule(Builder(Origin(function, application.where)), *inputs)
+            builder = Builder(Origin(function, application.where))
+            result = rule_of(application, self.streams)(builder, *inputs)
             results = list(result) if isinstance(result, tuple) else [result]
         self.nodes.update(zip(application.outputs, results, strict=True))
 

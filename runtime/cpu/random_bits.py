@@ -12,11 +12,11 @@ from .values import Value, outlined, select
 _LOW = 0xFFFFFFFF
 
 
-def _philox(counter: Value, key: Value) -> Value:
+def _philox(counter: Value, key: Value, stream: Value) -> Value:
     # Words are 64-bit lanes with a clear upper half: the product of two is then one instruction.
     block = counter >> 2
     x0, x1 = block & _LOW, (block >> 32) & _LOW
-    x2, x3 = counter.number(0), counter.number(0)
+    x2, x3 = stream & _LOW, (stream >> 32) & _LOW
     k0, k1 = key & _LOW, (key >> 32) & _LOW
     for turn in range(ROUNDS):
         if turn:
@@ -29,6 +29,6 @@ def _philox(counter: Value, key: Value) -> Value:
     return convert(word, "u32")
 
 
-def philox(counter: Value, key: Value) -> Value:
-    """Word `counter % 4` of the block `counter // 4` under the 64-bit key, as u32 lanes."""
-    return outlined(_philox, counter, key, result="u32")
+def philox(counter: Value, key: Value, stream: Value) -> Value:
+    """Word `counter % 4` of the block `counter // 4` of a stream under a key, as u32 lanes."""
+    return outlined(_philox, counter, key, stream, result="u32")

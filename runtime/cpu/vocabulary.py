@@ -137,7 +137,7 @@ _lanewise("reduce_max", lambda x: arithmetic.reduce(arithmetic.maximum, x), 1, N
 _lanewise("reduce_min", lambda x: arithmetic.reduce(arithmetic.minimum, x), 1, NUMBERS)
 _lanewise("reduce_any", lambda x: arithmetic.reduce_mask(x, every=False), 1, ("b1",))
 _lanewise("reduce_all", lambda x: arithmetic.reduce_mask(x, every=True), 1, ("b1",))
-_lanewise("philox", random_bits.philox, 2, ("i64",), "u32")
+_lanewise("philox", random_bits.philox, 3, ("i64",), "u32")
 
 
 def _select(mask: Any, yes: Any, no: Any) -> Typed | None:
