@@ -60,7 +60,7 @@ class Lasts(Application):
 
 @dataclass(eq=False, kw_only=True)
 class Draw(Application):
-    """Random numbers; `stream` says which part of what named stream, None where a place gives it."""
+    """Random numbers; `stream` is the part and the name of a named stream, None for its own."""
 
     stream: tuple[str, str] | None
 

@@ -81,6 +81,7 @@ class Program(Sealed):
         self.diagram = diagram
         self.optimizer = optimizer
         self.target = target
+        self.seed = seed
         self.threads = threads
         self.timings = Timings()
         place = f"compile of '{diagram.name}' ({user_location()})"
@@ -107,7 +108,7 @@ class Program(Sealed):
             self.states[name] = np.require(value, None, ["C", "W", "A"])
         self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
-            self.states["random_key"] = np.array(first_key(seed), np.int64)
+            self.states["random_key"] = np.array(first_key(self.seed), np.int64)
         for name, item in diagram.states.items():
             self.states[name] = self._initial_state(name, item)
         self._step = self._draw_step(place) if optimizer is not None else None
@@ -182,6 +183,8 @@ class Program(Sealed):
             self.states[name] = np.require(value, None, ["C", "W", "A"])
             if state.next is not None:
                 updates.append((state.variable, state.next))
+        if any(item is KEY for item in ordered([cost, *(value for _, value in updates)], {})):
+            self.states.setdefault("random_key", np.array(first_key(self.seed), np.int64))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
         return self.execution_of({"cost": cost}, updates, names)
@@ -289,6 +292,17 @@ class Program(Sealed):
             if self._evaluation is None:
                 self._evaluation = self.execution_of({"cost": cost})
             return self._evaluation
+
+    def redraw(self) -> None:
+        """Draw other random numbers from now on, as a step does: in runs, and in the next steps.
+
+        A run changes no array of the program, so it repeats its draws: those that the next step
+        will make.  The numbers depend on the seed and on the steps and redraws before, in their
+        order; `save` and `load` take that along.
+        """
+        key = self.states.get("random_key")
+        if key is not None:
+            key[...] = other_key(int(key))
 
     def profile(self, method: Method | None = None, repeats: int = 20, /, **inputs: Any) -> Profile:
         """Measure where the time of a step or a run goes, kernel by kernel and block by block.

@@ -3,8 +3,8 @@
     body: %2 = random_bits(%key, %s; shape=(B,H))   ->   %5 = random_bits(%key, %s; shape=(T,B,H))
                                                          body: %2, an element of the sequence %5
 
-Bits are a function of key, stream and place, so in a body they would be the same at every step.  Drawn
-outside, they differ from step to step, and are the same for a loop and for its unrolled copies.
+Bits are a function of key, stream and place, so in a body they would be the same at every step.
+Drawn outside, they differ from step to step, and are the same for a loop and its unrolled copies.
 """
 
 from __future__ import annotations

@@ -21,6 +21,12 @@ KEY = Variable("parameter", Type("int64"), "random_key")
 """Stands for the key that a program gives to every draw."""
 
 
+def is_key(node: Node) -> bool:
+    """Whether a node of a lowered graph is that key, which nobody has drawn."""
+    attrs = node.attrs
+    return node.op == "input" and attrs["role"] == "parameter" and attrs["name"] == KEY.name
+
+
 def random_uniform(shape: Shape, stream: str | None = None, dtype: Any = None) -> Variable:
     """Uniform numbers in [0, 1), multiples of 2**-24.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.graph import Graph, topological
 from ...compiler.graph import Node as Value
 from ...compiler.primitives.recurrence import given, loop_of, role_of
+from ..operations.random import is_key
 from ..variable import shape_text
 from .from_diagram import block_name, type_text
 from .picture import (
@@ -109,7 +110,8 @@ class _Conversion:
         return "forward" if value in self.forward else "backward"
 
     def add(self, value: Value) -> None:
-        if value.op == "broadcast" or known_number(value) is not None or value in self.ids:
+        absent = value.op == "broadcast" or is_key(value) or known_number(value) is not None
+        if absent or value in self.ids:
             return
         if value.op == "loop":
             self.turn(value)
@@ -123,7 +125,8 @@ class _Conversion:
                 Node(name, "constant", "const", value_lines(value), self.frame(value), "parameter")
             )
             return
-        fixed = [known_number(item) for item in value.inputs]
+        told = () if value.op == "random_bits" else value.inputs  # streams are numbers of nobody's
+        fixed = [known_number(item) for item in told]
         self.draw(
             Node(
                 name,

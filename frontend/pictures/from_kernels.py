@@ -16,6 +16,7 @@ from ...compiler.graph import Node as Value
 from ...compiler.graph import topological
 from ...compiler.primitives.recurrence import given
 from ...compiler.views import resolve
+from ..operations.random import is_key
 from ..variable import shape_text
 from .from_diagram import type_text
 from .from_graph import longest, loop_caption
@@ -208,7 +209,7 @@ class _Conversion:
 
 
 def _is_weight(value: Value) -> bool:
-    return value.op == "input" and value.attrs["role"] == "parameter"
+    return value.op == "input" and value.attrs["role"] == "parameter" and not is_key(value)
 
 
 def _label(group: Group) -> str:

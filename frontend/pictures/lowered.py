@@ -14,8 +14,8 @@ from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
 from ...compiler.loops import substitute
 from ..dependencies import captured_by, ordered
-from ..loop_parts import Result
 from ..draws import rule_of
+from ..loop_parts import Result
 from ..lower import constant_node, for_samples
 from ..lower_loops import Pending
 from ..variable import Application, Body, Variable

@@ -362,7 +362,7 @@ def refused(node: Node, *inputs: Node, chosen: str) -> str:
 
 def test_random_bits_of_an_element_cannot_be_made() -> None:
     key = given("k", dtype="int64")
-    bits = b.random_bits(key, shape=(3,))
+    bits = b.random_bits(key, b.constant(5, "int64"), shape=(3,))
     assert not can_batch(bits) and can_batch(b.neg(key))
     assert refused(bits, key, chosen="k") == (
         "random_bits has no batch rule: expected operands that are the same for every element, "

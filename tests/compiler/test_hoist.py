@@ -233,7 +233,7 @@ def test_eliminations_leave() -> None:
 
 def test_random_bits_of_each_step_stay() -> None:
     key, h = given("k", dtype="int64", role="sequence"), state()
-    bits = b.random_bits(key, shape=(H,))
+    bits = b.random_bits(key, b.constant(5, "int64"), shape=(H,))
     noise = b.broadcast(b.cast(bits, dtype="float64"), shape=h.shape, axes=(1,))
     w = entry("w", H, H, role="invariant")
     late = product(b.mul(h, noise), w)

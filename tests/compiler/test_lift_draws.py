@@ -13,7 +13,7 @@ from .building import b, given, graph, run, state
 
 def drawn(body_key: Node, entries: tuple[Node, ...], operands: tuple[Node, ...]) -> Node:
     """A loop of T steps that stacks what `body_key` draws."""
-    bits = b.random_bits(b.add(body_key, b.constant(5, "int64")), shape=(4,))
+    bits = b.random_bits(body_key, b.constant(5, "int64"), shape=(4,))
     updates = tuple((entry, b.neg(entry)) for entry in entries if entry.attrs["role"] == "carry")
     body = Graph("draw", entries, (("bits", bits),), updates)
     found: Node = b.loop(
@@ -50,5 +50,5 @@ def test_a_key_that_changes_stays_in_the_body() -> None:
 
 def test_a_graph_without_loops_is_the_same() -> None:
     key = state("key", dtype="int64")
-    before = graph(key, y=b.random_bits(key, shape=(4,)))
+    before = graph(key, y=b.random_bits(key, b.constant(5, "int64"), shape=(4,)))
     assert lift_draws(before) is before

@@ -79,7 +79,9 @@ def test_what_does_not_depend_on_a_sample_is_repeated() -> None:
 
 def test_each_sample_has_its_part_of_the_draws() -> None:
     key, w = given("key", dtype="int64"), given("w", 2)
-    bits = b.cast(b.random_bits(key, shape=(named("B"), 2)), dtype="float32")
+    bits = b.cast(
+        b.random_bits(key, b.constant(5, "int64"), shape=(named("B"), 2)), dtype="float32"
+    )
     source = graph(key, w, y=b.mul(bits, b.broadcast(w, shape=bits.shape, axes=(1,))))
     arrays = {"key": np.int64(5), "w": np.full((3, 2), 2.0, np.float32)}
     found = apart(source, [False, True], arrays)["y"]
@@ -91,7 +93,7 @@ def test_each_sample_has_its_part_of_the_draws() -> None:
 
 def test_draws_whose_key_is_a_sample_s_own_are_refused() -> None:
     key = given("key", dtype="int64")
-    source = graph(key, y=b.random_bits(key, shape=(2,)))
+    source = graph(key, y=b.random_bits(key, b.constant(5, "int64"), shape=(2,)))
     with pytest.raises(InvalidGraphError, match="random_bits has no batch rule"):
         each_sample(source, "B", [True], named("B"))
 

@@ -52,7 +52,7 @@ def test_draws_differ_from_step_to_step(target: Target) -> None:
     ones = np.ones((5, 4, 8), np.float32)
     found = d.compile(target=target, seed=3).run(x=ones)["Y"]
     assert len({row.tobytes() for row in found}) == 5 and 0.3 < found.mean() < 0.7
-    states = {"random_key": np.array(3, np.int64)}
+    states = d.compile(seed=3).states
     wanted = unrolled_values(d, {"x": ones}, {"T": 5, "B": 4}, states)["Y"]
     np.testing.assert_array_equal(found, wanted)
 
@@ -71,7 +71,7 @@ def test_draws_in_a_loop_in_a_loop_differ_too(target: Target) -> None:
     found = d.compile(target=target).run(x=ones)["Y"]
     assert found.shape == (4, 3, 2, 8)
     assert len({row.tobytes() for row in found.reshape(12, -1)}) == 12
-    states = {"random_key": np.array(0, np.int64)}
+    states = d.compile().states
     wanted = unrolled_values(d, {"x": ones}, {"T": 4, "B": 2}, states)["Y"]
     np.testing.assert_array_equal(found, wanted)
 
