@@ -81,7 +81,6 @@ class Program(Sealed):
         self.diagram = diagram
         self.optimizer = optimizer
         self.target = target
-        self.seed = seed
         self.threads = threads
         self.timings = Timings()
         place = f"compile of '{diagram.name}' ({user_location()})"
@@ -90,7 +89,7 @@ class Program(Sealed):
         self._precision = None if dtype is None else dtype_name(dtype, place)
         if self._precision not in (None, "float32", "float64"):
             raise DtypeError(f"{place} expects dtype float32 or float64, got {self._precision}")
-        seed = integer(place, "seed", seed, 0)
+        seed = self._seed = integer(place, "seed", seed, 0)
         if not (threads is None or (type(threads) is int and threads > 0)):
             raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")
         fits = callable(getattr(optimizer, "draw", None)) and not isinstance(optimizer, type)
@@ -108,7 +107,7 @@ class Program(Sealed):
             self.states[name] = np.require(value, None, ["C", "W", "A"])
         self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
-            self.states["random_key"] = np.array(first_key(self.seed), np.int64)
+            self.states["random_key"] = np.array(first_key(self._seed), np.int64)
         for name, item in diagram.states.items():
             self.states[name] = self._initial_state(name, item)
         self._step = self._draw_step(place) if optimizer is not None else None
@@ -184,7 +183,7 @@ class Program(Sealed):
             if state.next is not None:
                 updates.append((state.variable, state.next))
         if any(item is KEY for item in ordered([cost, *(value for _, value in updates)], {})):
-            self.states.setdefault("random_key", np.array(first_key(self.seed), np.int64))
+            self.states.setdefault("random_key", np.array(first_key(self._seed), np.int64))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
         return self.execution_of({"cost": cost}, updates, names)
@@ -302,7 +301,7 @@ class Program(Sealed):
         """
         key = self.states.get("random_key")
         if key is not None:
-            key[...] = other_key(int(key))
+            self.workspace.hold(lambda: np.copyto(key, other_key(int(key))))
 
     def profile(self, method: Method | None = None, repeats: int = 20, /, **inputs: Any) -> Profile:
         """Measure where the time of a step or a run goes, kernel by kernel and block by block.
