@@ -9,8 +9,9 @@ meets this bound is best, and the search ends there.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 
 ALIGNMENT = 64
 """Bytes; a cache line.  Every place is a multiple of it."""
@@ -20,6 +21,9 @@ ROUNDS = 16
 
 MOST_SEARCHED = 1000
 """Temporaries up to which they are tried: an order takes the square of their number."""
+
+MOST_ORDERED = 3000
+"""Temporaries up to which each is placed beside all others: more get their places row by row."""
 
 Life = tuple[int, int]
 """The first and the last row that use a temporary."""
@@ -37,6 +41,8 @@ def lay_out(wanted: Wanted) -> tuple[dict[int, int], int]:
     top is placed first in the next.  The least arena is kept; of equal ones, the first.
     """
     least = alive_at_once(wanted)
+    if len(wanted) > MOST_ORDERED:
+        return _swept(wanted)
     places: dict[int, int] = {}
     arena = -1
     order: list[int] = []
@@ -101,6 +107,43 @@ def _place(wanted: Wanted, order: list[int]) -> tuple[dict[int, int], int]:
         places[number] = start
         insort(placed, (start, start + room, life))
     return places, max((high for _, high, _ in placed), default=0)
+
+
+def _swept(wanted: Wanted) -> tuple[dict[int, int], int]:
+    """The lowest free place for each, from the first row to the last: the last of the orders."""
+    ends: list[tuple[int, int]] = []  # last row, number
+    holes: list[tuple[int, int]] = []  # start, end
+    places: dict[int, int] = {}
+    top = 0
+    for number in sorted(wanted, key=lambda n: (wanted[n][0][0], -wanted[n][1], n)):
+        (first, last), size = wanted[number]
+        while ends and ends[0][0] < first:
+            over = heappop(ends)[1]
+            _release(holes, places[over], places[over] + _room(wanted[over][1]))
+        room = _room(size)
+        at = next((i for i, (start, end) in enumerate(holes) if end - start >= room), None)
+        if at is not None:
+            start, end = holes[at]
+            holes[at : at + 1] = [(start + room, end)] if end - start > room else []
+        elif holes and holes[-1][1] == top:
+            start = holes.pop()[0]
+        else:
+            start = top
+        places[number] = start
+        top = max(top, start + room)
+        heappush(ends, (last, number))
+    return places, top
+
+
+def _release(holes: list[tuple[int, int]], start: int, end: int) -> None:
+    """Add a hole to those in the order of their starts, joined with its neighbours."""
+    at = bisect_left(holes, (start, end))
+    if at < len(holes) and holes[at][0] == end:
+        end = holes.pop(at)[1]
+    if at and holes[at - 1][1] == start:
+        at -= 1
+        start = holes.pop(at)[0]
+    holes.insert(at, (start, end))
 
 
 def _room(size: int) -> int:

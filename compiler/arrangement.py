@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,6 +51,7 @@ def arrange(fusion: Fusion, apart: Set[Node] = frozenset()) -> Arrangement:
     for before, group in pairwise(ranges):
         needs[group].add(before)
     checks = _with_needed(ranges, needs)
+    waiting = _Waiting(fusion.groups, needs)
     in_place: dict[Node, Node] = {}
     for state, value in graph.updates:
         writer = group_of[value]
@@ -59,10 +60,10 @@ def arrange(fusion: Fusion, apart: Set[Node] = frozenset()) -> Arrangement:
             state not in apart
             and writer not in checks
             and reads_before_writing(writer, state, value)
-            and not any(_waits(other, writer, needs) for other in others)
+            and not any(waiting.waits(other, writer) for other in others)
         ):
             in_place[value] = state
-            needs[writer] |= others
+            waiting.add(writer, others)
     for group in fusion.groups:
         if group not in checks:
             needs[group].update(ranges)
@@ -102,15 +103,34 @@ def _with_needed(groups: Iterable[Group], needs: dict[Group, set[Group]]) -> set
     return found
 
 
-def _waits(group: Group, other: Group, needs: dict[Group, set[Group]]) -> bool:
-    """Whether `group` must run after `other`."""
-    seen: set[Group] = set()
-    stack = [group]
-    while stack:
-        current = stack.pop()
-        if current is other:
-            return True
-        if current not in seen:
-            seen.add(current)
-            stack.extend(needs[current])
-    return False
+class _Waiting:
+    """What groups wait for: those in front of them at first, and others that are added."""
+
+    def __init__(self, groups: Sequence[Group], needs: dict[Group, set[Group]]) -> None:
+        self.place = {group: number for number, group in enumerate(groups)}
+        self.needs = needs
+        self.first = len(groups)  # the first place of a group that waits for one behind it
+        for group in groups:
+            self.add(group, needs[group])
+
+    def add(self, group: Group, others: Set[Group]) -> None:
+        """Let a group wait for others too."""
+        self.needs[group].update(others)
+        here = self.place[group]
+        if any(self.place[other] > here for other in others):
+            self.first = min(self.first, here)
+
+    def waits(self, group: Group, other: Group) -> bool:
+        """Whether `group` must run after `other`."""
+        # Nothing in front of both leads back to a place behind it.
+        least = min(self.place[other], self.first)
+        seen: set[Group] = set()
+        stack = [group]
+        while stack:
+            current = stack.pop()
+            if current is other:
+                return True
+            if current not in seen and self.place[current] >= least:
+                seen.add(current)
+                stack.extend(self.needs[current])
+        return False

@@ -84,13 +84,13 @@ def _terms(n: Node) -> list[Node]:
     """What a tree of sums adds up, from left to right."""
     found: list[Node] = []
     stack = [n]
-    while stack and len(found) <= MOST_TERMS:
+    while stack and len(found) + len(stack) <= MOST_TERMS:
         node = stack.pop()
         if node.op == "add":
             stack += reversed(node.inputs)
         else:
             found.append(node)
-    return found
+    return [*found, *reversed(stack)]
 
 
 def _join(b: Builder, first: Node, second: Node) -> Node | None:

@@ -8,6 +8,7 @@ could run, the one that frees the most bytes.  Named sizes count as `STANDS_FOR`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -41,13 +42,17 @@ def order_groups(
 
 def _given_order(groups: Sequence[Group], needs: Mapping[Group, Set[Group]]) -> list[Group]:
     """As given, except that a group waits until all that it needs have run."""
-    done: dict[Group, None] = {}
-    waiting = dict.fromkeys(groups)
-    while waiting:
-        ready = next(group for group in waiting if needs[group] <= done.keys())
-        done[ready] = None
-        del waiting[ready]
-    return list(done)
+    place = {group: number for number, group in enumerate(groups)}
+    missing, after = _following(groups, needs)
+    ready = [place[group] for group in groups if not missing[group]]
+    done: list[Group] = []
+    while ready:
+        done.append(groups[heappop(ready)])
+        for follower in after[done[-1]]:
+            missing[follower] -= 1
+            if not missing[follower]:
+                heappush(ready, place[follower])
+    return done
 
 
 def _freeing_order(
@@ -58,34 +63,51 @@ def _freeing_order(
     sizes: Mapping[Node, int],
 ) -> list[Group]:
     """Of the groups that could run, the one after which the fewest bytes are alive."""
-    missing = {group: len(needs[group]) for group in groups}
-    after: dict[Group, list[Group]] = {group: [] for group in groups}
-    readers: dict[Node, int] = {}
+    missing, after = _following(groups, needs)
+    readers: dict[Node, dict[Group, None]] = {}
     for group in groups:
-        for need in needs[group]:
-            after[need].append(group)
         for base in reads[group]:
-            readers[base] = readers.get(base, 0) + 1
+            readers.setdefault(base, {})[group] = None
     place = {group: number for number, group in enumerate(groups)}
     grown = {group: sum(sizes[node] for node in writes[group]) for group in groups}
-    ready = [group for group in groups if not missing[group]]
-    done: list[Group] = []
+    ready: list[tuple[int, int]] = []
+    done: dict[Group, None] = {}
+
+    def enter(group: Group) -> None:
+        """What a group frees only grows while it waits: of its entries, the last comes first."""
+        freed = sum(sizes[base] for base in reads[group] if len(readers[base]) == 1)
+        heappush(ready, (grown[group] - freed, place[group]))
+
+    for group in groups:
+        if not missing[group]:
+            enter(group)
     while ready:
-
-        def growth(group: Group) -> tuple[int, int]:
-            freed = sum(sizes[base] for base in reads[group] if readers[base] == 1)
-            return grown[group] - freed, place[group]
-
-        chosen = min(ready, key=growth)
-        ready.remove(chosen)
-        done.append(chosen)
+        chosen = groups[heappop(ready)[1]]
+        if chosen in done:
+            continue
+        done[chosen] = None
         for base in reads[chosen]:
-            readers[base] -= 1
+            del readers[base][chosen]
+            if len(readers[base]) == 1:
+                (last,) = readers[base]
+                if not missing[last]:
+                    enter(last)
         for follower in after[chosen]:
             missing[follower] -= 1
             if not missing[follower]:
-                ready.append(follower)
-    return done
+                enter(follower)
+    return list(done)
+
+
+def _following(
+    groups: Sequence[Group], needs: Mapping[Group, Set[Group]]
+) -> tuple[dict[Group, int], dict[Group, list[Group]]]:
+    """How many groups each one waits for, and which wait for it."""
+    after: dict[Group, list[Group]] = {group: [] for group in groups}
+    for group in groups:
+        for need in needs[group]:
+            after[need].append(group)
+    return {group: len(needs[group]) for group in groups}, after
 
 
 def _most_alive(

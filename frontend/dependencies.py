@@ -26,6 +26,7 @@ def ordered(
     """
     result: dict[Variable, None] = {}
     active: dict[Variable, None] = {}
+    complete: set[Application] = set()  # whose inputs are all there
     for root in wanted:
         stack = [(root, False)]
         while stack:
@@ -33,8 +34,13 @@ def ordered(
             if ready:
                 del active[variable]
                 result[variable] = None
+                if variable.producer is not None:
+                    complete.add(variable.producer)
                 continue
             if variable in result or variable in known:
+                continue
+            if variable.producer in complete:
+                result[variable] = None
                 continue
             if variable in active:
                 path = list(active)

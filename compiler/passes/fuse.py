@@ -110,11 +110,20 @@ def is_computed(node: Node) -> bool:
 
 
 class _Fusing:
-    """The groups so far, and for each the groups that must run before it, as a bit mask."""
+    """The groups so far, and for each the groups that must run before it, as a bit mask.
+
+    `direct` are the numbers of those whose values it reads, `followed` has a bit for each group
+    that some group runs after, `into` the number of the group that has taken a group in, and
+    `order` the number of each node.
+    """
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
         self.before: list[int] = []
+        self.direct: list[set[int]] = []
+        self.followed = 0
+        self.into: dict[int, int] = {}
+        self.order: dict[Node, int] = {}
         self.number: dict[Group, int] = {}
         self.of: dict[Node, Group] = {}
         self.loops: dict[Any, Group] = {}
@@ -149,11 +158,13 @@ class _Fusing:
         self.number[group] = len(self.groups)
         self.groups.append(group)
         self.before.append(0)
+        self.direct.append(set())
         self.join(group, node, "full", sources)
 
     def join(self, group: Group, node: Node, level: Level, sources: list[Group]) -> None:
         group.members[node] = level
         self.of[node] = group
+        self.order[node] = len(self.order)
         for source in sources:
             if source is not group:
                 self.follow(group, source)
@@ -161,8 +172,13 @@ class _Fusing:
     def follow(self, group: Group, source: Group) -> None:
         """Note that `group` runs after `source`, and so does all that runs after `group`."""
         here, there = self.number[group], self.number[source]
+        self.direct[here].add(there)
         more = self.before[there] | 1 << there
         if self.before[here] | more == self.before[here]:
+            return
+        self.followed |= more
+        if not self.followed >> here & 1:
+            self.before[here] |= more
             return
         for index, mask in enumerate(self.before):
             if index == here or mask >> here & 1:
@@ -338,20 +354,29 @@ class _Fusing:
 
     def between(self, first: Group, second: Group) -> bool:
         """Whether some third group runs after `first` and before `second`."""
-        mask, bit = self.before[self.number[second]], self.number[first]
-        return any(
-            mask >> index & 1 and self.before[index] >> bit & 1
-            for index in range(len(self.groups))
-            if index != bit
-        )
+        start, end = self.number[first], self.number[second]
+        if not self.before[end] >> start & 1:
+            return False
+        last = {self.live(index) for index in self.direct[end]}
+        return any(self.before[index] >> start & 1 for index in last if index not in (start, end))
+
+    def live(self, index: int) -> int:
+        """The number of the group that has the members that this one had."""
+        while index in self.into:
+            index = self.into[index]
+        return index
 
     def merge(self, group: Group, other: Group) -> None:
-        order = {node: place for place, node in enumerate(self.of)}
         members = {**group.members, **other.members}
-        group.members = {node: members[node] for node in sorted(members, key=order.__getitem__)}
+        order = sorted(members, key=self.order.__getitem__)
+        group.members = {node: members[node] for node in order}
         for node in other.members:
             self.of[node] = group
         here, there = self.number[group], self.number[other]
+        self.direct[here] |= self.direct[there]
+        self.into[there] = here
+        if self.followed >> there & 1:
+            self.followed |= 1 << here
         more = (self.before[there] | self.before[here]) & ~(1 << here) & ~(1 << there)
         for index, mask in enumerate(self.before):
             if index == here:

@@ -43,8 +43,13 @@ def split_reductions(graph: Graph) -> Graph:
     """An equal graph whose full reductions have two parts: Graph -> Graph."""
     graph = map_bodies(graph, split_reductions)
     done: dict[Node, Node] = {}
+    plain: set[Node] = set()  # neither a reduction nor a product behind them
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
+        if lookup(node.op).kind in ("view", "source", "elementwise") and plain.issuperset(
+            node.inputs
+        ):
+            plain.add(node)
         done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
         if node.op == "reduce_sum" and is_column_sum(node):
             b = Builder(node.origin)
@@ -52,7 +57,7 @@ def split_reductions(graph: Graph) -> Graph:
         elif node.op == "scatter_add" and (more := second_parts(node)) != 0:
             done[node] = _in_parts(done[node], more)
         elif node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
-            done[node] = _full(done[node])
+            done[node] = _full(done[node], node.inputs[0] in plain)
     return graph.rebuilt(done)
 
 
@@ -101,15 +106,18 @@ def _in_parts(scatter: Node, more: Dim) -> Node:
     return b.add(total, lost)
 
 
-def _full(node: Node) -> Node:
-    """A reduction to one number, by rows, by blocks of rows or by stretches if it is large."""
+def _full(node: Node, plain: bool) -> Node:
+    """A reduction to one number, by rows, by blocks of rows or by stretches if it is large.
+
+    `plain` says whether its terms are made without reductions and products.
+    """
     (x,), b = node.inputs, Builder(node.origin)
     real = [axis for axis, extent in enumerate(x.shape) if extent != 1]
     last = x.shape[real[-1]] if real else 0
     short = isinstance(last, int) and last < SHORTEST
     if len(real) > 1 and not short:
         parts = b.apply(node.op, x, axes=(real[-1],))
-    elif node.op != "reduce_sum" or not _is_long(x):
+    elif node.op != "reduce_sum" or not _is_long(x, plain):
         return node
     else:
         if len(real) < x.type.rank:
@@ -118,7 +126,7 @@ def _full(node: Node) -> Node:
     return b.apply(node.op, parts, axes=tuple(range(parts.type.rank)))
 
 
-def _is_long(x: Node) -> bool:
+def _is_long(x: Node, plain: bool) -> bool:
     """Whether the elements of a short-rowed array or of a line are too many for one thread.
 
     Where a name is among the sizes, its terms decide: a line of names is mostly one number for
@@ -126,8 +134,4 @@ def _is_long(x: Node) -> bool:
     long.
     """
     count = x.type.count
-    if isinstance(count, int):
-        return count > SMALL
-    return all(
-        lookup(node.op).kind in ("view", "source", "elementwise") for node in topological([x])
-    )
+    return count > SMALL if isinstance(count, int) else plain
