@@ -170,7 +170,7 @@ def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
         width = extent // parts
         before = (slice(None),) * place
         return tuple(
-            _index(b, node, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)
+            index_by(b, node, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)
         )
 
     found: Any = apply("split", rule, as_variables(x), parts)
@@ -194,19 +194,28 @@ def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
 
 
 def getitem(x: Variable, key: Any) -> Variable:
-    """NumPy's basic indexing (integers, slices, ..., None), or one integer variable (gather)."""
+    """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather)."""
     keys = key if isinstance(key, tuple) else (key,)
-    if len(keys) == 1 and isinstance(keys[0], (Variable, np.ndarray, list)):
-        from .indexing import take
+    if not any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
+        result: Variable = apply("index", lambda b, node: index_by(b, node, keys), [x])
+        return result
+    from .choosing import choose
+    from .indexing import take
 
-        return take(x, keys[0], axis=0)
-    result: Variable = apply("index", lambda b, node: _index(b, node, keys), [x])
-    return result
+    alone = len(keys) == 1 and not _is_mask(keys[0])
+    return take(x, keys[0], axis=0) if alone else choose(x, keys)
 
 
-def _index(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
-    if any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
-        raise TypeRuleError("expects an array of indices alone: use dg.take(x, indices, axis)")
+def _is_mask(key: Any) -> bool:
+    """Whether an index says of each element whether it is chosen."""
+    if isinstance(key, Variable):
+        return not key.mistakes and key.dtype == "bool"
+    array = np.asarray(key)
+    return array.dtype == bool and array.ndim > 0
+
+
+def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
+    """The elements at integers, slices, ... and None."""
     used = sum(1 for item in keys if item is not None and item is not Ellipsis)
     if used > node.type.rank:
         raise TypeRuleError(f"expects at most {node.type.rank} indices, not {used}")

@@ -314,13 +314,6 @@ def test_an_index(name: str) -> None:
     assert str(mistake_in(f"{X}\ny = {index}", kind)) == expected + given
 
 
-def test_an_array_of_indices_beside_others() -> None:
-    assert str(mistake_in(f"{X}\ny = x[[0, 1], 0]", dg.ShapeError)) == (
-        "index (model.py:2) expects an array of indices alone, got (B, 4) float32 from observed "
-        "'x' (model.py:1): use dg.take(x, indices, axis)"
-    )
-
-
 @pytest.mark.parametrize("name", VALUES)
 def test_a_variable_has_no_value(name: str) -> None:
     source, expected = VALUES[name]
