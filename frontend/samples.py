@@ -50,7 +50,7 @@ class Samples:
         if depends not in ([], [size]):
             mistake = ShapeError(
                 f"{place} has weights for each sample, and expects results with at most one axis "
-                f"of {size} samples, got {shape_text(type.shape)}: keep the samples apart"
+                f"of {self.extent} samples, got {shape_text(type.shape)}: keep the samples apart"
             )
             mistake.locate()
             return None, (mistake,)
@@ -73,6 +73,6 @@ def samples_of(sources: Sequence[Source], inputs: int) -> Samples | None:
     own = [item.samples is not None for item in sources]
     return Samples(
         extent,
-        found.pop() if alone else "samples",
+        found.pop() if alone else "#samples",  # no size of a user is called so
         (*[False] * (inputs - len(own)), *own),
     )

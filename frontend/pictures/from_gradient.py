@@ -16,7 +16,7 @@ from ...compiler.graph import Node as Value
 from ...compiler.primitives.recurrence import given
 from ..drawn import drawn_graph, next_values
 from ..kinds import Elementwise, Gradient
-from ..loop_parts import Entry
+from ..loop_parts import Entry, LoopParts, Result
 from .from_diagram import Conversion, type_text
 from .from_graph import from_graph, known_number
 from .loops import frame_of, without_masks
@@ -305,13 +305,18 @@ class _Conversion:
             return self.shown(self.owner(item, 0)) if item.origin.direction == "forward" else None
         if _is_weight(outer):
             return None
+        loop = self.loop_at(item.origin.path)
         for function, data in self.forward.functions.items():
             entry = data["application"]
-            named = isinstance(entry, Entry) and entry.name == item.attrs["name"]
-            if named and entry.where == item.origin.where:
+            if isinstance(entry, Entry) and entry.loop is loop and entry.name == item.attrs["name"]:
                 (out,) = self.drawn.successors(function)
                 return self.forward.circle_of.get(out)
         return None
+
+    def loop_at(self, path: str) -> LoopParts | None:
+        """The loop that was lowered for a result of the drawing."""
+        result = self.forward.data.get(path, {}).get("application")
+        return result.loop if isinstance(result, Result) else None
 
     def shown(self, function: str | None) -> str | None:
         """A bullet; for the way into a loop or out of it, the circle that is led through there."""

@@ -135,3 +135,23 @@ def test_a_summary_of_a_net_bound_to_a_weight_from_a_truncated_loop() -> None:
     assert diagram.summary().parameters == 0
     for stage in ("drawn", "graph"):
         stage_picture(diagram, stage)
+
+
+def part(x: dg.Variable, name: str) -> dg.Variable:
+    """A loop whose way back reads the delay: every call draws one at the same lines."""
+    t = dg.loop("t")
+    z = t.delay("z", 0.0, shape=("B", 3))
+    w, u = dg.parameter(f"{name}_w", (3, 3)), dg.parameter(f"{name}_u", (3, 3))
+    t.close(z, dg.tanh(t.each(x * 2.0) @ w + z @ u))
+    return t.last(z)
+
+
+def test_two_loops_of_one_building_function_are_two_in_the_backward_picture() -> None:
+    x, y = dg.observed("x", ("T", "B", 3)), dg.observed("y", ("S", "B", 3))
+    a, b = part(x, "a"), part(y, "b")
+    picture = stage_picture(dg.Diagram("d", {"p": a, "q": b}, cost=dg.mean(a * b)), "backward")
+    frame = {node.id: node.cluster for node in picture.nodes}
+    read = {e.source: e.target for e in picture.edges if e.style == "residual"}
+    delays = [name for name in read if name.startswith("z.out")]
+    assert len({frame[name] for name in delays}) == len(delays) == 2
+    assert [frame[read[name]] for name in delays] == [f"∂{frame[name]}" for name in delays]

@@ -348,3 +348,15 @@ def test_another_number_of_samples_builds_nothing() -> None:
         program.step(x=np.ones((count, 3), np.float32), z=np.ones((count, 2), np.float32))
         kernels.append(dict(program.kernels))
     assert kernels[0] == kernels[1]
+
+
+@pytest.mark.parametrize("size", ["N", "samples", "B"])
+def test_a_size_of_any_name_beside_a_number_of_samples(size: str) -> None:
+    """Three sets of weights, each for all of x: by hand, whatever the size of x is called."""
+    x, v = dg.observed("x", (size, 4), "float64"), dg.observed("v", (3, 10), "float64")
+    y = dg.bind(dg.Linear(4, 2, dtype="float64", name="l"), v)(x)
+    rng = np.random.default_rng(0)
+    a, weights = rng.normal(size=(5, 4)), rng.normal(size=(3, 10))
+    (value,) = dg.Diagram("d", y).compile().run(x=a, v=weights).values()
+    wanted = [a @ row[:8].reshape(4, 2) + row[8:] for row in weights]
+    np.testing.assert_allclose(value, np.stack(wanted), rtol=1e-12)
