@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import BinaryIO
@@ -30,34 +31,37 @@ def target_of(path: str | os.PathLike[str]) -> Path:
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file `path` by one that holds `data`, or leave it as it is.
 
-    The data is on the disk before the name points to it.  Where the system has files without a
-    name (Linux), not even a killed process leaves anything beside the old file.
+    The data is on the disk before the name points to it, and who may read it is as for the file
+    that it replaces.  Where the system has files without a name (Linux), not even a killed process
+    leaves anything beside the old file.
 
     Raises:
         OSError: the folder does not exist or cannot be written.
     """
     target = target_of(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     try:
-        if not _write_unnamed(beside, data):
-            with open(beside, "wb") as file:
-                _fill(file, data)
+        if not _write_unnamed(beside, data, mode):
+            made = _made_with(mode)
+            with open(beside, "wb", opener=lambda path, flags: os.open(path, flags, made)) as file:
+                _fill(file, data, mode)
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _write_unnamed(beside: Path, data: bytes) -> bool:
+def _write_unnamed(beside: Path, data: bytes, mode: int | None) -> bool:
     """Fill a file that has no name yet, then call it `beside`; False where that cannot be done."""
     flag = getattr(os, "O_TMPFILE", None)
     if flag is None:
         return False
     try:
-        handle = os.open(beside.parent, flag | os.O_WRONLY, 0o666)
+        handle = os.open(beside.parent, flag | os.O_WRONLY, _made_with(mode))
     except OSError:
         return False
     with os.fdopen(handle, "wb") as file:
-        _fill(file, data)
+        _fill(file, data, mode)
         folder = os.open(beside.parent, os.O_RDONLY)
         try:
             # Only with the handle of a folder does Python follow the link to the file itself.
@@ -70,7 +74,14 @@ def _write_unnamed(beside: Path, data: bytes) -> bool:
     return True
 
 
-def _fill(file: BinaryIO, data: bytes) -> None:
+def _made_with(mode: int | None) -> int:
+    """The mode to make a file with: nobody else's until it has its own."""
+    return 0o666 if mode is None else 0o600
+
+
+def _fill(file: BinaryIO, data: bytes, mode: int | None) -> None:
+    if mode is not None and os.name == "posix":
+        os.fchmod(file.fileno(), mode)
     file.write(data)
     file.flush()
     os.fsync(file.fileno())

@@ -27,11 +27,12 @@ from .init import initial_value
 from .inputs import Expected, check_names
 from .location import user_location
 from .operations.random import KEY
-from .parameters import Parameters
+from .parameters import Parameters, States
 from .sealed import Sealed
 from .variable import Variable, dtype_name, shape_text
 
 if TYPE_CHECKING:
+    from .checkpoints import Loaded
     from .diagram import Diagram
     from .optimizers import Optimizer
     from .profiling import Method, Profile
@@ -101,15 +102,15 @@ class Program(Sealed):
                 f"without: Diagram(..., cost=...) ({diagram.where})"
             )
         self.workspace = _workspace(target)
-        self.states: dict[str, Array] = {}
+        self.states = States(self.workspace)
         for name, item in diagram.parameters.items():
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
-            self.states[name] = np.require(value, None, ["C", "W", "A"])
+            self.states.add(name, value)
         self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
-            self.states["random_key"] = np.array(first_key(self._seed), np.int64)
+            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         for name, item in diagram.states.items():
-            self.states[name] = self._initial_state(name, item)
+            self.states.add(name, self._initial_state(name, item))
         self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
@@ -174,16 +175,17 @@ class Program(Sealed):
         updates = [(item, following[name]) for name, item in trained.items()]
         updates += self.diagram.updates.items()
         updates.append((step, step + 1))
-        self.states["step"] = np.zeros((), np.int64)
+        self.states.add("step", np.zeros((), np.int64))
         for state in states:
             name = state.variable.name or ""
             names[state.variable] = name
             value = state.initial.astype(self._dtype(state.initial.dtype.name))
-            self.states[name] = np.require(value, None, ["C", "W", "A"])
+            self.states.add(name, value)
             if state.next is not None:
                 updates.append((state.variable, state.next))
-        if any(item is KEY for item in ordered([cost, *(value for _, value in updates)], {})):
-            self.states.setdefault("random_key", np.array(first_key(self._seed), np.int64))
+        read = ordered([cost, *(value for _, value in updates)], {})
+        if "random_key" not in self.states and any(item is KEY for item in read):
+            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
         return self.execution_of({"cost": cost}, updates, names)
@@ -361,9 +363,8 @@ class Program(Sealed):
         """A program like this one, with what it has compiled, on copies of all its arrays."""
         twin = self._unsealed()
         twin.workspace = _workspace(self.target)
-        twin.states = self.workspace.hold(
-            lambda: {name: array.copy() for name, array in self.states.items()}
-        )
+        arrays = self.workspace.hold(lambda: {n: a.copy() for n, a in self.states.items()})
+        twin.states = States(twin.workspace, arrays)
         twin.parameters = Parameters(twin.states, list(self.parameters), twin.workspace)
         held = twin.states, twin.workspace
         twin._step = None if self._step is None else self._step.on_states(*held)
@@ -408,16 +409,34 @@ class Program(Sealed):
         return [item for item in made if item is not None]
 
     def save(self, path: str | Path) -> None:
-        """Write parameters, optimizer states and the step count to a safetensors file."""
+        """Write all arrays of `states` to a safetensors file, which is whole or not there."""
         from .checkpoints import save
 
         save(self, path)
 
-    def load(self, path: str | Path, parameters_only: bool = False) -> None:
-        """Read what `save` wrote; CheckpointError, and nothing changed, if it does not fit."""
+    def load(
+        self, path: str | Path, parameters_only: bool = False, optimizer: bool = True
+    ) -> Loaded:
+        """Read from a file of `save` what the program has, and leave the rest of the file.
+
+        Args:
+            path: the file, of this program or of another one, such as one that trains.
+            parameters_only: take the parameters alone; all other arrays stay as they are, which is
+                warned of where the file has a state of the diagram.
+            optimizer: whether to go on with the file's training: with the optimizer's arrays, the
+                count of steps and the key of random draws. Without, parameters and the diagram's
+                states are taken, and these stay as they are.
+
+        Returns:
+            What was taken, left in the file, and kept by the program.
+
+        Raises:
+            CheckpointError: the file lacks something or does not fit; nothing has changed.
+            OSError: the file cannot be read.
+        """
         from .checkpoints import load
 
-        load(self, path, parameters_only=parameters_only)
+        return load(self, path, parameters_only, optimizer)
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())

@@ -262,3 +262,147 @@ def test_a_killed_save_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert_same(states(taken), states(saved))
     if hasattr(os, "O_TMPFILE"):
         assert os.listdir(tmp_path) == [path.name]
+
+
+def with_state(optimizer: Any = None, drawing: bool = False) -> Any:
+    """A running mean: of a program that trains, or of one that only uses it."""
+    x, w = dg.observed("x", ("B",)), dg.parameter("w", (), init=1.0)
+    mu = dg.state("mu", ())
+    dg.update(mu, 0.9 * mu + 0.1 * dg.mean(x))
+    test = w * (x - mu)
+    if drawing:
+        test = test + dg.random_uniform(())
+    if optimizer is None:
+        return dg.Diagram("query", {"test": test}).compile(target="reference")
+    cost = dg.mean((w * x) ** 2)
+    return dg.Diagram("model", {"test": test}, cost).compile(optimizer, target="reference")
+
+
+ONES = np.ones(4, np.float32)
+
+
+def test_a_program_without_an_optimizer_takes_parameters_and_states(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    trained = with_state(dg.Adam(0.1))
+    for _ in range(5):
+        trained.step(x=ONES)
+    trained.save(path)
+    query = with_state()
+    held = query.states["mu"]
+    found = query.load(path)
+    np.testing.assert_allclose(query.states["mu"], 1 - 0.9**5, rtol=1e-6)
+    assert query.states["mu"] is held and query.parameters["w"] == trained.parameters["w"]
+    np.testing.assert_array_equal(query.run(x=ONES)["test"], trained.run(x=ONES)["test"])
+    assert found.taken == ("w", "mu") and found.kept == ()
+    assert found.left == (
+        "optimizer/learning_rate", "optimizer/w/mean", "optimizer/w/square", "step",
+    )  # fmt: skip
+    assert repr(found) == (
+        "Loaded 2 arrays from 'model.safetensors'\n"
+        "  left in the file: optimizer/learning_rate\n"
+        "  left in the file: optimizer/w/mean\n"
+        "  left in the file: optimizer/w/square\n"
+        "  left in the file: step"
+    )
+
+
+def test_what_parameters_alone_leaves_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    trained = with_state(dg.SGD(0.1))
+    trained.step(x=ONES)
+    trained.save(path)
+    with pytest.warns(dg.DiagramWarning) as warned:
+        found = with_state().load(path, parameters_only=True)
+    assert [str(item.message) for item in warned] == [
+        "load of 'model.safetensors' with parameters_only=True leaves the states mu of program "
+        "'query' as they were: load without it, or with optimizer=False, to take them"
+    ]
+    assert Path(warned[0].filename) == Path(__file__)
+    assert (found.taken, found.kept) == (("w",), ("mu",))
+    assert found.left == ("mu", "optimizer/learning_rate", "step")
+
+
+def test_another_optimizer_takes_parameters_and_states(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    saved = with_state(dg.SGD(0.1))
+    for _ in range(3):
+        saved.step(x=ONES)
+    saved.save(path)
+    taken = with_state(dg.Adam(0.1))
+    before = states(taken)
+    with pytest.raises(dg.CheckpointError) as error:
+        taken.load(path)
+    assert str(error.value) == (
+        "'model.safetensors' does not fit program 'model':\n"
+        "  missing: optimizer/w/mean float32 ()\n"
+        "  missing: optimizer/w/square float32 ()\n"
+        "The parameters and the diagram's states fit: load them with optimizer=False"
+    )
+    assert_same(states(taken), before)
+    found = taken.load(path, optimizer=False)
+    assert found.taken == ("w", "mu") and "step" in found.kept
+    assert taken.states["mu"] == saved.states["mu"] and taken.states["step"] == 0
+
+
+def test_a_file_without_a_state_of_the_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    query = with_state()
+    save_file({"w": np.array(3, np.float32)}, path)
+    with pytest.raises(dg.CheckpointError) as error:
+        query.load(path)
+    assert str(error.value) == (
+        "'model.safetensors' does not fit program 'query':\n"
+        "  missing: mu float32 ()\n"
+        "The parameters fit: load them alone with parameters_only=True"
+    )
+    assert query.load(path, parameters_only=True).kept == ("mu",) and query.parameters["w"] == 3
+
+
+def test_a_program_that_draws_takes_a_file_of_one_that_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with_state().save(path)
+    taken = with_state(drawing=True)
+    key = int(taken.states["random_key"])
+    assert taken.load(path).kept == ("random_key",) and taken.states["random_key"] == key
+
+
+def test_another_layout_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    taken = program()
+    before = states(taken)
+    save_file(states(program(seed=1)), path, {"layout": "99", "version": "9.1"})
+    for options in ({}, {"parameters_only": True}, {"optimizer": False}):
+        with pytest.raises(dg.CheckpointError) as error:
+            taken.load(path, **options)
+        assert str(error.value) == (
+            "load of 'model.safetensors' expects a checkpoint of layout 1, got layout 99: load it "
+            "with the version of diagrad that wrote it, 9.1"
+        )
+    assert_same(states(taken), before)
+    save_file(states(program(seed=1)), path, {"format": "pt"})  # of another program, by its names
+    taken.load(path)
+    assert_same(states(taken), states(program(seed=1)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no modes on this system")
+@pytest.mark.parametrize("unnamed", [True, False])
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
+def test_a_file_keeps_its_mode(
+    mode: int, unnamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    saved = program()
+    saved.save(path)
+    path.chmod(mode)
+    seen = []
+
+    def look(handle: int) -> None:
+        seen.append(os.fstat(handle).st_mode & 0o777)
+
+    monkeypatch.setattr(os, "fsync", look)
+    saved.step(x=X)
+    saved.save(path)
+    assert path.stat().st_mode & 0o777 == mode and load_file(path)["step"] == 1
+    assert seen == [mode]  # before the name is there

@@ -1,0 +1,76 @@
+"""Assigning a program's arrays writes into them, where bound and later sizes read them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import diagrad as dg
+
+from .evaluating import TARGETS, Target
+
+X = np.ones((3, 2), np.float32)
+
+
+def counting(target: Target = "reference") -> Any:
+    """A state that each step adds the mean of x to."""
+    h, x = dg.state("h", (2,)), dg.observed("x", ("B", 2))
+    following = h + dg.mean(x, axis=0)
+    dg.update(h, following)
+    cost = dg.sum(following) * 0.0 + dg.sum(dg.parameter("v", (1,)))
+    diagram = dg.Diagram("counting", {"n": following}, cost)
+    return diagram.compile(dg.SGD(0.1), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_assigned_state_is_that_of_all_sizes(target: Target) -> None:
+    program = counting(target)
+    held = program.states["h"]
+    for _ in range(2):
+        program.step(x=X)
+        program.run(x=X)
+    program.states["h"] = np.zeros(2, np.float32)
+    assert program.states["h"] is held
+    program.step(x=X)
+    for size in (3, 2, 1):
+        np.testing.assert_array_equal(program.run(x=X[:size])["n"], [2.0, 2.0])
+    program.states.update(h=[5, 6], step=7)
+    np.testing.assert_array_equal(program.run(x=X)["n"], [6.0, 7.0])
+    assert program.states["step"] == 7 and held.tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        (np.zeros(3, np.float32), "float32 (3,)"),
+        (np.zeros((1, 2), np.float32), "float32 (1, 2)"),
+        (1.0, "float64 ()"),
+        (np.zeros(2, np.complex64), "complex64 (2,)"),
+        (["a", "b"], "<U1 (2,)"),
+        (np.ma.masked_array([5.0, 7.0], [True, False]),
+         "a masked array: fill it first, with .filled(...)"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_and_nothing_changed(value: Any, got: str) -> None:
+    program = counting()
+    with pytest.raises(dg.InputError) as error:
+        program.states["h"] = value
+    assert str(error.value) == f"state 'h' expects float32 (2,), got {got}"
+    assert program.states["h"].tolist() == [0.0, 0.0]
+    with pytest.raises(dg.InputError):
+        program.parameters["v"] = value
+
+
+def test_states_are_those_of_the_program() -> None:
+    program = counting()
+    names = list(program.states)
+    with pytest.raises(KeyError, match="no state 'g'; there are v, h, step"):
+        program.states["g"] = 0
+    for remove in (lambda: program.states.pop("h"), program.states.clear):
+        with pytest.raises(TypeError, match="a program's states cannot be removed"):
+            remove()
+    with pytest.raises(AttributeError):
+        program.states = {}
+    assert list(program.states) == names == ["v", "h", "step", "optimizer/learning_rate"]
+    shown = repr(program.states).splitlines()
+    assert shown[:3] == ["States(", "  v: float32 (1,)", "  h: float32 (2,)"]
