@@ -80,7 +80,7 @@ def _made_with(mode: int | None) -> int:
 
 
 def _fill(file: BinaryIO, data: bytes, mode: int | None) -> None:
-    if mode is not None and os.name == "posix":
+    if mode is not None and hasattr(os, "fchmod"):
         os.fchmod(file.fileno(), mode)
     file.write(data)
     file.flush()
