@@ -1,7 +1,7 @@
 """From a text to the address of its native code: linked already, in the cache, or built now.
 
-A text is built once per machine and linked once per process, whoever asks.  Nothing here knows
-how building works, nor what a program is.
+A text is built once per machine, and linked once for all of a process that want it at a time.
+Nothing here knows how building works, nor what a program is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,15 +26,20 @@ Origin = Literal["compiled", "cache", "memory"]
 
 _HERE = Path(__file__).parent
 _cache: Cache | None = None
+_staying: dict[str, link.Linked] = {}
 
 
 @dataclass(frozen=True)
 class Request:
-    """A text, and how to make object code of it that defines a given symbol."""
+    """A text, and how to make object code of it that defines a given symbol.
+
+    What `stays` is linked for good; what does not, as long as its `Native` is held.
+    """
 
     name: str
     text: str
     build: Callable[[str, str], bytes]
+    stays: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,15 @@ class Native:
     """Native code in this process, and how it came here."""
 
     name: str
-    address: int
+    code: link.Linked
     origin: Origin
     reason: str
     milliseconds: float
+
+    @property
+    def address(self) -> int:
+        """Of the function."""
+        return self.code.address
 
 
 def _numba_version() -> str:
@@ -104,28 +114,77 @@ def obtain(requests: Sequence[Request]) -> list[Native]:
     with COMPILING:
         cache = cache_in_use()
         with collector_paused():
-            return [_obtain(request, cache) for request in requests]
+            pieces: dict[str, _Piece] = {}
+            found = []
+            for request in requests:
+                piece = _Piece(request, cache, pieces)
+                pieces.setdefault(piece.symbol, piece)
+                found.append(piece)
+            for stays in (True, False):
+                _link_all([piece for piece in pieces.values() if piece.request.stays is stays])
+            return [piece.native(pieces[piece.symbol].linked) for piece in found]
 
 
-def _obtain(request: Request, cache: Cache) -> Native:
+def _link_all(pieces: Sequence[_Piece]) -> None:
+    """Link at once what is not linked yet; one by one where that fails, to find the fault."""
+    new = [piece for piece in pieces if piece.linked is None]
+    if not new:
+        return
     start = time.perf_counter()
-    key = key_of(request)
-    symbol = "diagrad_" + key.hex()[:32]
-    origin: Origin = "memory"
-    reason = "linked in this process before"
-    address = link.linked(symbol)
-    if address is None:
-        code, reason = cache.get(key)
-        origin = "cache"
-        if code is not None:
-            try:
-                address = link.link({symbol: code})[symbol]
-            except link.LinkError as error:
-                reason = f"the entry in the cache does not link: {error}"
-        if address is None:
-            origin = "compiled"
-            code = request.build(request.text, symbol)
-            trouble = cache.put(key, code)
-            reason = f"{reason}; {trouble}" if trouble else reason
-            address = link.link({symbol: code})[symbol]
-    return Native(request.name, address, origin, reason, 1e3 * (time.perf_counter() - start))
+    try:
+        made = link.link({piece.symbol: piece.code for piece in new})
+    except link.LinkError:
+        for piece in new:
+            piece.link_alone()
+        return
+    for piece in new:
+        piece.linked = made[piece.symbol]
+        piece.seconds += (time.perf_counter() - start) / len(new)
+
+
+class _Piece:
+    """The way of one request: its code from the cache, or built, unless it is linked already."""
+
+    def __init__(self, request: Request, cache: Cache, others: Mapping[str, _Piece]) -> None:
+        start = time.perf_counter()
+        self.request, self._cache = request, cache
+        self._key = key_of(request)
+        self.symbol = "diagrad_" + self._key.hex()[:32]
+        self.linked = link.linked(self.symbol)
+        self.origin: Origin = "memory"
+        self.reason = "linked in this process before"
+        self.code = b""
+        if self.linked is None and self.symbol not in others:
+            code, self.reason = cache.get(self._key)
+            self.origin = "cache"
+            if code is None:
+                self._build()
+            else:
+                self.code = code
+        self.seconds = time.perf_counter() - start
+
+    def _build(self) -> None:
+        self.origin = "compiled"
+        self.code = self.request.build(self.request.text, self.symbol)
+        trouble = self._cache.put(self._key, self.code)
+        self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
+
+    def link_alone(self) -> None:
+        """Link it, built anew if what the cache has is at fault."""
+        start = time.perf_counter()
+        try:
+            self.linked = link.link({self.symbol: self.code})[self.symbol]
+        except link.LinkError as error:
+            if self.origin != "cache":
+                raise
+            self.reason = f"the entry in the cache does not link: {error}"
+            self._build()
+            self.linked = link.link({self.symbol: self.code})[self.symbol]
+        self.seconds += time.perf_counter() - start
+
+    def native(self, linked: link.Linked | None) -> Native:
+        """The answer, once its code is linked."""
+        assert linked is not None
+        if self.request.stays:
+            _staying[self.symbol] = linked
+        return Native(self.request.name, linked, self.origin, self.reason, 1e3 * self.seconds)

@@ -21,8 +21,8 @@ from diagrad.runtime.cpu.workspace import Workspace
 SECONDS = 2.0
 
 
-class InterruptError(Exception):
-    """What the signal handler raises."""
+class Interrupt(BaseException):
+    """What the signal handler raises, as the default one does KeyboardInterrupt."""
 
 
 def classifier(target: Any) -> dg.Program:
@@ -63,7 +63,7 @@ def interrupts(target: str) -> None:
     new_sizes()
 
     def handler(*_: object) -> None:
-        raise InterruptError
+        raise Interrupt
 
     signal.signal(signal.SIGALRM, handler)
     end, caught = time.perf_counter() + SECONDS, 0
@@ -73,7 +73,7 @@ def interrupts(target: str) -> None:
             signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 3e-4))
             while True:
                 call()
-        except InterruptError:
+        except Interrupt:
             caught += 1
     signal.setitimer(signal.ITIMER_REAL, 0)
     assert caught > 100

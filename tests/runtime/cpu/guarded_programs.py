@@ -51,11 +51,12 @@ PRODUCT = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)
 def routines(first: int, last: int) -> None:
     """The product routines on guarded memory, with any strides, for every width of vectors."""
     variants = [(k, w) for k in ("f32", "f64") for w in sorted({host.vector_bytes(), 16})]
-    gemms = {}
+    gemms, linked = {}, []
     for kind, width in variants:
         symbol = f"guarded_{kind}_{width}"
         code = build_text(routine_text(kind, symbol, width), {symbol}, speed=0)
-        gemms[kind, width] = PRODUCT(link.link({symbol: code})[symbol])
+        linked.append(link.link({symbol: code})[symbol])
+        gemms[kind, width] = PRODUCT(linked[-1].address)
     for seed in range(first, last):
         draw = Random(seed)
         kind, width = draw.choice(variants)

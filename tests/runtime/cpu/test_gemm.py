@@ -1,7 +1,7 @@
 """The native matrix products against NumPy in float64: sizes, strides, edges, determinism."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,18 @@ KINDS = {"f32": np.float32, "f64": np.float64}
 
 
 @pytest.fixture(scope="module", params=["f32", "f64", "f32 in 32 bytes", "f32 in 16 bytes"])
-def routine(request: pytest.FixtureRequest) -> tuple[Any, Gemm]:
+def routine(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Gemm]]:
     """The routines of this processor, and those for narrower vectors."""
     kind = request.param.split()[0]
     if " " in request.param:
         width = int(request.param.split()[2])
         symbol = f"test_gemm_{kind}_{width}"
         code = build_text(routine_text(kind, symbol, width), {symbol})
-        address = link.link({symbol: code})[symbol]
+        linked = link.link({symbol: code})[symbol]
     else:
         name = f"gemm_{kind}"
-        address = obtain([Request(name, name, build_routine)])[0].address
-    return KINDS[kind], ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(address)
+        linked = obtain([Request(name, name, build_routine)])[0].code
+    yield KINDS[kind], ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(linked.address)
 
 
 def strides(array: Array) -> tuple[int, int]:

@@ -90,12 +90,15 @@ def test_all_is_freed_at_once() -> None:
     seen = [weakref.ref(item) for item in step.executors().values()]
     seen += [weakref.ref(item._table) for item in step.executors().values()]
     arena = weakref.ref(program.workspace._memory.arena)
+    natives = [e._natives["kernel 0"] for e in step.executors().values()]
+    code = [weakref.ref(native) for native in natives]
+    del natives
     step._bound.clear()
     step._functions.clear()
     # The last sizes are still at hand for the next call.
     assert [item() is None for item in seen] == [True, False, True, False]
     del program, step
-    assert [item() for item in (*seen, arena)] == [None] * 5
+    assert [item() for item in (*seen, *code, arena)] == [None] * 7
 
 
 @pytest.mark.usefixtures("no_collector")
