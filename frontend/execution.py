@@ -73,7 +73,7 @@ class Execution:
         order = {item.name: place for place, item in enumerate(expected)}
         inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
         self.trains = bool(graph.updates)
-        self._lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
+        self.lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
         self._precision = precision
         self._prepared: Graph | None = None
         self._template: Template | None = None
@@ -93,7 +93,7 @@ class Execution:
         from .kept import look_up
 
         with collector_paused():
-            return look_up(self._lowered, self._precision)
+            return look_up(self.lowered, self._precision)
 
     @property
     def graph(self) -> Graph:
@@ -102,7 +102,7 @@ class Execution:
             from ..compiler.pipeline import prepare  # The passes: not for `import diagrad`.
 
             with collector_paused():
-                self._prepared = prepare(self._lowered, self._precision, self.timings)
+                self._prepared = prepare(self.lowered, self._precision, self.timings)
         return self._prepared
 
     def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:

@@ -1,0 +1,1 @@
+"""Random whole diagrams, checked against an oracle that shares no pass and no kernel with them."""

@@ -1,0 +1,253 @@
+"""The operations of random diagrams: elementwise, sums, products, views, gathers.
+
+Each takes a drawing and returns what it has drawn: a variable, or None where nothing fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import diagrad as dg
+
+from .drawing import Drawing, named
+
+UNARY: tuple[Callable[[Any], Any], ...] = (
+    dg.tanh,
+    dg.sigmoid,
+    dg.sin,
+    dg.absolute,
+    lambda x: x * x,
+    lambda x: dg.exp(dg.tanh(x)),
+    lambda x: dg.log(dg.absolute(x) + 1.0),
+    lambda x: dg.sqrt(x * x + 0.5),
+    dg.relu,
+    lambda x: -x,
+    dg.gelu,
+    lambda x: x * 0.7 - 0.3,
+    dg.softplus,
+    lambda x: (x * x + 0.5) ** 1.5,
+    lambda x: dg.erf(x) / (dg.absolute(x) + 2.0),
+)
+BINARY: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda x, y: x + y,
+    lambda x, y: x - y,
+    lambda x, y: x * y,
+    lambda x, y: x / (y * y + 1.0),
+    dg.maximum,
+    dg.minimum,
+    lambda x, y: dg.where(x > y, x, y * 0.5),
+)
+
+
+def unary(d: Drawing) -> Any:
+    """A function of one variable."""
+    return d.choose(UNARY)(d.pick())
+
+
+def binary(d: Drawing) -> Any:
+    """A function of two variables that broadcast."""
+    x = d.pick()
+
+    def fits(y: Any) -> bool:
+        pairs = zip(reversed(x.shape), reversed(y.shape), strict=False)
+        return all(a == b or a == 1 or b == 1 for a, b in pairs)
+
+    return d.choose(BINARY)(x, d.pick(fits))
+
+
+def reduction(d: Drawing) -> Any:
+    """A sum, mean or extremum over some axes."""
+    x = d.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    chosen = d.number()
+    axes = [a for a in range(x.ndim) if chosen >> a & 1] or [d.number() % x.ndim]
+    name = d.choose(("sum", "mean", "max", "min", "variance", "logsumexp"))
+    if name != "sum" and any(named(x.shape[a]) for a in axes):
+        name = "sum"  # over an empty batch the others give infinities and NaN
+    return getattr(dg, name)(x, axes, keepdims=d.flag())
+
+
+def row(d: Drawing) -> Any:
+    """A softmax or a normalisation of rows."""
+    x = d.pick(lambda v: v.ndim > 0 and not named(v.shape[-1]))
+    if x is None:
+        return None
+    kind = d.number() % 3
+    if kind == 0:
+        return dg.softmax(x)
+    if kind == 1:
+        return dg.log_softmax(x)
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * dg.rsqrt((centred * centred).mean(-1, keepdims=True) + 0.1)
+
+
+def operand(d: Drawing, depth: int) -> Any:
+    """A right operand with so many rows: plain, transposed, strided, flipped, or one column."""
+    columns = d.choose((1, 2, 5, 16, 17))
+    kind = d.number() % 6
+    if kind == 0:
+        return d.weight((depth, columns))
+    if kind == 1:
+        return d.weight((columns, depth)).T
+    if kind == 2:
+        return d.weight((depth, 2 * columns))[:, ::2]
+    if kind == 3:
+        return d.weight((depth, columns))[::-1]
+    if kind == 4:
+        return d.weight((depth, 2))[:, 1]
+    return d.weight((2 * depth, columns))[1::2, ::-1]
+
+
+def product(d: Drawing) -> Any:
+    """A matrix product with a new weight, whichever way it lies in memory."""
+    x = d.pick(lambda v: v.ndim > 0 and not named(v.shape[-1]))
+    if x is None:
+        return None
+    kind = d.number() % 4
+    if kind == 1 and x.shape[-1] > 1:
+        x = x[..., ::-1]
+    if kind == 2 and x.ndim > 1 and not named(x.shape[0]) and x.shape[0] > 0:
+        x = x[-1]
+    return x @ operand(d, x.shape[-1]) * (0.7 / (1 + x.shape[-1]) ** 0.5)
+
+
+def einsum(d: Drawing) -> Any:
+    """A product of two variables that share an axis."""
+    x = d.pick(lambda v: v.ndim == 2)
+    if x is None:
+        return None
+    y = d.pick(lambda v: v.ndim == 2 and v.shape[1] == x.shape[1])
+    made = dg.einsum(d.choose(("ij,kj->ik", "ij,kj->ki", "ij,kj->j", "ij,kj->k")), x, y)
+    return dg.tanh(made * 0.3)
+
+
+def view(d: Drawing) -> Any:
+    """Another view of a variable's elements."""
+    x = d.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    kind = d.number() % 7
+    axis = d.number() % x.ndim
+    if kind == 0:
+        return dg.transpose(x)
+    if kind == 1:
+        return x.reshape(-1)
+    if kind == 2:
+        return dg.flip(x, axis)
+    if kind == 3 and not named(x.shape[-1]) and x.shape[-1] > 1:
+        return x[..., 1::2] if d.flag() else x[..., ::-1]
+    if kind == 4:
+        return dg.broadcast_to(dg.expand_dims(x, 0), (d.choose((1, 2, 3)), *x.shape))
+    if kind == 5 and not named(x.shape[axis]) and x.shape[axis] > 0:
+        return dg.take(x, int(d.number() % x.shape[axis]), axis)
+    return dg.expand_dims(x, d.number() % (x.ndim + 1))
+
+
+def move(d: Drawing) -> Any:
+    """Elements moved: joined, padded, summed up, chosen by a fixed index."""
+    x = d.pick(lambda v: 0 < v.ndim < 4)
+    if x is None:
+        return None
+    kind = d.number() % 5
+    axis = d.number() % x.ndim
+    if kind == 0:
+        return dg.concatenate([x, dg.tanh(x), x], axis)
+    if kind == 1:
+        return dg.pad(x, [(1, 2) if a == axis else (0, 0) for a in range(x.ndim)])
+    if kind == 2:
+        return dg.cumsum(x, axis, d.flag()) * 0.3
+    if kind == 3:
+        return dg.stack([x, x * 0.5], axis)
+    extent = x.shape[axis]
+    if named(extent) or extent == 0:
+        return None
+    index = [d.number() % extent for _ in range(1 + d.number() % 4)]
+    return dg.take(x, np.array(index, np.int32), axis)
+
+
+def windows(d: Drawing) -> Any:
+    """Overlapping windows, alone, averaged over their positions or multiplied with a weight."""
+    x = d.pick(lambda v: 0 < v.ndim < 4 and not named(v.shape[-1]) and v.shape[-1] > 1)
+    if x is None:
+        return None
+    size, stride, dilation = 1 + d.number() % 4, 1 + d.number() % 2, 1 + d.number() % 2
+    if x.shape[-1] < dilation * (size - 1) + 1:
+        size, dilation = 2, 1
+    w = dg.windows(x, size, stride, dilation)
+    kind = d.number() % 4
+    if kind == 0:
+        return w
+    if kind == 1:
+        return dg.mean(w, axis=-2)
+    if kind == 2:
+        return w @ d.weight((size,))
+    return w @ operand(d, size)
+
+
+def gather(d: Drawing) -> Any:
+    """Elements chosen by computed and observed integers, spread ones among them."""
+    x = d.pick(lambda v: any(extent in d.plan.extents for extent in v.shape))
+    if x is None:
+        return None
+    axes = [a for a, extent in enumerate(x.shape) if extent in d.plan.extents]
+    axis = axes[d.number() % len(axes)]
+    kind = d.number() % 5
+    if kind == 0:
+        return dg.take(x, d.index(("B",)), axis)
+    if kind == 1:
+        return dg.take(x, d.index(()), axis)
+    if kind == 2:
+        return dg.take(x, dg.broadcast_to(d.index(()), (d.choose((1, 2, 3)),)), axis)
+    if kind == 3:
+        best = dg.argmax(d.weight((d.plan.extents[0], min(d.plan.extents))), axis=1)
+        return dg.take(x, dg.transpose(dg.expand_dims(best, 0)), axis)
+    return dg.scatter_add(d.index((x.shape[axis],)), x, min(d.plan.extents) + 2, axis)
+
+
+def integer(d: Drawing) -> Any:
+    """Numbers made of integers: computed places of extrema, and observed ones."""
+    kind = d.number() % 4
+    if kind == 0:
+        x = d.pick(lambda v: v.ndim > 0 and not named(v.shape[-1]) and v.shape[-1] > 0)
+        return None if x is None else dg.one_hot(dg.argmax(x), x.shape[-1], d.plan.dtype)
+    i = d.index(d.choose(((), ("B",), ("B", 2))))
+    if kind == 1:
+        return dg.one_hot(i, min(d.plan.extents), d.plan.dtype)
+    if kind == 2:
+        return (i * 2 - 1).astype(d.plan.dtype) * 0.1
+    zero, one = (dg.constant(np.asarray(value, d.plan.dtype)) for value in (0, 1))
+    return dg.where(i > 1, one, zero)
+
+
+def share(d: Drawing) -> Any:
+    """A matrix of shared elements: Toeplitz, Hankel, circulant, or all one row."""
+    n = d.choose(d.plan.extents)
+    rows, columns = d.choose((1, 2, 5)), d.choose((1, 3, 4))
+    i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    u = d.weight((max(n, rows + columns),))
+    index = d.choose((i + j, i - j + columns - 1, (i - j) % (rows + 1), 0 * i + j))
+    return dg.share(u, index)
+
+
+def linear_system(d: Drawing) -> Any:
+    """The solution of a well-conditioned system."""
+    x = d.pick(lambda v: v.ndim == 2 and not named(v.shape[0]) and 0 < v.shape[0] < 6)
+    if x is None:
+        return None
+    n = x.shape[0]
+    noise = dg.tanh(d.weight((n, n))) * (0.5 / n)
+    return dg.solve(noise + np.eye(n, dtype=d.plan.dtype) * 2, x)
+
+
+def mask(d: Drawing) -> Any:
+    """A choice by a comparison of places, such as of a causal mask."""
+    x = d.pick(lambda v: v.ndim > 0)
+    if x is None:
+        return None
+    extent = x.shape[-1]
+    place = dg.arange(extent, d.plan.dtype)
+    return dg.where(place < float(d.number() % 5), x, x * 0.25)
