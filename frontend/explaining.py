@@ -80,9 +80,10 @@ def _cache_text() -> str:
 
     cache = cache_in_use()
     files, size = cache.usage()
+    why = f"; {cache.refused}" if cache.refused else ""
     return (
         f"cache: {cache.folder}, {files} files, {byte_text(size)} of at most "
-        f"{byte_text(cache.limit)} ($DIAGRAD_CACHE names another folder)"
+        f"{byte_text(cache.limit)} ($DIAGRAD_CACHE names another folder){why}"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from diagrad.runtime.cpu import build, natives
-from diagrad.runtime.cpu.cache import Cache, default_folder
+from diagrad.runtime.cpu.cache import Cache
 from diagrad.runtime.cpu.natives import Request, key_of, obtain
 
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -98,15 +98,6 @@ def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
     cache.put(KEY, CODE)
     assert fresh.exists()
     assert not stale.exists()
-
-
-def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DIAGRAD_CACHE", str(tmp_path / "here"))
-    assert default_folder() == tmp_path / "here"
-    monkeypatch.delenv("DIAGRAD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    if sys.platform == "linux":
-        assert default_folder() == tmp_path / "diagrad" / "kernels"
 
 
 def text(number: int) -> str:
