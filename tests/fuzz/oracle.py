@@ -1,7 +1,9 @@
 """The oracle: a diagram's graph, inlined and differentiated alone, by NumPy; and differences of it.
 
-It shares no simplification, no hoisting, no fusion and no kernel with what it judges.  The rules
-of derivatives, which it does share, are judged by finite differences of its own values.
+It shares no simplification, no hoisting, no fusion and no kernel with what it judges, but the
+passes that say what a diagram means: what a block is, what is computed behind a sample's end, where
+random bits come from.  The rules of derivatives, which it shares too, are judged by finite
+differences of its own values.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from diagrad.compiler.graph import Graph
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.lift_draws import lift_draws
+from diagrad.compiler.passes.mask_padding import mask_padding
 from diagrad.compiler.tape import MOVING, emit_tape
 from diagrad.runtime.reference import ReferenceExecutor
 
@@ -27,7 +30,7 @@ class Oracle:
     """The values of a lowered graph, and what its updates make of the states."""
 
     def __init__(self, lowered: Graph) -> None:
-        self.graph = differentiate(lift_draws(inline(lowered)))
+        self.graph = differentiate(lift_draws(mask_padding(inline(lowered))))
         self.names = [name for name, _ in self.graph.outputs]
         self.inputs = [n.attrs["name"] for n in self.graph.inputs if n.attrs["role"] in MOVING]
         self.states = [n.attrs["name"] for n in self.graph.inputs if n.attrs["role"] not in MOVING]
