@@ -12,6 +12,9 @@ import diagrad as dg
 
 from .drawing import Drawing, named, small
 
+APART = ("unary", "binary", "product", "row", "windows")
+"""Operations that keep the samples of an axis apart."""
+
 Growth = Mapping[str, Callable[[Drawing], Any]]
 
 
@@ -127,10 +130,16 @@ def loop(d: Drawing, growth: Growth) -> Any:
     entering = x_t @ d.weight((x.shape[2], width))
     mixed = dg.tanh(entering * 0.5 + z @ d.weight((width, width)))
     inside.add(x_t, z, mixed)
-    names = [name for name in growth if name not in ("state",)]
-    grow_inside(inside, growth, names)
+    # Where samples have lengths, they must not meet: what one computes behind its end means nothing.
+    apart = over_time and bool(options & 2)
+    grow_inside(inside, growth, [*APART] if apart else [name for name in growth if name != "state"])
     extra = inside.pool[-1]
-    following = dg.tanh(mixed + small(extra) * 0.3)
+    if not apart:
+        following = dg.tanh(mixed + small(extra) * 0.3)
+    elif extra.ndim == 2 and extra.shape[0] == samples:
+        following = dg.tanh(mixed + dg.tanh(dg.mean(extra, 1, keepdims=True)) * 0.3)
+    else:
+        following = dg.tanh(mixed)
     t.close(z, following)
     fits = extra.ndim > 0 and extra.shape[0] == samples
     shown = extra if fits else following
