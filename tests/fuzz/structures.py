@@ -130,7 +130,7 @@ def loop(d: Drawing, growth: Growth) -> Any:
     entering = x_t @ d.weight((x.shape[2], width))
     mixed = dg.tanh(entering * 0.5 + z @ d.weight((width, width)))
     inside.add(x_t, z, mixed)
-    # Where samples have lengths, they must not meet: what one computes behind its end means nothing.
+    # With lengths, samples must not meet: what one computes behind its end means nothing.
     apart = over_time and bool(options & 2)
     grow_inside(inside, growth, [*APART] if apart else [name for name in growth if name != "state"])
     extra = inside.pool[-1]
