@@ -22,6 +22,7 @@ from .blocks import Block, HasForward, R, element_count
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .kinds import FlatParts
 from .location import user_location
+from .numbers import refuse_masked
 from .operations.structure import concatenate, reshape
 from .variable import Variable, apply, mark_read, mistaken, shape_text, source_text
 from .weak import adopted
@@ -263,10 +264,12 @@ def flatten(block: Block, values: Mapping[str, Any] | None = None) -> Any:
     if any(isinstance(item, Variable) for item in parts):
         return concatenate([reshape(item, -1) for item in parts])
     for name, item in free.items():
+        place = f"flatten of {block.describe()} ({user_location()})"
+        refuse_masked(f"{place} expects numbers for '{name}'", values[name])
         if np.shape(values[name]) != item.shape:
             raise ShapeError(
-                f"flatten of {block.describe()} ({user_location()}) expects shape "
-                f"{shape_text(item.shape)} for '{name}', got {shape_text(np.shape(values[name]))}"
+                f"{place} expects shape {shape_text(item.shape)} for '{name}', got "
+                f"{shape_text(np.shape(values[name]))}"
             )
     return np.concatenate([np.reshape(item, -1) for item in parts])
 
@@ -277,6 +280,8 @@ def unflatten(block: Block, vector: Any) -> dict[str, Any]:
     shapes = [item.type.extents for item in free.values()]
     total = block.parameter_count
     if not isinstance(vector, Variable):
+        place = f"unflatten of {block.describe()} ({user_location()})"
+        refuse_masked(f"{place} expects numbers", vector)
         vector = np.asarray(vector)
     if vector.ndim == 0 or vector.shape[-1] != total:
         raise ShapeError(

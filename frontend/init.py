@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DtypeError, ShapeError
-from .numbers import held
+from .errors import DtypeError, InputError, ShapeError
+from .numbers import held, refuse_masked
 from .variable import Variable, shape_text, source_text
 
 Array = npt.NDArray[Any]
@@ -283,6 +283,7 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     if init is None:
         init = lecun_uniform() if len(shape) >= 2 else zeros
     place = f"{source_text(variable)} expects initial values"
+    refuse_masked(place, init)
     if isinstance(init, types.FunctionType) and init.__module__ == __name__:
         raise TypeError(f"{place} of an initialiser, got the function {init.__name__}: call it, "
                         f"dg.init.{init.__name__}()")  # fmt: skip
@@ -305,6 +306,21 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
         raise DtypeError(f"{place} that become {variable.dtype}, got {array.dtype}")
     return held(source_text(variable), array, variable.dtype, "initial values")
+
+
+def initial_state(variable: Variable, name: str, dtype: str) -> Array:
+    """A state before the first step; InputError where its `init` is not of its shape or dtype."""
+    place = f"state '{name}' ({variable.where})"
+    refuse_masked(f"{place} expects a number or an array for its init", variable.init)
+    value = np.asarray(variable.init)
+    array = np.empty(variable.type.extents, dtype)
+    if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
+        raise InputError(
+            f"{place} expects a number or {dtype} {shape_text(array.shape)} for its init, got "
+            f"{value.dtype} {shape_text(value.shape)}"
+        )
+    array[...] = value
+    return array
 
 
 def _checked(layout: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from ..compiler.sizes import Size, evaluate, names
 from .errors import InputError
+from .numbers import is_masked
 from .variable import Variable, shape_text, source_text
 
 Array = npt.NDArray[Any]
@@ -108,12 +108,6 @@ class Expected:
                     f"{self.text()}, got {shape_text(shape)}: axis {axis} has {count} elements, "
                     f"not {extent}"
                 )
-
-
-def is_masked(value: Any) -> bool:
-    """Whether it is a masked array of NumPy: what lies under its mask is not meant to be read."""
-    masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
-    return masks is not None and isinstance(value, masks.MaskedArray)
 
 
 def outside(what: str, item: Expected, low: int, high: int, array: Array, place: int) -> InputError:

@@ -6,6 +6,7 @@ never wraps around, and a fraction never loses what follows the point.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,25 @@ from .errors import DtypeError
 Array = npt.NDArray[Any]
 
 
+def is_masked(value: Any) -> bool:
+    """Whether it is a masked array of NumPy: what lies under its mask is not meant to be read."""
+    masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
+    return masks is not None and isinstance(value, masks.MaskedArray)
+
+
+def refuse_masked(expected: str, value: Any) -> None:
+    """TypeError, "EXPECTED, got a masked array", for one: who drops the mask must say so."""
+    if is_masked(value):
+        raise TypeError(f"{expected}, got a masked array: fill it first, with .filled(...)")
+
+
 def number_array(place: str, value: Any) -> Array:
     """Numbers as an array: Python's integers that int64 cannot hold stay objects.
 
     Raises:
         TypeError: something that is no number.
     """
+    refuse_masked(f"{place} expects numbers", value)
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths

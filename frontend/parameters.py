@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..runtime.mutex import Mutex
 from .arguments import shown
 from .errors import InputError
-from .inputs import is_masked
+from .numbers import is_masked
 from .variable import shape_text
 
 Array = npt.NDArray[Any]

@@ -23,13 +23,13 @@ from .derivatives import gradient
 from .draws import first_key, other_key
 from .errors import DiagramError, DtypeError, InputError
 from .execution import TARGETS, Execution, Target, nothing
-from .init import initial_value
+from .init import initial_state, initial_value
 from .inputs import Expected, check_names
 from .location import user_location
 from .operations.random import KEY
 from .parameters import Parameters, States
 from .sealed import Sealed
-from .variable import Variable, dtype_name, shape_text
+from .variable import Variable, dtype_name
 
 if TYPE_CHECKING:
     from .checkpoints import Loaded
@@ -110,7 +110,7 @@ class Program(Sealed):
         if any(item is KEY for item in diagram.variables):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         for name, item in diagram.states.items():
-            self.states.add(name, self._initial_state(name, item))
+            self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
         self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
@@ -118,20 +118,6 @@ class Program(Sealed):
 
     def _dtype(self, dtype: str) -> str:
         return self._precision or dtype if dtype.startswith("float") else dtype
-
-    def _initial_state(self, name: str, item: Variable) -> Array:
-        """A state before the first step."""
-        value = np.asarray(item.init)
-        dtype = np.dtype(self._dtype(item.dtype))
-        array = np.empty(item.type.extents, dtype)
-        if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
-            raise InputError(
-                f"state '{name}' ({item.where}) expects a number or {dtype} "
-                f"{shape_text(array.shape)} for its init, got {value.dtype} "
-                f"{shape_text(value.shape)}"
-            )
-        array[...] = value
-        return array
 
     def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
         reached = set(ordered(wanted, {}))
@@ -247,6 +233,8 @@ class Program(Sealed):
 
     def run(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
+
+        Random draws are those of the next step, until there is one, or a `redraw`.
 
         Args:
             *unnamed: none, as for `step`.

@@ -19,6 +19,7 @@ from .dependencies import behind
 from .errors import DiagramError, DtypeError, ShapeError
 from .kinds import Connection, connect_to
 from .location import user_location
+from .numbers import refuse_masked
 from .operations.broadcasting import as_variables
 from .operations.places import Places, fixed_value, from_the_front
 from .variable import Variable, apply, mark_read, shape_text, source_text
@@ -69,6 +70,7 @@ def share(u: Any, index: Any) -> Variable:
 def _fixed(index: Any) -> npt.NDArray[Any]:
     """The array of an index that never changes."""
     if not isinstance(index, Variable):
+        refuse_masked(f"share ({user_location()}) expects integers as its index", index)
         array = np.asarray(index)
         return array if array.size or isinstance(index, np.ndarray) else array.astype(np.int64)
     value = fixed_value(index)

@@ -16,6 +16,8 @@ from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim, product
+from ..location import user_location
+from ..numbers import refuse_masked
 from ..variable import Variable, apply, shape_text
 from .broadcasting import align
 from .places import as_index, expect_integers, fixed_value, from_the_front, gather_fixed
@@ -75,6 +77,7 @@ def choose(x: Variable, keys: tuple[Any, ...]) -> Variable:
 def _arrays(key: Any) -> list[_Array]:
     """An array of indices; the indices of what a fixed mask chooses, one for each of its axes."""
     if not isinstance(key, Variable):
+        refuse_masked(f"an index ({user_location()}) expects integers or bools", key)
         array = np.asarray(key)
         if array.dtype == bool and array.ndim:
             chosen = [item.astype(np.int64) for item in array.nonzero()]

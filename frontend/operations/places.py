@@ -12,6 +12,8 @@ from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim
 from ..constants import constant
+from ..location import user_location
+from ..numbers import refuse_masked
 from ..variable import Variable, shape_text
 from .broadcasting import as_variables
 
@@ -29,6 +31,7 @@ def as_index(index: Any) -> Variable:
     """An index as a variable; an array of any dtype of integers will do."""
     if isinstance(index, Variable):
         return index
+    refuse_masked(f"an index ({user_location()}) expects integers", index)
     array = np.asarray(index)
     if not array.size and not isinstance(index, np.ndarray):
         return constant(array.astype(np.int32))

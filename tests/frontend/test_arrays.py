@@ -1,5 +1,6 @@
 """Assigning a program's arrays writes into them, where bound and later sizes read them."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,41 @@ def test_states_are_those_of_the_program() -> None:
     assert list(program.states) == names == ["v", "h", "step", "optimizer/learning_rate"]
     shown = repr(program.states).splitlines()
     assert shown[:3] == ["States(", "  v: float32 (1,)", "  h: float32 (2,)"]
+
+
+MASKED = np.ma.masked_array(np.array([1.0, 1e6], np.float32), [False, True])
+WHERE = np.ma.masked_array([0, 1], [True, False])
+
+
+def started(name: str) -> Any:
+    """A program with a masked array as the first value of a parameter or state."""
+    s = dg.state("s", (2,), MASKED) if name == "s" else dg.parameter("w", (2,), MASKED)
+    dg.update(s, s * 2.0) if name == "s" else None
+    return dg.Diagram("d", {"y": s * 1.0}).compile()
+
+
+@pytest.mark.parametrize(
+    ("expected", "use"),
+    [
+        ("constant (test_arrays.py) expects numbers", lambda x: dg.constant(MASKED)),
+        ("expects numbers", lambda x: x + MASKED),
+        ("parameter 'w' (test_arrays.py) expects initial values", lambda x: started("w")),
+        ("state 's' (test_arrays.py) expects a number or an array for its init",
+         lambda x: started("s")),
+        ("share (test_arrays.py) expects integers as its index",
+         lambda x: dg.share(dg.parameter("u", (2,)), WHERE)),
+        ("an index (test_arrays.py) expects integers", lambda x: dg.take(x, WHERE, axis=0)),
+        ("an index (test_arrays.py) expects integers", lambda x: x[WHERE]),
+        ("an index (test_arrays.py) expects integers or bools", lambda x: x[WHERE > 0]),
+        ("flatten of Linear (test_arrays.py) expects numbers for 'bias'",
+         lambda x: dg.Linear(1, 2).flatten({"weight": np.ones((1, 2)), "bias": MASKED})),
+        ("unflatten of Linear (test_arrays.py) expects numbers",
+         lambda x: dg.Linear(1, 1).unflatten(MASKED)),
+    ],
+)  # fmt: skip
+def test_masked_arrays_are_taken_nowhere(expected: str, use: Any) -> None:
+    """What lies under a mask is not meant to be read, wherever it is given."""
+    with pytest.raises(TypeError) as error:
+        use(dg.observed("x", (2,)))
+    text = re.sub(r":\d+\)", ")", str(error.value))
+    assert text.endswith(f"{expected}, got a masked array: fill it first, with .filled(...)")

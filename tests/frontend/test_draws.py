@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import diagrad as dg
-from diagrad.frontend.draws import first_key
+from diagrad.frontend.draws import first_key, hashed
 from diagrad.runtime.philox import philox
 
 from .evaluating import TARGETS, Target
@@ -194,6 +194,21 @@ def test_the_same_on_targets_and_threads_in_loops_and_derivatives(options: dict[
         np.testing.assert_array_equal(masks, wanted)
 
 
+def test_the_same_on_any_number_of_threads() -> None:
+    """Sizes that threads share, in kernels of their own and behind a product, and by hand."""
+    x, w = dg.observed("x", (257, 65)), dg.parameter("w", (65, 1031))
+    u = dg.random_uniform((257, 1031), "a")
+    diagram = dg.Diagram("d", {"u": u, "y": x @ w + u, "n": dg.random_normal((1031, 257))})
+    value = np.zeros((257, 65), np.float32)
+    several = [diagram.compile(threads=threads).run(x=value) for threads in (1, 2, 3)]
+    for found in several:
+        for name in found:
+            np.testing.assert_array_equal(found[name], several[0][name])
+        np.testing.assert_array_equal(found["y"], found["u"])
+    bits = philox(np.arange(257 * 1031), first_key(0), hashed("stream", "uniform", "a")) % 2**24
+    np.testing.assert_array_equal(several[0]["u"].ravel(), bits * np.float32(2**-24))
+
+
 def test_a_loop_s_copies_draw_what_the_loop_draws() -> None:
     x = dg.observed("x", (4, "B", 8))
     t = dg.loop("t")
@@ -288,12 +303,13 @@ def test_keys_of_seeds_are_far_apart() -> None:
 
 def test_a_seed_compiles_nothing_and_is_in_no_picture(tmp_path: Path) -> None:
     x = dg.observed("x", ("B", 8))
-    diagram = dg.Diagram("d", {"a": Dropout()(x), "b": Dropout()(x)})
+    a, b = Dropout()(x), Dropout()(x)
+    diagram = dg.Diagram("d", {"a": a, "b": b}, dg.mean(a * b * dg.parameter("w", (8,))))
     programs = [diagram.compile(seed=seed) for seed in (0, 1)]
     for program in programs:
         program.run(x=ONES)
     assert programs[0].kernels == programs[1].kernels
-    for stage in ("drawn", "graph", "kernels"):
+    for stage in ("drawn", "unrolled", "graph", "backward", "kernels"):
         path = diagram.render(tmp_path / f"{stage}.svg", stage, depth=None)
         text = path.read_text()
         numbers = [str(number) for number in diagram.streams.values()]
