@@ -27,6 +27,8 @@ _ORIGINS = ("compiled", "cache", "memory")
 
 def explain(program: Program) -> str:
     """The text for a program; see `Program.explain`."""
+    from ..runtime.cpu.workspace import Workspace
+
     executions = program.executions()
     lines = [f"program '{program.diagram.name}' on target {program.target}"]
     if program.target == "cpu":
@@ -35,6 +37,10 @@ def explain(program: Program) -> str:
     lines += _passes(program.timings.seconds)
     for execution in executions:
         lines += _bound(execution)
+    shared = program.workspace
+    if isinstance(shared, Workspace) and shared.room_bytes:
+        arena, rooms = byte_text(shared.arena_bytes), byte_text(shared.room_bytes)
+        lines.append(f"memory that all sizes share: temporaries {arena}, kernels' own {rooms}")
     return "\n".join(lines)
 
 

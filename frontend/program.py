@@ -52,6 +52,10 @@ def _workspace(target: Target) -> Mutex:
 class Program(Sealed):
     """A diagram compiled for a target; made by `Diagram.compile`.
 
+    Threads may share it.  One call runs at a time: a step, a run, a load, a save, an assignment to
+    `parameters`; so that a run sees the parameters between two steps.  `copy.deepcopy` makes
+    programs that run at once.
+
     Args:
         diagram: what to compile.
         optimizer: what a step does with the gradients; without one there is no `step`.

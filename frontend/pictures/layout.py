@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 
+from ...runtime.forking import lock
 from ..errors import LayoutError
 
 # The WebAssembly build aborts the process when two threads render at once.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = lock()
 
 MISSING = (
     "no layout engine: drawing a picture needs Graphviz. Install it with\n"

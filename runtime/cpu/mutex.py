@@ -2,8 +2,8 @@
 
     hold(owner, function) -> what the function returns, or NotImplemented while another holds it
 
-It is a word of memory, read and written with the interpreter's lock held, so that taking it costs
-a call 1 ns; a `threading.Lock` costs 40.  Native code takes it and gives it back, for a function
+It is a word of memory, read and written with the interpreter's lock held, so that a call of a
+small program need not be longer for it.  Native code takes it and gives it back, for a function
 of Python too: a signal handler raises within that function or not at all, so that no interrupt
 leaves the word taken.
 """

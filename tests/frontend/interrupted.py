@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import diagrad as dg
+from diagrad.frontend.pictures.layout import lay_out
 from diagrad.runtime.cpu.mutex import HELD, WISH
 from diagrad.runtime.cpu.workspace import Workspace
 
@@ -153,6 +154,30 @@ def forks(target: Any) -> None:
     assert failed == 0
 
 
+def drawings(_: str) -> None:
+    """A child draws whatever a thread of its parent was drawing."""
+    over = threading.Event()
+    lay_out("digraph { a -> b }")
+
+    def draw() -> None:
+        while not over.is_set():
+            lay_out("digraph { a -> b }")
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    time.sleep(0.1)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        lay_out("digraph { b -> c }")
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    over.set()
+    thread.join()
+    assert status == 0
+
+
 if __name__ == "__main__":
-    {"interrupts": interrupts, "nested": nested, "forks": forks}[sys.argv[1]](sys.argv[2])
+    works = {"interrupts": interrupts, "nested": nested, "forks": forks, "drawings": drawings}
+    works[sys.argv[1]](sys.argv[2])
     print("done")

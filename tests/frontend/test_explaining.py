@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import diagrad as dg
@@ -109,3 +110,16 @@ def test_the_reference_target() -> None:
     text = program.explain()
     assert text.startswith("program 'classifier' on target reference\npasses, ")
     assert re.search(r"^run bound to x \(37, 24\): \d+ NumPy functions$", text, re.MULTILINE)
+
+
+def test_the_memory_that_all_sizes_share() -> None:
+    """One arena, for the largest; a program that was not called has none."""
+    x = dg.observed("x", ("B", 4))
+    program = dg.Diagram("shared", {"y": dg.softmax(dg.tanh(x) @ dg.tanh(x).T)}).compile(threads=1)
+    assert "all sizes share" not in program.explain()
+    for size in (100, 50):
+        program.run(x=np.zeros((size, 4), np.float32))
+    last = program.explain().splitlines()[-1]
+    (run,) = program.executions()
+    most = max(executor.program.arena_bytes for executor in run.executors().values())
+    assert last.startswith(f"memory that all sizes share: temporaries {byte_text(most)}, kernels'")

@@ -10,14 +10,16 @@ import pytest
 
 from diagrad.runtime.cpu import natives
 
-from .evaluating import TARGETS, Target
+from .evaluating import TARGETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", ["interrupts", "nested", "forks"])
-def test_in_a_process_of_its_own(name: str, target: Target) -> None:
+CASES = [(name, target) for name in ("interrupts", "nested", "forks") for target in TARGETS]
+
+
+@pytest.mark.parametrize(("name", "target"), [*CASES, ("drawings", "no target")])
+def test_in_a_process_of_its_own(name: str, target: str) -> None:
     if not (hasattr(os, "fork") and hasattr(signal, "setitimer")):
         pytest.skip("needs fork and setitimer")
     environment = {**os.environ, "DIAGRAD_CACHE": str(natives.cache_in_use().folder)}
