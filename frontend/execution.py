@@ -41,6 +41,15 @@ def nothing(_: Mapping[str, Any]) -> None:
     """Answer no call, in the place of a native function that is not there yet."""
 
 
+def workspace_for(target: Target) -> Mutex:
+    """What a call of a program holds, so that there is one at a time."""
+    if target == "reference":
+        return Mutex()
+    from ..runtime.cpu.workspace import Workspace
+
+    return Workspace()
+
+
 class Execution:
     """A graph with its inputs, ready to be called at any sizes.
 

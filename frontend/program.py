@@ -16,13 +16,12 @@ import numpy.typing as npt
 from ..compiler.graph import Graph, Type
 from ..runtime.collector import collector_paused
 from ..runtime.forking import COMPILING
-from ..runtime.mutex import Mutex
 from .arguments import integer, shown, wrong
 from .dependencies import ordered
 from .derivatives import gradient
 from .draws import first_key, other_key
 from .errors import DiagramError, DtypeError, InputError
-from .execution import TARGETS, Execution, Target, nothing
+from .execution import TARGETS, Execution, Target, nothing, workspace_for
 from .init import initial_state, initial_value
 from .inputs import Expected, check_names
 from .location import user_location
@@ -40,21 +39,11 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
-def _workspace(target: Target) -> Mutex:
-    """What one call at a time of a program holds."""
-    if target == "reference":
-        return Mutex()
-    from ..runtime.cpu.workspace import Workspace
-
-    return Workspace()
-
-
 class Program(Sealed):
     """A diagram compiled for a target; made by `Diagram.compile`.
 
-    Threads may share it.  One call runs at a time: a step, a run, a load, a save, an assignment to
-    `parameters`; so that a run sees the parameters between two steps.  `copy.deepcopy` makes
-    programs that run at once.
+    Threads may share it: one step, run, load, save or assignment to `parameters` at a time, so that
+    a run sees the parameters between two steps.  Copies by `copy.deepcopy` run at once.
 
     Args:
         diagram: what to compile.
@@ -105,7 +94,7 @@ class Program(Sealed):
                 f"{place} expects a diagram with a cost for the optimizer to make small, got one "
                 f"without: Diagram(..., cost=...) ({diagram.where})"
             )
-        self.workspace = _workspace(target)
+        self.workspace = workspace_for(target)
         self.states = States(self.workspace)
         for name, item in diagram.parameters.items():
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
@@ -354,7 +343,7 @@ class Program(Sealed):
     def on_copies(self) -> Program:
         """A program like this one, with what it has compiled, on copies of all its arrays."""
         twin = self._unsealed()
-        twin.workspace = _workspace(self.target)
+        twin.workspace = workspace_for(self.target)
         arrays = self.workspace.hold(lambda: {n: a.copy() for n, a in self.states.items()})
         twin.states = States(twin.workspace, arrays)
         twin.parameters = Parameters(twin.states, list(self.parameters), twin.workspace)
