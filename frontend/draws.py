@@ -86,16 +86,24 @@ def path_of(application: Application, path: str, roots: Mapping[Block, str]) -> 
     return f"{path}/{application.label}" if path else application.label
 
 
-def rule_of(application: Application, streams: dict[Application, int]) -> Rule:
-    """An operation's rule; a draw's knows its stream.
+class Streams:
+    """The streams of what is lowered together: a diagram's draws, and others, an optimizer's.
 
-    Draws that `streams` has not, an optimizer's, get theirs in the order in which they come.
+    Those get theirs in the order in which they are lowered.
     """
-    assert application.rule is not None
-    if not isinstance(application, Draw):
-        return application.rule
-    if application not in streams:
-        named = application.stream
-        facts = ("outside", len(streams)) if named is None else ("stream", *named)
-        streams[application] = hashed(*facts)
-    return partial(application.rule, number=streams[application])
+
+    def __init__(self, known: Mapping[Application, int]) -> None:
+        self._known = known
+        self._others: dict[Application, int] = {}
+
+    def rule_of(self, application: Application) -> Rule:
+        """An operation's rule; a draw's knows its stream."""
+        assert application.rule is not None
+        if not isinstance(application, Draw):
+            return application.rule
+        number = self._known.get(application)
+        if number is None:
+            named, others = application.stream, self._others
+            facts = ("outside", len(others)) if named is None else ("stream", *named)
+            number = others.setdefault(application, hashed(*facts))
+        return partial(application.rule, number=number)

@@ -12,7 +12,7 @@ from ..compiler.graph import Direction, Graph, Node, Origin
 from ..compiler.samples import each_sample
 from .blocks import Block
 from .dependencies import captured_by, ordered
-from .draws import path_of, rule_of
+from .draws import Streams, path_of
 from .errors import DiagramError
 from .loop_parts import Result
 from .lower_loops import Pending
@@ -34,7 +34,7 @@ def lower(
     `names` gives every free variable (observed, parameter, state) the name of its input, `roots`
     every outermost block its name, `streams` every draw of the diagram its stream.
     """
-    lowering = _Lowering(roots, dict(streams))
+    lowering = _Lowering(roots, Streams(streams))
     wanted = [*outputs.values(), *(value for _, value in updates)]
     free = _free([*wanted, *(state for state, _ in updates)])
     for variable in free:
@@ -55,7 +55,7 @@ def lower(
 
 
 class _Lowering:
-    def __init__(self, roots: Mapping[Block, str], streams: dict[Application, int]) -> None:
+    def __init__(self, roots: Mapping[Block, str], streams: Streams) -> None:
         self.roots = roots
         self.streams = streams
         self.direction: Direction = "forward"
@@ -88,7 +88,7 @@ class _Lowering:
         inputs = [self.nodes[item] for item in application.inputs]
         if application.body is None:
             builder = Builder(Origin(path, application.where, self.direction))
-            result = rule_of(application, self.streams)(builder, *inputs)
+            result = self.streams.rule_of(application)(builder, *inputs)
             nodes = result if isinstance(result, tuple) else (result,)
         else:
             inner = path_of(application, path, self.roots)

@@ -14,7 +14,7 @@ from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
 from ...compiler.loops import substitute
 from ..dependencies import captured_by, ordered
-from ..draws import rule_of
+from ..draws import Streams
 from ..loop_parts import Result
 from ..lower import constant_node, for_samples
 from ..lower_loops import Pending
@@ -55,7 +55,7 @@ def lower_drawn(
         for node, data in drawn.nodes(data=True)
         if data.get("application") is not None
     }
-    work = _Lowering(diagram.names, functions, dict(diagram.streams))
+    work = _Lowering(diagram.names, functions, Streams(diagram.streams))
     variables = {node: data.get("variable") for node, data in drawn.nodes(data=True)}
     work.run(diagram.wanted, "")
     outputs = [(f"value {node}", work.nodes[variables[node]]) for node in values]
@@ -79,7 +79,7 @@ class _Lowering:
         self,
         names: Mapping[Variable, str],
         functions: Mapping[Application, str],
-        streams: dict[Application, int],
+        streams: Streams,
     ) -> None:
         self.names = names
         self.functions = functions
@@ -122,7 +122,7 @@ class _Lowering:
             results = [self.nodes[item] for item in application.body.outputs]
         else:
             builder = Builder(Origin(function, application.where))
-            result = rule_of(application, self.streams)(builder, *inputs)
+            result = self.streams.rule_of(application)(builder, *inputs)
             results = list(result) if isinstance(result, tuple) else [result]
         self.nodes.update(zip(application.outputs, results, strict=True))
 

@@ -269,12 +269,16 @@ def test_an_optimizer_may_draw(target: Target) -> None:
             return {n: w + dg.random_normal(w.shape) for n, w in following.items()}, states
 
     v, w = dg.parameter("v", (N,), 0.0), dg.parameter("w", (N,), 0.0)
-    program = dg.Diagram("d", cost=dg.mean(v) + dg.mean(w)).compile(Langevin(0.0), target)
+    cost = dg.mean(v) + dg.mean(w)
+    program = dg.Diagram("d", cost=cost).compile(Langevin(0.0), target)
+    noisy = dg.Diagram("d", cost=cost + dg.random_normal(())).compile(Langevin(0.0), target)
+    noisy.step()
     rows = []
     for _ in range(3):
         before = {n: value.copy() for n, value in program.parameters.items()}
         program.step()
         rows += [program.parameters[n] - before[n] for n in before]
+    np.testing.assert_array_equal(noisy.parameters["w"], rows[1])  # whatever the diagram draws
     assert np.abs(np.corrcoef(np.array(rows)) - np.eye(6)).max() < 5 / N**0.5
 
 
