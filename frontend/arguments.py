@@ -96,7 +96,8 @@ def one_of(what: str, name: str, value: Any, choices: Sequence[T]) -> T:
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
-    listed = " or ".join(map(repr, choices))
+    *others, last = map(repr, choices)
+    listed = " or ".join(filter(None, [", ".join(others), last]))
     kind = ValueError if any(isinstance(value, type(choice)) for choice in choices) else TypeError
     raise wrong(what, f"{name} to be {listed}", value, kind)
 
@@ -117,9 +118,19 @@ def instance(what: str, name: str, value: Any, kind: type[T], example: str) -> T
 
 def items(what: str, name: str, value: Any, of: str) -> list[Any]:
     """The items of a list, tuple or other collection that is no text."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise wrong(what, f"{name} to be a list of {of}", value)
-    return list(value)
+    if not isinstance(value, (str, bytes)) and isinstance(value, Iterable):
+        try:
+            return list(value)
+        except TypeError:  # a variable, which has no length
+            pass
+    raise wrong(what, f"{name} to be a list of {of}", value)
+
+
+def text(what: str, name: str, value: Any, example: str = "a text") -> str:
+    """A text of Python."""
+    if not isinstance(value, str):
+        raise wrong(what, f"{name} to be {example}", value)
+    return value
 
 
 def path(what: str, name: str, value: Any) -> str:

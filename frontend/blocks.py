@@ -13,6 +13,8 @@ from math import prod
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from .applying import apply_block
+from .arguments import function as checked_function
+from .arguments import wrong
 from .dependencies import behind
 from .errors import DtypeError, ShapeError
 from .keywords import expect_call, with_name
@@ -88,6 +90,8 @@ class Block:
         return show(self)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
+        if attribute == "name" and not (value is None or isinstance(value, str)):
+            raise wrong(type(self).__name__, "name to be a text", value)
         if attribute not in ("name", "_parent"):
             self._adopt(attribute, value)
         object.__setattr__(self, attribute, value)
@@ -220,6 +224,9 @@ class Block:
         """
         from .binding import flatten
 
+        if not (values is None or isinstance(values, Mapping)):
+            place = f"flatten of {self.describe()}"
+            raise wrong(place, "values by the names of its parameters", values)
         return flatten(self, values)
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
@@ -327,6 +334,10 @@ class FunctionBlock(Block, Generic[R]):
     """A function of variables drawn as one bullet: what `@dg.block` makes."""
 
     def __init__(self, function: Callable[..., R], name: str | None = None) -> None:
+        made_by = "block" if type(self) is FunctionBlock else "cost"
+        checked_function(made_by, "what it draws", function, "of variables")
+        if not (name is None or isinstance(name, str)):
+            raise wrong(made_by, "name to be a text", name)
         object.__setattr__(self, "function", function)
         functools.update_wrapper(self, function)
         object.__setattr__(self, "name", name or _name_of(function))

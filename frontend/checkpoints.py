@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import flag
+from .arguments import path as path_of
 from .errors import CheckpointError, DiagramWarning
 from .files import write_atomically
 from .location import warn_user
@@ -65,6 +67,7 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
+    path = path_of("save", "path", path)
     arrays = {name: np.asarray(array, order="C") for name, array in program.states.items()}
     dtypes = dict.fromkeys(array.dtype.name for array in program.parameters.values())
     notes = {
@@ -99,6 +102,9 @@ def load(
             of that, and nothing has changed.
         OSError: the file cannot be read.
     """
+    path = path_of("load", "path", path)
+    parameters_only = flag("load", "parameters_only", parameters_only)
+    optimizer = flag("load", "optimizer", optimizer)
     with open(path, "rb") as file:
         data = file.read()
     shown = os.path.basename(path)

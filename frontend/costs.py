@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Node
+from .arguments import number, one_of
 from .blocks import FunctionBlock, R
 from .dependencies import maker_of
 from .errors import DiagramWarning, DtypeError, ShapeError
@@ -97,8 +98,7 @@ def huber(
         DtypeError: no floats, or different dtypes.
         ValueError: `delta` is not above 0, or infinite.
     """
-    if not 0 < delta < math.inf:
-        raise ValueError(f"huber expects a finite delta above 0, got {delta}")
+    delta = number("huber", "delta", delta, above=0)
     prediction, target = _alike("huber", prediction=prediction, target=target)
     difference = prediction - target
     distance = absolute(difference)
@@ -210,13 +210,10 @@ def _warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str)
 
 
 def _reduced(label: str, costs: Variable, reduction: Reduction) -> Variable:
-    if reduction == "mean":
-        return reductions.mean(costs)
-    if reduction == "sum":
-        return reductions.sum(costs)
-    if reduction == "none":
+    chosen = one_of(label, "reduction", reduction, ("mean", "sum", "none"))
+    if chosen == "none":
         return costs
-    raise ValueError(f'{label} expects reduction="mean", "sum" or "none", got {reduction!r}')
+    return reductions.mean(costs) if chosen == "mean" else reductions.sum(costs)
 
 
 def _alike(label: str, **operands: Any) -> list[Variable]:

@@ -8,6 +8,7 @@ from typing import Any, overload
 from ..compiler.builder import Builder
 from ..compiler.errors import DtypeRuleError, TypeRuleError
 from ..compiler.graph import Node
+from .arguments import wrong
 from .dependencies import ordered
 from .errors import DiagramError, ShapeError
 from .kinds import Gradient
@@ -94,6 +95,9 @@ def jacobian(y: Variable, x: Variable) -> Variable:
         y: a float variable whose sizes are integers.
         x: a float variable of any shape.
     """
+    for name, item in (("y", y), ("x", x)):
+        if not isinstance(item, Variable):
+            raise wrong("jacobian", f"{name} to be a variable", item)
     for extent in y.shape:
         if not isinstance(extent, int):
             raise ShapeError(

@@ -8,10 +8,12 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
+from .arguments import path as path_of
+
 
 def picture_path(path: str | os.PathLike[str]) -> Path:
     """The path of a picture; ValueError unless its suffix is .svg or .png."""
-    target = Path(path)
+    target = Path(path_of("render", "path", path))
     if target.suffix.lower() not in (".svg", ".png"):
         raise ValueError(
             f"cannot draw into {target.name!r}: expected a name that ends in .svg or .png, got "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from .arguments import flag, number, one_of
 from .blocks import block
 from .errors import DtypeError, ShapeError
 from .location import user_location
@@ -83,13 +84,11 @@ def gelu(x: Variable, approximate: Literal["none", "tanh"] = "none") -> Variable
         ValueError: another word for `approximate`.
     """
     (x,) = as_variables(x)
-    if approximate == "none":
+    if one_of("gelu", "approximate", approximate, ("none", "tanh")) == "none":
         return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
-    if approximate == "tanh":
-        inner = maximum(minimum(x, 10.0), -10.0)  # beyond, the tangent is 1 in every precision
-        cubic = inner + 0.044715 * inner * inner * inner
-        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * cubic))
-    raise ValueError(f'gelu expects approximate="none" or "tanh", got {approximate!r}')
+    inner = maximum(minimum(x, 10.0), -10.0)  # beyond, the tangent is 1 in every precision
+    cubic = inner + 0.044715 * inner * inner * inner
+    return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * cubic))
 
 
 @block
@@ -146,6 +145,7 @@ def logsumexp(x: Variable, axis: Axis = -1, keepdims: bool = False) -> Variable:
     Over elements that are all -inf, and over none, it is -inf, and the gradient is 0.
     """
     (x,) = as_variables(x)
+    keepdims = flag("logsumexp", "keepdims", keepdims)
     top = greatest("logsumexp", x, axis)
     total = reductions.sum(exp(x - top), axis, keepdims=True)
     nothing = less_equal(total, 0.0)
@@ -203,5 +203,4 @@ def hard_shrink(x: Variable, threshold: float = 0.5) -> Variable:
 
 
 def _check_threshold(label: str, threshold: float) -> None:
-    if threshold < 0:
-        raise ValueError(f"{label} expects a threshold of 0 or more, got {threshold}")
+    number(label, "threshold", threshold, least=0)

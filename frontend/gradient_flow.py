@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..compiler.builder import Builder
 from ..compiler.graph import Graph, Origin
 from ..compiler.probes import Probe, probe
+from .arguments import wrong
 from .diagram import Diagram
 from .errors import DiagramError
 from .location import user_location
@@ -110,6 +111,8 @@ def gradient_flow(program: Program | Diagram, inputs: Mapping[str, Any]) -> Grad
             f"{place} expects a cost with a float delay in a loop, got that of '{diagram.name}' "
             f"({diagram.where}) without: dg.loop(...).delay(...)"
         )
+    if not isinstance(inputs, Mapping):
+        raise wrong(place, "inputs as a dict of arrays by name", inputs)
     values = execution.call("gradient_flow", inputs)
     assert isinstance(values, dict)
     names = _names(probes)

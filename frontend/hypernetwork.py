@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arguments import wrong
 from .binding import bind
 from .blocks import Block
 from .variable import Variable
@@ -33,8 +34,7 @@ class Hypernetwork(Block):
     def __init__(self, H: Block, G: Block, name: str | None = None) -> None:  # noqa: N803 (notation)
         for role, block in (("H", H), ("G", G)):
             if not isinstance(block, Block):
-                got = type(block).__name__
-                raise TypeError(f"Hypernetwork expects a block as {role}, got {got}")
+                raise wrong("Hypernetwork", f"a block as {role}", block)
         self.name = name
         self.H = H
         self.G = G

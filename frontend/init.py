@@ -21,7 +21,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import items, number, one_of, wrong
 from .errors import DtypeError, InputError, ShapeError
+from .location import user_location
 from .numbers import held, refuse_masked
 from .variable import Variable, shape_text, source_text
 
@@ -136,21 +138,21 @@ ones = Constant(1.0)
 
 def constant(value: float) -> Constant:
     """`value` in every element."""
-    return Constant(value)
+    return Constant(number("constant", "value", value))
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Uniform:
     """Uniform numbers in [low, high); ValueError unless low <= high."""
+    low, high = number("uniform", "low", low), number("uniform", "high", high)
     if not low <= high:
-        raise ValueError(f"uniform expects low <= high, got {low} and {high}")
+        raise ValueError(f"uniform ({user_location()}) expects low <= high, got {low} and {high}")
     return Uniform(low, high)
 
 
 def normal(mean: float = 0.0, deviation: float = 1.0) -> Normal:
     """Normal numbers with this mean and standard deviation; ValueError for one below 0."""
-    if not deviation >= 0:
-        raise ValueError(f"normal expects a deviation of 0 or more, got {deviation}")
-    return Normal(mean, deviation)
+    mean = number("normal", "mean", mean)
+    return Normal(mean, number("normal", "deviation", deviation, least=0))
 
 
 def kaiming_uniform(
@@ -175,7 +177,7 @@ def kaiming_uniform(
     Raises:
         ValueError: another letter, or neither inputs nor outputs.
     """
-    return Scaled(gain(nonlinearity), mode, "uniform", fan, _checked(layout))
+    return Scaled(gain(nonlinearity), _mode(mode), "uniform", _fan(fan), _checked(layout))
 
 
 def kaiming_normal(
@@ -185,7 +187,7 @@ def kaiming_normal(
     layout: str | None = None,
 ) -> Scaled:
     """As `kaiming_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), mode, "normal", fan, _checked(layout))
+    return Scaled(gain(nonlinearity), _mode(mode), "normal", _fan(fan), _checked(layout))
 
 
 def xavier_uniform(
@@ -196,14 +198,14 @@ def xavier_uniform(
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
     2010.  Arguments as for `kaiming_uniform`.
     """
-    return Scaled(gain(nonlinearity), "average", "uniform", fan, _checked(layout))
+    return Scaled(gain(nonlinearity), "average", "uniform", _fan(fan), _checked(layout))
 
 
 def xavier_normal(
     nonlinearity: str = "linear", fan: Fan | None = None, layout: str | None = None
 ) -> Scaled:
     """As `xavier_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), "average", "normal", fan, _checked(layout))
+    return Scaled(gain(nonlinearity), "average", "normal", _fan(fan), _checked(layout))
 
 
 def lecun_uniform(fan: Fan | None = None, layout: str | None = None) -> Scaled:
@@ -211,12 +213,12 @@ def lecun_uniform(fan: Fan | None = None, layout: str | None = None) -> Scaled:
 
     LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998.  Arguments as for `kaiming_uniform`.
     """
-    return Scaled(1.0, "inputs", "uniform", fan, _checked(layout))
+    return Scaled(1.0, "inputs", "uniform", _fan(fan), _checked(layout))
 
 
 def lecun_normal(fan: Fan | None = None, layout: str | None = None) -> Scaled:
     """As `lecun_uniform`, with normal numbers (not truncated)."""
-    return Scaled(1.0, "inputs", "normal", fan, _checked(layout))
+    return Scaled(1.0, "inputs", "normal", _fan(fan), _checked(layout))
 
 
 def orthogonal(gain: float = 1.0, layout: str | None = None) -> Orthogonal:
@@ -226,7 +228,7 @@ def orthogonal(gain: float = 1.0, layout: str | None = None) -> Orthogonal:
     linear neural networks, 2014.  Rows are the inputs (and taps), columns the outputs; `layout` as
     for `kaiming_uniform`.
     """
-    return Orthogonal(gain, _checked(layout))
+    return Orthogonal(number("orthogonal", "gain", gain), _checked(layout))
 
 
 def identity(gain: float = 1.0) -> Identity:
@@ -235,7 +237,7 @@ def identity(gain: float = 1.0) -> Identity:
     Le, Jaitly and Hinton, A simple way to initialize recurrent networks of rectified linear units,
     2015.
     """
-    return Identity(gain)
+    return Identity(number("identity", "gain", gain))
 
 
 GAINS = {
@@ -253,9 +255,7 @@ def gain(nonlinearity: str) -> float:
 
     ValueError for one that is not linear, sigmoid, tanh, relu, leaky_relu (slope 0.01) or selu.
     """
-    if nonlinearity not in GAINS:
-        raise ValueError(f"expected a nonlinearity out of {', '.join(GAINS)}, got {nonlinearity!r}")
-    return GAINS[nonlinearity]
+    return GAINS[one_of("gain", "nonlinearity", nonlinearity, list(GAINS))]
 
 
 def with_layout(init: Any, layout: str) -> Any:
@@ -323,15 +323,29 @@ def initial_state(variable: Variable, name: str, dtype: str) -> Array:
     return array
 
 
+def _mode(mode: Any) -> Literal["inputs", "outputs"]:
+    return one_of("init", "mode", mode, ("inputs", "outputs"))
+
+
+def _fan(fan: Any) -> Fan | None:
+    """Two numbers of 0 or more; or None, to count them from the weight's shape."""
+    if fan is None:
+        return None
+    pair = items("init", "fan", fan, "two numbers")
+    if len(pair) != 2:
+        raise wrong("init", "fan to be a pair (inputs, outputs)", fan, ValueError)
+    first, second = (number("init", "fan", item, least=0) for item in pair)
+    return int(first), int(second)
+
+
 def _checked(layout: str | None) -> str | None:
     """A layout itself; ValueError for what is none."""
     known = isinstance(layout, str) and set(layout) <= set("iokn") and set(layout) & set("io")
     if layout is None or known:
         return layout
-    raise ValueError(
-        'expected a layout of the letters "i" (inputs), "o" (outputs), "k" (taps) and "n" '
-        f'(copies), such as "io" or "oikk", got {layout!r}'
-    )
+    letters = 'of the letters "i" (inputs), "o" (outputs), "k" (taps) and "n" (copies)'
+    kind = ValueError if isinstance(layout, str) else TypeError
+    raise wrong("init", f'a layout {letters}, such as "io" or "oikk"', layout, kind)
 
 
 def _layout_of(shape: Shape, layout: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import init
+from .arguments import integer
 from .blocks import Block
 from .errors import DtypeError, ShapeError
 from .location import user_location
@@ -87,10 +88,8 @@ class Flatten(Block):
     """
 
     def __init__(self, start: int = 1, name: str | None = None) -> None:
-        if start < 0:
-            raise ValueError(f"Flatten expects start to be 0 or more, got {start}")
         self.name = name
-        self.start = start
+        self.start = integer("Flatten", "start", start, 0)
 
     def forward(self, x: Variable) -> Variable:
         """(*first, *rest) -> (*first, product of the rest)."""

@@ -7,6 +7,7 @@ import string
 from typing import Any, Literal
 
 from . import init
+from .arguments import wrong
 from .blocks import Block
 from .errors import DtypeError, ShapeError
 from .location import user_location
@@ -88,13 +89,11 @@ class LocallyConnected2d(Block):
         self._hold("weight", weight, shape, start, self.dtype)
         if isinstance(bias, Variable):
             by_map = not bias.mistakes and bias.ndim == 1
-        elif bias is False or bias in ("unit", "map"):
+        elif bias is False or (isinstance(bias, str) and bias in ("unit", "map")):
             by_map = bias == "map"
         else:
-            raise ValueError(
-                f'{self._place()} expects bias to be "unit", "map", False or a variable, got '
-                f"{bias!r}"
-            )
+            kinds = '"unit", "map", False or a variable'
+            raise wrong(self._place(), f"bias to be {kinds}", bias, ValueError)
         given = bias if isinstance(bias, Variable) else bias is not False
         each = (out_channels,) if by_map else (out_channels, *self.out_size)
         self._hold("bias", given, each, init.zeros if bias_init is None else bias_init, self.dtype)

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..compiler.graph import Type
 from ..compiler.sizes import Dim
+from .arguments import integer
 from .constants import constant
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .location import around, place_of, user_location
@@ -146,6 +147,7 @@ class Loop:
         if sequence.mistakes:
             return mistaken(sequence.mistakes)
         came = f"got {type_text(sequence)} from {source_text(sequence)}"
+        axis = integer(place, "axis", axis)
         if not -sequence.ndim <= axis < sequence.ndim:
             more = "" if sequence.ndim else ": what has no axis is the same at every step"
             text = f"{place} expects a sequence with an axis {axis}, {came}{more}"
@@ -195,8 +197,7 @@ class Loop:
         place = self._place("delay", checked_name("delay", name))
         if (init is None) == (state is None):
             raise TypeError(f"{place} expects either init or state")
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise ValueError(f"{place} expects steps to be an integer of 1 or more, got {steps!r}")
+        steps = integer(place, "steps", steps, 1, most=2**31)
         if state is not None and not (isinstance(state, Variable) and state.kind == "state"):
             raise TypeError(f"{place} expects state to be a variable of dg.state, got {state!r}")
         wanted = None if shape is None else shape_of(shape, place)
@@ -281,6 +282,7 @@ class Loop:
         """
         place = self._place("stack")
         y = given_variable(place, y)
+        axis = integer(place, "axis", axis)
         return self._once(("stack", y, axis), lambda: self._stack(place, y, axis))
 
     def _stack(self, place: str, y: Variable, axis: int) -> Variable:

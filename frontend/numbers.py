@@ -67,6 +67,8 @@ def held(place: str, array: Array, dtype: str, what: str = "numbers") -> Array:
     "PLACE expects WHAT that DTYPE holds, got NUMBER: OTHER holds it".
     """
     wanted = np.dtype(dtype)
+    if array.dtype.kind == "c":
+        raise DtypeError(f"{place} expects real {what}, got {array.dtype.name}")
     wrong = _beyond(array, wanted)
     if wrong.any():
         number = array[wrong].flat[0]

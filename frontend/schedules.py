@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compiler.binding import value_of
 from ..compiler.passes.inline import inline
-from .arguments import integer, number
+from .arguments import integer, number, wrong
 from .blocks import Block
 from .constants import constant as constant_variable
 from .lower import lower
@@ -163,12 +163,9 @@ def as_schedule(what: str, rate: Any) -> Schedule:
         rate = rate.item()
     if isinstance(rate, (int, float)):
         return constant(not_negative(what, "a learning rate", rate))
-    if callable(rate):
+    if callable(rate) and not isinstance(rate, type):
         return Schedule(getattr(rate, "__name__", "schedule"), rate)
-    raise TypeError(
-        f"{what} expects a learning rate that is a number or a schedule of dg.schedules, got "
-        f"{type(rate).__name__}"
-    )
+    raise wrong(what, "a learning rate that is a number or a schedule of dg.schedules", rate)
 
 
 def not_negative(what: str, name: str, value: float) -> float:

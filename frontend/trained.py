@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .arguments import wrong
 from .binding import Bound
 from .blocks import Block
 from .dependencies import behind, ordered
@@ -43,13 +44,10 @@ class Choice:
             parameters = [parameters]
         self.items = list(parameters)
         if not self.items:
-            raise ValueError(f"{label} expects one or more parameters, got none")
+            raise wrong(label, "one or more parameters", self.items, ValueError)
         for item in self.items:
             if not isinstance(item, Item):
-                raise TypeError(
-                    f"{label} expects parameters as variables, blocks or paths, got "
-                    f"{type(item).__name__}"
-                )
+                raise wrong(label, "parameters as variables, blocks or paths", item)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Choice:
         """Itself: the copy of an optimizer changes the same parameters."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .arguments import number, wrong
 from .blocks import Block, FunctionBlock
 from .dependencies import captured_by, ordered
 from .derivatives import gradient
@@ -86,7 +87,9 @@ def transform_step(
     place = f"transform_step ({user_location()})"
     if not isinstance(u, Variable):
         raise TypeError(f"{place} expects a variable u first, got {type(u).__name__}")
-    if isinstance(learning_rate, Variable):
+    if not isinstance(learning_rate, Variable):
+        learning_rate = number(place, "learning_rate", learning_rate)
+    else:
         _expect_scalar(f"{place} expects a learning rate", learning_rate)
     block = _as_block(place, "H", H, "H")
     w = _given(place, "H", block(u))
@@ -138,10 +141,8 @@ def _named(name: str, variable: Variable) -> Variable:
 
 def _as_block(place: str, what: str, function: Any, name: str) -> Block:
     """A block as it is, another function as a bullet of that name."""
-    if not callable(function):
-        raise TypeError(
-            f"{place} expects {what} to be a block or a function, got {type(function).__name__}"
-        )
+    if isinstance(function, type) or not callable(function):
+        raise wrong(place, f"{what} to be a block or a function", function)
     return function if isinstance(function, Block) else _Bullet(function, name)
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..compiler.graph import Node, Type
 from ..compiler.sizes import Dim, Size, named
+from .arguments import shown
 from .errors import DiagramError, DtypeError, ShapeError
 from .location import user_location
 
@@ -353,8 +354,8 @@ def dtype_name(dtype: Any, place: str | None = None) -> str:
     """NumPy's name of a dtype that diagrad has; DtypeError, said of `place`, for another one."""
     try:
         name = "None" if dtype is None else np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
+    except (TypeError, ValueError):
+        name = dtype if isinstance(dtype, str) else shown(dtype)
     if name not in DTYPES:
         place = place or user_location()
         raise DtypeError(f"{place} expects a dtype out of {', '.join(DTYPES)}, got {name}")

@@ -7,6 +7,7 @@ from typing import Any
 from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
+from ..arguments import text as text_of
 from ..variable import Variable, apply
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
@@ -62,6 +63,7 @@ def einsum(subscripts: str, *operands: Any) -> Variable:
 
     Operands are contracted from left to right. A letter may stand once in an operand.
     """
+    subscripts = text_of("einsum", "subscripts", subscripts, 'a text such as "ij,jk->ik"')
     text = subscripts.replace(" ", "")
     inputs, arrow, out = text.partition("->")
     parts = inputs.split(",")

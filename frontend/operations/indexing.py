@@ -8,6 +8,7 @@ import numpy as np
 
 from ...compiler.builder import Builder
 from ...compiler.graph import Node
+from ..arguments import wrong
 from ..kinds import Number
 from ..location import user_location
 from ..numbers import held, number_array
@@ -71,7 +72,7 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     return result
 
 
-def one_hot(index: Any, size: int, dtype: Any = None) -> Variable:
+def one_hot(index: Any, size: Any, dtype: Any = None) -> Variable:
     """A new last axis of `size` elements, 1 at the index and 0 elsewhere.
 
     Args:
@@ -80,6 +81,7 @@ def one_hot(index: Any, size: int, dtype: Any = None) -> Variable:
         size: how many classes there are.
         dtype: of the result; by default float32, or that of what it meets.
     """
+    size = shape_of((size,), f"one_hot ({user_location()})")[0]
     chosen = as_index(index)
     places = fixed_value(chosen)
 
@@ -127,6 +129,8 @@ def fill(value: Any, shape: Shape, dtype: Any = None) -> Variable:
     """
     extents = shape_of(shape)
     place = f"fill ({user_location()})"
+    if isinstance(value, Variable):
+        raise wrong(place, "a number: dg.broadcast_to spreads a variable", value)
     array = number_array(place, value)
 
     def draw(name: str) -> Variable:

@@ -12,6 +12,7 @@ from typing import Any
 from ...compiler.builder import Builder
 from ...compiler.graph import Node, Type
 from ...compiler.primitives.source import RANDOM_BITS
+from ..arguments import text
 from ..kinds import Draw
 from ..variable import Shape, Variable, apply, dtype_name, shape_of
 from ..weak import unstated
@@ -41,6 +42,7 @@ def random_uniform(shape: Shape, stream: str | None = None, dtype: Any = None) -
             each element in row-major order (in a loop, for all steps), wherever they stand.
         dtype: float32 or float64; by default float32, or that of what they meet.
     """
+    _check_stream("random_uniform", stream)
     return _uniform(shape, stream, dtype, 0.0)
 
 
@@ -52,9 +54,15 @@ def random_normal(shape: Shape, stream: str | None = None, dtype: Any = None) ->
         stream: as for `random_uniform`, whose numbers of the same name are independent of these.
         dtype: float32 or float64; by default float32, or that of what they meet.
     """
+    _check_stream("random_normal", stream)
     radius = sqrt(multiply(log(_uniform(shape, stream, dtype, 1.0, "radius")), -2.0))
     angle = multiply(_uniform(shape, stream, dtype, 0.0, "angle"), 2 * math.pi)
     return multiply(radius, cos(angle))
+
+
+def _check_stream(label: str, stream: Any) -> None:
+    if stream is not None:
+        text(label, "stream", stream)
 
 
 def _uniform(

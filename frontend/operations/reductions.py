@@ -8,6 +8,7 @@ from typing import Any
 from ...compiler.builder import Builder
 from ...compiler.graph import Node
 from ...compiler.sizes import product
+from ..arguments import flag
 from ..variable import Variable, apply
 from .broadcasting import as_variables
 from .structure import normal_axes, normal_axis
@@ -24,6 +25,8 @@ def _reduce(b: Builder, op: str, node: Node, axes: tuple[int, ...], keepdims: bo
 
 
 def _reduction(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Variable:
+    keepdims = flag(label, "keepdims", keepdims)
+
     def rule(b: Builder, node: Node) -> Node:
         return _reduce(b, op, node, normal_axes(axis, node.type.rank), keepdims)
 
@@ -55,6 +58,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
     Of bools it is the share of those that are true, as a float32: the accuracy of a classifier is
     dg.mean(dg.argmax(scores, axis=1) == labels).
     """
+    keepdims = flag("mean", "keepdims", keepdims)
 
     def rule(b: Builder, node: Node) -> Node:
         if node.dtype == "bool":
@@ -103,6 +107,7 @@ def argmin(x: Any, axis: int | None = None) -> Variable:
 
 def cumsum(x: Any, axis: int = -1, reverse: bool = False) -> Variable:
     """Running sums along an axis; from the end where `reverse`."""
+    reverse = flag("cumsum", "reverse", reverse)
 
     def rule(b: Builder, node: Node) -> Node:
         return b.cumsum(node, axis=normal_axis(axis, node.type.rank), reverse=reverse)

@@ -12,13 +12,17 @@ from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.sizes import Dim, Size, exact_divide, product
+from ..arguments import integer, items, shown
 from ..kinds import Spread
+from ..location import user_location
 from ..variable import Shape, Variable, apply, shape_of, source_text
 from .broadcasting import as_variables, one_dtype, spread_to
 
 
 def normal_axis(axis: int, rank: int) -> int:
     """An axis counted from the front; TypeRuleError if there is none."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeRuleError(f"expects an axis that is an integer, not {shown(axis)}")
     if not -rank <= axis < rank:
         raise TypeRuleError(f"expects an axis in [{-rank}, {rank}), not {axis}")
     return axis % rank
@@ -28,8 +32,8 @@ def normal_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """Axes counted from the front in rising order; all for None."""
     if axis is None:
         return tuple(range(rank))
-    chosen = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
-    axes = sorted(normal_axis(int(item), rank) for item in chosen)
+    chosen: list[Any] = list(axis) if isinstance(axis, (list, tuple, range, set)) else [axis]
+    axes = sorted(normal_axis(item, rank) for item in chosen)
     if len(set(axes)) != len(axes):
         raise TypeRuleError(f"expects each axis once, not {tuple(chosen)}")
     return tuple(axes)
@@ -37,7 +41,8 @@ def normal_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
 
 def reshape(x: Any, shape: Shape | int) -> Variable:
     """The elements of x in row-major order under another shape; one size may be -1."""
-    wanted = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
+    single = isinstance(shape, (int, np.integer, str, Size))
+    wanted = (shape,) if single else tuple(items("reshape", "shape", shape, "sizes"))
 
     def rule(b: Builder, node: Node) -> Node:
         holes = [i for i, extent in enumerate(wanted) if isinstance(extent, int) and extent == -1]
@@ -57,6 +62,7 @@ def reshape(x: Any, shape: Shape | int) -> Variable:
 
 def flatten(x: Any, start: int = 1) -> Variable:
     """The axes from `start` on as one."""
+    start = integer("flatten", "start", start)
 
     def rule(b: Builder, node: Node) -> Node:
         return b.reshape(node, shape=(*node.shape[:start], product(node.shape[start:])))
@@ -67,10 +73,11 @@ def flatten(x: Any, start: int = 1) -> Variable:
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Variable:
     """Axes in another order; reversed by default."""
+    chosen = None if axes is None else items("transpose", "axes", axes, "axes")
 
     def rule(b: Builder, node: Node) -> Node:
         rank = node.type.rank
-        order = range(rank)[::-1] if axes is None else [normal_axis(a, rank) for a in axes]
+        order = range(rank)[::-1] if chosen is None else [normal_axis(a, rank) for a in chosen]
         return b.transpose(node, axes=tuple(order))
 
     result: Variable = apply("transpose", rule, as_variables(x))
@@ -146,19 +153,20 @@ def concatenate(parts: Sequence[Any], axis: int = 0) -> Variable:
         one_dtype(nodes)
         return b.concatenate(*nodes, axis=normal_axis(axis, nodes[0].type.rank))
 
-    result: Variable = apply("concatenate", rule, as_variables(*parts))
+    given = items("concatenate", "parts", parts, "variables")
+    result: Variable = apply("concatenate", rule, as_variables(*given))
     return result
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Variable:
     """Parts of one shape joined along a new axis."""
-    return concatenate([expand_dims(part, axis) for part in as_variables(*parts)], axis)
+    given = as_variables(*items("stack", "parts", parts, "variables"))
+    return concatenate([expand_dims(part, axis) for part in given], axis)
 
 
 def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
     """The elements of x cut into equal parts along an axis of fixed size."""
-    if parts < 1:
-        raise ValueError(f"split expects 1 or more parts, got {parts}")
+    parts = integer("split", "parts", parts, 1)
 
     def rule(b: Builder, node: Node) -> tuple[Node, ...]:
         place = normal_axis(axis, node.type.rank)
@@ -179,6 +187,15 @@ def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
 
 def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
     """Zeros before and after the elements of each axis: widths ((before, after), ...)."""
+    pairs = [
+        items("pad", "each of the widths", pair, "two integers")
+        for pair in items("pad", "widths", widths, "pairs of integers")
+    ]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"pad ({user_location()}) expects two integers for each axis, got {pairs}")
+    widths = [
+        (integer("pad", "widths", low), integer("pad", "widths", high)) for low, high in pairs
+    ]
 
     def rule(b: Builder, node: Node) -> Node:
         if len(widths) != node.type.rank:

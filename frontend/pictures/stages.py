@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import shown
 from ..drawn import drawn_graph, next_values
 from ..errors import DiagramError
 from .picture import Picture
@@ -29,8 +30,8 @@ def stage_picture(
             1, or none for loops whose number of steps has only a name.
         DiagramError: the stage shows gradients, and the diagram has no cost or no parameters.
     """
-    if stage not in STAGES:
-        raise ValueError(f"render expects a stage out of {', '.join(STAGES)}, got {stage!r}")
+    if not isinstance(stage, str) or stage not in STAGES:
+        raise ValueError(f"render expects a stage out of {', '.join(STAGES)}, got {shown(stage)}")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ValueError(f"render expects a depth of 1 or more, or None for all, got {depth!r}")
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import init as initialisers
+from ..arguments import flag, integer, number, one_of, wrong
 from ..blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..functions import relu
@@ -81,8 +82,9 @@ class Cell(Block):
         name: str | None,
     ) -> None:
         self.name = name
-        self.inputs = inputs
-        self.hidden = hidden
+        place = f"{self.describe()} ({user_location()})"
+        self.inputs = inputs = integer(place, "inputs", inputs, 0)
+        self.hidden = hidden = integer(place, "hidden", hidden, 0)
         self.dtype = dtype_name(dtype)
         start = initialisers.with_layout(weight_init, "io")
         start, width = side_by_side(start, self.gates), self.gates * hidden
@@ -157,12 +159,15 @@ class RNNCell(Cell):
     ) -> None:
         super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
                          weight, recurrent, dtype, name)  # fmt: skip
-        if not (callable(nonlinearity) or nonlinearity in NONLINEARITIES):
-            raise ValueError(
-                f"{self.describe()} ({user_location()}) expects nonlinearity "
-                f"{' or '.join(NONLINEARITIES)} or a function, got {nonlinearity!r}"
+        known = isinstance(nonlinearity, str) and nonlinearity in NONLINEARITIES
+        if isinstance(nonlinearity, type) or not (callable(nonlinearity) or known):
+            raise wrong(
+                f"{self.describe()} ({user_location()})",
+                f"nonlinearity {' or '.join(NONLINEARITIES)} or a function",
+                nonlinearity,
+                ValueError,
             )
-        chosen = nonlinearity if callable(nonlinearity) else NONLINEARITIES[nonlinearity]
+        chosen = NONLINEARITIES[nonlinearity] if isinstance(nonlinearity, str) else nonlinearity
         self.nonlinearity: Callable[[Variable], Variable] = chosen
         self.leak = leak
 
@@ -215,7 +220,9 @@ class LSTMCell(Cell):
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        start = np.repeat(np.array([0, forget_bias, 0, 0], np.float64), hidden)
+        hidden = integer("LSTM", "hidden", hidden, 0)
+        opened = number("LSTM", "forget_bias", forget_bias)
+        start = np.repeat(np.array([0, opened, 0, 0], np.float64), hidden)
         super().__init__(inputs, hidden, bias, weight_init, recurrent_init, start,
                          weight, recurrent, dtype, name)  # fmt: skip
 
@@ -281,10 +288,8 @@ class GRUCell(Cell):
         super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
                          weight, recurrent, dtype, name)  # fmt: skip
         place = f"{self.describe()} ({user_location()})"
-        if update not in ("old", "new"):
-            raise ValueError(f'{place} expects update "old" or "new", got {update!r}')
-        self.reset_after = reset_after
-        self.update = update
+        self.update = one_of(place, "update", update, ("old", "new"))
+        self.reset_after = reset_after = flag(place, "reset_after", reset_after)
         there = self.bias is not None and reset_after
         if recurrent_bias is not None and not there:
             raise ValueError(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+from ..arguments import flag, function, number, one_of
 from ..blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
@@ -56,10 +57,12 @@ class LeakyIntegrator(Block):
         if isinstance(rate, Variable):
             self._hold("rate", rate, (size,), None, dtype_name(dtype))
             return
+        place = f"{self.describe()} ({user_location()})"
+        trained = flag(place, "trained", trained)
+        rate = number(place, "rate", rate)
         if not 0 <= rate <= 1 or (trained and rate in (0, 1)):
             raise ValueError(
-                f"{self.describe()} ({user_location()}) expects a rate in "
-                f"{'(0, 1)' if trained else '[0, 1]'}, got {rate}"
+                f"{place} expects a rate in {'(0, 1)' if trained else '[0, 1]'}, got {rate}"
             )
         self.start = rate
         start = math.log(rate / (1 - rate)) if trained else None
@@ -114,14 +117,12 @@ class NeuralODE(Block):
     ) -> None:
         self.name = name
         place = f"{self.describe()} ({user_location()})"
-        if method not in ("euler", "midpoint", "rk4"):
-            raise ValueError(f"{place} expects method euler, midpoint or rk4, got {method!r}")
-        self.field = field
-        self.dt = float(dt)
+        self.method: Method = one_of(place, "method", method, ("euler", "midpoint", "rk4"))
+        self.field = function(place, "field", field, "of z, or a block")
+        self.dt = number(place, "dt", dt)
         self.steps = shape_of((steps,), place)[0]
-        self.method: Method = method
-        self.time = time
-        self.trajectory = trajectory
+        self.time = flag(place, "time", time)
+        self.trajectory = flag(place, "trajectory", trajectory)
         self.checkpoint = checkpoint
 
     def forward(self, z: Variable) -> Any:

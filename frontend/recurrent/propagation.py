@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..arguments import items, shown
 from ..derivatives import gradient
 from ..errors import ShapeError
 from ..location import user_location
@@ -67,7 +68,7 @@ def gradient_propagation(cost: Variable, probes: Probes) -> Variable:
     """
     place = f"gradient_propagation ({user_location()})"
     if not (isinstance(probes, tuple) and len(probes) == 2):
-        raise TypeError(f"{place} expects the two variables of dg.probes, got {probes!r}")
+        raise TypeError(f"{place} expects the two variables of dg.probes, got {shown(probes)}")
     through, whole = gradient(cost, list(probes))
     # Gradients that have nearly vanished have squares that float32 does not hold.
     size = stop_gradient(reductions.max(absolute(whole), -1, keepdims=True))
@@ -100,7 +101,8 @@ def l1(variables: Variable | Sequence[Variable] | Mapping[str, Variable]) -> Var
     """
     if isinstance(variables, Mapping):
         variables = list(variables.values())
-    chosen = as_variables(*([variables] if isinstance(variables, Variable) else variables))
+    several = [variables] if isinstance(variables, Variable) else variables
+    chosen = as_variables(*items("l1", "variables", several, "variables"))
     if not chosen:
         raise ValueError(f"l1 ({user_location()}) expects one or more variables, got none")
     total = reductions.sum(absolute(chosen[0]))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.sizes import Dim
+from ..arguments import flag, integer
 from ..blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
@@ -49,8 +50,13 @@ class Recurrent(Block):
     ) -> None:
         self.name = name
         place = f"{self.describe()} ({user_location()})"
-        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
-            raise ValueError(f"{place} expects layers to be an integer of 1 or more, got {layers}")
+        layers = integer(place, "layers", layers, 1)
+        hidden = integer(place, "hidden", hidden, 0)
+        bidirectional = flag(place, "bidirectional", bidirectional)
+        reverse, batch_first = (
+            flag(place, "reverse", reverse),
+            flag(place, "batch_first", batch_first),
+        )
         if bidirectional and reverse:
             raise ValueError(f"{place} expects bidirectional or reverse, not both")
         self.inputs = inputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import init as initialisers
+from ..arguments import flag, integer
 from ..blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..layers import Linear
@@ -90,6 +91,9 @@ class Encoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
+        place = f"{self.describe()} ({user_location()})"
+        hidden = integer(place, "hidden", hidden, 0)
+        bidirectional = flag(place, "bidirectional", bidirectional)
         self.features = hidden * (2 if bidirectional else 1)
         self.embedding = Embedding(symbols, width, dtype=dtype)
         self.gru = GRU(width, hidden, bidirectional=bidirectional, dtype=dtype)
@@ -155,6 +159,8 @@ class Decoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
+        place = f"{self.describe()} ({user_location()})"
+        symbols, start = integer(place, "symbols", symbols), integer(place, "start", start)
         if not 0 <= start < symbols:
             raise ValueError(
                 f"{self.describe()} ({user_location()}) expects start to be one of its {symbols} "

@@ -1,5 +1,6 @@
 """The costs: values and gradients against PyTorch, extreme scores, errors word for word."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -265,13 +266,18 @@ def test_mistakes_are_explained(name: str) -> None:
     assert text(error.value) == expected
 
 
+def plain(error: Any) -> str:
+    """A message without the line that it is about."""
+    return re.sub(r" \(test_costs.py:\d+\)", "", str(error.value))
+
+
 def test_options_out_of_range() -> None:
     x = dg.observed("x", (3,))
     with pytest.raises(ValueError) as error:
         dg.squared_error(x, x, reduction="average")
-    assert str(error.value) == (
-        'squared_error expects reduction="mean", "sum" or "none", got \'average\''
+    assert plain(error) == (
+        "squared_error expects reduction to be 'mean', 'sum' or 'none', got 'average'"
     )
     with pytest.raises(ValueError) as error:
         dg.huber(x, x, delta=0)
-    assert str(error.value) == "huber expects a finite delta above 0, got 0"
+    assert plain(error) == "huber expects delta to be a number above 0, got 0"

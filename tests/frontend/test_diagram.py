@@ -102,7 +102,7 @@ INTERFACES: dict[str, Case] = {
     ),
     "another optimizer": (
         f'{X}d = dg.Diagram("d", cost=x.sum())\nd.compile(optimizer="adam")', TypeError,
-        "compile of 'd' (model.py:3) expects an optimizer such as dg.Adam(1e-3), got str",
+        "compile of 'd' (model.py:3) expects an optimizer such as dg.Adam(1e-3), got 'adam'",
     ),
     "another target": (
         f'{X}d = dg.Diagram("d", x)\nd.compile(target="abacus")', dg.InputError,

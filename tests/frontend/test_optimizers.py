@@ -241,7 +241,8 @@ NONNEGATIVE = "to be a number of 0 or more, got"
         ),
         (
             lambda: dg.Adam(cast(Any, "1e-3")), TypeError,
-            "Adam expects a learning rate that is a number or a schedule of dg.schedules, got str",
+            f"Adam {HERE} expects a learning rate that is a number or a schedule of dg.schedules, "
+            "got '1e-3'",
         ),
         (
             lambda: cast(Any, dg.Adam)(lr=1e-3), TypeError,

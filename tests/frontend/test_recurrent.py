@@ -284,7 +284,7 @@ def test_errors() -> None:
         "RNNCell (m.py:1) expects nonlinearity tanh or relu or a function, got 'sine'"
     )
     assert message(lambda: dg.GRU(INPUTS, HIDDEN, update="both")) == (  # type: ignore[arg-type]
-        'GRUCell (m.py:1) expects update "old" or "new", got \'both\''
+        "GRUCell (m.py:1) expects update to be 'old' or 'new', got 'both'"
     )
     assert message(lambda: dg.GRU(INPUTS, HIDDEN, layers=0, name="net")) == (
         "GRU 'net' (m.py:1) expects layers to be an integer of 1 or more, got 0"

@@ -87,7 +87,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError) as error:
         dg.NeuralODE(dg.tanh, 0.1, 5, "heun", name="ode")  # type: ignore[arg-type]
     assert text(error.value) == (
-        "NeuralODE 'ode' (m.py:1) expects method euler, midpoint or rk4, got 'heun'"
+        "NeuralODE 'ode' (m.py:1) expects method to be 'euler', 'midpoint' or 'rk4', got 'heun'"
     )
     with pytest.raises(dg.ShapeError) as mistake:
         dg.Diagram("test", {"z": dg.NeuralODE(lambda z: dg.sum(z, 1), 0.1, 5, name="ode")(z)})

@@ -1,6 +1,7 @@
 """Which parameters an optimizer changes: what stays frozen, what it costs, and errors."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -195,10 +196,12 @@ def test_what_the_cost_does_not_depend_on() -> None:
 def test_arguments() -> None:
     with pytest.raises(ValueError) as error:
         dg.SGD(0.1, parameters=[])
-    assert str(error.value) == "SGD expects one or more parameters, got none"
+    assert re.sub(r":\d+", "", str(error.value)) == (
+        "SGD (test_trained.py) expects one or more parameters, got a list"
+    )
     for wrong in (["net", 3], 3):
         with pytest.raises(TypeError) as mistake:
             dg.RMSprop(parameters=cast(Any, wrong))
-        assert str(mistake.value) == (
-            "RMSprop expects parameters as variables, blocks or paths, got int"
+        assert re.sub(r":\d+", "", str(mistake.value)) == (
+            "RMSprop (test_trained.py) expects parameters as variables, blocks or paths, got 3"
         )

@@ -184,7 +184,7 @@ def u_of(shape: Any = (3,)) -> dg.Variable:
          "transform_step (m.py:1) expects H to be one function, got H (m.py:1) with random numbers "
          "made anew each time that it is applied: make it before, and use it in H"),
         (lambda: (u_of(), "exp", dg.sum), TypeError,
-         "transform_step (m.py:1) expects H to be a block or a function, got str"),
+         "transform_step (m.py:1) expects H to be a block or a function, got 'exp'"),
     ],
 )  # fmt: skip
 def test_messages(arguments: Callable[[], Any], kind: type[Exception], message: str) -> None:

@@ -1,0 +1,276 @@
+"""The public surface, arguments that each callable takes, and garbage to put in their place."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import diagrad as dg
+
+NO_CALLS = {
+    "init", "schedules", "bool_", "float32", "float64", "int32", "int64", "uint32",  # NumPy's
+    "Variable", "Loop", "Bound", "TransformStep", "Epoch", "History", "GradientFlow", "Probes",
+    "Block", "Optimizer", "gradient_propagation",  # made by functions, or for subclasses
+}  # fmt: skip
+
+
+class Thing:
+    """An object of a class that diagrad does not know."""
+
+
+def garbage() -> dict[str, Any]:
+    """What users pass by mistake, by a name for messages."""
+    return {
+        "None": None, "text": "zzz", "list": [1, "a"], "dict": {"a": None}, "nan": float("nan"),
+        "huge": 2**70, "minus": -3, "half": 1.5, "class": dg.Adam, "object": Thing(),
+        "float32": np.float32(-0.5), "objects": np.array([None, {}], object), "true": True,
+        "function": len, "nothing": (), "texts": np.array(["a", "b"]), "complex": 1j,
+        "variable": dg.observed("other", ("Q", 7)), "module": np, "infinite": float("inf"),
+    }  # fmt: skip
+
+
+def x() -> dg.Variable:
+    return dg.observed("x", ("B", 3))
+
+
+def y() -> dg.Variable:
+    return dg.observed("y", ("B", 3))
+
+
+def labels() -> dg.Variable:
+    return dg.observed("labels", ("B",), dg.int32)
+
+
+def square() -> dg.Variable:
+    return dg.observed("a", (3, 3))
+
+
+def truth() -> dg.Variable:
+    return dg.observed("truth", ("B", 3), dg.bool_)
+
+
+def net() -> Any:
+    return dg.Chain(dg.Linear(3, 4), dg.tanh, name="net")
+
+
+def diagram() -> dg.Diagram:
+    scores = dg.Linear(3, 2, name="l")(x())
+    return dg.Diagram("d", {"scores": scores}, cost=dg.cross_entropy(scores, labels()))
+
+
+def program() -> Any:
+    return diagram().compile(dg.SGD(0.1), target="reference")
+
+
+def given() -> dict[str, Any]:
+    return {"x": np.ones((4, 3), np.float32), "labels": np.zeros(4, np.int32)}
+
+
+def total() -> dg.Variable:
+    return dg.sum(dg.parameter("w", (3,)) * square())
+
+
+def looping() -> dg.Diagram:
+    t = dg.loop("t")
+    z = t.delay("z", 0.0, shape=("B", 2))
+    after = dg.tanh(z + t.each(dg.observed("s", ("T", "B", 2))) * dg.parameter("w", (2,)))
+    t.close(z, after)
+    return dg.Diagram("looping", cost=dg.sum(t.last(after)))
+
+
+BY_NAME: dict[str, Callable[[], Any]] = {
+    "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
+    "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
+    "threshold": lambda: 0.5,
+    "prediction": x, "target": y, "scores": x, "targets": y, "labels": labels, "score": x,
+    "log_probabilities": x, "size": lambda: 4, "inputs": lambda: 3, "outputs": lambda: 4,
+    "hidden": lambda: 4, "symbols": lambda: 5, "width": lambda: 3, "entries": lambda: 4,
+    "queries": lambda: 4, "read": lambda: 5, "written": lambda: 5, "value": lambda: 1.0,
+    "limit": lambda: 1.0, "index": labels, "cost": total, "a": square, "b": square,
+    "first": lambda: 0, "second": lambda: 1, "parts": lambda: [x(), y()], "patience": lambda: 2,
+    "path": lambda: "file.svg", "learning_rate": lambda: 0.1, "every": lambda: 2,
+    "rate": lambda: 0.5, "decay": lambda: 0.5, "steps": lambda: 3, "schedule": lambda: 0.1,
+    "diagram": diagram, "program": program, "H": lambda: dg.Linear(2, net().parameter_count),
+    "G": net, "in_channels": lambda: 1, "out_channels": lambda: 2, "in_size": lambda: 8,
+    "kernel": lambda: 3, "nonlinearity": lambda: "relu", "condition": truth, "extent": x,
+    "start": lambda: 1, "of": x,
+}  # fmt: skip
+"""An argument that fits, by the parameter's name, where a function says nothing else below."""
+
+SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
+    "Chain": {"blocks": lambda: dg.relu},
+    "arange": {"size": lambda: 4},
+    "bind": {"block": net, "weights": lambda: dg.parameter("v", (16,))},
+    "block": {"function": lambda: lambda x: x + 1.0},
+    "cost": {"function": lambda: lambda x, y: dg.mean(x - y)},
+    "broadcast_to": {"shape": lambda: ("B", 3)},
+    "connect": {"target": lambda: dg.variable("h", ("B", 3)), "value": x},
+    "Diagram": {"outputs": x, "cost": total, "updates": lambda: []},
+    "einsum": {"subscripts": lambda: "bi->b", "operands": x},
+    "fit": {"data": given, "epochs": lambda: 0, "progress": lambda: False, "batch_size": lambda: 2,
+            "validation": lambda: 0.5, "callbacks": lambda: [print], "checkpoint": lambda: None,
+            "early_stopping": lambda: None, "axis": lambda: 0, "seed": lambda: 0},
+    "gradient": {"cost": lambda: dg.sum(square()), "variables": square},
+    "gradient_flow": {"program": looping, "inputs": lambda: {"s": np.ones((3, 2, 2), np.float32)}},
+    "jacobian": {"y": lambda: dg.sum(square(), 0), "x": square},
+    "l1": {"variables": square},
+    "matmul": {"y": lambda: dg.parameter("w", (3, 2))},
+    "observed": {}, "parameter": {"init": lambda: 0.5},
+    "one_hot": {"size": lambda: 4},
+    "pad": {"widths": lambda: [(0, 0), (1, 1)]},
+    "reshape": {"shape": lambda: ("B", 3)},
+    "scatter_add": {"updates": x, "size": lambda: 4},
+    "share": {"u": lambda: dg.parameter("u", (9,)), "index": lambda: np.arange(9).reshape(3, 3)},
+    "split": {"parts": lambda: 3, "axis": lambda: 1},
+    "squeeze": {"x": lambda: dg.observed("x", ("B", 1)), "axis": lambda: 1},
+    "state": {"init": lambda: 0.5},
+    "swapaxes": {},
+    "tie": {"first": lambda: dg.parameter("p", (2,)), "others": lambda: dg.parameter("q", (2,))},
+    "transpose": {"axes": lambda: (1, 0)},
+    "update": {"state": lambda: dg.state("h", (2, 3)), "value": lambda: dg.fill(1.0, (2, 3))},
+    "logical_and": {"x": truth, "y": truth}, "logical_or": {"x": truth, "y": truth},
+    "logical_xor": {"x": truth, "y": truth}, "logical_not": {"x": truth},
+    "windows": {"size": lambda: 2, "axis": lambda: 1},
+    "NeuralODE": {"field": lambda: dg.tanh, "dt": lambda: 0.1},
+    "transform_step": {"u": lambda: dg.parameter("u", (2,)), "H": lambda: lambda u: u * 2.0,
+                       "cost": lambda: lambda w: dg.sum(w * w)},
+    "Program": {"optimizer": lambda: dg.SGD(0.1), "target": lambda: "reference"},
+    "LocallyConnected2d": {"padding": lambda: 1, "stride": lambda: 1, "bias": lambda: "map"},
+    "kaiming_uniform": {"mode": lambda: "inputs"}, "kaiming_normal": {"mode": lambda: "inputs"},
+    "probes": {"shape": lambda: (3, "B", 4)}, "size": {"extent": lambda: "B"},
+    "fill": {"value": lambda: 1.0}, "constant": {"value": lambda: 1.0},
+    "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
+}  # fmt: skip
+
+
+def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every public function and class."""
+    for name in dg.__all__:
+        item = getattr(dg, name)
+        if name in NO_CALLS or (isinstance(item, type) and issubclass(item, (Exception, Warning))):
+            continue
+        yield name, item
+    for module in (dg.init, dg.schedules):
+        names = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
+        for name in names:
+            if getattr(module, name).__module__ == module.__name__ and name not in (
+                "initial_value", "initial_state", "as_schedule", "not_negative", "with_layout"
+            ):  # fmt: skip
+                yield f"{module.__name__.rpartition('.')[2]}.{name}", getattr(module, name)
+
+
+def arguments(name: str, item: Callable[..., Any]) -> dict[str, Callable[[], Any]]:
+    """Arguments that fit, by the parameter's name; parameters that have none are left out."""
+    found: dict[str, Callable[[], Any]] = {}
+    special = SPECIAL.get(name.rpartition(".")[2], {})
+    for parameter in inspect.signature(item).parameters.values():
+        make = special.get(parameter.name)
+        if make is None and (parameter.default is parameter.empty):
+            make = BY_NAME.get(parameter.name)
+        if make is None and parameter.default is not parameter.empty:
+            make = lambda default=parameter.default: default  # noqa: E731
+        if make is not None:
+            found[parameter.name] = make
+    return found
+
+
+def call(item: Callable[..., Any], values: dict[str, Any]) -> Any:
+    """Call with values by parameter name, wherever they are to be given."""
+    given_ones: list[Any] = []
+    named: dict[str, Any] = {}
+    for parameter in inspect.signature(item).parameters.values():
+        if parameter.name not in values:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            given_ones.append(values[parameter.name])
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named |= values[parameter.name]
+        elif parameter.kind is parameter.KEYWORD_ONLY or named or (
+            len(given_ones) < list(inspect.signature(item).parameters).index(parameter.name)
+        ):  # fmt: skip
+            named[parameter.name] = values[parameter.name]
+        else:
+            given_ones.append(values[parameter.name])
+    return item(*given_ones, **named)
+
+
+def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], Any]]]]:
+    """Public methods, bound to objects that are made anew, with arguments that fit."""
+    yield (
+        "compile",
+        diagram().compile,
+        {
+            "optimizer": lambda: None,
+            "target": lambda: "reference",
+            "dtype": lambda: None,
+            "seed": lambda: 0,
+            "threads": lambda: 1,
+        },
+    )
+    yield (
+        "render",
+        diagram().render,
+        {
+            "path": lambda: "file.svg",
+            "stage": lambda: "drawn",
+            "depth": lambda: 1,
+            "steps": lambda: None,
+        },
+    )
+    trained = program()
+    for name in ("x", "labels"):
+        for method in ("step", "run"):
+
+            def give(value: Any, name: str = name, method: str = method) -> Any:
+                return getattr(trained, method)(**{**given(), name: value})
+
+            yield name, give, {"value": functools.partial(lambda item: given()[item], name)}
+    yield "summary", lambda size: diagram().summary(B=size), {"size": lambda: 3}
+    yield "save", trained.save, {"path": lambda: "file.safetensors"}
+    yield (
+        "load",
+        trained.load,
+        {"path": lambda: "file.safetensors", "parameters_only": lambda: False},
+    )
+    yield "l/bias", lambda v: trained.parameters.__setitem__("l/bias", v), {"v": lambda: [0, 0]}
+    yield "learning_rate", lambda v: setattr(trained, "learning_rate", v), {"v": lambda: 0.1}
+    yield "plot", dg.History().plot, {"path": lambda: "file.svg"}
+    t = dg.loop("t", steps=3)
+    delay = t.delay("z", 0.0, shape=(2,))
+    yield "each", t.each, {"x": lambda: dg.observed("s", (3, 2)), "axis": lambda: 0}
+    yield (
+        "delay",
+        t.delay,
+        {
+            "name": lambda: "z",
+            "init": lambda: 0.0,
+            "steps": lambda: 1,
+            "shape": lambda: (2,),
+            "dtype": lambda: "float32",
+            "state": lambda: None,
+        },
+    )
+    yield "close", t.close, {"delay": lambda: t.delay("v", 0.0, shape=(2,)), "value": lambda: delay}
+    for name in ("stack", "sum", "last"):
+        yield name, getattr(t, name), {"y": lambda: delay * 2.0}
+    yield "stack", t.stack, {"y": lambda: delay * 2.0, "axis": lambda: 0}
+    block = net()
+    yield "unflatten", block.unflatten, {"vector": lambda: np.zeros(16, np.float32)}
+    yield "flatten", block.flatten, {"values": lambda: None}
+    item = dg.observed("x", (2, 3))
+    for name in ("sum", "mean", "max", "min"):
+        yield name, lambda axis, name=name: getattr(item, name)(axis), {"axis": lambda: 0}
+    yield "reshape", item.reshape, {"shape": lambda: (3, 2)}
+    line = dg.observed("line", (3,))
+    yield "transpose", line.transpose, {"axes": lambda: 0}
+    yield "astype", lambda d: item.astype(d), {"d": lambda: "float64"}
+    yield "index", lambda key: item[key], {"key": lambda: 0}
+    yield "slice", lambda key: item[key:], {"key": lambda: 0}
+    for sign in ("__add__", "__mul__", "__truediv__", "__pow__", "__matmul__", "__lt__", "__eq__"):
+        operator = getattr(item, sign)
+        fits = (lambda: np.ones((3, 2), np.float32)) if sign == "__matmul__" else (lambda: 1.0)
+        yield sign.strip("_"), lambda other, apply=operator: apply(other), {"other": fits}
