@@ -29,6 +29,7 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "share": operations.share,
     "solve": operations.linear_system,
     "mask": operations.mask,
+    "noise": operations.noise,
     "gradient": structures.inner_gradient,
     "state": structures.state,
     "block": lambda d: structures.applied_block(d, GROWTH),

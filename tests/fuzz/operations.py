@@ -233,6 +233,14 @@ def share(d: Drawing) -> Any:
     return dg.share(u, index)
 
 
+def noise(d: Drawing) -> Any:
+    """Elements dropped at random, or moved by normal numbers."""
+    x = d.pick()
+    if d.flag():
+        return dg.where(dg.random_uniform(x.shape) < 0.5, x * 2.0, x * 0.25)
+    return x + dg.random_normal(x.shape, dtype=d.plan.dtype) * 0.1
+
+
 def linear_system(d: Drawing) -> Any:
     """The solution of a well-conditioned system."""
     x = d.pick(lambda v: v.ndim == 2 and not named(v.shape[0]) and 0 < v.shape[0] < 6)
