@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 
@@ -49,6 +48,8 @@ class Sealed(metaclass=Sealing):
         object.__setattr__(self, "_sealed", True)
 
     def _refusal(self, name: str) -> str:
+        from difflib import get_close_matches  # Not for `import diagrad`.
+
         if hasattr(type(self), name) or name in vars(self):
             return f"{self!r} cannot change its {name}: {self._instead}"
         known = [item for item in {*dir(type(self)), *vars(self)} if not item.startswith("_")]
