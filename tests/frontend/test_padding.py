@@ -156,7 +156,12 @@ CASES: list[tuple[Step, dict[str, Any], Target]] = [
 ]
 
 
-@pytest.mark.parametrize(("net", "options", "target"), CASES, ids=str)
+def _case(value: Any) -> str:
+    """A name that is the same in every process of a parallel run."""
+    return value.__name__.strip("_") if callable(value) else str(value)
+
+
+@pytest.mark.parametrize(("net", "options", "target"), CASES, ids=_case)
 def test_no_order_of_derivative_reads_padding(
     net: Step, options: dict[str, Any], target: Target
 ) -> None:
