@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Node, Type, topological
-from .loops import map_bodies
+from .loops import each_level
 from .primitives.registry import lookup
 from .sizes import Dim, Size, assign, evaluate
 
@@ -36,7 +36,10 @@ def _bind(value: Any, sizes: Sizes) -> Any:
 
 def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
     """The graph with values in the place of some named sizes, bodies of loops included."""
+    return each_level(lambda level: _assign(level, values))(graph)
 
+
+def _assign(graph: Graph, values: Mapping[str, Dim]) -> Graph:
     def of(value: Any) -> Any:
         if isinstance(value, Size):
             return assign(value, values)
@@ -46,7 +49,6 @@ def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
             return tuple(of(item) for item in value)
         return value
 
-    graph = map_bodies(graph, lambda body: assign_sizes(body, values))
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)

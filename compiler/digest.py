@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .graph import Graph, Node, Type, topological
+from .loops import innermost_first
 from .sizes import Size
 
 _PLAIN = frozenset({int, float, str, bool, bytes, type(None), Size})
@@ -36,7 +37,8 @@ def digest(graph: Graph) -> Digest:
         TypeError: an attribute of a kind that no primitive has.
     """
     work = _Digesting()
-    work.graph(graph)
+    for level in innermost_first(graph, calls=True):
+        work.graph(level)
     text = "\n".join(work.lines)
     return Digest(hashlib.sha256(text.encode()).digest(), tuple(work.arrays))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from .graph import Graph, Node, topological
@@ -24,15 +25,59 @@ def every_node(graph: Graph) -> Iterator[Node]:
                 waiting.append(body)
 
 
+def inner_graphs(graph: Graph, calls: bool) -> list[Graph]:
+    """The bodies of loops, and of `calls`, among a graph's nodes, each once."""
+    ops = ("loop", "call") if calls else ("loop",)
+    bodies = [node.attrs["body"] for node in graph.nodes() if node.op in ops]
+    return list({id(body): body for body in bodies}.values())
+
+
+def innermost_first(graph: Graph, calls: bool = False) -> list[Graph]:
+    """The bodies of loops in a graph, those in them before them, and the graph itself.
+
+    With `calls`, those of calls too.
+    """
+    found: dict[int, Graph] = {}
+    stack = [(graph, False)]
+    while stack:
+        level, ready = stack.pop()
+        if id(level) in found:
+            continue
+        if ready:
+            found[id(level)] = level
+            continue
+        stack.append((level, True))
+        stack += [(body, False) for body in reversed(inner_graphs(level, calls))]
+    return list(found.values())
+
+
 def map_bodies(graph: Graph, function: Callable[[Graph], Graph]) -> Graph:
-    """The graph with `function` of the body of each loop in it."""
-    if not any(node.op == "loop" for node in graph.nodes()):
-        return graph
+    """The graph with `function` of the body of each loop in it, and in those, innermost first."""
+    levels = innermost_first(graph)
     bodies: dict[int, Graph] = {}
+    for level in levels[:-1]:
+        bodies[id(level)] = function(_with_bodies(level, bodies))
+    return _with_bodies(graph, bodies)
+
+
+def each_level(function: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
+    """A pass that does to the bodies of loops, innermost first, what `function` does to a graph."""
+
+    @wraps(function)
+    def whole(graph: Graph) -> Graph:
+        return function(map_bodies(graph, function))
+
+    return whole
+
+
+def _with_bodies(graph: Graph, bodies: Mapping[int, Graph]) -> Graph:
+    """The graph with other bodies of its loops, by the id of the first ones; itself with those."""
+    if all(bodies[id(body)] is body for body in inner_graphs(graph, calls=False)):
+        return graph
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         inputs = tuple(done[item] for item in node.inputs)
-        done[node] = with_body(replace_inputs(node, inputs), function, bodies)
+        done[node] = with_body(replace_inputs(node, inputs), bodies)
     return graph.rebuilt(done)
 
 
@@ -59,13 +104,11 @@ def extend_loops(
     return graph.rebuilt(done)
 
 
-def with_body(node: Node, function: Callable[[Graph], Graph], bodies: dict[int, Graph]) -> Node:
-    """A node, its body replaced if it has one; `bodies` remembers those that are done."""
+def with_body(node: Node, bodies: Mapping[int, Graph]) -> Node:
+    """A node, its body replaced if it is a loop, by the id of the first one."""
     if node.op != "loop":
         return node
     body: Graph = node.attrs["body"]
-    if id(body) not in bodies:
-        bodies[id(body)] = function(body)
     new = bodies[id(body)]
     return node if new is body else replace(node, attrs={**node.attrs, "body": new})
 

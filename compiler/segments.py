@@ -15,7 +15,7 @@ from typing import Any
 
 from .builder import Builder
 from .graph import Graph, Node, Origin, topological
-from .loops import map_bodies, replace_inputs
+from .loops import each_level, replace_inputs
 from .primitives.recurrence import loop_of, results_of, role_of
 from .sizes import Dim, floor_divide
 
@@ -33,7 +33,12 @@ def in_segments(
         length_of: for a result of a loop, the steps of a segment, or None to leave the loop.
         keep: what the loop of segments keeps for its derivative.
     """
-    graph = map_bodies(graph, lambda body: in_segments(body, length_of, keep))
+    return each_level(lambda level: _split_loops(level, length_of, keep))(graph)
+
+
+def _split_loops(
+    graph: Graph, length_of: Callable[[Node], int | None], keep: Callable[[Node], str]
+) -> Graph:
     order = list(topological((*graph.inputs, *graph.roots)))
     loops = results_of(order)
     if not any(length_of(results[0]) for results in loops.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import InvalidGraphError, TypeRuleError
 from .graph import Graph, Node, line_text, topological
+from .loops import innermost_first
 from .primitives.registry import PRIMITIVES, lookup
 
 
@@ -20,9 +21,13 @@ def verify(
     are found to be are added.
     """
     sound = set() if sound is None else sound
+    for level in innermost_first(graph):
+        _verify_level(level, banned, sound)
+
+
+def _verify_level(graph: Graph, banned: frozenset[str], sound: set[Node]) -> None:
     order = list(topological((*graph.inputs, *graph.roots)))
     known = set(graph.inputs)
-    bodies: set[int] = set()
     for index, node in enumerate(order):
         fault = None
         if node.op not in PRIMITIVES:
@@ -31,13 +36,9 @@ def verify(
             fault = f"{node.op} must be gone by now"
         elif node.op == "input" and node not in known:
             fault = "an input that the graph does not declare"
-        else:
-            if node.op == "loop" and id(node.attrs["body"]) not in bodies:
-                bodies.add(id(node.attrs["body"]))
-                verify(node.attrs["body"], banned, sound)
-            if node not in sound:
-                fault = _type_fault(node)
-                sound.add(node)
+        elif node not in sound:
+            fault = _type_fault(node)
+            sound.add(node)
         if fault is not None:
             names = {item: f"%{i}" for i, item in enumerate(order)}
             around = order[max(0, index - 4) : index + 5]

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.program import Kernel, Routine
-from .graph import Node, Type
+from .graph import Node, Type, topological
 from .interface import InputRange, Interface, SizeRule
 from .sizes import Dim, FloorDivision, Size
 from .template import Bits, Place, Row, Storage, Template, Tiled, Turns, Word
@@ -160,11 +160,12 @@ class _Writing:
         return ["size", self.dim(word)]
 
     def node(self, node: Node) -> int:
-        if node not in self._node:
-            inputs = [self.node(item) for item in node.inputs]
-            attrs = {key: self.attr(value) for key, value in node.attrs.items()}
-            self._node[node] = len(self.nodes)
-            self.nodes.append([node.op, inputs, attrs, self.type(node.type)])
+        for item in () if node in self._node else topological([node]):
+            if item not in self._node:
+                inputs = [self._node[part] for part in item.inputs]
+                attrs = {key: self.attr(value) for key, value in item.attrs.items()}
+                self._node[item] = len(self.nodes)
+                self.nodes.append([item.op, inputs, attrs, self.type(item.type)])
         return self._node[node]
 
     def attr(self, value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from ..compiler.unwinding import Steps, unwound
 from .applying import apply_block
 from .arguments import function as checked_function
 from .arguments import wrong
@@ -164,7 +165,10 @@ class Block:
     @property
     def root(self) -> Block:
         """The outermost block that holds this one."""
-        return self if self._parent is None else self._parent[0].root
+        block = self
+        while block._parent is not None:
+            block = block._parent[0]
+        return block
 
     @property
     def default_name(self) -> str:
@@ -173,10 +177,14 @@ class Block:
 
     def path(self, roots: Mapping[Block, str] | None = None) -> str:
         """The names of the blocks around this one and its own, joined by "/"."""
-        if self._parent is None:
-            return (roots or {}).get(self) or self.name or self.default_name
-        parent, attribute = self._parent
-        return f"{parent.path(roots)}/{self.name or attribute}"
+        words: list[str] = []
+        block = self
+        while block._parent is not None:
+            parent, attribute = block._parent
+            words.append(block.name or attribute)
+            block = parent
+        words.append((roots or {}).get(block) or block.name or block.default_name)
+        return "/".join(reversed(words))
 
     def describe(self) -> str:
         """The block for messages: "Linear 'fc1'"."""
@@ -190,18 +198,7 @@ class Block:
         several times is there once, under its first name.  A tied parameter is the one that it is
         tied to.
         """
-        found: dict[str, Variable] = {}
-        for prefix, item in members(self):
-            if isinstance(item, Variable):
-                item = behind(item)
-                if item.kind == "parameter":
-                    name = prefix[: prefix.rfind("/") + 1] + (item.name or "")
-                    found[name if found.get(name, item) is item else prefix] = item
-            else:
-                for name, parameter in item.parameters().items():
-                    found.setdefault(f"{prefix}/{name}", parameter)
-        names = {item: name for name, item in reversed(found.items())}
-        return {names[item]: item for item in dict.fromkeys(found.values())}
+        return unwound(_parameters(self))
 
     @property
     def parameter_count(self) -> int:
@@ -244,6 +241,24 @@ class Block:
         from .binding import unflatten
 
         return unflatten(self, vector)
+
+
+def _parameters(block: Block) -> Steps[dict[str, Variable]]:
+    """The parameters of a block, of which those in it may name theirs in another way."""
+    found: dict[str, Variable] = {}
+    for prefix, item in members(block):
+        if isinstance(item, Variable):
+            item = behind(item)
+            if item.kind == "parameter":
+                name = prefix[: prefix.rfind("/") + 1] + (item.name or "")
+                found[name if found.get(name, item) is item else prefix] = item
+            continue
+        plain = type(item).parameters is Block.parameters
+        inner = (yield _parameters(item)) if plain else item.parameters()
+        for name, held in inner.items():
+            found.setdefault(f"{prefix}/{name}", held)
+    names = {item: name for name, item in reversed(found.items())}
+    return {names[item]: item for item in dict.fromkeys(found.values())}
 
 
 def element_count(variables: Mapping[str, Variable]) -> int:

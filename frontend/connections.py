@@ -23,6 +23,7 @@ from ..compiler.graph import Node, topological
 from ..compiler.primitives.contraction import contraction_flops
 from ..compiler.primitives.registry import lookup
 from ..compiler.sizes import Dim, assign, evaluate, exact_divide, named, product
+from ..compiler.unwinding import Steps, unwound
 from .blocks import Block, members
 from .dependencies import captured_by, ordered, part_of
 from .kinds import FlatParts
@@ -114,7 +115,7 @@ def connections(diagram: Diagram, batch: str | None) -> Connections:
 
     found = Connections()
     wanted = [*diagram.outputs.values(), *([diagram.cost] if diagram.cost is not None else [])]
-    _Walk(found, {}, for_a_sample).run(wanted)
+    unwound(_Walk(found, {}, for_a_sample).run(wanted))
     return found
 
 
@@ -128,21 +129,21 @@ class _Walk:
         self.known = known
         self.each = each
 
-    def run(self, wanted: Iterable[Variable]) -> None:
+    def run(self, wanted: Iterable[Variable]) -> Steps[None]:
         for variable in ordered(wanted, self.known):
             producer = variable.producer
             if variable in self.known:  # another result of the same function
                 continue
             if isinstance(producer, Result):
-                self.known[variable] = self._leave(producer)
+                self.known[variable] = yield self._leave(producer)
             elif producer is None:
                 self.known[variable] = Known(_role_of_free(variable))
             elif producer.body is None:
                 self._operation(producer)
             else:
-                self._block(producer)
+                yield self._block(producer)
 
-    def _leave(self, result: Result) -> Known:
+    def _leave(self, result: Result) -> Steps[Known]:
         """A loop's result; what is in the loop comes before it."""
         part, loop = part_of([result]), frozenset([result.loop])
         around = loop.union(*(self.known[item].loops for item in part.outer))
@@ -152,7 +153,7 @@ class _Walk:
             if isinstance(entry, Delay):
                 known = Known(Role.UNIT, around)
             self.known.setdefault(entry.outputs[0], known)
-        self.run(part.roots)
+        yield self.run(part.roots)
         root = self.known[result.root]
         return Known(root.role, root.loops - loop)
 
@@ -176,7 +177,7 @@ class _Walk:
         self._give(application, [Known(roles[node], loops) for node in results])
         self._claim(application, application.inputs, [item.role for item in inputs])
 
-    def _block(self, application: Application) -> None:
+    def _block(self, application: Application) -> Steps[None]:
         body = application.body
         assert body is not None
         captured = captured_by(body)
@@ -187,9 +188,12 @@ class _Walk:
             item: Known(role, outer.loops)
             for item, role, outer in zip((*body.ports, *captured), roles, known, strict=True)
         }
-        sizes = {} if body.samples is None else {body.samples.size: body.samples.extent}
-        inner = _Walk(self.found, entering, lambda links: self.each(assign(links, sizes)))
-        inner.run(body.outputs)
+        each = self.each
+        if body.samples is not None:
+            sizes = {body.samples.size: body.samples.extent}
+            each = lambda links: self.each(assign(links, sizes))  # noqa: E731
+        inner = _Walk(self.found, entering, each)
+        yield inner.run(body.outputs)
         most = max((item.role for item in known), default=Role.NUMBER)
         results = [inner.known[item] for item in body.outputs]
         self._give(application, [Known(min(item.role, most), item.loops) for item in results])
@@ -257,9 +261,11 @@ def _links(node: Node, roles: Mapping[Node, Role]) -> Dim:
 
 def _held(block: Block) -> Iterator[Variable]:
     """The variables that a block and those in it hold; a state is no weight."""
-    for _, item in members(block):
+    stack: list[Block | Variable] = [block]
+    while stack:
+        item = stack.pop()
         if isinstance(item, Block):
-            yield from _held(item)
+            stack += [held for _, held in members(item)]
         elif item.kind != "state":
             yield item
 

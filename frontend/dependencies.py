@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..compiler.unwinding import Steps, unwound
 from .errors import CycleError
 from .kinds import Connection
 from .loop_parts import Entry, LoopParts, Result
@@ -117,23 +118,45 @@ def _has_place(application: Application) -> bool:
 
 def captured_by(body: Body) -> list[Variable]:
     """The variables from outside that a body uses besides its ports, parameters included."""
-    known = body.__dict__.get("captured")
-    if known is None:
-        found: dict[Variable, None] = {}
-        seen = set(body.ports)
-        stack = list(reversed(body.outputs))
-        while stack:
-            variable = stack.pop()
-            if variable in seen or variable.kind == "constant":
-                continue
-            seen.add(variable)
-            if body.inside(variable):
-                stack.extend(reversed(dependencies(variable)))
-            else:
-                found[variable] = None
-        known = body.__dict__["captured"] = list(found)
-    result: list[Variable] = known
+    waiting = [body]
+    while waiting:
+        inner = _capture(waiting[-1])
+        if not inner:
+            waiting.pop()
+        waiting += inner
+    result: list[Variable] = body.__dict__["captured"]
     return result
+
+
+def _capture(body: Body) -> list[Body]:
+    """Note what a body captures; or else the bodies in it of which this must be noted before."""
+    if "captured" in body.__dict__:
+        return []
+    found: dict[Variable, None] = {}
+    inner: list[Body] = []
+    seen = set(body.ports)
+    stack = list(reversed(body.outputs))
+    while stack:
+        variable = stack.pop()
+        if variable in seen or variable.kind == "constant":
+            continue
+        seen.add(variable)
+        if not body.inside(variable):
+            found[variable] = None
+        elif _is_noted(variable.producer):
+            stack.extend(reversed(dependencies(variable)))
+        else:
+            assert variable.producer is not None and variable.producer.body is not None
+            inner.append(variable.producer.body)
+            stack.extend(reversed(variable.producer.inputs))
+    if not inner:
+        body.__dict__["captured"] = list(found)
+    return inner
+
+
+def _is_noted(producer: Application | None) -> bool:
+    """Whether it is known what the body of an application captures, if it has one."""
+    return producer is None or producer.body is None or "captured" in producer.body.__dict__
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +291,7 @@ def walk(
     `visit` is called for every application, inner ones (the bodies of blocks) included; `cycles`
     are as for `ordered`.
     """
-    return _walk(wanted, {}, visit, set(), cycles)
+    return unwound(_walk(wanted, {}, visit, set(), cycles))
 
 
 def _walk(
@@ -277,7 +300,7 @@ def _walk(
     visit: Callable[[Application], None],
     seen: set[Application],
     cycles: Cycles,
-) -> list[Variable]:
+) -> Steps[list[Variable]]:
     order = opened(wanted, known, cycles)
     for variable in order:
         application = variable.producer
@@ -288,5 +311,5 @@ def _walk(
         if application.body is not None:
             inner = application.body
             found = {item: None for item in (*inner.ports, *captured_by(inner))}
-            _walk(inner.outputs, found, visit, seen, cycles)
+            yield _walk(inner.outputs, found, visit, seen, cycles)
     return order

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.unwinding import Steps, unwound
 from .costs import CostFunction
 from .dependencies import captured_by, dependencies, opened
 from .kinds import Connection
@@ -63,7 +64,7 @@ def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
     derivative stores) and `where`.
     """
     drawing = _Drawing(diagram)
-    drawing.level(diagram.wanted, {}, ())
+    unwound(drawing.level(diagram.wanted, {}, ()))
     drawing.outputs(diagram)
     drawing.updates(diagram)
     drawing.close()
@@ -100,7 +101,7 @@ class _Drawing:
         known: dict[Variable, None],
         path: Path,
         around: tuple[str, ...] = (),
-    ) -> None:
+    ) -> Steps[None]:
         """Draw all that `wanted` depend on, up to the variables that are known.
 
         `around` are the loops in which all of it is.
@@ -118,7 +119,7 @@ class _Drawing:
                     self.node_of(item, path)
             elif application not in seen and not isinstance(application, Connection):
                 seen.add(application)
-                self._draw(application, path)
+                yield self._draw(application, path)
 
     def _loops(self, item: Variable, around: tuple[str, ...]) -> tuple[str, ...]:
         """The loops in which a variable is, those of what it depends on being known."""
@@ -182,7 +183,7 @@ class _Drawing:
         )
         return node
 
-    def _draw(self, application: Application, path: Path) -> None:
+    def _draw(self, application: Application, path: Path) -> Steps[None]:
         node = self._function(application, path)
         given = [item for item in application.inputs if item is not KEY]
         captured = [] if application.body is None else captured_by(application.body)
@@ -196,7 +197,7 @@ class _Drawing:
         if isinstance(application, Entry) and application.next is not None:
             self.delays[node] = application.next, path
         if application.body is not None:
-            self._open(application, captured, (*path, node))
+            yield self._open(application, captured, (*path, node))
 
     def _function(self, application: Application, path: Path) -> str:
         block = application.block
@@ -224,7 +225,9 @@ class _Drawing:
             return "cost"
         return "delay" if isinstance(application, Delay) else "function"
 
-    def _open(self, application: Application, captured: Sequence[Variable], path: Path) -> None:
+    def _open(
+        self, application: Application, captured: Sequence[Variable], path: Path
+    ) -> Steps[None]:
         body = application.body
         assert body is not None
         for result, inner in zip(application.outputs, body.outputs, strict=True):
@@ -243,7 +246,7 @@ class _Drawing:
                 )
                 self.graph.add_edge(same, self.node_of(result, path), key=0, result=0)
         around = self.loops_of.get(application.outputs[0], ())
-        self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path, around)
+        yield self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path, around)
 
     def outputs(self, diagram: Diagram) -> None:
         """Mark what the diagram returns, and its cost."""

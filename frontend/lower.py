@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from ..compiler.builder import Builder
 from ..compiler.graph import Direction, Graph, Node, Origin
 from ..compiler.samples import each_sample
+from ..compiler.unwinding import Steps, unwound
 from .blocks import Block
 from .dependencies import captured_by, ordered
 from .draws import Streams, path_of
@@ -43,9 +44,9 @@ def lower(
             name=names[variable], type=variable.type, role=variable.kind
         )
     lowering.pending.expect(wanted, lowering.nodes)
-    lowering.run(list(outputs.values()), "")
+    unwound(lowering.run(list(outputs.values()), ""))
     lowering.direction = "update"
-    lowering.run([value for _, value in updates], "")
+    unwound(lowering.run([value for _, value in updates], ""))
     return Graph(
         name,
         tuple(lowering.nodes[variable] for variable in free),
@@ -62,7 +63,7 @@ class _Lowering:
         self.nodes: dict[Variable, Node] = {}
         self.pending = Pending(self)
 
-    def run(self, wanted: Sequence[Variable], path: str) -> None:
+    def run(self, wanted: Sequence[Variable], path: str) -> Steps[None]:
         self.pending.expect(wanted, self.nodes)
         for variable in ordered(wanted, self.nodes):
             if variable in self.nodes:  # a result of the same loop as one before
@@ -74,9 +75,9 @@ class _Lowering:
             elif variable.producer is None:
                 raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
             elif isinstance(variable.producer, Result):
-                self.pending.lower(variable.producer, path)
+                yield self.pending.lower(variable.producer, path)
             else:
-                self._apply(variable.producer, path)
+                yield self._apply(variable.producer, path)
 
     def child(self) -> _Lowering:
         """What lowers the body of a block or a loop."""
@@ -84,7 +85,7 @@ class _Lowering:
         inner.direction = self.direction
         return inner
 
-    def _apply(self, application: Application, path: str) -> None:
+    def _apply(self, application: Application, path: str) -> Steps[None]:
         inputs = [self.nodes[item] for item in application.inputs]
         if application.body is None:
             builder = Builder(Origin(path, application.where, self.direction))
@@ -92,7 +93,7 @@ class _Lowering:
             nodes = result if isinstance(result, tuple) else (result,)
         else:
             inner = path_of(application, path, self.roots)
-            body, captured = self.body(application.body, inner)
+            body, captured = yield self.body(application.body, inner)
             inputs += [self.nodes[item] for item in captured]
             builder = Builder(Origin(inner, application.where))
             nodes = tuple(
@@ -102,7 +103,7 @@ class _Lowering:
         for variable, node in zip(application.outputs, nodes, strict=True):
             self.nodes[variable] = node
 
-    def body(self, body: Body, path: str) -> tuple[Graph, list[Variable]]:
+    def body(self, body: Body, path: str) -> Steps[tuple[Graph, list[Variable]]]:
         captured = captured_by(body)
         inner = self.child()
         for index, variable in enumerate((*body.ports, *captured)):
@@ -110,7 +111,7 @@ class _Lowering:
                 name=str(index), type=variable.type, role="port"
             )
         inputs = tuple(inner.nodes.values())
-        inner.run(body.outputs, path)
+        yield inner.run(body.outputs, path)
         outputs = tuple((str(i), inner.nodes[v]) for i, v in enumerate(body.outputs))
         return for_samples(Graph(path, inputs, outputs), body), captured
 

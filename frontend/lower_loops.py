@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..compiler.builder import Builder
 from ..compiler.graph import Graph, Node, Origin
 from ..compiler.sizes import Dim
+from ..compiler.unwinding import Steps
 from .dependencies import Part, dependencies, ordered, part_of
 from .errors import DiagramError
 from .loop_parts import Delay, Each, LoopParts, Result
@@ -23,7 +24,7 @@ class Lowering(Protocol):
 
     nodes: dict[Variable, Node]
 
-    def run(self, wanted: Sequence[Variable], path: str) -> None:
+    def run(self, wanted: Sequence[Variable], path: str) -> Steps[None]:
         """Make the nodes of variables, and of all that they depend on."""
 
     def child(self) -> Any:
@@ -44,7 +45,7 @@ class Pending:
             if isinstance(variable.producer, Result):
                 self.results.setdefault(variable.producer.loop, {})[variable.producer] = None
 
-    def lower(self, first: Result, path: str) -> None:
+    def lower(self, first: Result, path: str) -> Steps[None]:
         """Make the node of a result, and with it those of the same loop that can be made too."""
         loop = first.loop
         self.active.add(loop)
@@ -54,9 +55,9 @@ class Pending:
             if other is not first and not done and not self._waits(other):
                 results.append(other)
         part = part_of(results)
-        self.lowering.run(part.outer, path)
+        yield self.lowering.run(part.outer, path)
         self.active.discard(loop)
-        _lower_loop(self.lowering, results, part, path)
+        yield _lower_loop(self.lowering, results, part, path)
 
     def _waits(self, result: Result) -> bool:
         """Whether what enters a loop for a result depends on a loop that is being made now."""
@@ -65,7 +66,9 @@ class Pending:
         return any(isinstance(p, Result) and p.loop in self.active for p in producers)
 
 
-def _lower_loop(lowering: Lowering, results: Sequence[Result], part: Part, path: str) -> None:
+def _lower_loop(
+    lowering: Lowering, results: Sequence[Result], part: Part, path: str
+) -> Steps[None]:
     """Make the nodes of results of one loop, whose outer variables have theirs."""
     loop = results[0].loop
     inner = lowering.child()
@@ -92,7 +95,7 @@ def _lower_loop(lowering: Lowering, results: Sequence[Result], part: Part, path:
         inner.nodes[variable] = node
         entries.append(node)
         operands.append(outer)
-    inner.run(part.roots, path)
+    yield inner.run(part.roots, path)
     body = _body(loop, path, entries, results, part, inner.nodes)
     for result in results:
         attrs = _attrs(result, body, inner.nodes)

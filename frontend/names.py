@@ -53,9 +53,11 @@ def name_blocks(
 
 def _note(block: Block, where: str, blocks: dict[Block, str]) -> None:
     """Remember a block and those around it, outermost first, with the line that applied it."""
-    if block._parent is not None:
-        _note(block._parent[0], where, blocks)
-    blocks.setdefault(block, where)
+    around = [block]
+    while (parent := around[-1]._parent) is not None:
+        around.append(parent[0])
+    for item in reversed(around):
+        blocks.setdefault(item, where)
 
 
 def _shared_paths(

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, merge_loops, replace_inputs
+from ..loops import each_level, merge_loops, replace_inputs
 from ..reverse import gradients
 
 
+@each_level
 def differentiate(graph: Graph) -> Graph:
     """The same graph without `gradient`: Graph -> Graph."""
-    graph = map_bodies(graph, differentiate)
     while any(node.op == "gradient" for node in graph.nodes()):
         graph = merge_loops(_innermost(graph))
     return graph

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, replace_inputs
+from ..loops import each_level, replace_inputs
 from ..primitives.contraction import summed_labels
 from ..sizes import Dim
 from ..views import resolve
@@ -25,9 +25,9 @@ LONG = 128
 """Elements from which on a sum in lanes is as fast as columns turned in registers."""
 
 
+@each_level
 def expand_products(graph: Graph) -> Graph:
     """An equal graph whose products of lines are elementwise: Graph -> Graph."""
-    graph = map_bodies(graph, expand_products)
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         made = replace_inputs(node, tuple(done[item] for item in node.inputs))

@@ -19,16 +19,16 @@ from ..batching import Batched, Batching
 from ..builder import Builder
 from ..graph import Graph, Node, Origin, Type, topological
 from ..hoisting import Plan, When
-from ..loops import map_bodies, replace_inputs, substitute
+from ..loops import each_level, replace_inputs, substitute
 from ..primitives.recurrence import given, loop_of, results_of, role_of
 from ..separating import separate
 from ..step_totals import StepTotals
 
 
+@each_level
 def hoist(graph: Graph) -> Graph:
     """An equal graph whose loops do less; itself if nothing leaves: Graph -> Graph."""
-    inner = map_bodies(graph, hoist)
-    order = list(topological((*inner.inputs, *inner.roots)))
+    order = list(topological((*graph.inputs, *graph.roots)))
     loops = results_of(order)
     if not loops:
         return graph
@@ -38,7 +38,7 @@ def hoist(graph: Graph) -> Graph:
             done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
         elif node not in done:
             done |= _Hoisting(loops[loop_of(node)], done).results()
-    found = inner.rebuilt(done)
+    found = graph.rebuilt(done)
     return graph if found == graph else found
 
 

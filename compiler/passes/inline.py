@@ -10,12 +10,19 @@ body of a loop become part of that body.
 from __future__ import annotations
 
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, replace_inputs
+from ..loops import inner_graphs, replace_inputs, with_body
+from ..unwinding import Steps, unwound
 
 
 def inline(graph: Graph) -> Graph:
     """The same graph without `call`: Graph -> Graph."""
-    graph = map_bodies(graph, inline)
+    return unwound(_inlined(graph))
+
+
+def _inlined(graph: Graph) -> Steps[Graph]:
+    bodies: dict[int, Graph] = {}
+    for inner in inner_graphs(graph, calls=True):
+        bodies[id(inner)] = yield _inlined(inner)
     done: dict[Node, Node] = {}
     expanded: dict[tuple[int, tuple[Node, ...]], dict[str, Node]] = {}
     for node in topological((*graph.inputs, *graph.roots)):
@@ -24,15 +31,15 @@ def inline(graph: Graph) -> Graph:
             body: Graph = node.attrs["body"]
             key = (id(body), inputs)
             if key not in expanded:
-                expanded[key] = _expand(body, inputs)
+                expanded[key] = _expand(body, bodies[id(body)], inputs)
             done[node] = expanded[key][node.attrs["output"]]
         else:
-            done[node] = replace_inputs(node, inputs)
+            done[node] = with_body(replace_inputs(node, inputs), bodies)
     return graph.rebuilt(done)
 
 
-def _expand(body: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:
-    flat = inline(body)
+def _expand(body: Graph, flat: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:
+    """The outputs of a body, of which `flat` is the same without `call`, on these inputs."""
     done: dict[Node, Node] = dict(zip(body.inputs, inputs, strict=True))
     for node in topological(flat.roots):
         if node not in done:

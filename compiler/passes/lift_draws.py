@@ -13,10 +13,11 @@ from dataclasses import replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, depending, topological
-from ..loops import extend_loops, map_bodies, substitute
+from ..loops import each_level, extend_loops, substitute
 from ..primitives.recurrence import role_of
 
 
+@each_level
 def lift_draws(graph: Graph) -> Graph:
     """The same graph with `random_bits` outside of loops: Graph -> Graph.
 
@@ -24,7 +25,7 @@ def lift_draws(graph: Graph) -> Graph:
     """
     if not any(node.op == "loop" for node in graph.nodes()):
         return graph
-    return extend_loops(map_bodies(graph, lift_draws), _lifted)
+    return extend_loops(graph, _lifted)
 
 
 def _lifted(loop: Node, inputs: tuple[Node, ...]) -> tuple[Graph, list[Node]]:

@@ -27,14 +27,14 @@ from ..alignment import aligned_axes
 from ..batching import batch, can_batch
 from ..builder import Builder
 from ..graph import Graph, Node, Origin, depending, topological
-from ..loops import map_bodies, replace_inputs, substitute
+from ..loops import each_level, replace_inputs, substitute
 from ..primitives.recurrence import loop_of, role_of
 from .simplify import fill_value
 
 
+@each_level
 def mask_padding(graph: Graph) -> Graph:
     """The same graph without `masks` in its loops: Graph -> Graph."""
-    graph = map_bodies(graph, mask_padding)
     done: dict[Node, Node] = {}
     found: dict[Any, tuple[Graph, tuple[Node, ...]]] = {}
     for node in topological((*graph.inputs, *graph.roots)):

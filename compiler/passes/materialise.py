@@ -46,7 +46,6 @@ def materialise(graph: Graph) -> Graph:
 
 def _materialise_body(body: Graph) -> Graph:
     """The body of a loop: its outputs may be what it carries, which lies in memory anyway."""
-    body = map_bodies(body, _materialise_body)
     done = _operands_in_memory(body)
     root = _Roots(done)
     updates = tuple((done[carry], root(value)) for carry, value in body.updates)

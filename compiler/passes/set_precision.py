@@ -9,12 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node, Type, topological
-from ..loops import map_bodies
+from ..loops import each_level
 
 
 def set_precision(graph: Graph, dtype: str) -> Graph:
     """The same graph with floats of `dtype` alone: Graph -> Graph."""
+    return each_level(lambda level: _set(level, dtype))(graph)
 
+
+def _set(graph: Graph, dtype: str) -> Graph:
     def of(value: Any) -> Any:
         if isinstance(value, Type):
             return value.with_dtype(dtype) if value.is_float else value
@@ -24,7 +27,6 @@ def set_precision(graph: Graph, dtype: str) -> Graph:
             return value.astype(dtype)
         return value
 
-    graph = map_bodies(graph, lambda body: set_precision(body, dtype))
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         done[node] = replace(

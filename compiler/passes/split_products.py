@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, replace_inputs
+from ..loops import each_level, replace_inputs
 from ..primitives.contraction import summed_labels
 from ..sizes import evaluate, names, product
 
@@ -31,9 +31,9 @@ LARGEST = 128 * 128
 """Elements of a result up to which its rows and columns alone do not make enough blocks."""
 
 
+@each_level
 def split_products(graph: Graph) -> Graph:
     """An equal graph whose deep products have parts: Graph -> Graph."""
-    graph = map_bodies(graph, split_products)
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         made = replace_inputs(node, tuple(done[item] for item in node.inputs))

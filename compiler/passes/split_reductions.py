@@ -23,7 +23,7 @@ import numpy as np
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies
+from ..loops import each_level
 from ..primitives.reduction import BLOCK, block_count
 from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, floor_divide
@@ -39,9 +39,9 @@ SMALL = 4096
 """Elements up to which a reduction to one number is not worth more than one thread."""
 
 
+@each_level
 def split_reductions(graph: Graph) -> Graph:
     """An equal graph whose full reductions have two parts: Graph -> Graph."""
-    graph = map_bodies(graph, split_reductions)
     done: dict[Node, Node] = {}
     plain: set[Node] = set()  # neither a reduction nor a product behind them
     for node in topological((*graph.inputs, *graph.roots)):

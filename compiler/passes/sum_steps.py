@@ -23,15 +23,15 @@ from dataclasses import dataclass, replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, replace_inputs
+from ..loops import each_level, replace_inputs
 from ..primitives.recurrence import loop_of, results_of
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim
 
 
+@each_level
 def sum_steps(graph: Graph) -> Graph:
     """An equal graph whose loops have no result "sum": Graph -> Graph."""
-    graph = map_bodies(graph, sum_steps)
     order = list(topological((*graph.inputs, *graph.roots)))
     loops = {key: _Summed(results) for key, results in results_of(order).items()}
     done: dict[Node, Node] = {}

@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import map_bodies, replace_inputs
+from ..loops import each_level, replace_inputs
 
 
+@each_level
 def take_last(graph: Graph) -> Graph:
     """The same graph with last states in the place of stacks: Graph -> Graph."""
-    graph = map_bodies(graph, take_last)
     done: dict[Node, Node] = {}
     for node in topological((*graph.inputs, *graph.roots)):
         made = replace_inputs(node, tuple(done[item] for item in node.inputs))

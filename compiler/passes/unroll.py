@@ -14,7 +14,7 @@ from typing import Any
 from ..binding import Sizes, assign_sizes
 from ..builder import Builder
 from ..graph import Graph, Node, Origin, topological
-from ..loops import map_bodies, replace_inputs, substitute
+from ..loops import each_level, map_bodies, replace_inputs, substitute
 from ..primitives.recurrence import given, loop_of, role_of
 from ..segments import in_segments
 from ..sizes import evaluate
@@ -26,7 +26,7 @@ def unroll(graph: Graph, sizes: Sizes) -> Graph:
     Raises:
         KeyError: the number of steps depends on a name that `sizes` does not have.
     """
-    return _unrolled(assign_sizes(graph, sizes))
+    return each_level(_unroll_level)(assign_sizes(graph, sizes))
 
 
 def unroll_by(graph: Graph, copies: int) -> Graph:
@@ -44,7 +44,7 @@ def unroll_by(graph: Graph, copies: int) -> Graph:
         return graph
     whole = in_segments(graph, lambda loop: copies, lambda loop: str(loop.attrs["keep"]))
     return map_bodies(
-        whole, lambda body: _unrolled(body, lambda loop: bool(loop.attrs["steps"] == copies))
+        whole, lambda body: _unroll_level(body, lambda loop: bool(loop.attrs["steps"] == copies))
     )
 
 
@@ -52,8 +52,7 @@ def _every(loop: Node) -> bool:
     return True
 
 
-def _unrolled(graph: Graph, chosen: Callable[[Node], bool] = _every) -> Graph:
-    graph = map_bodies(graph, lambda body: _unrolled(body, chosen))
+def _unroll_level(graph: Graph, chosen: Callable[[Node], bool] = _every) -> Graph:
     done: dict[Node, Node] = {}
     runs: dict[Any, list[dict[Node, Node]]] = {}
     for node in topological((*graph.inputs, *graph.roots)):

@@ -6,6 +6,7 @@ it. This file never runs Graphviz and never touches SVG.
 
 from __future__ import annotations
 
+from ...compiler.unwinding import Steps, unwound
 from .arrange import arrange, runs_left
 from .arrangement import Arrangement
 from .columns import column_lines, floors
@@ -57,7 +58,7 @@ def to_dot(picture: Picture) -> str:
     frame = f"graph [label={quote(picture.title)}, {_FRAMES['plain']}];"
     effort = _EFFORT[len(picture.nodes) > _MANY]
     lines = ["digraph picture {", _HEAD, f"  {effort}", "  subgraph cluster {", f"    {frame}"]
-    lines += _frame(picture, _node_lines(picture, names, found), None, "    ")
+    lines += unwound(_frame(picture, _node_lines(picture, names, found), None, "    "))
     clusters = {cluster.id: f"cluster_{index}" for index, cluster in enumerate(picture.clusters)}
     for index, edge in enumerate(picture.edges):
         lines.append(f"    {_edge(edge, f'e{index}', nodes, names, clusters, found)}")
@@ -74,7 +75,7 @@ def quote(text: str) -> str:
 
 def _frame(
     picture: Picture, node_lines: dict[str | None, list[str]], parent: str | None, margin: str
-) -> list[str]:
+) -> Steps[list[str]]:
     lines: list[str] = []
     for index, cluster in enumerate(picture.clusters):
         if cluster.parent == parent:
@@ -82,7 +83,7 @@ def _frame(
                 f"{margin}subgraph cluster_{index} {{",
                 f"{margin}  {_frame_style(cluster, index)}",
             ]
-            lines += _frame(picture, node_lines, cluster.id, margin + "  ")
+            lines += yield _frame(picture, node_lines, cluster.id, margin + "  ")
             lines.append(f"{margin}}}")
     return lines + [margin + line for line in node_lines.get(parent, [])]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.builder import Builder
 from ...compiler.graph import Graph, Node, Origin
 from ...compiler.loops import substitute
+from ...compiler.unwinding import Steps, unwound
 from ..dependencies import captured_by, ordered
 from ..draws import Streams
 from ..loop_parts import Result
@@ -57,7 +58,7 @@ def lower_drawn(
     }
     work = _Lowering(diagram.names, functions, Streams(diagram.streams))
     variables = {node: data.get("variable") for node, data in drawn.nodes(data=True)}
-    work.run(diagram.wanted, "")
+    unwound(work.run(diagram.wanted, ""))
     outputs = [(f"value {node}", work.nodes[variables[node]]) for node in values]
     if gradients:
         assert diagram.cost is not None
@@ -88,7 +89,7 @@ class _Lowering:
         self.inputs: list[Node] = []
         self.pending = Pending(self)
 
-    def run(self, wanted: Sequence[Variable], path: str) -> None:
+    def run(self, wanted: Sequence[Variable], path: str) -> Steps[None]:
         self.pending.expect(wanted, self.nodes)
         for item in ordered(wanted, self.nodes):
             if item in self.nodes:
@@ -102,23 +103,23 @@ class _Lowering:
                 origin = Origin(path, item.where)
                 self.nodes[item] = constant_node(item, Builder(origin))
             elif isinstance(item.producer, Result):
-                self.pending.lower(item.producer, self.functions.get(item.producer, path))
+                yield self.pending.lower(item.producer, self.functions.get(item.producer, path))
             else:
                 assert item.producer is not None
-                self.apply(item.producer)
+                yield self.apply(item.producer)
 
     def child(self) -> _Lowering:
         """What lowers the body of a loop."""
         return _Lowering(self.names, self.functions, self.streams)
 
-    def apply(self, application: Application) -> None:
+    def apply(self, application: Application) -> Steps[None]:
         inputs = [self.nodes[item] for item in application.inputs]
         function = self.functions.get(application, "")
         if application.body is not None and application.body.samples is not None:
-            results = self.each_sample(application.body, inputs, function)
+            results = yield self.each_sample(application.body, inputs, function)
         elif application.body is not None:
             self.nodes.update(zip(application.body.ports, inputs, strict=True))
-            self.run(application.body.outputs, function)
+            yield self.run(application.body.outputs, function)
             results = [self.nodes[item] for item in application.body.outputs]
         else:
             builder = Builder(Origin(function, application.where))
@@ -126,7 +127,7 @@ class _Lowering:
             results = list(result) if isinstance(result, tuple) else [result]
         self.nodes.update(zip(application.outputs, results, strict=True))
 
-    def each_sample(self, body: Body, inputs: Sequence[Node], function: str) -> list[Node]:
+    def each_sample(self, body: Body, inputs: Sequence[Node], function: str) -> Steps[list[Node]]:
         """What a body with weights for each sample gives."""
         captured = captured_by(body)
         outer = [*inputs, *(self.nodes[item] for item in captured)]
@@ -135,7 +136,7 @@ class _Lowering:
             builder = Builder(Origin(function, item.where))
             inner.nodes[item] = builder.input(name=str(number), type=item.type, role="port")
         entries = tuple(inner.nodes.values())
-        inner.run(body.outputs, function)
+        yield inner.run(body.outputs, function)
         drawn = tuple((str(i), inner.nodes[item]) for i, item in enumerate(body.outputs))
         graph = for_samples(Graph(function, entries, drawn), body)
         found = substitute(graph.roots, dict(zip(graph.inputs, outer, strict=True)))
