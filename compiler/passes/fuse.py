@@ -113,8 +113,8 @@ class _Fusing:
     """The groups so far, and for each the groups that must run before it, as a bit mask.
 
     `direct` are the numbers of those whose values it reads, `followed` has a bit for each group
-    that some group runs after, `into` the number of the group that has taken a group in, and
-    `order` the number of each node.
+    that some group runs after, `alive` are the groups with members, `into` says which group has
+    taken another one in, and `order` numbers the nodes.
     """
 
     def __init__(self) -> None:
@@ -122,6 +122,7 @@ class _Fusing:
         self.before: list[int] = []
         self.direct: list[set[int]] = []
         self.followed = 0
+        self.alive: set[int] = set()
         self.into: dict[int, int] = {}
         self.order: dict[Node, int] = {}
         self.number: dict[Group, int] = {}
@@ -156,6 +157,7 @@ class _Fusing:
 
     def start(self, group: Group, node: Node, sources: list[Group]) -> None:
         self.number[group] = len(self.groups)
+        self.alive.add(len(self.groups))
         self.groups.append(group)
         self.before.append(0)
         self.direct.append(set())
@@ -180,9 +182,9 @@ class _Fusing:
         if not self.followed >> here & 1:
             self.before[here] |= more
             return
-        for index, mask in enumerate(self.before):
-            if index == here or mask >> here & 1:
-                self.before[index] = mask | more
+        for index in self.alive:
+            if index == here or self.before[index] >> here & 1:
+                self.before[index] |= more
 
     def runs_before(self, first: Group, second: Group) -> bool:
         return bool(self.before[self.number[second]] >> self.number[first] & 1)
@@ -378,11 +380,12 @@ class _Fusing:
         if self.followed >> there & 1:
             self.followed |= 1 << here
         more = (self.before[there] | self.before[here]) & ~(1 << here) & ~(1 << there)
-        for index, mask in enumerate(self.before):
-            if index == here:
-                self.before[index] = more
-            elif mask >> there & 1 or mask >> here & 1:
-                self.before[index] = mask | more | 1 << here
+        self.alive.discard(there)
+        both = 1 << here | 1 << there
+        for index in self.alive:
+            if self.before[index] & both:
+                self.before[index] |= more | 1 << here
+        self.before[here] = more
         other.members = {}
 
     def ordered(self) -> tuple[Group, ...]:

@@ -213,7 +213,7 @@ def test_from_a_deep_stack() -> None:
 
 
 def test_time_grows_with_the_depth() -> None:
-    """Four times as deep takes less than eight times as long."""
+    """Four times as deep takes less than ten times as long."""
 
     def seconds(count: int) -> float:
         x, w = dg.observed("x", ("B", 2)), dg.parameter("w", (), 0.9)
@@ -225,4 +225,4 @@ def test_time_grows_with_the_depth() -> None:
         return process_time() - start
 
     seconds(50)
-    assert seconds(800) < 8 * seconds(200)
+    assert seconds(800) < 10 * seconds(200)
