@@ -10,6 +10,7 @@ there is no global graph, a diagram finds the states that it updates from what i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -67,8 +68,8 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
 _within: ContextVar[list[Variable] | None] = ContextVar("within", default=None)
 """The states that have got their next values in the block that is being applied."""
 
-_made_from_nothing: list[Variable] = []
-"""States whose next values are made from states and constants alone, such as a count."""
+_made_from_nothing: deque[Variable] = deque(maxlen=1024)
+"""The last states whose next values are made from states and constants alone, such as a count."""
 
 
 def update(state: Variable, value: Variable) -> None:
