@@ -6,7 +6,6 @@ names of its keywords.  `name=` is given to every block here, whatever its class
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -118,7 +117,10 @@ def wrong_keyword(label: str, known: Iterable[str], options: Iterable[str]) -> T
     known = [word for word in known if word not in ("self", "cls")]
     word = next(item for item in options if item not in known)
     meant = [item for item in ELSEWHERE.get(word, ()) if item in known]
-    meant = meant or ([] if word in ELSEWHERE else difflib.get_close_matches(word, known, 1))
+    if not meant and word not in ELSEWHERE:
+        from difflib import get_close_matches  # Not for `import diagrad`.
+
+        meant = get_close_matches(word, known, 1)
     remedy = f": use {meant[0]}=" if meant else f": {NEEDLESS[word]}" if word in NEEDLESS else ""
     return TypeError(
         f"{label} ({user_location()}) expects the arguments {', '.join(known) or '(none)'}, got "

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from ..compiler.builder import Builder
 from ..compiler.graph import Direction, Graph, Node, Origin
-from ..compiler.samples import each_sample
 from ..compiler.unwinding import Steps, unwound
 from .blocks import Block
 from .dependencies import captured_by, ordered
@@ -120,6 +119,8 @@ def for_samples(graph: Graph, body: Body) -> Graph:
     """The graph of a body, run for each sample where they have weights of their own."""
     if body.samples is None:
         return graph
+    from ..compiler.samples import each_sample  # Not for `import diagrad`: it imports passes.
+
     own = (*body.samples.own, *[False] * (len(graph.inputs) - len(body.ports)))
     return each_sample(graph, body.samples.size, own, body.samples.extent)
 

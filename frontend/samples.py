@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..compiler.graph import Type
-from ..compiler.samples import batch_axis
 from ..compiler.sizes import Dim, assign, named, names
 from .errors import DiagramError, ShapeError
 from .variable import Variable, shape_text
@@ -54,7 +53,7 @@ class Samples:
             )
             mistake.locate()
             return None, (mistake,)
-        if batch_axis(type, self.size) is None:
+        if not depends:
             return type.with_shape((self.extent, *type.shape)), ()
         return type.with_shape(assign(n, {self.size: self.extent}) for n in type.shape), ()
 
