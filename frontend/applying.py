@@ -64,7 +64,7 @@ def apply_block(
 
     inner, inner_options, weights = _map(arguments, enter)
     mark = new_serial()
-    place = Enclosing(block.describe(), block.path() if block.has_place else "", where, mark)
+    place = Enclosing(block._describe(), block._path() if block._has_place else "", where, mark)
     with inside(place), updates_inside() as updated:
         values: dict[Variable, Variable] = {}
         for source, port in zip(sources, weights, strict=True):
@@ -87,7 +87,7 @@ def apply_block(
     following = [state.following for state in updated if state.following is not None]
     drawn += following
     application = Application(
-        block.path() if block.has_place else block.describe(),
+        block._path() if block._has_place else block._describe(),
         tuple(variables),
         body=Body(tuple(ports), tuple(drawn), mark, samples),
         block=block,
@@ -117,7 +117,7 @@ def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Vari
     weak = [item for item in floats if item.weak]
     if not weak:
         return {}
-    beside = [item for item in floats if not item.weak] or block.parameters().values()
+    beside = [item for item in floats if not item.weak] or type(block).parameters(block).values()
     dtypes = {item.dtype for item in beside if not item.mistakes and item.type.is_float}
     if len(dtypes) != 1:
         return {}

@@ -18,7 +18,7 @@ from ..compiler.builder import Builder
 from ..compiler.graph import Node
 from ..compiler.sizes import Dim
 from .applying import apply_block
-from .blocks import Block, HasForward, R, element_count
+from .blocks import Block, HasForward, R, element_count, parameters_of
 from .errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from .kinds import FlatParts
 from .location import user_location
@@ -67,13 +67,13 @@ class Bound(Block, Generic[R]):
     mistake: DiagramError | None
 
     @property
-    def has_place(self) -> bool:
+    def _has_place(self) -> bool:
         """One block can be bound many times."""
         return False
 
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """As the block itself."""
-        return self.block.describe()
+        return self.block._describe()
 
     def parameters(self) -> dict[str, Variable]:
         """Those that are still free, and parameters that others are bound to."""
@@ -92,7 +92,7 @@ class Bound(Block, Generic[R]):
 
     def __repr__(self) -> str:
         held = (f"{', '.join(s.parameters)} of {source_text(s.variable)}" for s in self.sources)
-        return f"<{self.describe()} with {' and '.join(held)}>"
+        return f"<{self._describe()} with {' and '.join(held)}>"
 
 
 def bind(block: HasForward[R], weights: Variable | Mapping[str, Variable]) -> Bound[R]:
@@ -158,7 +158,7 @@ def bind(block: HasForward[R], weights: Variable | Mapping[str, Variable]) -> Bo
 
 def _free(block: Block, sources: tuple[Source, ...]) -> dict[str, Variable]:
     taken = {item for source in sources for item in source.parameters.values()}
-    return {name: item for name, item in block.parameters().items() if item not in taken}
+    return {name: item for name, item in parameters_of(block).items() if item not in taken}
 
 
 def _of_vector(
@@ -169,17 +169,19 @@ def _of_vector(
     came = f"got {vector.dtype} {shape_text(vector.shape)} from {source_text(vector)}"
     total = element_count(free)
     if not free:
-        return DiagramError(f"{place} expects a block with free parameters, got {block.describe()}")
+        return DiagramError(
+            f"{place} expects a block with free parameters, got {block._describe()}"
+        )
     if vector.ndim not in (1, 2) or vector.shape[-1] != total:
         return ShapeError(
             f"{place} expects a vector of {total} elements, or one for each sample, for "
-            f"{block.describe()}, {came}: its parameters are {_list(free)}"
+            f"{block._describe()}, {came}: its parameters are {_list(free)}"
         )
     vector = adopted(vector, next(iter(free.values())).dtype)
     for name, item in free.items():
         if item.dtype != vector.dtype:
             return DtypeError(
-                f"{place} expects {item.dtype} for '{name}' of {block.describe()}, {came}"
+                f"{place} expects {item.dtype} for '{name}' of {block._describe()}, {came}"
             )
     return [Source(vector, free, True, vector.shape[0] if vector.ndim == 2 else None)]
 
@@ -188,32 +190,32 @@ def _of_names(
     place: str, block: Block, weights: Mapping[str, Variable], free: Mapping[str, Variable]
 ) -> list[Source] | DiagramError:
     found: list[Source] = []
-    known = block.parameters()
+    known = parameters_of(block)
     for name, value in weights.items():
         if value.mistakes:
             return value.mistakes[0]
         if name not in known:
             return DiagramError(
-                f"{place} expects parameters of {block.describe()}, got '{name}': it has "
+                f"{place} expects parameters of {block._describe()}, got '{name}': it has "
                 f"{', '.join(known) or 'none'}"
             )
         parameter = known[name]
         if name not in free:
             return NameTakenError(
-                f"{place} binds '{name}' of {block.describe()}, which is bound already"
+                f"{place} binds '{name}' of {block._describe()}, which is bound already"
             )
         came = f"got {value.dtype} {shape_text(value.shape)} from {source_text(value)}"
         shape = parameter.shape
         alone = value.shape == shape
         if not alone and value.shape[1:] != shape:
             return ShapeError(
-                f"{place} expects shape {shape_text(shape)} for '{name}' of {block.describe()}, "
+                f"{place} expects shape {shape_text(shape)} for '{name}' of {block._describe()}, "
                 f"or one such for each sample, {came}"
             )
         value = adopted(value, parameter.dtype)
         if value.dtype != parameter.dtype:
             return DtypeError(
-                f"{place} expects {parameter.dtype} for '{name}' of {block.describe()}, {came}"
+                f"{place} expects {parameter.dtype} for '{name}' of {block._describe()}, {came}"
             )
         found.append(Source(value, {name: parameter}, False, None if alone else value.shape[0]))
     return found
@@ -256,7 +258,7 @@ def cut(vector: Variable, parameters: Sequence[Variable]) -> list[Variable]:
 
 def flatten(block: Block, values: Mapping[str, Any] | None = None) -> Any:
     """The parameters of a block, or values by their names, as one vector: `Block.flatten`."""
-    free = block.parameters()
+    free = parameters_of(block)
     if values is None:
         values = free
     _expect_names(block, free, values)
@@ -264,7 +266,7 @@ def flatten(block: Block, values: Mapping[str, Any] | None = None) -> Any:
     if any(isinstance(item, Variable) for item in parts):
         return concatenate([reshape(item, -1) for item in parts])
     for name, item in free.items():
-        place = f"flatten of {block.describe()} ({user_location()})"
+        place = f"flatten of {block._describe()} ({user_location()})"
         refuse_masked(f"{place} expects numbers for '{name}'", values[name])
         if np.shape(values[name]) != item.shape:
             raise ShapeError(
@@ -276,16 +278,16 @@ def flatten(block: Block, values: Mapping[str, Any] | None = None) -> Any:
 
 def unflatten(block: Block, vector: Any) -> dict[str, Any]:
     """The parts of vectors by the names of a block's parameters: `Block.unflatten`."""
-    free = block.parameters()
+    free = parameters_of(block)
     shapes = [item.type.extents for item in free.values()]
-    total = block.parameter_count
+    total = element_count(free)
     if not isinstance(vector, Variable):
-        place = f"unflatten of {block.describe()} ({user_location()})"
+        place = f"unflatten of {block._describe()} ({user_location()})"
         refuse_masked(f"{place} expects numbers", vector)
         vector = np.asarray(vector)
     if vector.ndim == 0 or vector.shape[-1] != total:
         raise ShapeError(
-            f"unflatten of {block.describe()} ({user_location()}) expects {total} elements along "
+            f"unflatten of {block._describe()} ({user_location()}) expects {total} elements along "
             f"the last axis, got shape {shape_text(vector.shape)}: its parameters are "
             f"{_list(free)}"
         )
@@ -303,7 +305,7 @@ def _expect_names(block: Block, free: Mapping[str, Variable], values: Mapping[st
     wrong = [name for name in free if name not in values] + [n for n in values if n not in free]
     if wrong or not free:
         raise DiagramError(
-            f"flatten of {block.describe()} ({user_location()}) expects values for "
+            f"flatten of {block._describe()} ({user_location()}) expects values for "
             f"{', '.join(free) or 'parameters, of which it has none'}, got {', '.join(values)}"
         )
 

@@ -30,6 +30,7 @@ from .variable import (
 from .weak import adopted
 
 R = TypeVar("R")
+Told = TypeVar("Told")
 Result = TypeVar("Result", covariant=True)
 
 
@@ -39,6 +40,20 @@ class HasForward(Protocol[Result]):
     @property
     def forward(self) -> Callable[..., Result]:
         """What the block computes."""
+
+
+class _Told(Generic[Told]):
+    """A property that an attribute of the same name hides: a user's block may have any.
+
+    What diagrad itself reads of a block has an underscore, or is read from its class.
+    """
+
+    def __init__(self, read: Callable[[Any], Told]) -> None:
+        self.read = read
+        self.__doc__ = read.__doc__
+
+    def __get__(self, block: Block | None, owner: type[Block]) -> Told:
+        return cast("Told", self) if block is None else self.read(block)
 
 
 class Block:
@@ -73,11 +88,18 @@ class Block:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = with_name(cls.__init__)  # type: ignore[method-assign]
+        # Blocks are told apart by identity, also where `@dataclass` would compare their fields:
+        # it leaves alone what it finds in the class.
+        own = vars(cls)
+        if own.get("__hash__") is None:
+            if "__eq__" not in own:
+                cls.__eq__ = object.__eq__  # type: ignore[method-assign]
+            cls.__hash__ = object.__hash__  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """What the block computes: variables to a variable, or a tuple or dict of them."""
         raise TypeError(
-            f"{self.describe()} ({user_location()}) has no forward: write `def forward(self, x): "
+            f"{self._describe()} ({user_location()}) has no forward: write `def forward(self, x): "
             "...` in its class"
         )
 
@@ -102,7 +124,7 @@ class Block:
             if value.kind in ("parameter", "state") and value.owner is None:
                 value.owner = self
         elif isinstance(value, Block):
-            if value._parent is None and value.has_place:
+            if value._parent is None and value._has_place:
                 object.__setattr__(value, "_parent", (self, attribute))
         elif isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
@@ -132,7 +154,7 @@ class Block:
             return
         held = None if given is False else adopted(as_variables(given)[0], dtype)
         if held is not None and not held.mistakes:
-            place, came = f"{self.describe()} ({user_location()})", f"from {source_text(held)}"
+            place, came = f"{self._describe()} ({user_location()})", f"from {source_text(held)}"
             if held.shape != tuple(shape):
                 raise ShapeError(
                     f"{place} expects {name} of shape {shape_text(tuple(shape))}, got "
@@ -158,12 +180,12 @@ class Block:
         return copy_block(self, memo)
 
     @property
-    def has_place(self) -> bool:
+    def _has_place(self) -> bool:
         """Whether the block belongs to one place; a mere function does not."""
         return True
 
     @property
-    def root(self) -> Block:
+    def _root(self) -> Block:
         """The outermost block that holds this one."""
         block = self
         while block._parent is not None:
@@ -171,25 +193,38 @@ class Block:
         return block
 
     @property
-    def default_name(self) -> str:
-        """The class's name as an identifier: `LayerNorm` is layer_norm."""
+    def _default_name(self) -> str:
+        """What `default_name` says."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
 
-    def path(self, roots: Mapping[Block, str] | None = None) -> str:
-        """The names of the blocks around this one and its own, joined by "/"."""
+    @_Told
+    def default_name(self) -> str:
+        """The class's name as an identifier: `LayerNorm` is layer_norm."""
+        return self._default_name
+
+    def _path(self, roots: Mapping[Block, str] | None = None) -> str:
+        """What `path` says, in a diagram that names its outermost blocks so."""
         words: list[str] = []
         block = self
         while block._parent is not None:
             parent, attribute = block._parent
             words.append(block.name or attribute)
             block = parent
-        words.append((roots or {}).get(block) or block.name or block.default_name)
+        words.append((roots or {}).get(block) or block.name or block._default_name)
         return "/".join(reversed(words))
+
+    def path(self) -> str:
+        """The names of the blocks around this one and its own, joined by "/"."""
+        return self._path()
 
     def describe(self) -> str:
         """The block for messages: "Linear 'fc1'"."""
+        return self._describe()
+
+    def _describe(self) -> str:
+        """What `describe` says."""
         named = self.name is not None or self._parent is not None
-        return f"{type(self).__name__} '{self.path()}'" if named else type(self).__name__
+        return f"{type(self).__name__} '{self._path()}'" if named else type(self).__name__
 
     def parameters(self) -> dict[str, Variable]:
         """The parameters held by this block and the blocks in it, by name below this block.
@@ -200,10 +235,10 @@ class Block:
         """
         return unwound(_parameters(self))
 
-    @property
+    @_Told
     def parameter_count(self) -> int:
         """How many elements the parameters of `parameters()` have together."""
-        return element_count(self.parameters())
+        return element_count(parameters_of(self))
 
     def flatten(self, values: Mapping[str, Any] | None = None) -> Any:
         """All parameters as one vector, in the order of `parameters()`, each row-major.
@@ -222,7 +257,7 @@ class Block:
         from .binding import flatten
 
         if not (values is None or isinstance(values, Mapping)):
-            place = f"flatten of {self.describe()}"
+            place = f"flatten of {self._describe()}"
             raise wrong(place, "values by the names of its parameters", values)
         return flatten(self, values)
 
@@ -243,6 +278,11 @@ class Block:
         return unflatten(self, vector)
 
 
+def parameters_of(block: Block) -> dict[str, Variable]:
+    """What its class's `parameters()` gives; an attribute may have that name as well."""
+    return type(block).parameters(block)
+
+
 def _parameters(block: Block) -> Steps[dict[str, Variable]]:
     """The parameters of a block, of which those in it may name theirs in another way."""
     found: dict[str, Variable] = {}
@@ -254,7 +294,7 @@ def _parameters(block: Block) -> Steps[dict[str, Variable]]:
                 found[name if found.get(name, item) is item else prefix] = item
             continue
         plain = type(item).parameters is Block.parameters
-        inner = (yield _parameters(item)) if plain else item.parameters()
+        inner = (yield _parameters(item)) if plain else parameters_of(item)
         for name, held in inner.items():
             found.setdefault(f"{prefix}/{name}", held)
     names = {item: name for name, item in reversed(found.items())}
@@ -321,7 +361,7 @@ class Chain(Block):
         elif isinstance(item, (list, tuple)):
             remedy = ": give one list, or the blocks themselves"
         return TypeError(
-            f"{self.describe()} ({user_location()}) expects blocks and functions of one variable, "
+            f"{self._describe()} ({user_location()}) expects blocks and functions of one variable, "
             f"got {got} as block {index}{remedy}"
         )
 
@@ -361,24 +401,24 @@ class FunctionBlock(Block, Generic[R]):
 
     def __call__(self, *inputs: Any, **options: Any) -> R:
         """Draw the function of variables as one bullet."""
-        expect_call(self.describe(), self.function, inputs, options)
+        expect_call(self._describe(), self.function, inputs, options)
         return cast("R", apply_block(self, inputs, options))
 
     def __repr__(self) -> str:
         from .showing import show_function
 
-        return show_function(self.function, self.describe())
+        return show_function(self.function, self._describe())
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> FunctionBlock[R]:
         """Itself: a function has no parameters of its own."""
         return self
 
     @property
-    def has_place(self) -> bool:
+    def _has_place(self) -> bool:
         """A function belongs to no one place."""
         return False
 
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """The function's name, or the one that it is given."""
         return self.name or ""
 

@@ -208,7 +208,7 @@ class _Walk:
         """Note the weights of a function, unless it passes them on."""
         block = application.block
         ends = any(self.known[item].role == Role.UNIT for item in application.outputs)
-        if ends or (block is not None and block.has_place):
+        if ends or (block is not None and block._has_place):
             self.found.weights[application] = [
                 item for item, role in zip(inputs, roles, strict=True) if role == Role.WEIGHT
             ]
@@ -227,7 +227,7 @@ def _roles_inside(
     block, end = application.block, len(application.inputs)
     assert block is not None
     given = list(roles[: end - application.weights])
-    if block.has_place and Role.UNIT not in given:
+    if block._has_place and Role.UNIT not in given:
         given = [Role.UNIT] * len(given)
     held = set(_held(block))
     return [

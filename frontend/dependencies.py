@@ -113,7 +113,7 @@ def maker_of(variable: Variable) -> Application | None:
 
 
 def _has_place(application: Application) -> bool:
-    return application.block is not None and application.block.has_place
+    return application.block is not None and application.block._has_place
 
 
 def captured_by(body: Body) -> list[Variable]:

@@ -202,8 +202,8 @@ class _Drawing:
     def _function(self, application: Application, path: Path) -> str:
         block = application.block
         name = application.label
-        if block is not None and block.has_place:
-            name = wish = block.path(self.diagram.roots)
+        if block is not None and block._has_place:
+            name = wish = block._path(self.diagram.roots)
         else:
             wish = "/".join([*path[-1:], name])
         node = self._free(wish)

@@ -81,8 +81,8 @@ def path_of(application: Application, path: str, roots: Mapping[Block, str]) -> 
     """The path of a block's application that is drawn below `path`."""
     block = application.block
     assert block is not None
-    if block.has_place:
-        return block.path(roots)
+    if block._has_place:
+        return block._path(roots)
     return f"{path}/{application.label}" if path else application.label
 
 

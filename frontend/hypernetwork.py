@@ -6,7 +6,7 @@ from typing import Any
 
 from .arguments import wrong
 from .binding import bind
-from .blocks import Block
+from .blocks import Block, parameters_of
 from .variable import Variable
 
 
@@ -41,7 +41,7 @@ class Hypernetwork(Block):
 
     def parameters(self) -> dict[str, Variable]:
         """Those of H."""
-        return {f"H/{name}": item for name, item in self.H.parameters().items()}
+        return {f"H/{name}": item for name, item in parameters_of(self.H).items()}
 
     def forward(self, *inputs: Any, context: Any = None) -> Variable:
         """G of the inputs, with the parameters that H gives for the context, or for the inputs."""

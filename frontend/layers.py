@@ -60,7 +60,7 @@ class Linear(Block):
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
         (x,) = as_variables(x)
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             got = x.shape[-1] if x.ndim else "shape ()"
             raise ShapeError(
@@ -95,7 +95,7 @@ class Flatten(Block):
         """(*first, *rest) -> (*first, product of the rest)."""
         if x.ndim <= self.start:
             raise ShapeError(
-                f"{self.describe()} ({user_location()}) expects more than {self.start} axes, got "
+                f"{self._describe()} ({user_location()}) expects more than {self.start} axes, got "
                 f"{shape_text(x.shape)} from {source_text(x)}"
             )
         return structure.flatten(x, self.start)

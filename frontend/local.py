@@ -141,7 +141,7 @@ class LocallyConnected2d(Block):
         return found[0], found[1]
 
     def _place(self) -> str:
-        return f"{self.describe()} ({user_location()})"
+        return f"{self._describe()} ({user_location()})"
 
     def _count(self, name: str, value: Any, least: int = 1) -> int:
         try:

@@ -33,19 +33,19 @@ def name_blocks(
     """
     blocks: dict[Block, str] = {}
     for application in sorted(applications, key=lambda item: item.outputs[0].serial):
-        if application.block is not None and application.block.has_place:
+        if application.block is not None and application.block._has_place:
             _note(application.block, application.where, blocks)
     for item in variables:
         if item.owner is not None:
             _note(item.owner, item.where, blocks)
-    outermost = [block for block in blocks if block.root is block]
+    outermost = [block for block in blocks if block._root is block]
     taken = {block.name for block in outermost}
     roots: dict[Block, str] = {}
     for block in outermost:
-        name, number = block.name or block.default_name, 1
+        name, number = block.name or block._default_name, 1
         while block.name is None and name in taken | RESERVED.keys():
             number += 1
-            name = f"{block.default_name}_{number}"
+            name = f"{block._default_name}_{number}"
         taken.add(name)
         roots[block] = name
     return roots, _shared_paths(blocks, roots, mistakes)
@@ -66,15 +66,15 @@ def _shared_paths(
     shared: set[str] = set()
     taken: dict[str, Block] = {}
     for block, where in blocks.items():
-        path = block.path(roots)
+        path = block._path(roots)
         if path in RESERVED:
-            mistakes.append(_reserved(f"{block.describe()} ({where})", path))
+            mistakes.append(_reserved(f"{block._describe()} ({where})", path))
         other = taken.setdefault(path, block)
         if other is not block and not _below(path, shared):
             shared.add(path)
             mistakes.append(
                 NameTakenError(
-                    f"{block.describe()} ({where}) has the name of {other.describe()} "
+                    f"{block._describe()} ({where}) has the name of {other._describe()} "
                     f"({blocks[other]}): {REMEDY}"
                 )
             )
@@ -98,7 +98,7 @@ def name_variables(
             names[item] = name
             continue
         if item.owner is not None:
-            name = f"{item.owner.path(roots)}/{name}"
+            name = f"{item.owner._path(roots)}/{name}"
         place = f"{item.kind} '{name}' ({item.where})"
         if item.kind in ("parameter", "state") and name in RESERVED:
             mistakes.append(_reserved(place, name))

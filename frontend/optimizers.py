@@ -105,7 +105,7 @@ class Optimizer(Sealed, Block, metaclass=_OptimizerType):
         self.trained = Choice(label, parameters)
 
     @property
-    def has_place(self) -> bool:
+    def _has_place(self) -> bool:
         """An optimizer belongs to no one place."""
         return False
 
@@ -114,7 +114,7 @@ class Optimizer(Sealed, Block, metaclass=_OptimizerType):
         """What it was made with; the rate of a program can be set: `program.learning_rate`."""
         return self.schedule
 
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """The class's name."""
         return type(self).__name__
 

@@ -40,11 +40,11 @@ class Schedule(Block):
         self._settings = dict(settings)
 
     @property
-    def has_place(self) -> bool:
+    def _has_place(self) -> bool:
         """A schedule belongs to no one place."""
         return False
 
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """The schedule's name."""
         return self.name or "schedule"
 
@@ -59,7 +59,7 @@ class Schedule(Block):
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self._settings.items())
-        return f"{self.describe()}({settings})" if settings else self.describe()
+        return f"{self._describe()}({settings})" if settings else self._describe()
 
     @overload
     def __call__(self, step: Variable) -> Variable: ...
@@ -71,7 +71,7 @@ class Schedule(Block):
             return super().__call__(step)
         step = integer(str(self.name), "the count of steps", step, 0)
         rate = self(constant_variable(step, "int64"))
-        graph = inline(lower(self.describe(), {"rate": rate}, [], {}, {}, {}))
+        graph = inline(lower(self._describe(), {"rate": rate}, [], {}, {}, {}))
         return float(value_of(graph.outputs[0][1], {}))
 
 

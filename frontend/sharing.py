@@ -228,6 +228,6 @@ def tied_names(diagram: Diagram) -> dict[str, str]:
     for item in diagram.variables:
         free = behind(item)
         if free is not item and free in diagram.names and item.owner is not None:
-            path = item.owner.path(diagram.roots)
+            path = item.owner._path(diagram.roots)
             found[f"{path}/{item.name}"] = diagram.names[free]
     return found

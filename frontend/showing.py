@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .blocks import Block, Chain, FunctionBlock, members
+from .blocks import Block, Chain, FunctionBlock, element_count, members, parameters_of
 from .variable import Variable, shape_text
 
 _DEFAULTS = {"dtype": "float32"}
@@ -15,10 +15,10 @@ _DEFAULTS = {"dtype": "float32"}
 
 def show(block: Block) -> str:
     """A block for the console; blocks that hold others have a line for each of them."""
-    count = block.parameter_count
+    count = element_count(parameters_of(block))
     total = [f"{count:,} parameter{'' if count == 1 else 's'}"] if count else []
     told = "; ".join([*_facts(block), *total])
-    head = f"{block.describe()}: {told}" if told else block.describe()
+    head = f"{block._describe()}: {told}" if told else block._describe()
     return "\n".join([f"<{head}", *_inner(block, 1)]) + ">"
 
 
@@ -28,7 +28,7 @@ def _inner(block: Block, level: int) -> Iterable[str]:
         told = "; ".join(_facts(item)) if isinstance(item, Block) else ""
         kind = type(item).__name__ if isinstance(item, Block) else _called(item)
         if isinstance(item, FunctionBlock):
-            kind, told = item.describe(), ""
+            kind, told = item._describe(), ""
         yield f"{'  ' * level}{name}  {kind}{f': {told}' if told else ''}"
         if isinstance(item, Block):
             yield from _inner(item, level + 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import wrong
 from .binding import Bound
-from .blocks import Block
+from .blocks import Block, parameters_of
 from .dependencies import behind, ordered
 from .errors import DiagramError
 from .sharing import tied_names
@@ -93,7 +93,7 @@ def _parameters(diagram: Diagram, item: Item) -> list[Variable]:
     if isinstance(item, Variable):
         return [item]
     if isinstance(item, Block):
-        return list(item.parameters().values())
+        return list(parameters_of(item).values())
     every = diagram.parameters.items()
     return [found for name, found in every if name == item or name.startswith(f"{item}/")]
 
@@ -107,8 +107,8 @@ def _reason(diagram: Diagram, item: Item, found: Sequence[Variable]) -> str:
         if not found:
             return f"{got}: it has {', '.join(diagram.parameters) or 'none'}"
     elif isinstance(item, Block):
-        got = item.describe()
-        found = found or list(item.block.parameters().values() if isinstance(item, Bound) else ())
+        got = item._describe()
+        found = found or list(parameters_of(item.block).values() if isinstance(item, Bound) else ())
         if not found:
             return f"{got}, which has no parameters"
     else:

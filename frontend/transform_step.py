@@ -52,7 +52,7 @@ class _Bullet(FunctionBlock[Any]):
     name: str
     symbol: str
 
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """The name, not that of the function."""
         return self.name
 

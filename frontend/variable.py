@@ -408,14 +408,14 @@ def source_text(variable: Variable) -> str:
 def application_text(application: Application) -> str:
     """What an application is, for messages: "Linear 'fc1' (lenet.py:23)"."""
     if application.block is not None:
-        return f"{application.block.describe()} ({application.where})"
+        return f"{application.block._describe()} ({application.where})"
     return f"{application.label} ({application.where})"
 
 
 def full_name(variable: Variable) -> str:
     """A variable's name below the path of the block that holds it."""
     name = variable.name or ""
-    return f"{variable.owner.path()}/{name}" if variable.owner is not None else name
+    return f"{variable.owner._path()}/{name}" if variable.owner is not None else name
 
 
 def named_outputs(outputs: Mapping[str, Variable] | Variable | None) -> dict[str, Variable]:

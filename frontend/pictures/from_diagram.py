@@ -312,7 +312,7 @@ class Conversion:
         application = data["application"]
         block = getattr(application, "block", None)
         lines = [data["name"]]
-        if block is not None and block.has_place:
+        if block is not None and block._has_place:
             lines = [f"{data['name']}: {type(block).__name__}"]
         results = [self.data[node] for node in self.graph.successors(function)]
         lines += [f"→ {type_text(item)}" for item in results]

@@ -89,7 +89,7 @@ class AdditiveAttention(Block):
         return einsum("sb,sbk->bk", weights, memory), swapaxes(weights, 0, 1)
 
     def _check(self, query: Variable, memory: Variable, lengths: Variable | None) -> None:
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         if query.ndim != 2 or query.shape[1] != self.queries:
             raise ShapeError(
                 f"{place} expects a query of shape (B, {self.queries}), got "

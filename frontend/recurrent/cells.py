@@ -82,7 +82,7 @@ class Cell(Block):
         name: str | None,
     ) -> None:
         self.name = name
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         self.inputs = inputs = integer(place, "inputs", inputs, 0)
         self.hidden = hidden = integer(place, "hidden", hidden, 0)
         self.dtype = dtype_name(dtype)
@@ -97,7 +97,7 @@ class Cell(Block):
     def enter(self, x: Any, *states: Any) -> list[Variable]:
         """Input and states as variables, of the right size and dtype."""
         found = as_variables(x, *states)
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         sizes = [self.inputs, *[self.hidden] * len(states)]
         for word, item, size in zip(("x", *self.states), found, sizes, strict=True):
             came = f"from {source_text(item)}"
@@ -162,7 +162,7 @@ class RNNCell(Cell):
         known = isinstance(nonlinearity, str) and nonlinearity in NONLINEARITIES
         if isinstance(nonlinearity, type) or not (callable(nonlinearity) or known):
             raise wrong(
-                f"{self.describe()} ({user_location()})",
+                f"{self._describe()} ({user_location()})",
                 f"nonlinearity {' or '.join(NONLINEARITIES)} or a function",
                 nonlinearity,
                 ValueError,
@@ -287,7 +287,7 @@ class GRUCell(Cell):
     ) -> None:
         super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
                          weight, recurrent, dtype, name)  # fmt: skip
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         self.update = one_of(place, "update", update, ("old", "new"))
         self.reset_after = reset_after = flag(place, "reset_after", reset_after)
         there = self.bias is not None and reset_after

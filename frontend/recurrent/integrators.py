@@ -57,7 +57,7 @@ class LeakyIntegrator(Block):
         if isinstance(rate, Variable):
             self._hold("rate", rate, (size,), None, dtype_name(dtype))
             return
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         trained = flag(place, "trained", trained)
         rate = number(place, "rate", rate)
         if not 0 <= rate <= 1 or (trained and rate in (0, 1)):
@@ -74,7 +74,7 @@ class LeakyIntegrator(Block):
         for item in (z, f):
             if item.shape[-1:] != (self.size,):
                 raise ShapeError(
-                    f"{self.describe()} ({user_location()}) expects variables of shape "
+                    f"{self._describe()} ({user_location()}) expects variables of shape "
                     f"(..., {self.size}), got {shape_text(item.shape)} from {source_text(item)}"
                 )
         rate = self.start if self.rate is None else sigmoid(self.rate)
@@ -116,7 +116,7 @@ class NeuralODE(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         self.method: Method = one_of(place, "method", method, ("euler", "midpoint", "rk4"))
         self.field = function(place, "field", field, "of z, or a block")
         self.dt = number(place, "dt", dt)
@@ -158,7 +158,7 @@ class NeuralODE(Block):
             return slope
         kind = ShapeError if slope.shape != z.shape else DtypeError
         raise kind(
-            f"{self.describe()} ({user_location()}) expects a field of {z.dtype} "
+            f"{self._describe()} ({user_location()}) expects a field of {z.dtype} "
             f"{shape_text(z.shape)} like z, got {slope.dtype} {shape_text(slope.shape)} from "
             f"{source_text(slope)}"
         )

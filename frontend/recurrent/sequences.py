@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...compiler.sizes import Dim
 from ..arguments import flag, integer
-from ..blocks import Block
+from ..blocks import Block, parameters_of
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
 from ..loops import loop
@@ -49,7 +49,7 @@ class Recurrent(Block):
         name: str | None,
     ) -> None:
         self.name = name
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         layers = integer(place, "layers", layers, 1)
         hidden = integer(place, "hidden", hidden, 0)
         bidirectional = flag(place, "bidirectional", bidirectional)
@@ -90,7 +90,7 @@ class Recurrent(Block):
         """As for every block: `l0/weight` and so on."""
         found: dict[str, Variable] = {}
         for name, cell in self.cells:
-            found |= {f"{name}/{key}": item for key, item in cell.parameters().items()}
+            found |= {f"{name}/{key}": item for key, item in parameters_of(cell).items()}
         return found
 
     def load_torch(self, program: Program, weights: Mapping[str, Any], prefix: str = "") -> None:
@@ -107,7 +107,7 @@ class Recurrent(Block):
                 the block is not; nothing has changed then.
             ValueError: a GRU other than PyTorch's: reset_after=True and update="old".
         """
-        load_torch(self.describe(), self.cells, program, weights, prefix)
+        load_torch(self._describe(), self.cells, program, weights, prefix)
 
     def torch_weights(self, program: Program) -> dict[str, Array]:
         """The parameters that a program holds for this block, by PyTorch's names, as copies.
@@ -118,7 +118,7 @@ class Recurrent(Block):
             InputError: a program in which the block is not.
             ValueError: a GRU other than PyTorch's: reset_after=True and update="old".
         """
-        return torch_weights(self.describe(), self.cells, program)
+        return torch_weights(self._describe(), self.cells, program)
 
     def forward(
         self,
@@ -183,7 +183,7 @@ class Recurrent(Block):
         return t.stack(following[0]), [t.last(value) for value in following]
 
     def _check_input(self, x: Variable) -> None:
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         axes = "(B, T" if self.batch_first else "(T, B"
         if x.ndim != 3 or x.shape[2] != self.inputs:
             raise ShapeError(
@@ -200,7 +200,7 @@ class Recurrent(Block):
     def _check_lengths(self, lengths: Any, samples: Dim) -> None:
         if lengths is None:
             return
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         wanted = shape_text((samples,))
         if not isinstance(lengths, Variable):
             raise TypeError(
@@ -218,7 +218,7 @@ class Recurrent(Block):
         if state is None:
             return None
         names = self.cells[0][1].states
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         given = as_variables(*(state if isinstance(state, (tuple, list)) else (state,)))
         given = [adopted(item, x.dtype) for item in given]
         if len(given) != len(names):
@@ -246,7 +246,7 @@ class Recurrent(Block):
         """The probes of all layers, (layers * directions, T, B, hidden) each."""
         if probes is None:
             return None
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         if len(self.cells[0][1].states) > 1:
             raise TypeError(f"{place} expects no probes: its state is more than one variable")
         before, after = probes

@@ -91,7 +91,7 @@ class Encoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         hidden = integer(place, "hidden", hidden, 0)
         bidirectional = flag(place, "bidirectional", bidirectional)
         self.features = hidden * (2 if bidirectional else 1)
@@ -159,11 +159,11 @@ class Decoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self.describe()} ({user_location()})"
+        place = f"{self._describe()} ({user_location()})"
         symbols, start = integer(place, "symbols", symbols), integer(place, "start", start)
         if not 0 <= start < symbols:
             raise ValueError(
-                f"{self.describe()} ({user_location()}) expects start to be one of its {symbols} "
+                f"{self._describe()} ({user_location()}) expects start to be one of its {symbols} "
                 f"symbols, got {start}"
             )
         self.start = start
@@ -186,7 +186,7 @@ class Decoder(Block):
         memory, last = as_variables(memory, last)
         if (target is None) == (steps is None):
             raise TypeError(
-                f"{self.describe()} ({user_location()}) expects either a target, to be trained, "
+                f"{self._describe()} ({user_location()}) expects either a target, to be trained, "
                 "or a number of steps, to write by itself"
             )
         t = loop("t", steps=steps)
@@ -265,7 +265,7 @@ class EncoderDecoder(Block):
 
 def _expect_symbols(block: Block, what: str, symbols: Variable) -> None:
     """The mistake of symbols that are none."""
-    place = f"{block.describe()} ({user_location()})"
+    place = f"{block._describe()} ({user_location()})"
     if symbols.ndim != 2:
         raise ShapeError(
             f"{place} expects {what}, got {shape_text(symbols.shape)} from {source_text(symbols)}"
