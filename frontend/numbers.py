@@ -18,9 +18,27 @@ Array = npt.NDArray[Any]
 
 
 def is_masked(value: Any) -> bool:
-    """Whether it is a masked array of NumPy: what lies under its mask is not meant to be read."""
+    """Whether it is a masked array of NumPy, or a list with one.
+
+    What lies under its mask is not meant to be read.
+    """
     masks = sys.modules.get("numpy.ma")  # Not loaded: 10 ms, and nobody has such an array.
-    return masks is not None and isinstance(value, masks.MaskedArray)
+    if masks is None:
+        return False
+    return _holds(value, masks.MaskedArray)
+
+
+def _holds(value: Any, kind: type[Any]) -> bool:
+    """Whether a value is of a class, or an item in a list, at any depth, is."""
+    waiting, seen = [value], set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, kind):
+            return True
+        if isinstance(item, (list, tuple)) and id(item) not in seen:  # It may hold itself.
+            seen.add(id(item))
+            waiting += item
+    return False
 
 
 def refuse_masked(expected: str, value: Any) -> None:

@@ -17,6 +17,7 @@ from ..compiler.passes.inline import inline
 from .arguments import integer, number, wrong
 from .blocks import Block
 from .constants import constant as constant_variable
+from .keywords import expect_call
 from .lower import lower
 from .operations.broadcasting import as_variables
 from .operations.elementwise import cos, floor, minimum, power
@@ -54,7 +55,10 @@ class Schedule(Block):
 
     def rate(self, step: Variable) -> Variable:
         """The rate, whatever number or dtype the formula gives, float64 as the step is."""
-        rate, _ = as_variables(self.formula(step), step)
+        given = self.formula(step)
+        if not isinstance(given, Variable):
+            given = _number_of_formula(self._describe(), given)
+        rate, _ = as_variables(given, step)
         return rate if rate.mistakes or rate.dtype == step.dtype else rate.astype(step.dtype)
 
     def __repr__(self) -> str:
@@ -164,8 +168,17 @@ def as_schedule(what: str, rate: Any) -> Schedule:
     if isinstance(rate, (int, float)):
         return constant(not_negative(what, "a learning rate", rate))
     if callable(rate) and not isinstance(rate, type):
-        return Schedule(getattr(rate, "__name__", "schedule"), rate)
+        name = getattr(rate, "__name__", "schedule")
+        expect_call(f"{what}'s schedule {name}, called with the count of steps,", rate, (0,), {})
+        return Schedule(name, rate)
     raise wrong(what, "a learning rate that is a number or a schedule of dg.schedules", rate)
+
+
+def _number_of_formula(name: str, given: Any) -> float:
+    """What a function gives that is no variable, if it is a learning rate."""
+    if isinstance(given, (np.generic, np.ndarray)) and given.ndim == 0:
+        given = given.item()
+    return not_negative(f"schedule {name}", "the rate that its function gives", given)
 
 
 def not_negative(what: str, name: str, value: float) -> float:

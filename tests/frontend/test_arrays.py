@@ -105,11 +105,26 @@ def started(name: str) -> Any:
          lambda x: dg.Linear(1, 2).flatten({"weight": np.ones((1, 2)), "bias": MASKED})),
         ("unflatten of Linear (test_arrays.py) expects numbers",
          lambda x: dg.Linear(1, 1).unflatten(MASKED)),
+        ("constant (test_arrays.py) expects numbers", lambda x: dg.constant([MASKED, MASKED])),
+        ("expects numbers", lambda x: x * [[1.0, np.ma.masked]]),
+        ("an index (test_arrays.py) expects integers", lambda x: dg.take(x, [WHERE], axis=0)),
+        ("input 'x' (test_arrays.py) expects float32 (2,)",
+         lambda x: dg.Diagram("d", x * 1.0).compile().run(x=[1.0, np.ma.masked])),
+        ("parameter 'w' expects float32 (2, 2)",
+         lambda x: dg.Diagram("d", dg.parameter("w", (2, 2)) * 1.0).compile()
+         .parameters.__setitem__("w", [MASKED, MASKED])),
     ],
 )  # fmt: skip
 def test_masked_arrays_are_taken_nowhere(expected: str, use: Any) -> None:
     """What lies under a mask is not meant to be read, wherever it is given."""
-    with pytest.raises(TypeError) as error:
+    with pytest.raises((TypeError, dg.InputError)) as error:
         use(dg.observed("x", (2,)))
-    text = re.sub(r":\d+\)", ")", str(error.value))
+    text = re.sub(r":\d+\)", ")", str(error.value)).replace("with x.filled", "with .filled")
     assert text.endswith(f"{expected}, got a masked array: fill it first, with .filled(...)")
+
+
+def test_a_list_that_holds_itself_is_no_array() -> None:
+    ring: list[Any] = [MASKED.filled(0.0)]
+    ring.append(ring)
+    with pytest.raises(TypeError, match=r"constant .* expects numbers, got list"):
+        dg.constant(ring)

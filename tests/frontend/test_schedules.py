@@ -135,6 +135,32 @@ RATE = "to be a number of 0 or more, got -1"
             lambda: s.constant(0.1)(cast(Any, 0.5)),
             "constant expects the count of steps to be an integer of 0 or more, got 0.5",
         ),
+        (
+            lambda: dg.SGD(cast(Any, lambda: 0.1)),
+            "SGD's schedule <lambda>, called with the count of steps, expects nothing, got 1 "
+            "argument: too many positional arguments",
+        ),
+        (
+            lambda: dg.Adam(cast(Any, dg.Linear(3, 3).parameters)),
+            "Adam's schedule parameters, called with the count of steps, expects nothing, got 1 "
+            "argument: too many positional arguments",
+        ),
+        *(
+            (
+                lambda value=value: dg.SGD(lambda step: value).schedule(0),
+                "schedule <lambda> expects the rate that its function gives to be a number of 0 "
+                f"or more, got {text}",
+            )
+            for value, text in (
+                (None, "None"),
+                ("a", "'a'"),
+                (-0.1, "-0.1"),
+                (np.float32(-1), "-1.0"),
+                (float("nan"), "nan"),
+                ([0.1], "a list"),
+                (True, "True"),
+            )
+        ),
     ],
 )
 def test_arguments_out_of_range(make: Callable[[], Any], message: str) -> None:
