@@ -38,9 +38,9 @@ def explain(program: Program) -> str:
     for execution in executions:
         lines += _bound(execution)
     shared = program.workspace
-    if isinstance(shared, Workspace) and shared.room_bytes:
-        arena, rooms = byte_text(shared.arena_bytes), byte_text(shared.room_bytes)
-        lines.append(f"memory that all sizes share: temporaries {arena}, kernels' own {rooms}")
+    if isinstance(shared, Workspace) and shared.scratch_bytes:
+        arena, scratch = byte_text(shared.arena_bytes), byte_text(shared.scratch_bytes)
+        lines.append(f"memory that all sizes share: temporaries {arena}, kernels' own {scratch}")
     return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ from .calls import Call, Ranges, entry_request
 from .natives import Native, Request, obtain
 from .table import CHECK, Addresses, Table
 from .team import MOST, aligned, default_threads
-from .workspace import Tenant, Workspace
+from .workspace import Job, Workspace
 
 Array = npt.NDArray[Any]
 Function = Callable[[Mapping[str, Array]], Any]
@@ -83,15 +83,15 @@ class Executor:
         written = {index for item in program.instructions for index in item.writes}
         self._ranges = Ranges([a for index, a in self._states.items() if index in written])
         space = max((i.space for i in program.instructions), default=0)
-        self._tenant = self._make_tenant(program.arena_bytes, space)
-        self.workspace.admit(self._tenant)
+        self._job = self._make_job(program.arena_bytes, space)
+        self.workspace.admit(self._job)
         self._run = driver.prototype()(self._natives["driver"].address)
         self._calls: dict[bool, Call] = {}
         self.nbytes = self._count_bytes()
 
-    def _make_tenant(self, arena: int, space: int) -> Tenant:
+    def _make_job(self, arena: int, space: int) -> Job:
         table = self._table
-        tenant = Tenant(arena, space, self.threads)
+        job = Job(arena, space, self.threads)
         held = {
             "rows": len(table.rows),
             "table": table.rows.ctypes.data,
@@ -101,12 +101,12 @@ class Executor:
             "base_table": table.bases.ctypes.data,
         }
         for name, value in held.items():
-            tenant.header[walk.field(name)] = value
+            job.header[walk.field(name)] = value
         if self.threads > 1:
             counters = aligned(8 * walk.COUNTER * len(table.rows))
             wake = self.program.work >= WAKE_WORK
-            tenant.share(wake, (table.rows, table.words, self.workspace), counters)
-        return tenant
+            job.share(wake, (table.rows, table.words, self.workspace), counters)
+        return job
 
     @property
     def readable(self) -> bool:
@@ -198,12 +198,12 @@ class Executor:
         scalars = {n: self._scalars[i] for n, i in enumerate(self._outputs) if i in self._scalars}
         words = {
             "run": self._natives["driver"].address,
-            "header": self._tenant.header.ctypes.data,
+            "header": self._job.header.ctypes.data,
             "mutex": self.workspace.record.ctypes.data,
             "releases": self.program.work >= RELEASE_WORK,
         }
         alive = (
-            self.workspace, self._tenant, self._table, self._natives, self._constants,
+            self.workspace, self._job, self._table, self._natives, self._constants,
             self._states, scalars,
         )  # fmt: skip
         return Call(
@@ -261,7 +261,7 @@ class Executor:
         moving = np.array(places, dtype=np.int64)
 
         def run() -> None:
-            failed = self._run(self._tenant.header.ctypes.data, moving.ctypes.data)
+            failed = self._run(self._job.header.ctypes.data, moving.ctypes.data)
             if failed >= 0:
                 check = int(self._table.rows[failed, CHECK])
                 raise self._check_failed(failed, ctypes.c_int64.from_address(check).value)

@@ -1,9 +1,9 @@
 """The memory that all calls of a program share, whatever their sizes, since one runs at a time.
 
-One arena for temporaries, and for each thread a room for its kernels: as large as the sizes that
-are bound need.  What is bound to some sizes notes where it expects them, and its next call finds
-out natively whether they have moved (`driver.placement`): nothing is changed from here, so that
-an interrupt leaves nothing half changed.
+One arena for temporaries, and scratch memory for the kernels of each thread: as large as the sizes
+that are bound need.  What is bound to some sizes notes where it expects them, and its next call
+finds out natively whether they have moved (`driver.placement`): nothing is changed from here, so
+that an interrupt leaves nothing half changed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SLACK = 4
 made smaller once it is so many times as large as what is bound needs."""
 
 SMALL = 1 << 20
-"""Bytes that nobody asks back."""
+"""Bytes up to which memory is kept, however little of it is needed."""
 
 
-class Tenant:
+class Job:
     """What is bound to some sizes, as far as its workspace must know it.
 
     Attributes:
@@ -71,23 +71,23 @@ class Tenant:
         self.hire()
         for name, value in held.items():
             self.header[walk.field(name)] = value
-        job = self.header.ctypes.data
+        address = self.header.ctypes.data
         everything = (*kept, counters, self.header)
-        weakref.finalize(self, _retire, helpers, job, everything).atexit = False
+        weakref.finalize(self, _retire, helpers, address, everything).atexit = False
 
 
-def _retire(helpers: Team, job: int, kept: tuple[Any, ...]) -> None:
+def _retire(helpers: Team, address: int, kept: tuple[Any, ...]) -> None:
     """Wait until no helper looks at `kept` any more: they leave a finished step by themselves."""
-    while helpers.busy_with(job):
+    while helpers.busy_with(address):
         time.sleep(0)
 
 
 class _Memory:
-    """One placing of the arena and of the rooms."""
+    """Where the arena is, and the scratch memory: `room` bytes for each thread."""
 
-    def __init__(self, arena: Array, rooms: Array, room: int) -> None:
-        self.arena, self.rooms, self.room = arena, rooms, room
-        self.words = np.array([arena.ctypes.data, rooms.ctypes.data, room], np.int64)
+    def __init__(self, arena: Array, scratch: Array, room: int) -> None:
+        self.arena, self.scratch, self.room = arena, scratch, room
+        self.words = np.array([arena.ctypes.data, scratch.ctypes.data, room], np.int64)
 
     @property
     def address(self) -> int:
@@ -96,43 +96,43 @@ class _Memory:
 
 
 class Workspace(NativeMutex):
-    """An arena and rooms for threads, and the mutex of those who use them."""
+    """An arena, scratch memory for threads, and the mutex of those who use them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._tenants: weakref.WeakSet[Tenant] = weakref.WeakSet()
+        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         nowhere = _Memory(np.zeros(0, np.uint8), np.zeros(0, np.uint8), 0)
         nowhere.words[:] = 0
         self._held = [nowhere]
-        # For good: tenants compare addresses of them.
+        # For good: jobs compare addresses of them.
         self._words = [nowhere.words]
         self.record[PLACES] = nowhere.address
 
-    def admit(self, tenant: Tenant) -> None:
-        """Let a tenant in: from now on there is room for it."""
+    def admit(self, job: Job) -> None:
+        """Let a job use this memory: from now on there is enough for it."""
         shared = int(self.record.ctypes.data) + 8 * PLACES
-        tenant.header[walk.field("shared")] = shared
-        tenant.header[walk.field("seen")] = self._words[0].ctypes.data
-        self.hold(lambda: self._fit(tenant))
+        job.header[walk.field("shared")] = shared
+        job.header[walk.field("seen")] = self._words[0].ctypes.data
+        self.hold(lambda: self._fit(job))
 
-    def _fit(self, tenant: Tenant) -> None:
-        self._tenants.add(tenant)
-        tenants = list(self._tenants)
-        arena = max(item.arena for item in tenants)
-        room = max(-(-(64 + item.space) // PAGE) * PAGE for item in tenants)
-        rooms = room * max(item.threads for item in tenants)
+    def _fit(self, job: Job) -> None:
+        self._jobs.add(job)
+        jobs = list(self._jobs)
+        arena = max(item.arena for item in jobs)
+        room = max(-(-(64 + item.space) // PAGE) * PAGE for item in jobs)
+        scratch = room * max(item.threads for item in jobs)
         now = self._memory
         stays = arena <= now.arena.nbytes <= max(SMALL, SLACK * arena)
-        fits = room <= now.room and rooms <= now.rooms.nbytes <= max(SMALL, SLACK * rooms)
+        fits = room <= now.room and scratch <= now.scratch.nbytes <= max(SMALL, SLACK * scratch)
         if stays and fits:
             return
         grown = arena + (arena // SLACK if now.arena.nbytes else 0)
         new = _Memory(
-            now.arena if stays else aligned(grown), now.rooms if fits else aligned(rooms),
+            now.arena if stays else aligned(grown), now.scratch if fits else aligned(scratch),
             now.room if fits else room,
         )  # fmt: skip
-        while any(item.busy for item in tenants):
-            time.sleep(0)  # Helpers that come too late for a step look into their rooms.
+        while any(item.busy for item in jobs):
+            time.sleep(0)  # Helpers that come too late for a step look into their scratch memory.
         self._words.append(new.words)
         self._held.append(new)
         self.record[PLACES] = new.address
@@ -149,20 +149,20 @@ class Workspace(NativeMutex):
         return int(self._memory.arena.nbytes)
 
     @property
-    def room_bytes(self) -> int:
-        """Of the rooms of all threads."""
-        return int(self._memory.rooms.nbytes)
+    def scratch_bytes(self) -> int:
+        """Of the scratch memory of all threads."""
+        return int(self._memory.scratch.nbytes)
 
     def thread_of(self, address: Any) -> Any:
-        """The number of the thread whose room begins there; 0 is the caller."""
+        """The number of the thread whose scratch memory begins there; 0 is the caller."""
         memory = self._memory
-        return (address - memory.rooms.ctypes.data) // memory.room
+        return (address - memory.scratch.ctypes.data) // memory.room
 
     def revive(self) -> None:
         """Let calls in again, in a forked child, with helpers of its own."""
         with COMPILING:
             if self.record[HELD] == FORKED:
-                for tenant in list(self._tenants):
-                    if tenant.threads > 1:
-                        tenant.hire()
+                for job in list(self._jobs):
+                    if job.threads > 1:
+                        job.hire()
                 self.record[HELD] = 0

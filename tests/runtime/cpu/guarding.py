@@ -97,7 +97,7 @@ class GuardedArena(executor.Executor):
         outputs = [self._guarded(np.zeros(b.shape, b.dtype)) for b in buffers]
         moving = [self._guarded(np.asarray(array)) for array in inputs] + outputs
         places = np.array([array.ctypes.data for array in moving], np.int64)
-        failed = self._run(self._tenant.header.ctypes.data, places.ctypes.data)
+        failed = self._run(self._job.header.ctypes.data, places.ctypes.data)
         if failed >= 0:
             check = int(self._table.rows[failed, CHECK])
             raise self._check_failed(failed, ctypes.c_int64.from_address(check).value)
