@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .arguments import flag
 from .arguments import path as path_of
 from .errors import CheckpointError, DiagramWarning
-from .files import write_atomically
+from .files import refuse_folder, write_atomically
 from .location import warn_user
 from .optimizers import RATE
 from .sharing import tied_names
@@ -104,6 +104,7 @@ def load(
     path = path_of("load", "path", path)
     parameters_only = flag("load", "parameters_only", parameters_only)
     optimizer = flag("load", "optimizer", optimizer)
+    refuse_folder("read", path)
     with open(path, "rb") as file:
         data = file.read()
     shown = os.path.basename(path)

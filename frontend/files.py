@@ -23,11 +23,27 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
 
 
 def target_of(path: str | os.PathLike[str]) -> Path:
-    """The file that a path means, links followed; FileNotFoundError if its folder is not there."""
+    """The file that a path means, links followed.
+
+    Raises:
+        FileNotFoundError: its folder is not there.
+        OSError: what is there is no plain file: a folder, a pipe, a device such as /dev/null,
+            in whose place a file would be put.
+    """
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target.name}: there is no folder {target.parent}")
+    refuse_folder("write", target)
+    if target.exists() and not target.is_file():
+        raise OSError(f"cannot write {target.name}: it is no plain file")
     return target
+
+
+def refuse_folder(doing: str, path: str | os.PathLike[str]) -> None:
+    """IsADirectoryError where a file is expected and there is a folder."""
+    if os.path.isdir(path):
+        name = os.path.basename(os.path.abspath(path))
+        raise IsADirectoryError(f"cannot {doing} {name}: it is a folder, give the path of a file")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

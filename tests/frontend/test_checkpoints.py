@@ -213,6 +213,22 @@ def test_a_file_or_folder_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
+def test_only_plain_files_are_replaced(tmp_path: Path) -> None:
+    """As the superuser, a file would else be put in the place of a device such as /dev/null."""
+    folder, pipe = tmp_path / "folder", tmp_path / "pipe"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    trained = program()
+    for use, doing in ((trained.save, "write"), (trained.load, "read")):
+        with pytest.raises(IsADirectoryError) as error:
+            use(folder)
+        text = f"cannot {doing} folder: it is a folder, give the path of a file"
+        assert str(error.value) == text
+    with pytest.raises(OSError, match="cannot write pipe: it is no plain file"):
+        trained.save(pipe)
+    assert pipe.is_fifo() and sorted(tmp_path.iterdir()) == [folder, pipe]
+
+
 @pytest.mark.parametrize("unnamed", [True, False])
 def test_an_interrupted_save_leaves_the_old_file_alone(
     unnamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
