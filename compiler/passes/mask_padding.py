@@ -180,21 +180,22 @@ def _shared_first(
 ) -> tuple[Graph, list[Node]]:
     """The body in which samples behind their end meet shared elements of their first step.
 
-    That is where something that depends on shared sequences alone is repeated over the samples.
-    Also gives what enters the body for it.
+    That is where something that depends on shared sequences alone is repeated over the samples, or
+    is the index or the table of a take from what differs between them.  Also gives what enters the
+    body for it.
     """
     order = list(topological(body.roots))
     shared = [e for e in body.inputs if role_of(e) == "sequence" and e not in axes]
     shared = [e for e in shared if e.attrs["name"] not in loop.attrs["masks"]]
     moving = depending(order, shared)
     states = depending(order, [e for e in body.inputs if role_of(e) == "carry"])
-    meeting = [
-        n for n in order
-        if n.op == "broadcast" and n in axes and n.inputs[0] in moving
-        and n.inputs[0] not in states and axes[n] not in n.attrs["axes"]
-        and all(can_batch(i) and i.op != "gradient" for i in topological([n.inputs[0]]))
-    ]  # fmt: skip
-    read = [e for e in shared if any(e in set(topological([n])) for n in meeting)]
+    parts = {n: _met(n, axes) for n in order if n in axes}
+    meeting = {
+        n: x for n, x in parts.items()
+        if x is not None and x in moving and x not in states
+        and all(can_batch(i) and i.op != "gradient" for i in topological([x]))
+    }  # fmt: skip
+    read = [e for e in shared if any(e in set(topological([x])) for x in meeting.values())]
     b, known, entries, values = lengths.b, {}, [], []
     for number, entry in enumerate(read):
         value = lengths.first_shared(outer[entry])
@@ -205,20 +206,63 @@ def _shared_first(
         entries.append(known[entry])
         values.append(value)
     done = {entry: entry for entry in body.inputs}
-    for node in meeting:
-        x, axis = node.inputs[0], axes[node]
-        if lengths.reverse:
+    for node, x in meeting.items():
+        axis = axes[node]
+        ready = substitute(node.inputs, done)
+        inputs = tuple(ready[item] for item in node.inputs)
+        value = replace(node, inputs=inputs)
+        if not lengths.reverse:
+            first = substitute([x], known)[x]
+            pairs = zip(node.inputs, inputs, strict=True)
+            other = replace(node, inputs=tuple(first if old is x else new for old, new in pairs))
+        elif node.op == "gather":
+            other = _taken_first(node, inputs, axes, known, b)
+        else:
             found = batch([x], {}, known, mask.shape[0])[x].node
             at = (axis, *node.attrs["axes"])
             found = b.transpose(found, axes=tuple(sorted(range(len(at)), key=at.__getitem__)))
             other = b.broadcast(found, shape=node.shape, axes=tuple(sorted(at)))
-        else:
-            found = substitute([x], known)[x]
-            other = replace(node, inputs=(found,))
         there = b.broadcast(mask, shape=node.shape, axes=(axis,))
-        done[node] = lengths.selected(there, node, other)
+        done[node] = lengths.selected(there, value, other)
     if not meeting:
         return body, []
     done = substitute(body.roots, done)
     done |= {entry: entry for entry in entries}
     return replace(body, inputs=(*body.inputs, *entries)).rebuilt(done), values
+
+
+def _met(node: Node, axes: Mapping[Node, int]) -> Node | None:
+    """What all samples share of a node's inputs, where it meets the samples there."""
+    if node.op == "broadcast":
+        return None if axes[node] in node.attrs["axes"] else node.inputs[0]
+    if node.op == "gather":
+        alone = [item for item in node.inputs if item not in axes]
+        return alone[0] if len(alone) == 1 else None
+    return None
+
+
+def _taken_first(
+    node: Node,
+    inputs: Sequence[Node],
+    axes: Mapping[Node, int],
+    known: Mapping[Node, Node],
+    b: Builder,
+) -> Node:
+    """A take by each sample of its own from values, or by an index, that differ at their ends."""
+    at, singles, lined = node.attrs["axis"], [], {}
+    for old, new in zip(node.inputs, inputs, strict=True):
+        if old not in axes:
+            singles.append(old)
+            continue
+        axis = axes[old]
+        rest = [i for i in range(old.type.rank) if i != axis]
+        one = b.input(name="one", type=old.type.with_shape(old.shape[i] for i in rest))
+        singles.append(one)
+        lined[one] = b.transpose(new, axes=(axis, *rest))
+    table = node.inputs[0]
+    take = b.gather(*singles, axis=at - (axes.get(table, at) < at))
+    sample = axes[node]
+    found = batch([take], {}, {**known, **lined}, node.shape[sample])[take].node
+    back = (*range(1, sample + 1), 0, *range(sample + 1, found.type.rank))
+    result: Node = b.transpose(found, axes=back)
+    return result

@@ -93,7 +93,16 @@ def _inner(t: Any, n: Any, v: dict[str, Any]) -> Any:
     return [t.sum(k.last(z_next)), t.stack(k.stack(z_next, axis=1))]
 
 
-NETS = (_element, _frozen, _delays, _shared, _remaining, _gradients, _inner)
+def _taken(t: Any, n: Any, v: dict[str, Any]) -> Any:
+    """Elements taken by the number of the step, one and several, and from a table of the step."""
+    step, s_t = t.each(dg.arange(v["x"].shape[0])), t.each(v["s"])
+    pair = dg.take(v["x"], dg.stack([step, step]))
+    table = dg.stack([dg.log(s_t), 1.0 / s_t])
+    y = v["w"] * dg.log(dg.take(v["x"], step)) * dg.take(table, (v["c"] > 1.0).astype("int32"))
+    return [t.sum(y), t.stack(dg.sqrt(dg.sum(pair, axis=0)))]
+
+
+NETS = (_element, _frozen, _delays, _shared, _remaining, _gradients, _inner, _taken)
 
 
 def _program(net: Step, lengths: bool, target: Target, **options: Any) -> dg.Program:
@@ -153,6 +162,7 @@ CASES: list[tuple[Step, dict[str, Any], Target]] = [
     (_frozen, {"reverse": True}, "cpu"),
     (_remaining, {}, "cpu"),
     (_inner, {"checkpoint": 2}, "cpu"),
+    (_taken, {"reverse": True}, "cpu"),
 ]
 
 
