@@ -181,8 +181,7 @@ def _shared_first(
     """The body in which samples behind their end meet shared elements of their first step.
 
     That is where something that depends on shared sequences alone is repeated over the samples, or
-    is the index or the table of a take from what differs between them.  Also gives what enters the
-    body for it.
+    meets them in a take or in a product.  Also gives what enters the body for it.
     """
     order = list(topological(body.roots))
     shared = [e for e in body.inputs if role_of(e) == "sequence" and e not in axes]
@@ -208,15 +207,15 @@ def _shared_first(
     done = {entry: entry for entry in body.inputs}
     for node, x in meeting.items():
         axis = axes[node]
-        ready = substitute(node.inputs, done)
-        inputs = tuple(ready[item] for item in node.inputs)
+        done = substitute(node.inputs, done)
+        inputs = tuple(done[item] for item in node.inputs)
         value = replace(node, inputs=inputs)
         if not lengths.reverse:
             first = substitute([x], known)[x]
             pairs = zip(node.inputs, inputs, strict=True)
             other = replace(node, inputs=tuple(first if old is x else new for old, new in pairs))
-        elif node.op == "gather":
-            other = _taken_first(node, inputs, axes, known, b)
+        elif node.op != "broadcast":
+            other = _by_sample(node, inputs, axes, known, b)
         else:
             found = batch([x], {}, known, mask.shape[0])[x].node
             at = (axis, *node.attrs["axes"])
@@ -235,22 +234,23 @@ def _met(node: Node, axes: Mapping[Node, int]) -> Node | None:
     """What all samples share of a node's inputs, where it meets the samples there."""
     if node.op == "broadcast":
         return None if axes[node] in node.attrs["axes"] else node.inputs[0]
-    if node.op == "gather":
+    if node.op in ("gather", "contract"):
         alone = [item for item in node.inputs if item not in axes]
         return alone[0] if len(alone) == 1 else None
     return None
 
 
-def _taken_first(
+def _by_sample(
     node: Node,
     inputs: Sequence[Node],
     axes: Mapping[Node, int],
     known: Mapping[Node, Node],
     b: Builder,
 ) -> Node:
-    """A take by each sample of its own from values, or by an index, that differ at their ends."""
-    at, singles, lined = node.attrs["axis"], [], {}
-    for old, new in zip(node.inputs, inputs, strict=True):
+    """A take or a product whose shared operand is each sample's own, of where the sample ends."""
+    attrs, singles, lined = dict(node.attrs), [], {}
+    sample = axes[node]
+    for name, old, new in zip("ab", node.inputs, inputs, strict=True):
         if old not in axes:
             singles.append(old)
             continue
@@ -259,10 +259,18 @@ def _taken_first(
         one = b.input(name="one", type=old.type.with_shape(old.shape[i] for i in rest))
         singles.append(one)
         lined[one] = b.transpose(new, axes=(axis, *rest))
-    table = node.inputs[0]
-    take = b.gather(*singles, axis=at - (axes.get(table, at) < at))
-    sample = axes[node]
-    found = batch([take], {}, {**known, **lined}, node.shape[sample])[take].node
+        if node.op == "contract":
+            attrs[name] = _without(attrs[name], axis)
+            attrs["out"] = _without(node.attrs["out"], sample)
+        elif old is node.inputs[0]:
+            attrs["axis"] -= axis < attrs["axis"]
+    one = b.apply(node.op, *singles, **attrs)
+    found = batch([one], {}, {**known, **lined}, node.shape[sample])[one].node
     back = (*range(1, sample + 1), 0, *range(sample + 1, found.type.rank))
     result: Node = b.transpose(found, axes=back)
     return result
+
+
+def _without(labels: Any, axis: int) -> Any:
+    """The labels of a product's axes without that of one of them."""
+    return (*labels[:axis], *labels[axis + 1 :])

@@ -102,7 +102,16 @@ def _taken(t: Any, n: Any, v: dict[str, Any]) -> Any:
     return [t.sum(y), t.stack(dg.sqrt(dg.sum(pair, axis=0)))]
 
 
-NETS = (_element, _frozen, _delays, _shared, _remaining, _gradients, _inner, _taken)
+def _products(t: Any, n: Any, v: dict[str, Any]) -> Any:
+    """Products of samples' elements with a matrix of the step: of one sign with those of a step."""
+    x_t, s_t = t.each(v["x"]), t.each(v["s"])
+    sign = t.each(dg.cos(np.pi * dg.arange(v["x"].shape[0]).astype("float64")))
+    matrix = dg.stack([sign * s_t, sign * v["w"][0]])
+    y = dg.log((sign * x_t) @ dg.stack([matrix, matrix], axis=1)) * v["w"]
+    return [t.sum(y)]
+
+
+NETS = (_element, _frozen, _delays, _shared, _remaining, _gradients, _inner, _taken, _products)
 
 
 def _program(net: Step, lengths: bool, target: Target, **options: Any) -> dg.Program:
