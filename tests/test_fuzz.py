@@ -6,6 +6,7 @@ The fuzzer is tested too: faults that are put into a pass or a rule are found, a
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,12 @@ def made_wrong(plan: Plan) -> Plan:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def alone(tmp_path: Path) -> Iterator[None]:
     """A cache of programs of its own: a wrong pass makes wrong ones."""
-    monkeypatch.setattr(natives, "_cache", Cache(tmp_path))
+    before = natives.cache_in_use()
+    natives.use_cache(Cache(tmp_path))
+    yield
+    natives.use_cache(before)
 
 
 @pytest.mark.usefixtures("alone")

@@ -95,24 +95,25 @@ def _values_and_room(
     dtype = case.plan.dtype
     wanted, _ = oracle(inputs, states, sizes)
     rng = np.random.default_rng(0)
-
-    def nudged(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        return {
-            name: np.asarray(
-                a * (1 + NUDGE[dtype] * rng.uniform(-1, 1, a.shape)) if a.dtype == dtype else a,
-                a.dtype,
-            )
-            for name, a in arrays.items()
-        }
-
     room = {name: TOLERANCE[dtype] * (1 + _scale(a)) for name, a in wanted.items()}
     for _ in range(2):
-        found, _ = oracle(nudged(inputs), nudged(states), sizes)
+        found, _ = oracle(_nudged(inputs, dtype, rng), _nudged(states, dtype, rng), sizes)
         for name, a in found.items():
             with np.errstate(invalid="ignore"):
                 change = np.abs(a - wanted[name]).max(initial=0)
             room[name] = room[name] + 100 * (change if np.isfinite(change) else 0)
     return wanted, room
+
+
+def _nudged(arrays: Mapping[str, Array], dtype: str, rng: np.random.Generator) -> dict[str, Array]:
+    """The floats among some arrays, each moved by a little."""
+    return {
+        name: np.asarray(
+            a * (1 + NUDGE[dtype] * rng.uniform(-1, 1, a.shape)) if a.dtype == dtype else a,
+            a.dtype,
+        )
+        for name, a in arrays.items()
+    }
 
 
 def _scale(a: Array) -> Any:
@@ -196,7 +197,8 @@ def _steps(case: Case, cpu: dg.Program, reference: dg.Program, oracle: Oracle) -
         if not np.isfinite(wanted["cost"]):
             return
         _, after = oracle(inputs, states, sizes)
-        _, near = oracle(inputs, {n: _nudged(a, case.plan.dtype) for n, a in states.items()}, sizes)
+        nudged = _nudged(states, case.plan.dtype, np.random.default_rng(0))
+        _, near = oracle(inputs, nudged, sizes)
         spread = {
             name: TOLERANCE[case.plan.dtype] * (1 + _scale(a)) + 100 * _scale(near[name] - a)
             for name, a in after.items()
@@ -211,7 +213,3 @@ def _steps(case: Case, cpu: dg.Program, reference: dg.Program, oracle: Oracle) -
         for name in cpu.states:  # what follows starts from the same values
             cpu.states[name][...] = reference.states[name][...] = after.get(name, states[name])
         states |= after
-
-
-def _nudged(a: Array, dtype: str) -> Array:
-    return np.asarray(a * (1 + NUDGE[dtype]) if a.dtype == dtype else a, a.dtype)
