@@ -14,29 +14,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .emission.emit import emit
 from .graph import Graph, Node
+from .graphs.verify import verify
+from .memory.plan_memory import plan_memory
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
-from .passes.emit import emit
 from .passes.expand_products import expand_products
-from .passes.fuse import fuse
 from .passes.guard import guard
-from .passes.hoist import hoist
+from .passes.hoist.hoist import hoist
 from .passes.inline import inline
 from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.materialise import materialise
-from .passes.plan_memory import plan_memory
-from .passes.schedule import schedule
 from .passes.set_precision import set_precision
-from .passes.simplify import simplify
+from .passes.simplify.simplify import simplify
 from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
 from .passes.sum_steps import sum_steps
 from .passes.take_last import take_last
-from .template import Template
+from .scheduling.fuse import fuse
+from .scheduling.schedule import schedule
+from .scheduling.template import Template
 from .timings import Timings
-from .verify import verify
 
 GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
     # name, pass, and the primitives that are gone after it

@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .batching import Batched, Batching, batch
-from .builder import Builder
 from .graph import Graph, Node, Type, depending, topological
-from .loops import every_node, map_bodies, substitute
+from .graphs.batching import Batched, Batching, batch
+from .graphs.loops import every_node, map_bodies, substitute
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate, differentiate_where
 from .passes.inline import inline
@@ -25,6 +24,7 @@ from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.take_last import take_last
 from .primitives.batch import turned
+from .primitives.builder import Builder
 from .primitives.registry import lookup
 from .sizes import Dim, Size, assign, named
 

@@ -8,23 +8,13 @@ if not _path.isdir(_path.join(__path__[0], "compiler")):
 
 from numpy import bool_, float32, float64, int32, int64, uint32
 
-from .frontend import init, schedules
-from .frontend.binding import Bound, bind
-from .frontend.blocks import Block, Chain, block
-from .frontend.clipping import clip_norm, clip_value
-from .frontend.constants import constant
-from .frontend.costs import (
-    absolute_error,
-    binary_cross_entropy,
-    cost,
-    cross_entropy,
-    hinge,
-    huber,
-    nll,
-    squared_error,
-)
-from .frontend.derivatives import gradient, jacobian
 from .frontend.diagram import Diagram, connect, variable
+from .frontend.drawing.binding import Bound, bind
+from .frontend.drawing.blocks import Block, Chain, block
+from .frontend.drawing.derivatives import gradient, jacobian
+from .frontend.drawing.loops import Loop, loop
+from .frontend.drawing.sharing import share, tie
+from .frontend.drawing.states import state, update
 from .frontend.errors import (
     CheckpointError,
     CycleError,
@@ -39,7 +29,19 @@ from .frontend.errors import (
     UnusedError,
     UnusedWarning,
 )
-from .frontend.functions import (
+from .frontend.keywords import guarded as _guarded
+from .frontend.library import init
+from .frontend.library.costs import (
+    absolute_error,
+    binary_cross_entropy,
+    cost,
+    cross_entropy,
+    hinge,
+    huber,
+    nll,
+    squared_error,
+)
+from .frontend.library.functions import (
     elu,
     gelu,
     hard_shrink,
@@ -53,13 +55,15 @@ from .frontend.functions import (
     softmax,
     softplus,
 )
-from .frontend.gradient_flow import GradientFlow, gradient_flow
-from .frontend.history import Epoch, History
-from .frontend.hypernetwork import Hypernetwork
-from .frontend.keywords import guarded as _guarded
-from .frontend.layers import Flatten, Linear
-from .frontend.local import LocallyConnected2d
-from .frontend.loops import Loop, loop
+from .frontend.library.hypernetwork import Hypernetwork
+from .frontend.library.layers import Flatten, Linear
+from .frontend.library.local import LocallyConnected2d
+from .frontend.library.recurrent.attention import AdditiveAttention
+from .frontend.library.recurrent.cells import GRUCell, LSTMCell, RNNCell
+from .frontend.library.recurrent.integrators import LeakyIntegrator, NeuralODE
+from .frontend.library.recurrent.layers import GRU, LSTM, RNN
+from .frontend.library.recurrent.propagation import gradient_propagation, l1, probes
+from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
 from .frontend.operations.elementwise import (
@@ -128,19 +132,16 @@ from .frontend.operations.structure import (
     transpose,
 )
 from .frontend.operations.windows import windows
-from .frontend.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .frontend.program import Program
-from .frontend.recurrent.attention import AdditiveAttention
-from .frontend.recurrent.cells import GRUCell, LSTMCell, RNNCell
-from .frontend.recurrent.integrators import LeakyIntegrator, NeuralODE
-from .frontend.recurrent.layers import GRU, LSTM, RNN
-from .frontend.recurrent.propagation import gradient_propagation, l1, probes
-from .frontend.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
-from .frontend.sharing import share, tie
-from .frontend.states import state, update
-from .frontend.training import Checkpoint, EarlyStopping, fit
+from .frontend.reports.gradient_flow import GradientFlow, gradient_flow
+from .frontend.training import schedules
+from .frontend.training.clipping import clip_norm, clip_value
+from .frontend.training.fit import Checkpoint, EarlyStopping, fit
+from .frontend.training.history import Epoch, History
+from .frontend.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .frontend.transform_step import TransformStep, transform_step
-from .frontend.variable import Variable, observed, parameter
+from .frontend.variables.constants import constant
+from .frontend.variables.variable import Variable, observed, parameter
 
 __version__ = "0.1.0"
 

@@ -18,8 +18,8 @@ from .files import picture_path, target_of
 from .scripts import MisuseError, find_diagram, run_script, split
 
 if TYPE_CHECKING:
-    from .execution import Execution
-    from .profiling import Method
+    from .programs.execution import Execution
+    from .reports.profiling import Method
 
 _PROGRAM = "python -m diagrad"
 _OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW")
@@ -84,7 +84,7 @@ def _complain(message: str, code: int) -> int:
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
-    from .pictures.stages import STAGES
+    from .pictures.stages.stages import STAGES
 
     parser = _Parser(
         prog=_PROGRAM, description="Draw, count, time and run the diagrams of a script."
@@ -175,9 +175,9 @@ def _summary(diagram: Diagram, options: argparse.Namespace) -> int:
 
 
 def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
-    from . import optimizers
-    from .dependencies import ordered
-    from .sample_inputs import sample_inputs, sample_text
+    from .programs.sample_inputs import sample_inputs, sample_text
+    from .training import optimizers
+    from .variables.dependencies import ordered
 
     cost = diagram.cost
     method: Method = options.method or ("step" if cost is not None else "run")

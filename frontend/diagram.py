@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
-from . import lower as lowering
-from .dependencies import walk
-from .draws import streams_of
+from .drawing import lower as lowering
+from .drawing.draws import streams_of
+from .drawing.loop_checks import loop_mistakes
+from .drawing.names import name_blocks, name_variables
+from .drawing.sharing import note_free
+from .drawing.states import candidates, next_values
 from .errors import (
     CycleError,
     DiagramError,
@@ -20,16 +23,13 @@ from .errors import (
     raise_together,
 )
 from .keywords import guarded
-from .kinds import Connection, connect_to
 from .location import user_location
-from .loop_checks import loop_mistakes
-from .loop_parts import Entry
-from .names import name_blocks, name_variables
 from .operations.random import KEY
 from .sealed import Sealed
-from .sharing import note_free
-from .states import candidates, next_values
-from .variable import (
+from .variables.dependencies import walk
+from .variables.kinds import Connection, connect_to
+from .variables.loop_parts import Entry
+from .variables.variable import (
     Application,
     Variable,
     application_text,
@@ -44,7 +44,7 @@ from .variable import (
     source_text,
     unread_observed,
 )
-from .weak import adopted
+from .variables.weak import adopted
 
 if TYPE_CHECKING:
     import os
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
-    from .execution import Target
-    from .optimizers import Optimizer
     from .program import Program
-    from .summary import Summary
+    from .programs.execution import Target
+    from .reports.summary import Summary
+    from .training.optimizers import Optimizer
 
 
 class Diagram(Sealed):
@@ -179,7 +179,7 @@ class Diagram(Sealed):
 
     def cost_growth(self, samples: Set[str]) -> Fraction | None:
         """How the cost grows with the sizes of these names: 0 for a mean, 1 for a sum over them."""
-        from ..compiler.growth import growth
+        from ..compiler.graphs.growth import growth
         from ..compiler.passes.inline import inline
 
         assert self.cost is not None
@@ -236,7 +236,7 @@ class Diagram(Sealed):
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:
         """What was drawn, as a NetworkX graph: variables and functions, joined by arrows."""
-        from .drawn import drawn_graph
+        from .drawing.drawn import drawn_graph
 
         return drawn_graph(self)
 
@@ -268,7 +268,7 @@ class Diagram(Sealed):
         """
         from .files import picture_path
         from .pictures import write
-        from .pictures.stages import stage_picture
+        from .pictures.stages.stages import stage_picture
 
         path = picture_path(path)  # before the work
         return write(stage_picture(self, stage, depth, steps), path)
@@ -285,7 +285,7 @@ class Diagram(Sealed):
         Raises:
             InputError: a size that the diagram does not have.
         """
-        from .summary import summarise
+        from .reports.summary import summarise
 
         return summarise(self, sizes)
 

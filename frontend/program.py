@@ -17,24 +17,24 @@ from ..compiler.graph import Graph, Type
 from ..runtime.collector import collector_paused
 from ..runtime.forking import COMPILING
 from .arguments import integer, shown, wrong
-from .dependencies import ordered
-from .derivatives import gradient
-from .draws import first_key, other_key
+from .drawing.derivatives import gradient
+from .drawing.draws import first_key, other_key
 from .errors import DiagramError, DtypeError, InputError
-from .execution import TARGETS, Execution, Target, nothing, workspace_for
-from .init import initial_state, initial_value
-from .inputs import Expected, check_names
+from .library.init import initial_state, initial_value
 from .location import user_location
 from .operations.random import KEY
-from .parameters import Parameters, States
+from .programs.execution import TARGETS, Execution, Target, nothing, workspace_for
+from .programs.inputs import Expected, check_names
+from .programs.parameters import Parameters, States
 from .sealed import Sealed
-from .variable import Variable, dtype_name
+from .variables.dependencies import ordered
+from .variables.variable import Variable, dtype_name
 
 if TYPE_CHECKING:
-    from .checkpoints import Loaded
     from .diagram import Diagram
-    from .optimizers import Optimizer
-    from .profiling import Method, Profile
+    from .reports.profiling import Method, Profile
+    from .training.checkpoints import Loaded
+    from .training.optimizers import Optimizer
 
 Array = npt.NDArray[Any]
 
@@ -182,13 +182,13 @@ class Program(Sealed):
             InputError: the program has no optimizer, or one without a learning rate.
             TypeError, ValueError: something else than a number of 0 or more, or None, is set.
         """
-        from .rates import rate_of
+        from .training.rates import rate_of
 
         return rate_of(self)
 
     @learning_rate.setter
     def learning_rate(self, value: float | None) -> None:
-        from .rates import set_rate
+        from .training.rates import set_rate
 
         set_rate(self, value)
 
@@ -306,7 +306,7 @@ class Program(Sealed):
         Raises:
             InputError: as `step` or `run`; no optimizer for a step; another target than "cpu".
         """
-        from .profiling import profile
+        from .reports.profiling import profile
 
         return profile(self, method, repeats, inputs)
 
@@ -380,7 +380,7 @@ class Program(Sealed):
 
     def explain(self) -> str:
         """What was compiled, what came from the cache and why, the passes' times, and memory."""
-        from .explaining import explain
+        from .reports.explaining import explain
 
         return explain(self)
 
@@ -391,7 +391,7 @@ class Program(Sealed):
 
     def save(self, path: str | Path) -> None:
         """Write all arrays of `states` to a safetensors file, which is whole or not there."""
-        from .checkpoints import save
+        from .training.checkpoints import save
 
         save(self, path)
 
@@ -415,7 +415,7 @@ class Program(Sealed):
             CheckpointError: the file lacks something or does not fit; nothing has changed.
             OSError: the file cannot be read.
         """
-        from .checkpoints import load
+        from .training.checkpoints import load
 
         return load(self, path, parameters_only, optimizer)
 

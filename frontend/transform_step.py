@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .arguments import number, wrong
-from .blocks import Block, FunctionBlock
-from .dependencies import captured_by, ordered
-from .derivatives import gradient
 from .diagram import Diagram
+from .drawing.blocks import Block, FunctionBlock
+from .drawing.derivatives import gradient
 from .errors import DiagramError, ShapeError
 from .location import user_location
 from .operations.elementwise import stop_gradient
 from .operations.indexing import fill
 from .operations.random import KEY
 from .operations.reductions import sum as total
-from .variable import Variable, shape_text, source_text
+from .variables.dependencies import captured_by, ordered
+from .variables.variable import Variable, shape_text, source_text
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from diagrad.compiler.primitives.registry import PRIMITIVES
-from diagrad.runtime.cpu import natives
-from diagrad.runtime.cpu.cache import Cache
+from diagrad.runtime.cpu.building import natives
+from diagrad.runtime.cpu.building.cache import Cache
 
 from .fuzz.campaign import campaign, plan_from
 from .fuzz.checking import Fault, fault_of
@@ -81,7 +81,7 @@ def alone(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("alone")
 def test_a_wrong_rule_of_simplify_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both targets run the simplified graph, and agree; the oracle does not."""
-    simplify = importlib.import_module("diagrad.compiler.passes.simplify")
+    simplify = importlib.import_module("diagrad.compiler.passes.simplify.simplify")
     wrong = {**simplify.RULES, "sin": (lambda b, n: b.apply("tanh", *n.inputs),)}
     monkeypatch.setattr(simplify, "RULES", wrong)
     fault = fault_of(made_wrong(random_plan(0, NAMES)))
@@ -91,7 +91,7 @@ def test_a_wrong_rule_of_simplify_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.usefixtures("alone")
 def test_a_wrong_rule_of_derivatives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Oracle and targets share the rule, and agree; the difference quotient does not."""
-    reverse = importlib.import_module("diagrad.compiler.reverse")
+    reverse = importlib.import_module("diagrad.compiler.graphs.reverse")
     wrong = replace(PRIMITIVES["sin"], vjp=lambda b, n, c: (b.mul(c, n),))
     monkeypatch.setattr(
         reverse, "lookup", lambda name: wrong if name == "sin" else PRIMITIVES[name]

@@ -57,7 +57,7 @@ def shown(path: Path) -> str:
 
 
 def dotted(path: Path) -> str:
-    """The module's name once installed: compiler/passes/fuse.py is diagrad.compiler.passes.fuse."""
+    """The module's name once installed: compiler/sizes.py is diagrad.compiler.sizes."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
     return ".".join(parts if parts[0] == "diagrad" else ("diagrad", *parts))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..builder import Builder
 from ..graph import Node
+from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim

@@ -31,14 +31,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.program import LANES
-from ..fusion import Group
 from ..graph import Node
+from ..graphs.views import contiguous, mergeable
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK, STRETCH
 from ..primitives.registry import lookup
+from ..scheduling.fusion import Group
+from ..scheduling.template import Tiled, Word
 from ..sizes import Dim, ceil_divide, floor_divide, nominal, product
-from ..template import Tiled, Word
-from ..views import contiguous, mergeable
 from .accumulators import Accumulators
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases, ready_phases

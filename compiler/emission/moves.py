@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...runtime.program import HOLDS, LANES
-from ..builder import Builder
-from ..fusion import Group, Level
 from ..graph import Node
-from ..joining import Part, parts_of
+from ..graphs.views import base_of, contiguous, resolve, squeeze
+from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.reduction import BLOCK
+from ..scheduling.fusion import Group, Level
+from ..scheduling.joining import Part, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
-from ..views import base_of, contiguous, resolve, squeeze
 from .accumulators import cut_of
 from .compensation import BlockedSum, enter_blocks
 from .loops import Emitted, emit_loop

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..builder import Builder
-from ..fusion import Group, Level
 from ..graph import Node
-from ..known import is_known
-from ..passes.fuse import NEEDS_MEMORY
+from ..graphs.known import is_known
+from ..graphs.views import base_of, contiguous, resolve
+from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.registry import lookup
 from ..primitives.source import RANDOM_BITS
+from ..scheduling.fuse import NEEDS_MEMORY
+from ..scheduling.fusion import Group, Level
+from ..scheduling.template import Place
 from ..sizes import Dim
-from ..template import Place
-from ..views import base_of, contiguous, resolve
 from .writer import Writer
 
 SCOPES = ("start", "row", "lane")

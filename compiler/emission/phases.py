@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 
-from ..fusion import Group
 from ..graph import Node
+from ..graphs.views import base_of
 from ..primitives.registry import lookup
-from ..views import base_of
+from ..scheduling.fusion import Group
 from .nest import Memory, Operand
 
 CACHE = 65536

@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...runtime.program import Routine
-from ..fusion import Group
 from ..graph import Node
+from ..graphs.views import contiguous, mergeable, resolve
 from ..passes.materialise import merged_axis
 from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
+from ..scheduling.fusion import Group
+from ..scheduling.template import Place, Tiled
 from ..sizes import Dim, nominal, product
-from ..template import Place, Tiled
-from ..views import contiguous, mergeable, resolve
 from .loops import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .writer import Writer, decode

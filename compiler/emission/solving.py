@@ -20,12 +20,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...runtime.program import LANES
-from ..fusion import Group
 from ..graph import Node
+from ..graphs.views import View, mergeable, resolve
 from ..primitives.elementwise import LANE_TYPES
+from ..scheduling.fusion import Group
+from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, product
-from ..template import Place
-from ..views import View, mergeable, resolve
 from .loops import Emitted
 from .nest import Places
 from .writer import Writer, decode

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
+from ..scheduling.template import Bits, Place, Word
 from ..sizes import Dim
-from ..template import Bits, Place, Word
 
 LITERALS = (0, 1, -1, 2, -2, 0.5, -0.5)
 """Scalars written into the text; every other one is a word, so that kernels can be shared."""

@@ -12,7 +12,7 @@ states instead of T, for one more forward sweep.
 from __future__ import annotations
 
 from ..graph import Graph, Node
-from ..segments import in_segments
+from ..graphs.segments import in_segments
 
 
 def checkpoint(graph: Graph) -> Graph:

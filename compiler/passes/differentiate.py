@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from ..graph import Graph, Node, topological
-from ..loops import each_level, merge_loops, replace_inputs
-from ..reverse import gradients
+from ..graphs.loops import each_level, merge_loops, replace_inputs
+from ..graphs.reverse import gradients
 
 
 @each_level

@@ -14,12 +14,12 @@ known; for the others the routine has ways of its own (`gemm_dot`).
 
 from __future__ import annotations
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import each_level, replace_inputs
+from ..graphs.loops import each_level, replace_inputs
+from ..graphs.views import resolve
+from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
 from ..sizes import Dim
-from ..views import resolve
 
 LONG = 128
 """Elements from which on a sum in lanes is as fast as columns turned in registers."""

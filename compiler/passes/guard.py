@@ -14,11 +14,11 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
-from ..builder import Builder
 from ..graph import Check, Graph, Node, topological
-from ..loops import replace_inputs
+from ..graphs.loops import replace_inputs
+from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, role_of
-from .simplify import fill_value
+from .simplify.simplify import fill_value
 
 Ranges = dict[tuple[Node, Any, Any], Node]
 """For a node and the range in which it must lie, the `in_range` that says so."""

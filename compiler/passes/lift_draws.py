@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..builder import Builder
 from ..graph import Graph, Node, depending, topological
-from ..loops import each_level, extend_loops, substitute
+from ..graphs.loops import each_level, extend_loops, substitute
+from ..primitives.builder import Builder
 from ..primitives.recurrence import role_of
 
 

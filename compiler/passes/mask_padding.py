@@ -5,9 +5,9 @@
 Where samples have lengths, a loop goes on with a sample behind its end, and masks hide what comes
 of it.  They do so by selection, on the way back too; but what a step computes has derivatives, and
 0 times one that is infinite is NaN.  So such a step must be one that is finite wherever the steps
-that count are: the delays are at their initial values (`frontend/masks.py`), and the elements of
-sequences become those of the first step.  What lies in the padding is never read, in no order of
-derivative.  Further,
+that count are: the delays are at their initial values (`frontend/drawing/masks.py`), and the
+elements of sequences become those of the first step.  What lies in the padding is never read, in
+no order of derivative.  Further,
 
     a sample without any step takes the values of one that has steps
     without any sample that has steps, no gradient goes to what all steps share
@@ -23,13 +23,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..alignment import aligned_axes
-from ..batching import batch, can_batch
-from ..builder import Builder
 from ..graph import Graph, Node, Origin, depending, topological
-from ..loops import each_level, replace_inputs, substitute
+from ..graphs.alignment import aligned_axes
+from ..graphs.batching import batch, can_batch
+from ..graphs.loops import each_level, replace_inputs, substitute
+from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, role_of
-from .simplify import fill_value
+from .simplify.simplify import fill_value
 
 
 @each_level

@@ -14,15 +14,15 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..known import is_known
-from ..loops import map_bodies, replace_inputs
+from ..graphs.known import is_known
+from ..graphs.loops import map_bodies, replace_inputs
+from ..graphs.views import View, apply_view, base_of, contiguous, mergeable, resolve
+from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
 from ..primitives.recurrence import loop_of, role_of
 from ..primitives.registry import lookup
 from ..sizes import Dim, nominal, product
-from ..views import View, apply_view, base_of, contiguous, mergeable, resolve
 
 IN_MEMORY = (
     "contract", "solve", "gather", "scatter_add", "scatter_sums", "cumsum", "overlap_add",

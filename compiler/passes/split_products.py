@@ -15,9 +15,9 @@ step, which most batches are too small to pay for.
 
 from __future__ import annotations
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import each_level, replace_inputs
+from ..graphs.loops import each_level, replace_inputs
+from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
 from ..sizes import evaluate, names, product
 

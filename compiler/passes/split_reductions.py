@@ -21,13 +21,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import each_level
+from ..graphs.loops import each_level
+from ..graphs.views import base_of
+from ..primitives.builder import Builder
 from ..primitives.reduction import BLOCK, block_count
 from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, floor_divide
-from ..views import base_of
 
 SHORTEST = 32
 """Elements below which a row is not worth a reduction of its own."""

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import each_level, replace_inputs
+from ..graphs.loops import each_level, replace_inputs
+from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, results_of
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim

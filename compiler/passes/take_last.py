@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..builder import Builder
 from ..graph import Graph, Node, topological
-from ..loops import each_level, replace_inputs
+from ..graphs.loops import each_level, replace_inputs
+from ..primitives.builder import Builder
 
 
 @each_level

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..binding import Sizes, assign_sizes
-from ..builder import Builder
 from ..graph import Graph, Node, Origin, topological
-from ..loops import each_level, map_bodies, replace_inputs, substitute
+from ..graphs.binding import Sizes, assign_sizes
+from ..graphs.loops import each_level, map_bodies, replace_inputs, substitute
+from ..graphs.segments import in_segments
+from ..primitives.builder import Builder
 from ..primitives.recurrence import given, loop_of, role_of
-from ..segments import in_segments
 from ..sizes import evaluate
 
 

@@ -13,7 +13,7 @@ from ..graph import Node
 from .record import Attrs, Batch
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def repeated(b: Builder, operands: Sequence[Node], batched: Sequence[bool]) -> list[Node]:

@@ -14,7 +14,7 @@ from .batch import elementwise
 from .record import Array, Attrs, Infer, Primitive, Reference, Vjp
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 LANE_TYPES = {
     "float32": "f32",

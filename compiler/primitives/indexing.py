@@ -20,7 +20,7 @@ from .record import Array, Attrs, Primitive
 from .summation import add_at
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def _gather(types: Sequence[Type], attrs: Attrs) -> Type:

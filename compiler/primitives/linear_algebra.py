@@ -20,7 +20,7 @@ from .batch import repeated
 from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:

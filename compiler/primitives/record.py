@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..graph import Node, Type
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 Attrs = Mapping[str, Any]
 Array = npt.NDArray[Any]
@@ -34,12 +34,12 @@ class Primitive:
                gradient ever flows through this primitive
     reference  (result type, attributes, *arrays) -> array, in NumPy: the definition of its meaning
     emit       for elementwise primitives, the expression in the engine's vocabulary: "{0} + {1}"
-    flops      floating-point operations for an element gone through; `compiler/flops.py` says
-               which of them are exact, and counts contractions
+    flops      floating-point operations for an element gone through; `compiler/graphs/flops.py`
+               says which of them are exact, and counts contractions
     batch      (builder, node, operands, which of them have one more leading axis) -> the node with
                that axis, where some operand has it: element i of the result is the node of
-               elements i.  None where there is none; `compiler/batching.py` knows the primitives
-               that hold a graph
+               elements i.  None where there is none; `compiler/graphs/batching.py` knows the
+               primitives that hold a graph
     """
 
     name: str

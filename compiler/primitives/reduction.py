@@ -15,7 +15,7 @@ from .record import Array, Attrs, Infer, Primitive, Reference
 from .summation import running_sum, sum_over
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def kept_axes(rank: int, axes: Sequence[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from .batch import along, below, elementwise
 from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def _reshape(types: Sequence[Type], attrs: Attrs) -> Type:

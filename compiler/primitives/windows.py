@@ -22,7 +22,7 @@ from .record import Array, Attrs, Primitive
 from .summation import Total
 
 if TYPE_CHECKING:
-    from ..builder import Builder
+    from .builder import Builder
 
 
 def window_reach(size: int, dilation: int) -> int:

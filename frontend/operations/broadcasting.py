@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.sizes import Dim, Size
-from ..constants import constant
-from ..numbers import default_dtype
-from ..variable import Variable, shape_text
-from ..weak import adopted, common_dtype, number
+from ..variables.constants import constant
+from ..variables.numbers import default_dtype
+from ..variables.variable import Variable, shape_text
+from ..variables.weak import adopted, common_dtype, number
 
 
 def broadcast_shape(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.sizes import Dim, product
 from ..location import user_location
-from ..numbers import refuse_masked
-from ..variable import Variable, apply, shape_text
+from ..variables.numbers import refuse_masked
+from ..variables.variable import Variable, apply, shape_text
 from .broadcasting import align
 from .places import as_index, expect_integers, fixed_value, from_the_front, gather_fixed
 from .structure import index_by

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ..arguments import text as text_of
-from ..variable import Variable, apply
+from ..variables.variable import Variable, apply
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 

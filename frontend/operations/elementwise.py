@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
-from ..kinds import Elementwise
-from ..variable import Variable, apply, dtype_name
+from ...compiler.primitives.builder import Builder
+from ..variables.kinds import Elementwise
+from ..variables.variable import Variable, apply, dtype_name
 from .broadcasting import align, as_variables, one_dtype
 from .reach import within_reach
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.builder import Builder
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ..arguments import wrong
-from ..kinds import Number
 from ..location import user_location
-from ..numbers import held, number_array
-from ..variable import Shape, Variable, apply, dtype_name, shape_of
-from ..weak import unstated
+from ..variables.kinds import Number
+from ..variables.numbers import held, number_array
+from ..variables.variable import Shape, Variable, apply, dtype_name, shape_of
+from ..variables.weak import unstated
 from .broadcasting import as_variables
 from .places import (
     as_index,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.primitives.linear_algebra import solve_for_many
 from ...compiler.sizes import product
-from ..variable import Variable, apply
+from ..variables.variable import Variable, apply
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 

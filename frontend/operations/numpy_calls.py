@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..location import user_location
-from ..variable import Variable, source_text
+from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
 
 

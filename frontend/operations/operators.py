@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..keywords import guarded
-from ..variable import Variable
+from ..variables.variable import Variable
 from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
 from .broadcasting import is_operand
 from .numpy_calls import array_function, array_ufunc

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...compiler.builder import Builder
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.sizes import Dim
-from ..constants import constant
 from ..location import user_location
-from ..numbers import refuse_masked
-from ..variable import Variable, shape_text
+from ..variables.constants import constant
+from ..variables.numbers import refuse_masked
+from ..variables.variable import Variable, shape_text
 from .broadcasting import as_variables
 
 Places = npt.NDArray[np.integer[Any]]

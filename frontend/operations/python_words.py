@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..location import user_location
-from ..variable import Variable, source_text
+from ..variables.variable import Variable, source_text
 
 INSTEAD = {
     "__floordiv__": ("//", "numbers", "use dg.floor(x / y)"),

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.graph import Node, Type
+from ...compiler.primitives.builder import Builder
 from ...compiler.primitives.source import RANDOM_BITS
 from ..arguments import text
-from ..kinds import Draw
-from ..variable import Shape, Variable, apply, dtype_name, shape_of
-from ..weak import unstated
+from ..variables.kinds import Draw
+from ..variables.variable import Shape, Variable, apply, dtype_name, shape_of
+from ..variables.weak import unstated
 from .elementwise import astype, cos, log, multiply, sqrt
 
 KEY = Variable("parameter", Type("int64"), "random_key")

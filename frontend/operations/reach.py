@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..variable import Variable
+from ..variables.variable import Variable
 
 MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.sizes import product
 from ..arguments import flag
-from ..variable import Variable, apply
+from ..variables.variable import Variable, apply
 from .broadcasting import as_variables
 from .structure import normal_axes, normal_axis
 

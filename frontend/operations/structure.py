@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.sizes import Dim, Size, exact_divide, product
 from ..arguments import integer, items, shown
-from ..kinds import Spread
 from ..location import user_location
-from ..variable import Shape, Variable, apply, shape_of, source_text
+from ..variables.kinds import Spread
+from ..variables.variable import Shape, Variable, apply, shape_of, source_text
 from .broadcasting import as_variables, one_dtype, spread_to
 
 

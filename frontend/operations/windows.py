@@ -6,12 +6,12 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from ...compiler.builder import Builder
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.builder import Builder
 from ...compiler.primitives.windows import window_reach
 from ..location import user_location
-from ..variable import Variable, apply
+from ..variables.variable import Variable, apply
 from .broadcasting import as_variables
 from .structure import normal_axis
 

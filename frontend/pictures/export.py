@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 
 from ..files import picture_path, write_atomically
-from .branches import with_branches
-from .dot import to_dot
-from .finish import CAPTION_FONTS, MATH_FONTS, finish
-from .layout import lay_out
+from .finishing.finish import CAPTION_FONTS, MATH_FONTS, finish
+from .layout.branches import with_branches
+from .layout.dot import to_dot
+from .layout.layout import lay_out
 from .picture import Picture
 
 _FONTS = Path(__file__).resolve().parent / "fonts"

@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Address, Buffer, CheckFailedError, Program, Routine
-from . import driver, lead, objects, walk
-from .build import build_kernel
-from .calls import Call, Ranges, entry_request
-from .natives import Native, Request, obtain
-from .table import CHECK, Addresses, Table
-from .team import MOST, aligned, default_threads
-from .workspace import Job, Workspace
+from .building.build import build_kernel
+from .building.natives import Native, Request, obtain
+from .stepping import driver, lead, objects, walk
+from .stepping.calls import Call, Ranges, entry_request
+from .stepping.table import CHECK, Addresses, Table
+from .stepping.team import MOST, aligned, default_threads
+from .stepping.workspace import Job, Workspace
 
 Array = npt.NDArray[Any]
 Function = Callable[[Mapping[str, Array]], Any]
@@ -279,7 +279,7 @@ class Executor:
 
 
 def _build_routine(name: str, symbol: str) -> bytes:
-    from . import gemm  # Writing it takes a part of llvmlite that running it does not.
+    from .gemm import gemm  # Writing it takes a part of llvmlite that running it does not.
 
     return gemm.build_routine(name, symbol)
 

@@ -16,8 +16,8 @@ from functools import lru_cache
 import numpy as np
 
 from . import host
-from .build import build_text
-from .natives import Request, obtain
+from .building.build import build_text
+from .building.natives import Request, obtain
 
 COPIED = 64 << 20
 """Bytes of the array that is copied, more than most last-level caches hold."""

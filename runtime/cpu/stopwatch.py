@@ -21,8 +21,8 @@ from functools import lru_cache
 from typing import Any
 
 from . import host
-from .build import build_text
-from .natives import Request, obtain
+from .building.build import build_text
+from .building.natives import Request, obtain
 
 ENTRY, RECORD = 4, 4
 """Words of an entry and of a record."""

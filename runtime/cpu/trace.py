@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from ..program import Program
 from .executor import Executor
+from .stepping.team import aligned
 from .stopwatch import ENTRY, RECORD, Calibration, timed_address
-from .team import aligned
 
 Array = npt.NDArray[Any]
 

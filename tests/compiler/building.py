@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diagrad.compiler.builder import Builder
 from diagrad.compiler.graph import Graph, Node, Type
-from diagrad.compiler.passes.plan_memory import plan_memory
+from diagrad.compiler.memory.plan_memory import plan_memory
+from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.pipeline import compile_kernels
+from diagrad.compiler.primitives.builder import Builder
 from diagrad.compiler.sizes import Dim, named
-from diagrad.compiler.tape import emit_tape
 from diagrad.runtime.cpu.executor import Executor
 from diagrad.runtime.reference import ReferenceExecutor
 

@@ -7,10 +7,10 @@ import pytest
 
 from diagrad.compiler.errors import InvalidGraphError
 from diagrad.compiler.graph import Graph
+from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.pipeline import prepare
 from diagrad.compiler.samples import batch_axis, each_sample
 from diagrad.compiler.sizes import named
-from diagrad.compiler.verify import verify
 
 from .building import Array, b, given, graph, run
 

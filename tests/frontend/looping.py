@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 import diagrad as dg
 from diagrad.compiler.graph import Graph
-from diagrad.compiler.loops import map_bodies
+from diagrad.compiler.graphs.loops import map_bodies
+from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.lift_draws import lift_draws
 from diagrad.compiler.passes.unroll import unroll
 from diagrad.compiler.pipeline import prepare
-from diagrad.compiler.tape import emit_tape
 from diagrad.runtime.reference import ReferenceExecutor
 
 from .evaluating import TARGETS, Target

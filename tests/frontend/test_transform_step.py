@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import diagrad as dg
-from diagrad.frontend.pictures.from_diagram import from_diagram
+from diagrad.frontend.pictures.stages.from_diagram import from_diagram
 
 from .evaluating import TARGETS, Target, text
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import diagrad as dg
 
-from ..compiler.round_trip import read_again
+from ..compiler.memory.round_trip import read_again
 from .growth import Case, build
 from .oracle import Oracle, slopes_differ
 from .plan import Plan

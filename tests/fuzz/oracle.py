@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diagrad.compiler.graph import Graph
+from diagrad.compiler.memory.tape import MOVING, emit_tape
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.lift_draws import lift_draws
 from diagrad.compiler.passes.mask_padding import mask_padding
-from diagrad.compiler.tape import MOVING, emit_tape
 from diagrad.runtime.reference import ReferenceExecutor
 
 Array = npt.NDArray[Any]

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 import diagrad as dg
-from diagrad.compiler import reverse
 from diagrad.compiler.graph import topological
+from diagrad.compiler.graphs import reverse
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import prepare
 from diagrad.compiler.primitives.record import Primitive
 from diagrad.compiler.primitives.registry import PRIMITIVES
 
-from .running import Batch, applications, value_alone
-from .table import TABLE
+from .rows.running import Batch, applications, value_alone
+from .rows.table import TABLE
 from .test_derivatives import each
 
 NO_OPERATIONS = {

@@ -13,8 +13,8 @@ import pytest
 
 import diagrad as dg
 
-from .running import TARGETS, Application, Batch, Target, Values, applications, explained
-from .table import TABLE
+from .rows.running import TARGETS, Application, Batch, Target, Values, applications, explained
+from .rows.table import TABLE
 
 STEP = 1e-5
 GROUPS = [group for group in TABLE if applications(TABLE[group], "float64", smooth=True)]

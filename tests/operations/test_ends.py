@@ -13,7 +13,7 @@ import pytest
 
 import diagrad as dg
 
-from .running import TARGETS, Target
+from .rows.running import TARGETS, Target
 
 INF, NAN = math.inf, math.nan
 HUGE = 3e38

@@ -9,7 +9,7 @@ import pytest
 import diagrad as dg
 
 from ..frontend.evaluating import gradients, text
-from .running import TARGETS, Target
+from .rows.running import TARGETS, Target
 
 
 def run(value: Any, target: Target = "reference", **arrays: Any) -> Any:

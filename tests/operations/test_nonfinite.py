@@ -7,9 +7,9 @@ import pytest
 
 import diagrad as dg
 
-from .operation import Array
-from .running import TARGETS, Application, Batch, Target, difference, explained, value_alone
-from .table import TABLE
+from .rows.operation import Array
+from .rows.running import TARGETS, Application, Batch, Target, difference, explained, value_alone
+from .rows.table import TABLE
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, 2.0, -1.0])
 LINE = (len(SPECIAL) ** 2,)

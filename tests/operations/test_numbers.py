@@ -10,7 +10,7 @@ import pytest
 import diagrad as dg
 
 from ..frontend.evaluating import text
-from .running import TARGETS, Target
+from .rows.running import TARGETS, Target
 
 INTEGERS = ("int32", "int64", "uint32")
 NUMBERS: list[Any] = [

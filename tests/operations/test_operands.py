@@ -5,9 +5,9 @@ import pytest
 
 import diagrad as dg
 
-from .operation import Array
-from .running import TARGETS, Batch, Target, applications, value_alone
-from .table import TABLE
+from .rows.operation import Array
+from .rows.running import TARGETS, Batch, Target, applications, value_alone
+from .rows.table import TABLE
 
 GROUPS = ("arithmetic", "reductions", "moves", "choices", "products", "windows")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from .operation import BINDINGS
-from .running import (
+from .rows.operation import BINDINGS
+from .rows.running import (
     TARGETS,
     Application,
     Batch,
@@ -14,7 +14,7 @@ from .running import (
     explained,
     value_alone,
 )
-from .table import TABLE
+from .rows.table import TABLE
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool")
 TOLERANCE = {"float32": (2e-5, 2e-5), "float64": (1e-12, 1e-12)}

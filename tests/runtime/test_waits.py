@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagrad.compiler.passes.plan_memory import CHUNK_WORK, MOST_CHUNKS, chunk_of
-from diagrad.compiler.waits import plan_waits
+from diagrad.compiler.memory.plan_memory import CHUNK_WORK, MOST_CHUNKS, chunk_of
+from diagrad.compiler.memory.waits import plan_waits
 from diagrad.runtime.program import Buffer, Instruction, Role
 
 ROLES: tuple[Role, ...] = ("input", "state", "output", "constant", "temporary", "temporary")

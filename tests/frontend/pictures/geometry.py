@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagrad.frontend.pictures.branches import with_branches
-from diagrad.frontend.pictures.dot import to_dot
-from diagrad.frontend.pictures.layout import lay_out
+from diagrad.frontend.pictures.layout.branches import with_branches
+from diagrad.frontend.pictures.layout.dot import to_dot
+from diagrad.frontend.pictures.layout.layout import lay_out
 from diagrad.frontend.pictures.picture import Edge, Picture
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagrad.frontend.pictures import Edge, Node, Picture
-from diagrad.frontend.pictures.branches import with_branches
+from diagrad.frontend.pictures.layout.branches import with_branches
 
 
 def test_two_readers_make_a_branch(hypernetwork: Picture) -> None:

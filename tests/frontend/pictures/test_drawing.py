@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from diagrad.frontend.pictures import Cluster, Edge, Node, Picture, to_svg
-from diagrad.frontend.pictures.branches import with_branches
-from diagrad.frontend.pictures.dot import quote, to_dot
+from diagrad.frontend.pictures.layout.branches import with_branches
+from diagrad.frontend.pictures.layout.dot import quote, to_dot
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = [

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.frontend.pictures import LayoutError, Picture, export, layout, to_png, to_svg, write
+from diagrad.frontend.pictures import LayoutError, Picture, export, to_png, to_svg, write
+from diagrad.frontend.pictures.layout import layout
 
 
 def test_svg(classifier: Picture, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.pictures import Edge, Node, Picture, to_svg
-from diagrad.frontend.pictures.folding import WIDEST
-from diagrad.frontend.pictures.stages import stage_picture
+from diagrad.frontend.pictures.finishing.folding import WIDEST
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .geometry import SVG
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import diagrad as dg
 from diagrad.frontend.pictures import Node, Picture
-from diagrad.frontend.pictures.stages import stage_picture
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .diagrams import (
     Residual,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import diagrad as dg
 from diagrad.frontend.pictures import Picture
-from diagrad.frontend.pictures.stages import stage_picture
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .diagrams import autoencoder, classifier, hypernetwork, penalty, residual, sharing
 

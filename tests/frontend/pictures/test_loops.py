@@ -11,7 +11,7 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.pictures import Picture, to_svg
-from diagrad.frontend.pictures.stages import stage_picture
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .diagrams import classifier
 from .geometry import layout

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from diagrad.frontend.pictures import Node
-from diagrad.frontend.pictures.bullets import bullet, pill
-from diagrad.frontend.pictures.metrics import printable, width
-from diagrad.frontend.pictures.notation import shape_of
+from diagrad.frontend.pictures.finishing.bullets import bullet, pill
+from diagrad.frontend.pictures.layout.metrics import printable, width
+from diagrad.frontend.pictures.layout.notation import shape_of
 from diagrad.frontend.pictures.picture import NodeKind
 
 LABELS = [

@@ -11,8 +11,8 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.pictures import Picture, to_svg
-from diagrad.frontend.pictures.branches import with_branches
-from diagrad.frontend.pictures.stages import STAGES, stage_picture
+from diagrad.frontend.pictures.layout.branches import with_branches
+from diagrad.frontend.pictures.stages.stages import STAGES, stage_picture
 
 from .diagrams import DIAGRAMS, classifier
 from .geometry import SVG, layout

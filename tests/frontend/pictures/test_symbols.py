@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diagrad.frontend.pictures.symbols import (
+from diagrad.frontend.pictures.stages.symbols import (
     applied,
     number,
     operation,

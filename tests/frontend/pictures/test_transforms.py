@@ -8,7 +8,7 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.pictures import Picture
-from diagrad.frontend.pictures.stages import stage_picture
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .geometry import Layout, layout
 from .test_from_diagram import arrows, labels, node

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from diagrad.runtime.cpu import natives
-from diagrad.runtime.cpu.cache import Cache
+from diagrad.runtime.cpu.building import natives
+from diagrad.runtime.cpu.building.cache import Cache
 
 
 @pytest.fixture(scope="session", autouse=True)

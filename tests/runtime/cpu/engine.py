@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diagrad.runtime.cpu.build import build_kernel
-from diagrad.runtime.cpu.natives import Native, Request, obtain
+from diagrad.runtime.cpu.building.build import build_kernel
+from diagrad.runtime.cpu.building.natives import Native, Request, obtain
 
 Array = npt.NDArray[Any]
 

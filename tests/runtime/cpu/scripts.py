@@ -7,8 +7,8 @@ import threading
 import time
 
 from diagrad.runtime.cpu import Executor
-from diagrad.runtime.cpu.mutex import HELD
-from diagrad.runtime.cpu.team import team
+from diagrad.runtime.cpu.stepping.mutex import HELD
+from diagrad.runtime.cpu.stepping.team import team
 
 from .tables import random_table, run_table
 

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from diagrad.compiler.waits import plan_waits
+from diagrad.compiler.memory.waits import plan_waits
 from diagrad.runtime.program import Address, Buffer, Instruction, Kernel, Program
 
 MIX = """def kernel(args, lo, hi):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu import build, natives
-from diagrad.runtime.cpu.cache import Cache
-from diagrad.runtime.cpu.natives import Request, key_of, obtain
+from diagrad.runtime.cpu.building import build, natives
+from diagrad.runtime.cpu.building.cache import Cache
+from diagrad.runtime.cpu.building.natives import Request, key_of, obtain
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 CODE = b"not really code" * 100
@@ -164,8 +164,8 @@ def test_object_code_without_the_symbol_is_rebuilt(other_cache: Cache) -> None:
 
 CHILD = """
 import sys
-from diagrad.runtime.cpu.build import build_kernel
-from diagrad.runtime.cpu.natives import Request, obtain
+from diagrad.runtime.cpu.building.build import build_kernel
+from diagrad.runtime.cpu.building.natives import Request, obtain
 texts = sys.argv[1:]
 for native in obtain([Request("k", text, build_kernel) for text in texts]):
     print(native.origin)

@@ -5,7 +5,7 @@ import ast
 import numpy as np
 import pytest
 
-from diagrad.runtime.cpu.desugar import desugar
+from diagrad.runtime.cpu.building.desugar import desugar
 
 from .engine import run
 

@@ -14,7 +14,8 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.errors import InputError
-from diagrad.runtime.cpu import Executor, executor, objects
+from diagrad.runtime.cpu import Executor, executor
+from diagrad.runtime.cpu.stepping import objects
 
 from .test_executor import counter, dot, vectors
 

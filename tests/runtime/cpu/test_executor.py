@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from diagrad.runtime.cpu import Executor, build, objects
+from diagrad.runtime.cpu import Executor
+from diagrad.runtime.cpu.building import build
+from diagrad.runtime.cpu.stepping import objects
 from diagrad.runtime.program import (
     HOLDS,
     Address,

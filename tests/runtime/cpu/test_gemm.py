@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diagrad.runtime.cpu import host, link
-from diagrad.runtime.cpu.build import build_text
-from diagrad.runtime.cpu.gemm import build_routine, routine_text
-from diagrad.runtime.cpu.gemm_blocking import blocking
-from diagrad.runtime.cpu.natives import Request, obtain
+from diagrad.runtime.cpu import host
+from diagrad.runtime.cpu.building import link
+from diagrad.runtime.cpu.building.build import build_text
+from diagrad.runtime.cpu.building.natives import Request, obtain
+from diagrad.runtime.cpu.gemm.blocking import blocking
+from diagrad.runtime.cpu.gemm.gemm import build_routine, routine_text
 from diagrad.runtime.program import GEMM_DEPTH, GEMM_LONG, gemm_space
 
 from .engine import Array, run

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu import build, driver, link
-from diagrad.runtime.cpu.natives import Native, Request, key_of, obtain
+from diagrad.runtime.cpu.building import build, link
+from diagrad.runtime.cpu.building.natives import Native, Request, key_of, obtain
+from diagrad.runtime.cpu.stepping import driver
 
 ADD = "define i64 @SYMBOL(i64 %x) {\n  %y = add i64 %x, NUMBER\n  ret i64 %y\n}\n"
 

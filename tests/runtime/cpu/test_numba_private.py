@@ -2,11 +2,13 @@
 
 import pytest
 
-from diagrad.runtime.cpu import numba_private
+from diagrad.runtime.cpu.building import numba_private
 
 
 def test_numba_still_has_the_private_names() -> None:
-    assert numba_private.missing() == [], "Numba moved names that runtime/cpu/numba_private.py uses"
+    assert numba_private.missing() == [], (
+        "Numba moved names that runtime/cpu/building/numba_private.py uses"
+    )
 
 
 def test_a_name_that_moved_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import diagrad as dg
-from diagrad.compiler.passes import plan_memory
-from diagrad.compiler.waits import plan_waits
-from diagrad.runtime.cpu import Executor, executor, natives, team
+from diagrad.compiler.memory import plan_memory
+from diagrad.compiler.memory.waits import plan_waits
+from diagrad.runtime.cpu import Executor, executor
+from diagrad.runtime.cpu.building import natives
+from diagrad.runtime.cpu.stepping import team
 from diagrad.runtime.program import (
     HOLDS,
     Address,

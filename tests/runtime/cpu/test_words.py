@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from diagrad.runtime.cpu.vocabulary import WORDS
+from diagrad.runtime.cpu.words.vocabulary import WORDS
 
 from .engine import DTYPE, SIZES, Array, apply, run
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import diagrad as dg
-from diagrad.frontend import execution
+from diagrad.frontend.programs import execution
 from diagrad.runtime.cpu import Executor
-from diagrad.runtime.cpu.mutex import HELD, POLITE, WISH, NativeMutex
-from diagrad.runtime.cpu.workspace import SLACK, SMALL, Workspace
+from diagrad.runtime.cpu.stepping.mutex import HELD, POLITE, WISH, NativeMutex
+from diagrad.runtime.cpu.stepping.workspace import SLACK, SMALL, Workspace
 
 from .tables import random_table
 

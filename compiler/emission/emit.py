@@ -1,0 +1,153 @@
+"""emit: every group becomes kernel text and rows; equal texts are one kernel.
+
+loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of words
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ...runtime.program import Kernel
+from ..graph import Node
+from ..graphs.views import contiguous, squeeze
+from ..primitives.contraction import contraction_flops
+from ..primitives.linear_algebra import solve_work
+from ..primitives.registry import lookup
+from ..scheduling.fusion import Group
+from ..scheduling.placing import Rolled
+from ..scheduling.schedule import Schedule
+from ..scheduling.template import Place, Row, Template, Tiled, Turns
+from ..sizes import Dim, floor_divide, product
+from .loops import Emitted, emit_loop
+from .moves import (
+    emit_concatenate,
+    emit_copy,
+    emit_cumsum,
+    emit_first_outside,
+    emit_overlap_add,
+    emit_pad,
+    emit_scatter_add,
+)
+from .nest import Places, memory_at
+from .products import emit_gemm
+from .solving import emit_solve, solve_space
+
+
+def emit(schedule: Schedule) -> Template:
+    """Kernels and rows: Schedule -> Template."""
+    kernels: dict[str, Kernel] = {}
+    numbers: dict[str, int] = {}
+    rows: list[Row] = []
+
+    def add(
+        emitted: Emitted,
+        name: str,
+        origins: tuple[str, ...],
+        work: Dim,
+        check: int | None = None,
+        space: Dim | Tiled = 0,
+    ) -> None:
+        source, words, extent, reads, writes = emitted
+        if source not in kernels:
+            numbers[source] = len(kernels)
+            kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
+        number = numbers[source]
+        rows.append(Row(number, words, extent, reads, writes, origins, check, work, space))
+
+    turns: list[Turns] = []
+
+    def copy(node: Node, places: Places, target: Place) -> None:
+        memory = memory_at(target, 0, contiguous(squeeze(node.shape)), node.dtype)
+        add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
+
+    def run(groups: Iterable[Group], places: Places, rolled: Mapping[Group, Rolled]) -> None:
+        for group in groups:
+            if group.kind == "recurrence":
+                turn(rolled[group], places)
+                continue
+            for emitted in _emit_group(group, places):
+                check = emitted[4][0] if group.kind == "first_outside" else None
+                space = _space(group, emitted[2])
+                add(emitted, _name(group), _origins(group), _work(group), check, space)
+
+    def turn(loop: Rolled, places: Places) -> None:
+        for node, target in loop.starts:
+            copy(node, places, target)
+        first, place = len(rows), len(turns)
+        run(loop.groups, loop.places, loop.inner)
+        turns.insert(place, Turns(first, len(rows), loop.step, loop.steps))
+
+    run(schedule.groups, schedule.places, schedule.rolled)
+    values = {place.buffer: node for node, place in schedule.places.items()}
+    for source, target in schedule.copies:
+        copy(values[source], schedule.places, Place(target))
+    return Template(
+        schedule.graph.name,
+        tuple(kernels.values()),
+        tuple(rows),
+        schedule.storages,
+        tuple(turns),
+    )
+
+
+def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
+    if group.kind == "gemm":
+        return [emit_gemm(group, buffers)]
+    if group.kind == "concatenate":
+        return emit_concatenate(group, buffers)
+    if group.kind == "pad":
+        return emit_pad(group, buffers)
+    if group.kind == "scatter_add":
+        return emit_scatter_add(group, buffers)
+    if group.kind == "overlap_add":
+        return [emit_overlap_add(group, buffers)]
+    if group.kind == "cumsum":
+        return [emit_cumsum(group, buffers)]
+    if group.kind == "solve":
+        return [emit_solve(group, buffers)]
+    if group.kind == "first_outside":
+        return [emit_first_outside(group, buffers)]
+    return [emit_loop(group, buffers)]
+
+
+def _space(group: Group, extent: Dim | Tiled) -> Dim | Tiled:
+    """The bytes that every thread needs for itself."""
+    if isinstance(extent, Tiled):
+        return replace(extent, which="space", count=1)
+    return sum((solve_space(node) for node in group.members if node.op == "solve"), 0)
+
+
+def _work(group: Group) -> Dim:
+    """An estimate, in operations on one element.
+
+    A matrix product does 32 in the time of one, but must read its operands.
+    """
+    each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
+    total = product(group.domain) * each
+    for node in group.members:
+        if node.op == "contract":
+            total = total + floor_divide(contraction_flops(node), 32)
+            total = total + sum(item.type.count for item in node.inputs)
+        if node.op == "solve":
+            total = total + solve_work(node)
+    return total
+
+
+def _name(group: Group) -> str:
+    """A short name that says what the kernel computes."""
+    words = [node.op.removeprefix("reduce_") for node in group.members]
+    most = 4
+    tail = [f"and_{len(words) - most}_more"] if len(words) > most + 1 else words[most:]
+    return "_".join([*words[:most], *tail])
+
+
+def _origins(group: Group) -> tuple[str, ...]:
+    """The blocks, with the direction, that a group computes for."""
+    return tuple(dict.fromkeys(map(origin_text, group.members)))
+
+
+def origin_text(node: Node) -> str:
+    """The block that a node computes for, with the direction unless that is forward."""
+    direction = "" if node.origin.direction == "forward" else f" {node.origin.direction}"
+    return (node.origin.path or "diagram") + direction

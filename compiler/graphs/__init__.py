@@ -1,0 +1,1 @@
+"""What passes share: ways to walk, rebuild, batch, differentiate and compare graphs."""

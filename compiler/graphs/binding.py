@@ -1,0 +1,69 @@
+"""Binding named sizes to integers: in types, attributes and whole graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node, Type, topological
+from ..primitives.registry import lookup
+from ..sizes import Dim, Size, assign, evaluate
+from .loops import each_level
+
+Sizes = Mapping[str, int]
+
+
+def bind_type(type: Type, sizes: Sizes) -> Type:
+    """The type with every size an integer."""
+    return type.with_shape(evaluate(extent, sizes) for extent in type.shape)
+
+
+def bind_attrs(attrs: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """Attributes with every size in them an integer."""
+    return {key: _bind(value, sizes) for key, value in attrs.items()}
+
+
+def _bind(value: Any, sizes: Sizes) -> Any:
+    if isinstance(value, Size):
+        return evaluate(value, sizes)
+    if isinstance(value, tuple):
+        return tuple(_bind(item, sizes) for item in value)
+    return value
+
+
+def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
+    """The graph with values in the place of some named sizes, bodies of loops included."""
+    return each_level(lambda level: _assign(level, values))(graph)
+
+
+def _assign(graph: Graph, values: Mapping[str, Dim]) -> Graph:
+    def of(value: Any) -> Any:
+        if isinstance(value, Size):
+            return assign(value, values)
+        if isinstance(value, Type):
+            return value.with_shape(of(extent) for extent in value.shape)
+        if isinstance(value, tuple):
+            return tuple(of(item) for item in value)
+        return value
+
+    done: dict[Node, Node] = {}
+    for node in topological((*graph.inputs, *graph.roots)):
+        inputs = tuple(done[item] for item in node.inputs)
+        attrs = {key: of(value) for key, value in node.attrs.items()}
+        done[node] = replace(node, inputs=inputs, attrs=attrs, type=of(node.type))
+    return graph.rebuilt(done)
+
+
+def value_of(node: Node, sizes: Sizes) -> np.generic:
+    """The value of a scalar node that depends on sizes and constants alone."""
+    values: dict[Node, np.generic] = {}
+    for item in topological([node]):
+        rule = lookup(item.op).reference
+        assert rule is not None
+        arrays = [values[part] for part in item.inputs]
+        array = rule(bind_type(item.type, sizes), bind_attrs(item.attrs, sizes), *arrays)
+        values[item] = np.dtype(item.dtype).type(array)
+    return values[node]

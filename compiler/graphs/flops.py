@@ -1,0 +1,36 @@
+"""Floating-point operations of a node, by the rules that each primitive states.
+
+Exact are contractions (two for each product, so 2mnk for a matrix product), sums (one for each
+element that is added up) and arithmetic on floats (one for each element).  A system of n equations
+with k right-hand sides has 2n^3/3 + 2kn^2, its largest terms.  By convention a comparison, a
+selection, a division and a square root count as one too.  An estimate are `exp`, `tanh` and their
+like: 10, about what the engine's polynomials take (`Primitive.flops`).
+Arithmetic on integers, views and moves count nothing.
+"""
+
+from __future__ import annotations
+
+from ..graph import Node
+from ..primitives.contraction import contraction_flops
+from ..primitives.linear_algebra import solve_flops
+from ..primitives.registry import lookup
+from ..sizes import Dim
+
+
+def node_flops(node: Node) -> Dim:
+    """The floating-point operations of a node."""
+    if node.op == "contract":
+        return contraction_flops(node)
+    if node.op == "solve":
+        return solve_flops(node)
+    if not any(item.type.is_float for item in (node, *node.inputs)):
+        return 0
+    return worked_elements(node) * lookup(node.op).flops
+
+
+def worked_elements(node: Node) -> Dim:
+    """The elements that a node goes through: of its own value, or of what it takes in."""
+    if node.op in ("scatter_add", "scatter_sums"):
+        return node.inputs[1].type.count
+    takes = lookup(node.op).kind == "reduction" or node.op in ("overlap_add", "first_outside")
+    return (node.inputs[0] if takes else node).type.count

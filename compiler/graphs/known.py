@@ -1,0 +1,36 @@
+"""Numbers that are known but for sizes: scalars made of constants and sizes alone.
+
+They are no values in memory: a kernel gets them as words, computed where sizes become integers.
+They are asked for often and their chains may be long, so what was found is remembered.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from ..graph import Node
+from ..primitives.registry import lookup
+
+_found: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
+
+
+def is_known(node: Node) -> bool:
+    """Whether a scalar depends on sizes and constants alone."""
+    stack = [node]
+    while stack:
+        item = stack[-1]
+        if item in _found:
+            stack.pop()
+        elif not _is_function(item):
+            _found[item] = item.shape == () and item.op in ("constant", "size")
+        elif waiting := [part for part in item.inputs if part not in _found]:
+            stack.append(waiting[0])
+        else:
+            _found[item] = all(_found[part] for part in item.inputs)
+    return _found[node]
+
+
+def _is_function(node: Node) -> bool:
+    """Whether a node is a number computed from numbers; a copy has been given a place in memory."""
+    computed = node.shape == () and node.op != "copy" and bool(node.inputs)
+    return computed and lookup(node.op).kind == "elementwise"

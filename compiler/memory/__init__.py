@@ -1,0 +1,1 @@
+"""Sizes become integers, and temporaries get their places: the program."""

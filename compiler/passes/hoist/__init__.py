@@ -1,0 +1,1 @@
+"""What a loop need not compute step by step leaves it."""

@@ -1,0 +1,162 @@
+"""hoist: what a loop need not compute step by step is computed before or after it.
+
+    %5 = loop(%x, %w; stack of h)               %4: [T,B,H] = contract(%x, %w)
+      body: h <- tanh(x w + h u)         ->     %5 = loop(%4; stack of h)
+                                                  body: h <- tanh(%4 + h u)
+    %6 = loop(...; sum of contract(x, d))  ->   %6 = contract(%x, %d), summed over the steps too
+
+The input's product of a recurrent net becomes one large product before the loop, the gradients of
+all weights one each after the reversed loop; inside stays what a step needs of the one before.
+`hoisting` decides what leaves; batching computes it for all steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ...graph import Graph, Node, Origin, Type, topological
+from ...graphs.batching import Batched, Batching
+from ...graphs.loops import each_level, replace_inputs, substitute
+from ...primitives.builder import Builder
+from ...primitives.recurrence import given, loop_of, results_of, role_of
+from .hoisting import Plan, When
+from .separating import separate
+from .step_totals import StepTotals
+
+
+@each_level
+def hoist(graph: Graph) -> Graph:
+    """An equal graph whose loops do less; itself if nothing leaves: Graph -> Graph."""
+    order = list(topological((*graph.inputs, *graph.roots)))
+    loops = results_of(order)
+    if not loops:
+        return graph
+    done: dict[Node, Node] = {}
+    for node in order:
+        if node.op != "loop":
+            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
+        elif node not in done:
+            done |= _Hoisting(loops[loop_of(node)], done).results()
+    found = graph.rebuilt(done)
+    return graph if found == graph else found
+
+
+def _planned(results: Sequence[Node]) -> tuple[Sequence[Node], Plan]:
+    """What leaves a loop, and its results with the body for which it is planned."""
+    plan = Plan(results)
+    body = separate(plan)
+    if body is plan.body:
+        return results, plan
+    apart = [replace(node, attrs={**node.attrs, "body": body}) for node in results]
+    return apart, Plan(apart)
+
+
+class _Hoisting:
+    """One loop: its results, and `done` with the nodes that its inputs have become."""
+
+    def __init__(self, results: Sequence[Node], done: Mapping[Node, Node]) -> None:
+        self.asked = results
+        self.old, self.plan = _planned(results)
+        self.loop = self.old[0]
+        self.body = self.plan.body
+        self.batching = Batching(self.loop.attrs["steps"])
+        self.outside = [done[item] for item in self.loop.inputs]
+        self.values: dict[Node, Batched] = {
+            entry: Batched(item, role_of(entry) == "sequence")
+            for entry, item in zip(self.body.inputs, self.outside, strict=True)
+            if role_of(entry) != "carry"
+        }
+
+    def results(self) -> dict[Node, Node]:
+        """What stands for each result."""
+        plan = self.plan
+        if not plan.handed and not plan.leaving:
+            inputs = tuple(self.outside)
+            pairs = zip(self.asked, self.old, strict=True)
+            return {asked: replace_inputs(node, inputs) for asked, node in pairs}
+        entries = self.entries(plan.handed)
+        body, names = self.reduced(dict(zip(plan.handed, entries, strict=True)))
+        inputs = (*self.outside, *(self.value(node).node for node in plan.handed))
+
+        def result(type: Type, origin: Origin, kind: str, of: str) -> Node:
+            attrs = {**self.loop.attrs, "body": body, "result": kind, "of": of}
+            return Node("loop", inputs, attrs, type, origin)
+
+        steps = self.loop.attrs["steps"]
+        for node in plan.stacked:
+            type = node.type.with_shape((steps, *node.shape))
+            self.values[node] = Batched(result(type, node.origin, "stack", names[node]), True)
+        totals = StepTotals(
+            plan.order,
+            lambda node: node in plan.stacked,
+            lambda node: plan.when[node] == When.FIXED,
+            self.value,
+            steps,
+        )
+        found = {}
+        for asked, node in zip(self.asked, self.old, strict=True):
+            kind = node.attrs["result"]
+            if node not in plan.leaving:
+                of = node.attrs["of"] if kind == "last" else names[given(self.body, node)]
+                found[asked] = result(node.type, node.origin, kind, of)
+            elif kind == "sum":
+                found[asked] = totals.total(given(self.body, node))
+            else:
+                value = self.value(given(self.body, node))
+                found[asked] = self.batching.repeated(Builder(node.origin), value)
+        return found
+
+    def entries(self, nodes: Sequence[Node]) -> list[Node]:
+        """The inputs of the body that stand for nodes which are computed before the loop."""
+        taken = {entry.attrs["name"] for entry in self.body.inputs}
+        found = []
+        for number, node in enumerate(nodes):
+            name = f"hoisted_{number}"
+            while name in taken:
+                name += "_"
+            role = "sequence" if self.value(node).has_axis else "invariant"
+            found.append(Builder(node.origin).input(name=name, type=node.type, role=role))
+        return found
+
+    def reduced(self, handed: Mapping[Node, Node]) -> tuple[Graph, dict[Node, str]]:
+        """The body that stays, and the names of its outputs by the nodes of the old one."""
+        staying = [given(self.body, r) for r in self.old if r not in self.plan.leaving]
+        wanted = dict.fromkeys([*staying, *self.plan.stacked])
+        names: dict[Node, str] = {}
+        for name, node in self.body.outputs:
+            if node in wanted:
+                names.setdefault(node, name)
+        taken = {name for name, _ in self.body.outputs}
+        for node in self.plan.stacked:
+            name = f"stacked_{len(names)}"
+            while name in taken:
+                name += "_"
+            if node not in names:
+                names[node] = name
+                taken.add(name)
+        roots: Iterable[Node] = [*names, *(value for _, value in self.body.updates)]
+        known = {entry: entry for entry in self.body.inputs} | dict(handed)
+        done = substitute(roots, known)
+        body = Graph(
+            self.body.name,
+            (*self.body.inputs, *handed.values()),
+            tuple((name, done[node]) for node, name in names.items()),
+            tuple((carry, done[value]) for carry, value in self.body.updates),
+        )
+        return body, names
+
+    def value(self, root: Node) -> Batched:
+        """The value of a node of the body at all steps, or the same for every step."""
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in self.values:
+                continue
+            if ready:
+                operands = [self.values[item] for item in node.inputs]
+                self.values[node] = self.batching.apply(node, operands)
+                continue
+            stack.append((node, True))
+            stack.extend((item, False) for item in node.inputs)
+        return self.values[root]

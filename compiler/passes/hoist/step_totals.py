@@ -1,0 +1,140 @@
+"""The sum over the steps of a loop of a node of its body, from values at all steps.
+
+The sum goes through what is linear down to products and sums, where the steps are one more thing
+to sum over:
+
+    sum of contract(x(t), y(t))     ->      contract(x, y), summed over t too
+    sum of contract(x(t), w)        ->      contract(reduce_sum(x), w)
+    sum of reduce_sum(x(t))         ->      reduce_sum(x), over the steps too
+    sum of e(t) + transpose(f(t))   ->      their sums, added, the second one transposed
+
+What is not linear, or has none of these behind it, is summed as it is: reduce_sum(x, t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ...graph import Node
+from ...graphs.batching import Batched
+from ...primitives.batch import below, turned
+from ...primitives.builder import Builder
+from ...sizes import Dim
+
+MOVES = (
+    "reshape", "transpose", "broadcast", "slice", "flip", "windows", "pad", "overlap_add", "neg",
+)  # fmt: skip
+"""Linear primitives of one operand."""
+
+
+class StepTotals:
+    """Sums over steps.
+
+    Args:
+        order: the nodes of the body, inputs first.
+        leaves: whether a node is to be summed as it is, since its values at all steps are there.
+        fixed: whether a node is the same at every step.
+        value: the value of a node at all steps, or the same for every step.
+        steps: how many there are.
+    """
+
+    def __init__(
+        self,
+        order: Iterable[Node],
+        leaves: Callable[[Node], bool],
+        fixed: Callable[[Node], bool],
+        value: Callable[[Node], Batched],
+        steps: Dim,
+    ) -> None:
+        self.fixed = fixed
+        self.value = value
+        self.steps = steps
+        self.done: dict[Node, Node] = {}
+        self.linear: set[Node] = set()  # with a product or a sum behind, through what is linear
+        for node in order:
+            if not fixed(node) and not leaves(node) and self._is_linear(node):
+                self.linear.add(node)
+
+    def _is_linear(self, node: Node) -> bool:
+        varying = [item for item in node.inputs if not self.fixed(item)]
+        if node.op in ("contract", "scatter_add", "reduce_sum"):
+            return True
+        if node.op in ("mul", "div"):
+            divided = node.op == "div" and node.inputs[1] in varying
+            return len(varying) == 1 and not divided and varying[0] in self.linear
+        return node.op in (*MOVES, "add", "sub") and any(i in self.linear for i in varying)
+
+    def total(self, root: Node) -> Node:
+        """The sum of a node over all steps."""
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in self.done:
+                continue
+            parts = self._parts(node)
+            if ready or not parts:
+                self.done[node] = self._combined(Builder(node.origin), node)
+                continue
+            stack.append((node, True))
+            stack.extend((item, False) for item in parts)
+        return self.done[root]
+
+    def _parts(self, node: Node) -> list[Node]:
+        """The operands whose sums the sum of a node is made of."""
+        if node not in self.linear:
+            return []
+        if node.op in ("add", "sub"):
+            return list(node.inputs)
+        varying = [item for item in node.inputs if not self.fixed(item)]
+        if node.op == "contract":
+            return varying if len(varying) == 1 else []
+        if node.op == "scatter_add":
+            return varying if varying == [node.inputs[1]] else []
+        if node.op == "reduce_sum":
+            return varying if varying[0] in self.linear else []
+        return varying
+
+    def _combined(self, b: Builder, node: Node) -> Node:
+        if node not in self.linear:
+            return self._plain(b, node)
+        if parts := self._parts(node):
+            operands = [
+                self.done[item] if item in parts else self.value(item).node for item in node.inputs
+            ]
+            return b.apply(node.op, *operands, **node.attrs)
+        if node.op == "reduce_sum":
+            x = self._repeated(b, self.value(node.inputs[0]))
+            return b.apply("reduce_sum", x, axes=(0, *below(node.attrs["axes"])))
+        first, second = (self.value(item) for item in node.inputs)
+        if node.op == "contract":
+            return self._contraction(b, node, first, second)
+        return self._scattered(b, node, first, second)
+
+    def _plain(self, b: Builder, node: Node) -> Node:
+        value, has_axis = self.value(node)
+        if has_axis:
+            found: Node = b.reduce_sum(value, axes=(0,))
+            return found
+        count = b.apply("size", size=self.steps, dtype=node.dtype)
+        return b.apply("mul", value, b.spread(count, node.shape))
+
+    def _contraction(self, b: Builder, node: Node, first: Batched, second: Batched) -> Node:
+        labels = node.attrs["a"], node.attrs["b"]
+        step = max((*labels[0], *labels[1]), default=-1) + 1
+        left, right = ((step, *text) for text in labels)
+        operands = self._repeated(b, first), self._repeated(b, second)
+        return b.apply("contract", *operands, a=left, b=right, out=node.attrs["out"])
+
+    def _scattered(self, b: Builder, node: Node, index: Batched, updates: Batched) -> Node:
+        """The updates of all steps added to one array: the steps are one more axis of indices."""
+        places, x, axis = self._repeated(b, index), self._repeated(b, updates), node.attrs["axis"]
+        x = turned(b, x, (*range(1, axis + 1), 0, *range(axis + 1, x.type.rank)))
+        return b.apply("scatter_add", places, x, **node.attrs)
+
+    def _repeated(self, b: Builder, value: Batched) -> Node:
+        x = value.node
+        if value.has_axis:
+            return x
+        axes = tuple(range(1, x.type.rank + 1))
+        found: Node = b.broadcast(x, shape=(self.steps, *x.shape), axes=axes)
+        return found

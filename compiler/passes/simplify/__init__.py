@@ -1,0 +1,1 @@
+"""Algebra, constants, common subexpressions and dead code."""

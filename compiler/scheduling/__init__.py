@@ -1,0 +1,1 @@
+"""Which nodes make one kernel, in which order, and where their values lie."""

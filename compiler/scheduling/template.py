@@ -1,0 +1,116 @@
+"""A program whose sizes still have names: what `emit` makes and `plan_memory` binds.
+
+Plain data like `runtime.program.Program`, except that extents, offsets and words may be named
+sizes, and that memory has no places yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from ...runtime.program import Kernel, Role, Routine
+from ..graph import Node, Type
+from ..sizes import Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A word: the address of an element of a buffer.
+
+    As the place of a value it may have `strides`, one for each axis of more than one element;
+    without them the value is row-major and contiguous.
+    """
+
+    buffer: int
+    offset: Dim = 0
+    strides: tuple[Dim, ...] | None = None
+
+    def moved(self, offset: Dim) -> Place:
+        """The place so many elements further on."""
+        return Place(self.buffer, self.offset + offset, self.strides)
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A word: the bits of a scalar node that sizes and constants determine."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """A number of a matrix product's tiling (`tiling.Tiling`), once its sizes are known.
+
+    `which` is a field of it or "blocks"; `count` multiplies it.
+    """
+
+    which: str
+    dtype: str
+    rows: Dim
+    columns: Dim
+    depth: Dim
+    epilogue: bool
+    count: Dim = 1
+
+
+Word = Dim | Place | Bits | Routine | Tiled
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An instruction with named sizes: run `kernel` with `words` over [0, extent).
+
+    `work` estimates the whole of it, in operations on one element.
+    """
+
+    kernel: int
+    words: tuple[Word, ...]
+    extent: Dim | Tiled
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    origins: tuple[str, ...]
+    check: int | None = None
+    work: Dim = 0
+    space: Dim | Tiled = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A buffer with named sizes.
+
+    `over` is the temporary of as many bytes in whose place this one lies: the row that first
+    writes this one is the last to read that one.
+    """
+
+    name: str
+    role: Role
+    type: Type
+    data: npt.NDArray[Any] | None = None
+    over: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The rows [first, last) run `count` times; `step` is the size that counts the turns.
+
+    Turns nest, or lie apart.
+    """
+
+    first: int
+    last: int
+    step: str
+    count: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Kernels, rows in their order, buffers, and the loops among the rows, of one graph."""
+
+    name: str
+    kernels: tuple[Kernel, ...]
+    rows: tuple[Row, ...]
+    storages: tuple[Storage, ...]
+    turns: tuple[Turns, ...] = ()

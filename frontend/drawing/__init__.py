@@ -1,0 +1,1 @@
+"""Drawing with blocks, loops and states, and lowering what was drawn to a graph."""

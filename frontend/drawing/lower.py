@@ -1,0 +1,138 @@
+"""lower: from the variables of a diagram to a graph, blocks as calls of their bodies.
+
+Every node gets the path of its block and the user's line.  `lower_loops.py` does it for loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...compiler.graph import Direction, Graph, Node, Origin
+from ...compiler.primitives.builder import Builder
+from ...compiler.unwinding import Steps, unwound
+from ..errors import DiagramError
+from ..variables.dependencies import captured_by, ordered
+from ..variables.loop_parts import Result
+from ..variables.variable import Application, Body, Variable, source_text
+from .blocks import Block
+from .draws import Streams, path_of
+from .lower_loops import Pending
+
+Names = Mapping[Variable, str]
+
+
+def lower(
+    name: str,
+    outputs: Mapping[str, Variable],
+    updates: Sequence[tuple[Variable, Variable]],
+    names: Names,
+    roots: Mapping[Block, str],
+    streams: Mapping[Application, int],
+) -> Graph:
+    """The graph of `outputs` and of `updates` (state, next value).
+
+    `names` gives every free variable (observed, parameter, state) the name of its input, `roots`
+    every outermost block its name, `streams` every draw of the diagram its stream.
+    """
+    lowering = _Lowering(roots, Streams(streams))
+    wanted = [*outputs.values(), *(value for _, value in updates)]
+    free = _free([*wanted, *(state for state, _ in updates)])
+    for variable in free:
+        origin = Origin(names[variable], variable.where)
+        lowering.nodes[variable] = Builder(origin).input(
+            name=names[variable], type=variable.type, role=variable.kind
+        )
+    lowering.pending.expect(wanted, lowering.nodes)
+    unwound(lowering.run(list(outputs.values()), ""))
+    lowering.direction = "update"
+    unwound(lowering.run([value for _, value in updates], ""))
+    return Graph(
+        name,
+        tuple(lowering.nodes[variable] for variable in free),
+        tuple((key, lowering.nodes[variable]) for key, variable in outputs.items()),
+        tuple((lowering.nodes[state], lowering.nodes[value]) for state, value in updates),
+    )
+
+
+class _Lowering:
+    def __init__(self, roots: Mapping[Block, str], streams: Streams) -> None:
+        self.roots = roots
+        self.streams = streams
+        self.direction: Direction = "forward"
+        self.nodes: dict[Variable, Node] = {}
+        self.pending = Pending(self)
+
+    def run(self, wanted: Sequence[Variable], path: str) -> Steps[None]:
+        self.pending.expect(wanted, self.nodes)
+        for variable in ordered(wanted, self.nodes):
+            if variable in self.nodes:  # a result of the same loop as one before
+                continue
+            if variable.kind == "constant":
+                self.nodes[variable] = constant_node(
+                    variable, Builder(Origin(path, variable.where))
+                )
+            elif variable.producer is None:
+                raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
+            elif isinstance(variable.producer, Result):
+                yield self.pending.lower(variable.producer, path)
+            else:
+                yield self._apply(variable.producer, path)
+
+    def child(self) -> _Lowering:
+        """What lowers the body of a block or a loop."""
+        inner = _Lowering(self.roots, self.streams)
+        inner.direction = self.direction
+        return inner
+
+    def _apply(self, application: Application, path: str) -> Steps[None]:
+        inputs = [self.nodes[item] for item in application.inputs]
+        if application.body is None:
+            builder = Builder(Origin(path, application.where, self.direction))
+            result = self.streams.rule_of(application)(builder, *inputs)
+            nodes = result if isinstance(result, tuple) else (result,)
+        else:
+            inner = path_of(application, path, self.roots)
+            body, captured = yield self.body(application.body, inner)
+            inputs += [self.nodes[item] for item in captured]
+            builder = Builder(Origin(inner, application.where))
+            nodes = tuple(
+                builder.apply("call", *inputs, body=body, output=str(i))
+                for i in range(len(application.outputs))
+            )
+        for variable, node in zip(application.outputs, nodes, strict=True):
+            self.nodes[variable] = node
+
+    def body(self, body: Body, path: str) -> Steps[tuple[Graph, list[Variable]]]:
+        captured = captured_by(body)
+        inner = self.child()
+        for index, variable in enumerate((*body.ports, *captured)):
+            inner.nodes[variable] = Builder(Origin(path, variable.where)).input(
+                name=str(index), type=variable.type, role="port"
+            )
+        inputs = tuple(inner.nodes.values())
+        yield inner.run(body.outputs, path)
+        outputs = tuple((str(i), inner.nodes[v]) for i, v in enumerate(body.outputs))
+        return for_samples(Graph(path, inputs, outputs), body), captured
+
+
+def for_samples(graph: Graph, body: Body) -> Graph:
+    """The graph of a body, run for each sample where they have weights of their own."""
+    if body.samples is None:
+        return graph
+    from ...compiler.samples import each_sample  # Not for `import diagrad`: it imports passes.
+
+    own = (*body.samples.own, *[False] * (len(graph.inputs) - len(body.ports)))
+    return each_sample(graph, body.samples.size, own, body.samples.extent)
+
+
+def constant_node(variable: Variable, builder: Builder) -> Node:
+    """A constant; rounded numbers as they were, so that another precision rounds it anew."""
+    if variable.exact is None:
+        return builder.apply("constant", value=variable.value)
+    exact = builder.constant(variable.exact, "float64")
+    node: Node = builder.cast(exact, dtype=variable.dtype)
+    return node
+
+
+def _free(wanted: Sequence[Variable]) -> list[Variable]:
+    return [v for v in ordered(wanted, {}) if v.kind in ("observed", "parameter", "state")]

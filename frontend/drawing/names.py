@@ -1,0 +1,121 @@
+"""Names: one for every block and every free variable of a diagram, and what is wrong with them.
+
+A block's name is its path: `net/0`.  Nothing here draws or checks anything but names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import DiagramError, NameTakenError
+from ..operations.random import KEY
+from ..variables.variable import Application, Variable
+from .blocks import Block
+
+REMEDY = "give one of them another name"
+RESERVED = {
+    "step": "the count of a program's steps",
+    "random_key": "the key of a program's random draws",
+    "optimizer": "a program's optimizer",
+}
+"""Names that a program's own arrays have beside the parameters."""
+
+
+def name_blocks(
+    applications: Sequence[Application],
+    variables: Sequence[Variable],
+    mistakes: list[DiagramError],
+) -> tuple[dict[Block, str], set[str]]:
+    """A name for every outermost block, and the paths that two blocks have.
+
+    A block without a name is called by its class, numbered where that is taken, in the order in
+    which the blocks were applied.
+    """
+    blocks: dict[Block, str] = {}
+    for application in sorted(applications, key=lambda item: item.outputs[0].serial):
+        if application.block is not None and application.block._has_place:
+            _note(application.block, application.where, blocks)
+    for item in variables:
+        if item.owner is not None:
+            _note(item.owner, item.where, blocks)
+    outermost = [block for block in blocks if block._root is block]
+    taken = {block.name for block in outermost}
+    roots: dict[Block, str] = {}
+    for block in outermost:
+        name, number = block.name or block._default_name, 1
+        while block.name is None and name in taken | RESERVED.keys():
+            number += 1
+            name = f"{block._default_name}_{number}"
+        taken.add(name)
+        roots[block] = name
+    return roots, _shared_paths(blocks, roots, mistakes)
+
+
+def _note(block: Block, where: str, blocks: dict[Block, str]) -> None:
+    """Remember a block and those around it, outermost first, with the line that applied it."""
+    around = [block]
+    while (parent := around[-1]._parent) is not None:
+        around.append(parent[0])
+    for item in reversed(around):
+        blocks.setdefault(item, where)
+
+
+def _shared_paths(
+    blocks: Mapping[Block, str], roots: Mapping[Block, str], mistakes: list[DiagramError]
+) -> set[str]:
+    shared: set[str] = set()
+    taken: dict[str, Block] = {}
+    for block, where in blocks.items():
+        path = block._path(roots)
+        if path in RESERVED:
+            mistakes.append(_reserved(f"{block._describe()} ({where})", path))
+        other = taken.setdefault(path, block)
+        if other is not block and not _below(path, shared):
+            shared.add(path)
+            mistakes.append(
+                NameTakenError(
+                    f"{block._describe()} ({where}) has the name of {other._describe()} "
+                    f"({blocks[other]}): {REMEDY}"
+                )
+            )
+    return shared
+
+
+def name_variables(
+    variables: Sequence[Variable],
+    roots: Mapping[Block, str],
+    shared: set[str],
+    mistakes: list[DiagramError],
+) -> dict[Variable, str]:
+    """A name for every free variable; below the paths in `shared` a mistake has been noted."""
+    names: dict[Variable, str] = {}
+    taken: dict[str, Variable] = {}
+    for item in variables:
+        if item.kind not in ("observed", "parameter", "state"):
+            continue
+        name = item.name or ""
+        if item is KEY:
+            names[item] = name
+            continue
+        if item.owner is not None:
+            name = f"{item.owner._path(roots)}/{name}"
+        place = f"{item.kind} '{name}' ({item.where})"
+        if item.kind in ("parameter", "state") and name in RESERVED:
+            mistakes.append(_reserved(place, name))
+        other = taken.setdefault(name, item)
+        if other is not item and not _below(name, shared):
+            mistakes.append(
+                NameTakenError(
+                    f"{place} has the name of {other.kind} '{name}' ({other.where}): {REMEDY}"
+                )
+            )
+        names[item] = name
+    return names
+
+
+def _below(path: str, shared: set[str]) -> bool:
+    return any(path == other or path.startswith(f"{other}/") for other in shared)
+
+
+def _reserved(place: str, name: str) -> NameTakenError:
+    return NameTakenError(f"{place} has the name of {RESERVED[name]}: give it another name")

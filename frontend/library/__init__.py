@@ -1,0 +1,1 @@
+"""The blocks, functions and costs that come with the house."""

@@ -1,0 +1,1 @@
+"""Each stage of a diagram as a picture: drawn, unrolled, backward, graph, kernels."""

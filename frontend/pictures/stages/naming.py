@@ -1,0 +1,155 @@
+"""What is written in the circles of a drawing: the user's names, else z₁, z₂ as on a slide.
+
+Weights are w; the weights of what computes them u, and so on.  A variable of a loop has the loop's
+index: x(t), and z(t−1) where it comes out of a delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...variables.loop_parts import Entry
+from .symbols import indexed, number, series, shown_name, subscript
+from .weights import is_implicit, is_weight, levels, whole_of
+
+if TYPE_CHECKING:
+    from .from_diagram import Conversion
+
+_LEVELS = ("wvuθ", "uvθφ", "vθφ", "θφ")
+_BIASES = "bβ"
+_WEIGHTS = (*_LEVELS, _BIASES)
+
+
+def circle_texts(drawing: Conversion) -> dict[str, str]:
+    """The text of every circle, and of every cost that is read: by a sum of several, say."""
+    return _Naming(drawing).texts()
+
+
+class _Naming:
+    def __init__(self, drawing: Conversion) -> None:
+        self.drawing = drawing
+        self.names: dict[str, str] = {}  # without indices
+        self.after: dict[str, str] = {}  # what closes a delay, and the delay's name
+        self.delays: dict[str, int] = {}  # what comes out of a delay, and how much later
+        self.elements: dict[str, str] = {}  # an element of a sequence, and the sequence
+        for function, data in drawing.functions.items():
+            if data["kind"] == "delay":
+                (out,) = drawing.graph.successors(function)
+                self.delays[out] = data["steps"]
+                name = shown_name(drawing.data[out]["name"])
+                self.names[out] = name
+                for source, _, found in drawing.graph.in_edges(function, data=True):
+                    if found.get("delayed") and drawing.data[source]["kind"] == "computed":
+                        self.after.setdefault(source, name)
+            elif function in drawing.borders and isinstance(data["application"], Entry):
+                (out,) = drawing.graph.successors(function)
+                for source in drawing.graph.predecessors(function):
+                    self.elements[out] = source
+        for node, data in drawing.data.items():
+            if "element_of" in data:
+                self.elements[node] = source = data["element_of"]
+                self.names[source] = shown_name(drawing.data[source]["name"])
+
+    def texts(self) -> dict[str, str]:
+        self.name()
+        found = {node: self.text(node) for node in self.names}
+        return found | {node: self.text(node) for node in self.elements if self.root(node)}
+
+    def name(self) -> None:
+        drawing = self.drawing
+        hidden: list[str] = []
+        weights: dict[str, list[str]] = {}  # by the letters for them
+        pieces: dict[str, list[str]] = {}  # by the vector that they are cut out of
+        level = levels(drawing)
+        for circle in drawing.order:
+            if circle in drawing.functions or circle in self.delays or circle in self.elements:
+                continue
+            data = drawing.data[circle]
+            implicit, whole = is_implicit(drawing, circle), whole_of(drawing, circle)
+            if implicit and whole is not None:
+                pieces.setdefault(whole, []).append(circle)
+            elif implicit:
+                weights.setdefault(self.letters(circle, level), []).append(circle)
+            elif data["kind"] == "constant" and data["name"] is None:
+                value = data["variable"].value
+                self.names[circle] = number(value.item()) if value.ndim == 0 else "const"
+            elif data["output"] and data["kind"] == "computed":
+                self.names[circle] = shown_name(data["output"])
+            elif circle in self.after and data["loops"]:
+                self.names[circle] = self.after[circle]
+            elif "closes" in data:
+                self.names[circle] = shown_name(data["closes"])
+            elif data["name"] is not None:
+                self.names[circle] = shown_name(data["name"])
+            elif is_weight(drawing, circle):
+                weights.setdefault(self.letters(circle, level), []).append(circle)
+            else:
+                hidden.append(circle)
+        # A cost has no circle, but may be read: by the sum of several, by its gradient.
+        makers = [function for function in drawing.order if function in drawing.costs]
+        costs = [
+            n for maker in makers for n in drawing.graph.successors(maker) if n in drawing.readers
+        ]
+        taken = set(self.names.values())
+        for circles, letters in (
+            *((weights[letters], letters) for letters in sorted(weights, key=_WEIGHTS.index)),
+            (hidden, "zhsa"),
+            (costs, "CJL"),
+        ):
+            copies = self.copies(circles)
+            symbols = series(letters, len(copies), taken)
+            taken |= {*symbols, *(symbol[0] for symbol in symbols)}
+            for symbol, same in zip(symbols, copies, strict=True):
+                self.names.update(dict.fromkeys(same, symbol))
+        for whole, parts in pieces.items():
+            for place, same in enumerate(self.copies(parts), 1):
+                self.names.update(dict.fromkeys(same, subscript(self.names[whole], place)))
+
+    def copies(self, circles: Iterable[str]) -> list[list[str]]:
+        """The circles, those that an unrolled loop has for each step together."""
+        found: dict[str, list[str]] = {}
+        for circle in circles:
+            original = self.drawing.data[circle].get("copy_of", circle)
+            found.setdefault(original, []).append(circle)
+        return list(found.values())
+
+    def letters(self, circle: str, level: dict[str, int]) -> str:
+        """What a weight can be called: w, or b for biases alone; u where it helps compute w."""
+        names = [self.drawing.data[node]["name"] or "" for node in self.drawing.circles[circle]]
+        above = min(level.get(circle, 1), len(_LEVELS)) - 1
+        return _BIASES if not above and set(names) == {"bias"} else _LEVELS[above]
+
+    def root(self, node: str) -> str | None:
+        """The sequence of which an element is an element, if it has a name."""
+        while node in self.elements:
+            node = self.drawing.circle_of.get(self.elements[node], self.elements[node])
+        return node if node in self.names else None
+
+    def text(self, node: str) -> str:
+        data = self.drawing.data[node]
+        root = self.root(node)
+        if data["kind"] != "computed" or root is None:
+            return self.names[node]
+        text = indexed(self.names[root], self.indices(node))
+        maker = self.drawing.makers.get(node)
+        if "at" in data and maker is not None:
+            starts = (self.drawing.numbers.get(n) for n in self.drawing.graph.predecessors(maker))
+            text += "".join(f" = {start}" for start in starts if start is not None)
+        return text
+
+    def indices(self, node: str) -> list[str]:
+        """The index of the innermost loop; of an element, that of its sequence too."""
+        drawing = self.drawing
+        if "at" in drawing.data[node]:
+            return [drawing.data[node]["at"]]
+        loops = drawing.loops_around(node)
+        if not loops:
+            return []
+        own = drawing.loops[loops[-1]].index
+        if node in self.elements:
+            return [*self.indices(self.elements[node]), own]
+        if node in self.delays:
+            sign = "+" if drawing.loops[loops[-1]].reverse else "−"
+            return [f"{own}{sign}{self.delays[node]}"]
+        return [own]

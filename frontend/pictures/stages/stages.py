@@ -1,0 +1,118 @@
+"""The stages at which a diagram can be drawn: one table, a picture from each.
+
+``drawn`` is what the user drew; ``unrolled`` the same with a copy of a loop's inside for every
+step; ``graph`` what it means, the simplified graph of primitives;
+``backward`` the gradients of the cost, under what was drawn; ``kernels`` what is run: the graph
+with its gradients, fused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...arguments import shown
+from ...drawing.drawn import drawn_graph, next_values
+from ...errors import DiagramError
+from ..picture import Picture
+
+if TYPE_CHECKING:
+    from ...diagram import Diagram
+
+
+def stage_picture(
+    diagram: Diagram, stage: str = "drawn", depth: int | None = 1, steps: int | None = None
+) -> Picture:
+    """The picture of a diagram at a stage; `steps` is the number of copies of unrolled loops.
+
+    Raises:
+        ValueError: an unknown stage, a depth that is no number of levels, a number of steps below
+            1, or none for loops whose number of steps has only a name.
+        DiagramError: the stage shows gradients, and the diagram has no cost or no parameters.
+    """
+    if not isinstance(stage, str) or stage not in STAGES:
+        raise ValueError(f"render expects a stage out of {', '.join(STAGES)}, got {shown(stage)}")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ValueError(f"render expects a depth of 1 or more, or None for all, got {depth!r}")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise ValueError(f"render expects steps to be an integer of 1 or more, got {steps!r}")
+    if steps is not None and stage != "unrolled":
+        raise ValueError(f"render expects steps only for the stage 'unrolled', got {stage!r}")
+    return STAGES[stage](diagram, depth, steps)
+
+
+def _drawn(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from .from_diagram import from_diagram
+
+    return from_diagram(drawn_graph(diagram), depth)
+
+
+def _unrolled(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from .from_diagram import Conversion
+    from .loops import without_masks
+    from .unrolled import unrolled
+
+    return Conversion(unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()
+
+
+def _graph(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from .from_graph import from_graph
+    from .lowered import lower_drawn
+
+    drawn = drawn_graph(diagram)
+    outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
+    cost = drawn.graph["cost"]
+    updates = next_values(drawn)
+    wanted = [*outputs.values(), *updates, *([cost] if cost else [])]
+    found = lower_drawn(diagram, drawn, wanted)
+    values = {name: found.values[node] for name, node in outputs.items()}
+    following = {name: found.values[node] for node, name in updates.items()}
+    return from_graph(
+        diagram.name, drawn, values, found.values.get(cost), depth=depth, updates=following
+    )
+
+
+def _backward(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from .from_gradient import from_gradient
+
+    if diagram.cost is None:
+        raise DiagramError(
+            f"diagram '{diagram.name}' ({diagram.where}) has no cost whose gradients could be "
+            "drawn: give Diagram(..., cost=...)"
+        )
+    return from_gradient(diagram, depth)
+
+
+def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+    from ....compiler.pipeline import KERNEL_PASSES, prepare
+    from ....compiler.scheduling.fusion import Fusion
+    from ...drawing.derivatives import gradient
+    from .from_kernels import from_kernels
+
+    names = {f"output {name}": name for name in diagram.outputs}
+    outputs = dict(zip(names, diagram.outputs.values(), strict=True))
+    updates = {f"update {diagram.names[s]}": f"next {s.name}" for s in diagram.updates}
+    outputs |= dict(zip(updates, diagram.updates.values(), strict=True))
+    slopes: dict[str, str] = {}
+    if diagram.cost is not None:
+        outputs["cost"] = diagram.cost
+        trained = {name: v for name, v in diagram.parameters.items() if v.type.is_float}
+        slopes = {f"gradient {name}": name for name in trained}
+        found = gradient(diagram.cost, list(trained.values()))
+        outputs |= dict(zip(slopes, found, strict=True))
+    made: Any = prepare(diagram.lower(outputs))
+    for _, compiler_pass in KERNEL_PASSES:
+        if isinstance(made, Fusion):
+            break
+        made = compiler_pass(made)
+    cost = None if diagram.cost is None else "cost"
+    return from_kernels(diagram.name, made, names, slopes, cost, updates)
+
+
+STAGES: dict[str, Callable[[Diagram, int | None, int | None], Picture]] = {
+    "drawn": _drawn,
+    "unrolled": _unrolled,
+    "graph": _graph,
+    "backward": _backward,
+    "kernels": _kernels,
+}

@@ -1,0 +1,264 @@
+"""One graph of a program, on its target: prepared once, bound anew for every set of sizes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+from ...compiler.graph import Graph
+from ...compiler.graphs.interface import SizeRuleError, check_sizes, interface_of
+from ...compiler.sizes import evaluate
+from ...runtime.collector import collector_paused
+from ...runtime.forking import COMPILING
+from ...runtime.mutex import Mutex
+from ...runtime.program import CheckFailedError
+from ..errors import InputError
+from ..loading import training_begins
+from .inputs import Expected, bind_sizes, check_names, outside
+
+if TYPE_CHECKING:
+    from ...compiler.scheduling.template import Template
+    from ...compiler.timings import Timings
+    from .program_cache import Kept
+
+Target = Literal["cpu", "reference"]
+TARGETS = ("cpu", "reference")
+Array = npt.NDArray[Any]
+KEPT, KEPT_BYTES = 128, 64 << 20
+"""Sets of sizes that stay bound, and the bytes that their tables may have in all; those that have
+not been used for longest go first.  Their temporaries share one arena, so that it is as large as
+those of one set."""
+Shapes = tuple[tuple[int, ...], ...]
+Answer = float | dict[str, Array]
+"""The cost of a step, or the outputs of a run by name."""
+
+
+def nothing(_: Mapping[str, Any]) -> None:
+    """Answer no call, in the place of a native function that is not there yet."""
+
+
+def workspace_for(target: Target) -> Mutex:
+    """What a call of a program holds, so that there is one at a time."""
+    if target == "reference":
+        return Mutex()
+    from ...runtime.cpu.stepping.workspace import Workspace
+
+    return Workspace()
+
+
+class Execution:
+    """A graph with its inputs, ready to be called at any sizes.
+
+    Its calls hold the workspace, which belongs to the states: whatever else reads or writes these
+    waits for the end of a call.
+
+    `quick` is the native function of the sizes of the last call.  It looks at its inputs itself,
+    and its answer is neither a float nor a dict unless it has made the call: then `call` must.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        expected: Sequence[Expected],
+        states: Mapping[str, Array],
+        workspace: Mutex,
+        target: Target,
+        precision: str | None,
+        timings: Timings,
+        threads: int | None = None,
+    ) -> None:
+        self.name = graph.name
+        self.target = target
+        self.timings = timings
+        self.threads = threads
+        self.expected = list(expected)
+        self.outputs = [name for name, _ in graph.outputs]
+        self.states = states
+        self.workspace = workspace
+        order = {item.name: place for place, item in enumerate(expected)}
+        inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
+        self.trains = bool(graph.updates)
+        self.lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
+        self._precision = precision
+        self._prepared: Graph | None = None
+        self._template: Template | None = None
+        self.kept = self._look_up() if target == "cpu" else None
+        if self.kept is not None and self.kept.found is not None:
+            self.interface, self._template = self.kept.found
+        else:
+            self.interface = interface_of(self.graph)
+        self._bound: dict[Shapes, Any] = {}
+        self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
+        self._last: Any = None
+        self._clock = count(1)
+        self.quick: Callable[[Mapping[str, Any]], Any] = nothing
+
+    def _look_up(self) -> Kept:
+        """What the cache of programs has for the lowered graph."""
+        from .program_cache import look_up
+
+        with collector_paused():
+            return look_up(self.lowered, self._precision)
+
+    @property
+    def graph(self) -> Graph:
+        """The prepared graph; where the program came from the cache, made when it is asked for."""
+        if self._prepared is None:
+            from ...compiler.pipeline import prepare  # The passes: not for `import diagrad`.
+
+            with collector_paused():
+                self._prepared = prepare(self.lowered, self._precision, self.timings)
+        return self._prepared
+
+    def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:
+        """The outputs for these inputs, or a step's cost; inputs are checked, updates are made."""
+        if self.trains:
+            training_begins()
+        try:
+            shapes = tuple([inputs[item.name].shape for item in self.expected])
+            made = self._functions[shapes](inputs)
+        except (KeyError, AttributeError, TypeError):
+            made = None  # Python's numbers, or sizes that are new: looked at below.
+        if type(made) is float or type(made) is dict:
+            self._use(shapes)
+            return made
+        arrays = self._checked(what, inputs)
+        shapes = tuple([array.shape for array in arrays])
+        executor = self._bound.get(shapes) or self._bind(what, arrays)
+        try:
+            result: list[Array] = self._run(executor, arrays)
+        except CheckFailedError as failure:
+            raise self._explain_check(what, failure, arrays) from None
+        self._use(shapes)
+        if self.trains:
+            return float(result[0])
+        return dict(zip(self.outputs, result, strict=True))
+
+    def _run(self, executor: Any, arrays: Sequence[Array]) -> list[Array]:
+        if self.target == "cpu":  # It holds the workspace by itself.
+            return executor(arrays)  # type: ignore[no-any-return]  # one of two executors
+        return self.workspace.hold(lambda: executor(arrays))
+
+    def _use(self, shapes: Shapes) -> None:
+        """Let `quick` be for these sizes; only they keep memory of results for later calls."""
+        executor, function = self._bound.get(shapes), self._functions.get(shapes, nothing)
+        if executor is None or (executor is self._last and function is self.quick):
+            return
+        executor.used = next(self._clock)
+        last, self._last, self.quick = self._last, executor, function
+        if not (last is None or last is executor) and self.target == "cpu":
+            last.forget_results()
+
+    def _explain_check(
+        self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
+    ) -> InputError:
+        """Which element of which input lies outside its range."""
+        check = self.interface.ranges[failure.check]
+        place, item = next((i, e) for i, e in enumerate(self.expected) if e.name == check.name)
+        sizes = bind_sizes(what, self.expected, arrays)
+        low, high = evaluate(check.low, sizes), evaluate(check.high, sizes)
+        return outside(f"{what} of '{self.name}'", item, low, high, arrays[place], failure.index)
+
+    def _checked(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
+        check_names(f"{what} of '{self.name}'", self.expected, inputs)
+        return [item.check(inputs[item.name]) for item in self.expected]
+
+    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
+        """An executor for inputs of these shapes; new, unless another thread was quicker."""
+        shapes = tuple([array.shape for array in arrays])
+        with COMPILING:
+            executor = self._bound.get(shapes)
+            if executor is None:
+                executor = self.executor(self.sizes_of(what, arrays))
+                if self.target == "cpu" and executor.readable:
+                    self._functions[shapes] = executor.function(scalar=self.trains)
+                executor.used = next(self._clock)
+                self._bound[shapes] = executor
+                self._make_room(shapes)
+            return executor
+
+    def _make_room(self, newest: Shapes) -> None:
+        """Let go of what has not been used for longest, beyond the bounds."""
+        # Others may be at work with it: it goes when they have done.
+        taken = sum(executor.nbytes for executor in self._bound.values())
+        for shapes, executor in sorted(self._bound.items(), key=lambda item: item[1].used):
+            if shapes == newest or (len(self._bound) <= KEPT and taken <= KEPT_BYTES):
+                break
+            taken -= executor.nbytes
+            del self._bound[shapes]
+            self._functions.pop(shapes, None)
+
+    def sizes_of(self, what: str, arrays: Sequence[Array]) -> dict[str, int]:
+        """The value of every named size; InputError where the graph cannot be run at them."""
+        what = f"{what} of '{self.name}'"
+        sizes = bind_sizes(what, self.expected, arrays)
+        unbound = [name for name in self.interface.sizes if name not in sizes]
+        if unbound:
+            raise InputError(
+                f"{what} needs the size {', '.join(unbound)}, which no input has: use an input of "
+                "that size, or give the size as an integer"
+            )
+        try:
+            check_sizes(self.interface.rules, sizes, training=self.trains)
+        except SizeRuleError as error:
+            raise InputError(f"{what}: {error}") from None
+        return sizes
+
+    def executor(self, sizes: Mapping[str, int]) -> Any:
+        """What runs the graph at these sizes, on the target."""
+        if self.target == "reference":
+            from ...compiler.memory.tape import emit_tape
+            from ...runtime.reference import ReferenceExecutor
+
+            return ReferenceExecutor(emit_tape(self.graph, sizes), self.states)
+        from ...compiler.memory.plan_memory import plan_memory
+        from ...runtime.cpu.executor import Executor
+        from ...runtime.cpu.stepping.workspace import Workspace
+
+        program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
+        assert isinstance(self.workspace, Workspace)
+        return Executor(program, self.states, self.threads, self.workspace)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the template is there."""
+        return self._template is not None
+
+    def template(self) -> Template:
+        """The kernels and the table with named sizes; compiled and kept where there is none."""
+        if self._template is None:
+            from ...compiler.pipeline import compile_kernels
+
+            with collector_paused():
+                self._template = compile_kernels(self.graph, self.timings)
+                if self.kept is not None:
+                    self.kept.keep(self.interface, self._template)
+        return self._template
+
+    def kernels(self) -> dict[str, str]:
+        """Kernel sources by name, of every set of sizes bound so far."""
+        if self._template is None:
+            return {}
+        return {kernel.name: kernel.source for kernel in self._template.kernels}
+
+    def executors(self) -> Mapping[tuple[tuple[int, ...], ...], Any]:
+        """What runs each set of sizes bound so far, by the shapes of the inputs."""
+        return self._bound
+
+    def on_states(self, states: Mapping[str, Array], workspace: Mutex) -> Execution:
+        """The same graph and kernels, bound to nothing yet, on other arrays for its states."""
+        twin = copy.copy(self)
+        twin.states, twin.workspace = states, workspace
+        twin._bound, twin._functions = {}, {}
+        twin._last, twin.quick = None, nothing
+        return twin
+
+    def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
+        """What runs these inputs, and the inputs as it takes them; InputError as for `call`."""
+        arrays = self._checked(what, inputs)
+        shapes = tuple([array.shape for array in arrays])
+        return self._bound.get(shapes) or self._bind(what, arrays), arrays

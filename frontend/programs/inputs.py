@@ -1,0 +1,171 @@
+"""What a program's call is given: checked, explained where it is wrong, and its sizes bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compiler.sizes import Size, evaluate, names
+from ..errors import InputError
+from ..variables.numbers import is_masked
+from ..variables.variable import Variable, shape_text, source_text
+
+Array = npt.NDArray[Any]
+_KINDS = "biuf"
+"""NumPy's kinds of numbers; what Python's numbers may become stands to the right."""
+
+
+class Expected:
+    """One input that a program expects: an observed variable, in the program's precision."""
+
+    def __init__(self, name: str, variable: Variable, dtype: str) -> None:
+        self.name = name
+        self.variable = variable
+        self.dtype = np.dtype(dtype)
+        self.shape = variable.shape
+
+    def text(self) -> str:
+        """The input for messages: "input 'x' (model.py:3) expects float32 (B, 784)"."""
+        return (
+            f"input '{self.name}' ({self.variable.where}) expects {self.dtype} "
+            f"{shape_text(self.shape)}"
+        )
+
+    def check(self, value: Any) -> Array:
+        """The value as a contiguous, aligned, native array; InputError for another dtype or shape.
+
+        Arrays, and what NumPy reads as one (a PyTorch tensor), must have the dtype. Python numbers
+        and lists of them are converted: integers to floats too, but floats to integers never.
+        Strided, unaligned and big-endian arrays are copied, read-only ones read where they lie.
+        """
+        array = self._as_array(value)
+        self._check_shape(array.shape)
+        return np.require(array, self.dtype, ["C", "A"]).reshape(array.shape)
+
+    def check_samples(self, value: Any, axis: int) -> Array:
+        """The value as an array that holds any number of samples along an axis.
+
+        As `check`, except that an array stays as it lies: of what holds all samples, batches are
+        taken.
+        """
+        array = self._as_array(value)
+        self._check_shape(array.shape, axis)
+        return array
+
+    def _as_array(self, value: Any) -> Array:
+        if isinstance(value, Variable):
+            raise InputError(f"{self.text()}, got {source_text(value)}: give it an array")
+        if is_masked(value):
+            raise InputError(
+                f"{self.text()}, got a masked array: fill it first, with {self.name}.filled(...)"
+            )
+        try:
+            array = np.asarray(value)
+        except Exception as error:  # Whatever the value's own conversion says.
+            raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from error
+        if array.dtype.kind not in _KINDS:
+            got = array.dtype if isinstance(value, np.ndarray) else _kind(value)
+            raise InputError(f"{self.text()}, got {got}: give it numbers")
+        if isinstance(value, (list, tuple, bool, int, float)) and not isinstance(value, np.generic):
+            return self._converted(array, _kind(value))
+        if array.dtype.newbyteorder("=") != self.dtype:
+            raise InputError(
+                f"{self.text()}, got {array.dtype} {shape_text(array.shape)}: convert it with "
+                f"{self.name}.astype(np.{self.dtype}), nothing is converted silently"
+            )
+        return array
+
+    def _converted(self, array: Array, kind: str) -> Array:
+        """Numbers of Python in the dtype, which must hold them."""
+        if array.size and _KINDS.index(array.dtype.kind) > _KINDS.index(self.dtype.kind):
+            raise InputError(
+                f"{self.text()}, got {kind} of {array.dtype.name.rstrip('0123456789')}s"
+            )
+        with np.errstate(over="ignore"):  # a float that is too large is infinite
+            converted = array.astype(self.dtype)
+        if self.dtype.kind in "iu" and (converted != array).any():
+            value = array[converted != array][0]
+            raise InputError(
+                f"{self.text()}, got {kind} with {value}, which {self.dtype} cannot hold"
+            )
+        return converted
+
+    def _check_shape(self, shape: tuple[int, ...], free: int | None = None) -> None:
+        """InputError for a shape that does not fit; the extent of the axis `free` may be any."""
+        wanted, got = len(self.shape), len(shape)
+        if wanted != got:
+            more = f": {self.name}[np.newaxis] adds one in front" if wanted == got + 1 else ""
+            raise InputError(
+                f"{self.text()}, got {shape_text(shape)} with {got} "
+                f"{'axis' if got == 1 else 'axes'}, not {wanted}{more}"
+            )
+        for axis, (extent, count) in enumerate(zip(self.shape, shape, strict=True)):
+            if isinstance(extent, int) and extent != count and axis != free:
+                raise InputError(
+                    f"{self.text()}, got {shape_text(shape)}: axis {axis} has {count} elements, "
+                    f"not {extent}"
+                )
+
+
+def outside(what: str, item: Expected, low: int, high: int, array: Array, place: int) -> InputError:
+    """The error about an element (by its place in row-major order) outside of [low, high)."""
+    index = tuple(int(i) for i in np.unravel_index(place, array.shape))
+    return InputError(
+        f"{what}: input '{item.name}' ({item.variable.where}) expects values in [{low}, {high}), "
+        f"got {array[index]} at index {index}: nothing was changed"
+    )
+
+
+def _kind(value: Any) -> str:
+    """What is said about a value that is no array."""
+    return "None" if value is None else type(value).__name__
+
+
+def check_names(what: str, expected: Sequence[Expected], given: Mapping[str, Any]) -> None:
+    """InputError unless the names given are the names expected."""
+    wanted = [item.name for item in expected]
+    missing = [name for name in wanted if name not in given]
+    extra = [name for name in given if name not in wanted]
+    if missing or extra:
+        parts = [f"missing {', '.join(missing)}"] if missing else []
+        parts += [f"got unexpected {', '.join(extra)}"] if extra else []
+        raise InputError(
+            f"{what} expects inputs {', '.join(wanted) or '(none)'}; {'; '.join(parts)}"
+        )
+
+
+def bind_sizes(what: str, expected: Sequence[Expected], arrays: Sequence[Array]) -> dict[str, int]:
+    """The value of every named size; InputError where two inputs disagree."""
+    values: dict[str, int] = {}
+    sources: dict[str, str] = {}
+    for item, array in zip(expected, arrays, strict=True):
+        for extent, got in zip(item.shape, array.shape, strict=True):
+            name = _single_name(extent)
+            if name is None:
+                continue
+            if values.setdefault(name, got) != got:
+                raise InputError(
+                    f"{what}: size {name} is {values[name]} in input '{sources[name]}' and {got} "
+                    f"in input '{item.name}', expected one size"
+                )
+            sources.setdefault(name, item.name)
+    for item, array in zip(expected, arrays, strict=True):
+        for axis, (extent, got) in enumerate(zip(item.shape, array.shape, strict=True)):
+            if isinstance(extent, Size) and names(extent) <= values.keys():
+                wanted = evaluate(extent, values)
+                if wanted != got:
+                    raise InputError(
+                        f"{item.text()}, got {shape_text(array.shape)}: axis {axis} has {got} "
+                        f"elements, not {extent} = {wanted}"
+                    )
+    return values
+
+
+def _single_name(extent: int | Size) -> str | None:
+    if isinstance(extent, int):
+        return None
+    found = names(extent)
+    return next(iter(found)) if len(found) == 1 and str(extent) in found else None

@@ -1,0 +1,1 @@
+"""What is told of a diagram or a program in text and tables."""

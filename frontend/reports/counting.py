@@ -1,0 +1,162 @@
+"""Counting by blocks: links, free parameters and floating-point operations.
+
+Links and parameters are those of the drawing (see `connections`); operations those of the prepared
+graph.  What is in a loop counts once for each step.  Sizes keep their names.  This file prints
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...compiler.graph import Graph, Node
+from ...compiler.graphs.flops import node_flops
+from ...compiler.primitives.recurrence import results_of
+from ...compiler.sizes import Dim
+from ..drawing.blocks import Chain, FunctionBlock
+from .connections import Connections, Piece, count_elements
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+@dataclass(frozen=True)
+class Row:
+    """A block of the diagram, with all that is in it.
+
+    Attributes:
+        name: its path; a function's own name.
+        kind: its class.
+        level: how many blocks it is in.
+        outputs: the shapes of what it returns.
+        links: connections for a sample.
+        parameters: free parameters, each with all of its elements, that its weights are made of.
+        shared: how many of these a row above has counted already.
+        flops: floating-point operations, forward.
+        is_function: whether it is a mere function, which has no parameters of its own.
+    """
+
+    name: str
+    kind: str
+    level: int
+    outputs: tuple[tuple[Dim, ...], ...]
+    links: Dim
+    parameters: int
+    shared: int
+    flops: Dim
+    is_function: bool = False
+
+
+def repeated(graph: Graph) -> dict[Node, Dim]:
+    """How often each node of a graph is computed, those in the bodies of loops included."""
+    found: dict[Node, Dim] = {}
+    _repeat(graph, 1, found)
+    return found
+
+
+def _repeat(graph: Graph, times: Dim, found: dict[Node, Dim]) -> None:
+    order = graph.nodes()
+    for node in order:
+        found[node] = found.get(node, 0) + times
+    for results in results_of(order).values():
+        first = results[0]
+        _repeat(first.attrs["body"], times * first.attrs["steps"], found)
+
+
+def count_flops(graph: Graph) -> dict[str, Dim]:
+    """The operations of a graph, by the paths of its nodes' origins."""
+    found: dict[str, Dim] = {}
+    for node, times in repeated(graph).items():
+        path = node.origin.path
+        found[path] = found.get(path, 0) + node_flops(node) * times
+    return found
+
+
+def count_rows(
+    drawn: nx.MultiDiGraph[Any], found: Connections, flops: Mapping[str, Dim]
+) -> Iterable[Row]:
+    """A row for each block of a drawn graph, and one for what is in none.
+
+    Args:
+        drawn: as `drawn_graph` makes it.
+        found: its links and weights.
+        flops: the operations of each function of it; others are in no block.
+    """
+    data = dict(drawn.nodes(data=True))
+    links = {
+        node: found.links.get(item["application"], 0)
+        for node, item in data.items()
+        if "application" in item
+    }
+    inside: dict[str, list[str]] = {row: [] for row in data if _has_row(row, data, found)}
+    outside = []
+    for node in {**links, **flops}:
+        around = [row for row in _around(node, data) if row in inside]
+        for row in around:
+            inside[row].append(node)
+        if not around:
+            outside.append(node)
+    counted: dict[str, dict[Piece, int]] = {}
+    for row, nodes in inside.items():
+        item = data[row]
+        read = found.parameters(item["application"])
+        block = item["application"].block
+        before: dict[Piece, int] = {}
+        for name in counted.keys() - set(item["path"]):
+            before |= counted[name]
+        yield Row(
+            name=item["name"],
+            kind="" if block is None else type(block).__name__,
+            level=len(item["path"]),
+            outputs=tuple(data[node]["shape"] for node in drawn.successors(row)),
+            links=sum_sizes(links.get(node, 0) for node in nodes),
+            parameters=sum(read.values()),
+            shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
+            flops=sum_sizes(flops.get(node, 0) for node in nodes),
+            is_function=isinstance(block, FunctionBlock),
+        )
+        counted[row] = read
+    taken = {parameter for read in counted.values() for parameter, _ in read}
+    rest = sum(
+        count_elements(item["shape"])
+        for item in data.values()
+        if item["kind"] == "parameter" and item["variable"] not in taken
+    )
+    made = sum_sizes(links.get(node, 0) for node in outside)
+    if rest or made != 0:
+        worked = sum_sizes(flops.get(node, 0) for node in outside)
+        yield Row("(no block)", "", 0, (), made, rest, 0, worked)
+
+
+def _in_common(piece: Piece, size: int, before: Mapping[Piece, int]) -> int:
+    """How many elements of a parameter, or of a part of it, are counted already."""
+    parameter, number = piece
+    if piece in before or (parameter, None) in before:
+        return size
+    if number is not None:
+        return 0
+    return sum(part for (other, _), part in before.items() if other is parameter)
+
+
+def _around(node: str, data: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
+    """A function and the blocks around it."""
+    item = data.get(node)
+    return () if item is None or "opens" not in item else (*item["path"], node)
+
+
+def _has_row(node: str, data: Mapping[str, dict[str, Any]], found: Connections) -> bool:
+    """Whether a node is a block, or an operation on units as one of a chain's blocks."""
+    item = data[node]
+    if item.get("opens") or item.get("application") not in found.weights or not item["path"]:
+        return bool(item.get("opens"))
+    return isinstance(data[item["path"][-1]]["application"].block, Chain)
+
+
+def sum_sizes(sizes: Iterable[Dim]) -> Dim:
+    """The sum of sizes; 0 of none."""
+    total: Dim = 0
+    for size in sizes:
+        total = total + size
+    return total

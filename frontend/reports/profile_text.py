@@ -1,0 +1,158 @@
+"""A profile as text for people, and as JSON for the viewers of traces."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ..variables.variable import shape_text
+from .profiling import split_origin
+
+if TYPE_CHECKING:
+    from .profiling import KernelTime, Profile
+
+_WIDEST = 32
+"""Characters of a column of names."""
+_HEAD = ("time", "share", "kernel", "for", "calls", "threads", "GB/s", "GFLOP/s", "of the limit")
+_BLOCK_HEAD = ("time", "share", "block", "forward", "backward", "update")
+_LEFT = ("kernel", "for", "block", "of the limit")
+
+
+def profile_text(profile: Profile, top: int | None) -> str:
+    """Two tables, kernels and blocks, each by time, with `top` lines at most."""
+    shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in profile.shapes.items())
+    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
+    times = "once" if profile.repeats == 1 else f"median of {profile.repeats}"
+    limits = profile.limits
+    kernels = sorted(profile.rows, key=lambda row: -row.seconds)
+    blocks = profile.blocks
+    marked = any(block.estimated for block in blocks)
+    parts = [
+        (profile.in_kernels, "in kernels", ""),
+        (profile.between, "between", "finding the next one, threads that wait for each other"),
+        (profile.outside, "outside", "Python, new arrays"),
+    ]
+    lines = [
+        f"{profile.method} of '{profile.name}'{f', {shapes}' if shapes else ''}: "
+        f"{time_text(profile.seconds)} on {threads}, {times}",
+        f"with the clock read around every kernel: {time_text(profile.traced)}",
+        *(
+            f"  {text:10}  {time_text(seconds):>7}  {seconds / profile.parts:4.0%}  {what}".rstrip()
+            for seconds, text, what in parts
+        ),
+        f"limits of this machine on {threads}: {limits.bytes_per_s / 1e9:.3g} GB/s, a copy; "
+        f"{limits.flops_per_s['float32'] / 1e9:.3g} GFLOP/s in float32, "
+        f"{limits.flops_per_s['float64'] / 1e9:.3g} in float64",
+        "",
+        *_table(_HEAD, [_kernel_cells(row) for row in kernels], top),
+        "",
+        *_table(
+            _BLOCK_HEAD,
+            [
+                (
+                    time_text(block.seconds),
+                    _share(block.seconds / profile.parts),
+                    _shortened(block.name) + (" ~" if block.estimated else ""),
+                    *(
+                        time_text(seconds) if seconds else ""
+                        for seconds in (block.forward, block.backward, block.update)
+                    ),
+                )
+                for block in blocks
+            ],
+            top,
+        ),
+    ]
+    if marked:
+        lines += ["", "~ some of its kernels are shared: their time is divided by estimated work"]
+    return "\n".join(lines)
+
+
+def _kernel_cells(row: KernelTime) -> tuple[str, ...]:
+    names = list(dict.fromkeys(name for name, _ in row.blocks))
+    limit = {
+        "arithmetic": f"{row.arithmetic_share:.0%} of arithmetic",
+        "memory": f"{row.memory_share:.0%} of memory",
+        "cache": "in a cache"
+        + (f"; {row.arithmetic_share:.0%} of arithmetic" if row.flops else ""),
+        "": "",
+    }[row.bound]
+    return (
+        time_text(row.seconds),
+        _share(row.share),
+        _shortened(row.kernel),
+        _shortened(", ".join(names)),
+        str(row.calls),
+        f"{row.threads:.1f}",
+        f"{row.bytes_per_s / 1e9:.1f}",
+        f"{row.flops_per_s / 1e9:.1f}" if row.flops else "",
+        limit,
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], top: int | None) -> list[str]:
+    shown = rows if top is None or len(rows) <= top + 1 else rows[:top]
+    widths = [max(len(row[i]) for row in (head, *shown)) for i in range(len(head))]
+    lines = [_line(row, widths, head) for row in (head, *shown)]
+    if len(shown) < len(rows):
+        lines.append(f"... and {len(rows) - len(shown)} more")
+    return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
+
+
+def _line(cells: tuple[str, ...], widths: list[int], head: tuple[str, ...]) -> str:
+    parts = [
+        cell.ljust(width) if name in _LEFT else cell.rjust(width)
+        for cell, width, name in zip(cells, widths, head, strict=True)
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def time_text(seconds: float) -> str:
+    """Three digits and a unit: "12.3 us"."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= 0.9995 * scale:
+            value = seconds / scale
+            digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{value:.{digits}f} {unit}"
+    return f"{1e9 * seconds:.0f} ns"
+
+
+def chrome_events(profile: Profile) -> str:
+    """The median step in the trace-event format: an event for each share of a kernel.
+
+    Microseconds, as that format has it; a track for each thread, and one event over all.
+    """
+    trace = profile.trace
+    threads = sorted({0, *map(int, trace.threads)})
+    events: list[dict[str, object]] = [
+        {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": f"diagrad {profile.name}"}}
+    ]
+    for thread in threads:
+        name = "caller" if thread == 0 else f"helper {thread}"
+        events.append(
+            {"ph": "M", "pid": 1, "tid": thread, "name": "thread_name", "args": {"name": name}}
+        )
+    whole = {"ph": "X", "pid": 1, "tid": 0, "ts": 0.0, "dur": trace.span / 1e3}
+    events.append({**whole, "name": f"{profile.method} of {profile.name}", "cat": "call"})
+    for place, number in enumerate(map(int, trace.rows)):
+        row = profile.rows[number]
+        begin, end = float(trace.begins[place]), float(trace.ends[place])
+        directions = dict.fromkeys(split_origin(name)[1] for name, _ in row.blocks)
+        events.append({
+            "ph": "X", "pid": 1, "tid": int(trace.threads[place]), "name": row.kernel,
+            "cat": ",".join(directions), "ts": begin / 1e3, "dur": (end - begin) / 1e3,
+            "args": {
+                "row": number, "share": int(trace.chunks[place]), "shares": row.calls,
+                "for": [name for name, _ in row.blocks],
+                "flops": row.flops, "bytes": row.read + row.written,
+            },
+        })  # fmt: skip
+    return json.dumps({"traceEvents": events, "displayTimeUnit": "ns"})

@@ -1,0 +1,336 @@
+"""Where the time of a step goes: `Program.profile`.
+
+The step itself is measured, on copies of the program's arrays: the same kernels, in the same
+native call, on the same threads, each share of each with the processor's clock before and after
+it.  Time is charged so that it adds up: where kernels run at once, each gets its part of it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compiler.emission.costs import Cost, row_costs
+from ...runtime.program import Instruction
+from ...runtime.program import Program as Compiled
+from ..errors import InputError
+from ..programs.inputs import bind_sizes
+
+if TYPE_CHECKING:
+    from ...runtime.cpu.limits import Limits
+    from ...runtime.cpu.trace import Trace
+    from ..program import Program
+
+Method = Literal["step", "run"]
+Bound = Literal["memory", "arithmetic", "cache", ""]
+_OPTIONS = ("method", "repeats")
+_WARM = 3
+"""Calls before the measured ones: caches, and helpers awake."""
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """One row of the program: a kernel with its operands, which a step runs once.
+
+    In a loop it runs once for each turn; the numbers are of all turns together.
+
+    Attributes:
+        number: of the row, in the order of the program.
+        kernel: the kernel's name, as in `program.kernels`.
+        blocks: for whom it computes ("net/0", "net/0 backward", "SGD update"), and the part of its
+            time that each is charged: measured where there is one, else shared out by estimated
+            work.
+        seconds: median time of a step, see `Profile`.
+        share: of the measured step, from 0 to 1: see `Profile.parts`.
+        calls: of the kernel: the shares into which threads divide it.
+        threads: how many were at work in it, on average.
+        read: bytes that it must read.
+        written: bytes that it must write.
+        flops: floating-point operations; functions such as `exp` count as 10.
+        memory_share: of the machine's bandwidth.
+        arithmetic_share: of the machine's multiply-adds.
+        cached: whether its operands lie in a cache: it is faster than memory can be, or all that a
+            step touches fits the second-level cache.
+    """
+
+    number: int
+    kernel: str
+    blocks: tuple[tuple[str, float], ...]
+    seconds: float
+    share: float
+    calls: int
+    threads: float
+    read: int
+    written: int
+    flops: int
+    memory_share: float
+    arithmetic_share: float
+    cached: bool
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes read and written in a second; 0 where it took no time."""
+        return (self.read + self.written) / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_per_s(self) -> float:
+        """Floating-point operations in a second; 0 where it took no time."""
+        return self.flops / self.seconds if self.seconds else 0.0
+
+    @property
+    def bound(self) -> Bound:
+        """The limit that is nearest; "cache" where that would be memory, but is not touched."""
+        if not self.memory_share and not self.arithmetic_share:
+            return ""
+        if self.arithmetic_share >= min(self.memory_share, 1.0):
+            return "arithmetic"
+        return "cache" if self.cached else "memory"
+
+
+@dataclass(frozen=True)
+class BlockTime:
+    """What a step spends for one block of the diagram, in seconds.
+
+    Attributes:
+        name: the block's path; an optimizer's name; "diagram" for what is in no block.
+        forward: computing its outputs.
+        backward: computing its gradients.
+        update: changing its states.
+        estimated: whether kernels that it shares with others are among them.
+    """
+
+    name: str
+    forward: float
+    backward: float
+    update: float
+    estimated: bool
+
+    @property
+    def seconds(self) -> float:
+        """All together."""
+        return self.forward + self.backward + self.update
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a step goes; printed, two tables.
+
+    Attributes:
+        name: the diagram's.
+        method: "step" or "run".
+        shapes: of the inputs, by name.
+        repeats: how many steps were measured.
+        threads: how many shared them.
+        seconds: median time of a step as the caller of Python sees it, without the measuring.
+        traced: the same with it.
+        between: within the native call while no kernel runs: dispatch, waiting for each other.
+        outside: before and after: checks of the inputs' places, new arrays, the call itself.
+        rows: the kernels, in the order of the program.
+        blocks: the blocks, by their time.
+        limits: of the machine, on as many threads.
+        trace: what happened in the step whose time is the median.
+    """
+
+    name: str
+    method: Method
+    shapes: Mapping[str, tuple[int, ...]]
+    repeats: int
+    threads: int
+    seconds: float
+    traced: float
+    between: float
+    outside: float
+    rows: tuple[KernelTime, ...]
+    blocks: tuple[BlockTime, ...]
+    limits: Limits
+    trace: Trace
+
+    @property
+    def in_kernels(self) -> float:
+        """Seconds of a step with a kernel running."""
+        return sum(row.seconds for row in self.rows)
+
+    @property
+    def parts(self) -> float:
+        """Seconds in kernels, between and outside: what shares are of.
+
+        They are medians each, so that this is not `traced` where steps differ.
+        """
+        return self.in_kernels + self.between + self.outside
+
+    def table(self, top: int | None = 12) -> str:
+        """The tables as text, with so many lines each; None for all."""
+        from .profile_text import profile_text
+
+        return profile_text(self, top)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def chrome_trace(self, path: str | os.PathLike[str]) -> None:
+        """Write the median step for ui.perfetto.dev or chrome://tracing: a track for each thread.
+
+        Raises:
+            OSError: the folder does not exist or cannot be written; a file there stays as it is.
+        """
+        from ..files import write_atomically
+        from .profile_text import chrome_events
+
+        write_atomically(path, chrome_events(self).encode())
+
+
+def profile(
+    program: Program, method: Method | None, repeats: int, inputs: Mapping[str, Any]
+) -> Profile:
+    """Measure a program's step or run; see `Program.profile`."""
+    place = f"profile of '{program.diagram.name}'"
+    for name in _OPTIONS:
+        if name in inputs and name not in program.diagram.observed:
+            raise InputError(
+                f"{place} takes {' and '.join(_OPTIONS)} before the inputs, without names: "
+                'program.profile("step", 20, x=...)'
+            )
+    if method not in (None, "step", "run"):
+        raise InputError(f'{place} expects "step" or "run", got {method!r}')
+    if type(repeats) is not int or repeats < 1:
+        raise InputError(f"{place} expects a number of repeats from 1 on, got {repeats!r}")
+    if program.target != "cpu":
+        raise InputError(
+            f"{place} expects target cpu, got {program.target}: that runs NumPy's functions one "
+            'after another, whose times say nothing of the kernels; compile with target="cpu"'
+        )
+    chosen: Method = method or ("step" if program.optimizer is not None else "run")
+    program.execution(chosen, inputs).template()  # for the program too, not for its twin alone
+    twin = program.on_copies()
+    call = twin.step if chosen == "step" else twin.run
+    call(**inputs)
+    execution = twin.execution(chosen, inputs)
+    executor, arrays = execution.bound(chosen, inputs)
+    from ...runtime.cpu.limits import machine_limits
+    from ...runtime.cpu.trace import TracingExecutor
+
+    compiled: Compiled = executor.program
+    tracer = TracingExecutor(compiled, twin.states, program.threads)
+    tracer.trace(arrays, _WARM, scalar=chosen == "step")
+    plain, traces = [], []
+    for _ in range(repeats):
+        before = time.perf_counter_ns()
+        call(**inputs)
+        plain.append(time.perf_counter_ns() - before)
+        traces += tracer.trace(arrays, 1, scalar=chosen == "step")
+    sizes = bind_sizes(place, execution.expected, arrays)
+    limits = machine_limits(tracer.threads)
+    traced = median(trace.wall for trace in traces)
+    times = np.array([trace.times(len(compiled.instructions)) for trace in traces])
+    spans = [(trace.span, inside) for trace, inside in zip(traces, times.sum(1), strict=True)]
+    between = float(median(span - inside for span, inside in spans))
+    outside = float(median(trace.wall - trace.span for trace in traces))
+    medians = np.median(times, axis=0)
+    parts = float(medians.sum()) + between + outside
+    costs = row_costs(execution.graph, sizes)
+    rows = _rows(compiled, traces, medians, costs, limits, parts)
+    return Profile(
+        name=program.diagram.name,
+        method=chosen,
+        shapes={e.name: a.shape for e, a in zip(execution.expected, arrays, strict=True)},
+        repeats=repeats,
+        threads=tracer.threads,
+        seconds=1e-9 * median(plain),
+        traced=1e-9 * traced,
+        between=1e-9 * between,
+        outside=1e-9 * outside,
+        rows=rows,
+        blocks=_blocks(rows),
+        limits=limits,
+        trace=min(traces, key=lambda trace: (abs(trace.wall - traced), trace.wall)),
+    )
+
+
+def _rows(
+    compiled: Compiled,
+    traces: Sequence[Trace],
+    times: npt.NDArray[np.float64],
+    costs: Sequence[Cost],
+    limits: Limits,
+    parts: float,
+) -> tuple[KernelTime, ...]:
+    from ...runtime.cpu.host import cache_bytes
+
+    count = len(compiled.instructions)
+    busy = np.median([trace.busy(count) for trace in traces], axis=0)
+    touched = sum(b.nbytes for b in compiled.buffers if b.role != "temporary")
+    resident = touched + compiled.arena_bytes <= cache_bytes()[1]
+    rows = []
+    for number, (item, cost) in enumerate(zip(compiled.instructions, costs, strict=True)):
+        seconds, turns = 1e-9 * float(times[number]), compiled.times[number]
+        moved = turns * (cost.read + cost.written) / limits.bytes_per_s
+        computed = turns * cost.flops / limits.flops_per_s[_precision(item, compiled)]
+        rows.append(
+            KernelTime(
+                number=number,
+                kernel=compiled.kernels[item.kernel].name,
+                blocks=_parts(cost),
+                seconds=seconds,
+                share=float(times[number]) / parts,
+                calls=turns * item.chunks,
+                threads=float(busy[number] / times[number]) if seconds else 0.0,
+                read=turns * cost.read,
+                written=turns * cost.written,
+                flops=turns * cost.flops,
+                memory_share=moved / seconds if seconds else 0.0,
+                arithmetic_share=computed / seconds if seconds else 0.0,
+                cached=resident or moved > seconds,
+            )
+        )
+    return tuple(rows)
+
+
+def _precision(item: Instruction, compiled: Compiled) -> str:
+    """In what a row computes, told from what it touches."""
+    found = {compiled.buffers[number].dtype for number in (*item.reads, *item.writes)}
+    return "float64" if "float64" in found else "float32"
+
+
+def _parts(cost: Cost) -> tuple[tuple[str, float], ...]:
+    """The part of a row's time for each block; even parts where none has any work."""
+    total = sum(work for _, work in cost.work)
+    even = 1 / len(cost.work)
+    return tuple((name, work / total if total else even) for name, work in cost.work)
+
+
+def _blocks(rows: Sequence[KernelTime]) -> tuple[BlockTime, ...]:
+    seconds: dict[str, dict[str, float]] = {}
+    estimated: set[str] = set()
+    for row in rows:
+        for origin, part in row.blocks:
+            name, direction = split_origin(origin)
+            times = seconds.setdefault(name, dict.fromkeys(("forward", "backward", "update"), 0.0))
+            times[direction] += part * row.seconds
+            if len({split_origin(other)[0] for other, _ in row.blocks}) > 1:
+                estimated.add(name)
+    found = [
+        BlockTime(name, **times, estimated=name in estimated) for name, times in seconds.items()
+    ]
+    return tuple(sorted(found, key=lambda block: -block.seconds))
+
+
+def split_origin(origin: str) -> tuple[str, str]:
+    """A block's path, and the direction: "net/0 backward" is ("net/0", "backward")."""
+    for direction in ("backward", "update"):
+        if origin.endswith(f" {direction}"):
+            return origin.removesuffix(f" {direction}"), direction
+    return origin, "forward"

@@ -1,0 +1,1 @@
+"""Training: optimizers, schedules, samples in batches, checkpoints."""

@@ -1,0 +1,135 @@
+"""Which parameters a training step changes: those that an optimizer is given, or all it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..arguments import wrong
+from ..drawing.binding import Bound
+from ..drawing.blocks import Block, parameters_of
+from ..drawing.sharing import tied_names
+from ..errors import DiagramError
+from ..variables.dependencies import behind, ordered
+from ..variables.variable import Variable, source_text
+
+if TYPE_CHECKING:
+    from ..diagram import Diagram
+
+Item = Variable | Block | str
+Parameters = Item | Iterable[Item] | Mapping[str, Variable] | None
+"""A parameter, a block (all in it) or the path of either; several; or None for all there are."""
+
+
+class Choice:
+    """The parameters that an optimizer changes, as it is given them.
+
+    Args:
+        label: the optimizer's name, for messages.
+        parameters: what it is given.
+
+    Raises:
+        TypeError: what is neither a variable, nor a block, nor a path.
+        ValueError: no parameters.
+    """
+
+    def __init__(self, label: str, parameters: Parameters) -> None:
+        self.label = label
+        self.items: list[Item] | None = None
+        if parameters is None:
+            return
+        if isinstance(parameters, Mapping):
+            parameters = parameters.values()
+        elif isinstance(parameters, Item) or not isinstance(parameters, Iterable):
+            parameters = [parameters]
+        self.items = list(parameters)
+        if not self.items:
+            raise wrong(label, "one or more parameters", self.items, ValueError)
+        for item in self.items:
+            if not isinstance(item, Item):
+                raise wrong(label, "parameters as variables, blocks or paths", item)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Choice:
+        """Itself: the copy of an optimizer changes the same parameters."""
+        return self
+
+    def of(self, diagram: Diagram, place: str) -> dict[str, Variable]:
+        """The chosen parameters by path, in the diagram's order.
+
+        Of a block it is those that the cost depends on.
+
+        Args:
+            diagram: one with a cost.
+            place: begins the messages.
+
+        Raises:
+            DiagramError: something chosen that is no parameter of the diagram, or that the cost
+                does not depend on.
+        """
+        assert diagram.cost is not None
+        reached = set(ordered([diagram.cost], {}))
+        free = {
+            name: item
+            for name, item in diagram.parameters.items()
+            if item in reached and item.type.is_float
+        }
+        if self.items is None:
+            return free
+        known = set(free.values())
+        chosen: set[Variable] = set()
+        for item in self.items:
+            found = _parameters(diagram, item)
+            if known.isdisjoint(found):
+                raise DiagramError(
+                    f"{place} expects {self.label} to change parameters of the diagram, got "
+                    f"{_reason(diagram, item, found)}"
+                )
+            chosen.update(found)
+        return {name: item for name, item in free.items() if item in chosen}
+
+
+def _parameters(diagram: Diagram, item: Item) -> list[Variable]:
+    """The parameters that one item stands for, of the diagram or not."""
+    if isinstance(item, Variable):
+        return [item]
+    if isinstance(item, Block):
+        return list(parameters_of(item).values())
+    every = diagram.parameters.items()
+    return [found for name, found in every if name == item or name.startswith(f"{item}/")]
+
+
+def _reason(diagram: Diagram, item: Item, found: Sequence[Variable]) -> str:
+    """What an item is, and why a step cannot change it."""
+    if isinstance(item, str):
+        got, tied = f"'{item}'", tied_names(diagram).get(item)
+        if tied is not None:
+            return f"{got}, which is tied to '{tied}': give that"
+        if not found:
+            return f"{got}: it has {', '.join(diagram.parameters) or 'none'}"
+    elif isinstance(item, Block):
+        got = item._describe()
+        found = found or list(parameters_of(item.block).values() if isinstance(item, Bound) else ())
+        if not found:
+            return f"{got}, which has no parameters"
+    else:
+        got = source_text(item)
+    first = found[0]
+    if behind(first) is not first:
+        return f"{got}, which is tied to {source_text(behind(first))}: give that"
+    if first.kind != "parameter":
+        return f"{got}, which is no parameter{_sources(diagram, first)}"
+    if first.bound_to is not None:
+        bound = source_text(first.bound_to)
+        return f"{got}, which is bound to {bound}{_sources(diagram, first.bound_to)}"
+    if first not in diagram.names:
+        return f"{got}, which is not in it"
+    if not first.type.is_float:
+        return f"{got}, which is of dtype {first.dtype}: integers have no gradient"
+    return f"{got}, on which the cost does not depend"
+
+
+def _sources(diagram: Diagram, variable: Variable) -> str:
+    """What to give for a variable that is computed from parameters."""
+    sources = set(ordered([variable], {}))
+    free = [name for name, item in diagram.parameters.items() if item in sources]
+    return f": give what it is computed from, {', '.join(free)}" if free else ""

@@ -1,0 +1,1 @@
+"""Variables, what makes them, and what is known of them when they are drawn."""

@@ -1,0 +1,1 @@
+"""From text to linked object code, and its cache."""

@@ -1,0 +1,82 @@
+"""Kernel text to object code: Numba types and lowers it, LLVM optimizes it, once.
+
+The only file that leads to Numba, and it imports it inside `build_kernel`, so that a program whose
+kernels are all in the cache never pays for it.  Nothing here looks at a cache or links.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite.binding.ffi import ObjectRef
+from llvmlite.binding.newpassmanagers import NewPassManager
+
+from ...forking import COMPILING
+from .. import host
+from .desugar import desugar
+
+compilations = 0
+"""Objects built by this process: kernels, gemm routines and the driver."""
+
+
+def build_kernel(source: str, symbol: str) -> bytes:
+    """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`."""
+    with COMPILING:
+        from ..words.lanes import SIGNATURES
+        from ..words.vocabulary import WORDS
+        from .numba_private import lower
+
+        scope: dict[str, Any] = dict(WORDS)
+        exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
+        kernel = scope["kernel"]
+        count = kernel.__code__.co_argcount
+        text, inner = lower(kernel, SIGNATURES[count])
+        more = ", i64 %space" if count == 4 else ""
+        return build_text(_entered(text, inner, symbol, more), {symbol})
+
+
+def _entered(text: str, inner: str, symbol: str, more: str) -> str:
+    """Add the function that is called from outside: Numba's takes two arguments more."""
+    return f"""{text}
+define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space) {{
+  %result = alloca ptr
+  call i32 @"{inner}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
+  ret void
+}}
+"""
+
+
+def build_text(text: str, symbols: set[str], speed: int = 2) -> bytes:
+    """Object code of LLVM's text; of its functions only those in `symbols` are seen outside.
+
+    `speed` is LLVM's level of optimization, from 0, which translates the text as it stands, to 3.
+    """
+    global compilations
+    with COMPILING:
+        machine = host.target_machine()
+        module = llvm.parse_assembly(text, llvm.create_context())
+        module.triple = machine.triple
+        module.data_layout = str(machine.target_data)
+        for function in module.functions:
+            if not function.is_declaration and function.name not in symbols:
+                function.linkage = "internal"
+        module.verify()
+        optimize(module, machine, speed)
+        compilations += 1
+        return bytes(machine.emit_object(module))
+
+
+def optimize(module: Any, machine: Any, speed: int) -> None:
+    """LLVM's standard passes, without those that look for vectors: the text is all vectors."""
+    options = llvm.create_pipeline_tuning_options(speed_level=speed)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    manager = builder.getModulePassManager()
+    try:
+        manager.run(module, builder)
+    finally:
+        if type(manager)._dispose is ObjectRef._dispose:  # It does nothing: 90 KiB would stay.
+            NewPassManager._dispose(manager)

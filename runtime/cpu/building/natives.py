@@ -1,0 +1,191 @@
+"""From a text to the address of its native code: linked already, in the cache, or built now.
+
+A text is built once per machine, and linked once for all of a process that want it at a time.
+Nothing here knows how building works, nor what a program is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import llvmlite
+
+from ...collector import collector_paused
+from ...forking import COMPILING
+from .. import host
+from . import link
+from .cache import Cache
+
+Origin = Literal["compiled", "cache", "memory"]
+
+_CPU = Path(__file__).resolve().parents[1]
+_cache: Cache | None = None
+_staying: dict[str, link.Linked] = {}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A text, and how to make object code of it that defines a given symbol.
+
+    What `stays` is linked for good; what does not, as long as its `Native` is held.
+    """
+
+    name: str
+    text: str
+    build: Callable[[str, str], bytes]
+    stays: bool = True
+
+
+@dataclass(frozen=True)
+class Native:
+    """Native code in this process, and how it came here."""
+
+    name: str
+    code: link.Linked
+    origin: Origin
+    reason: str
+    milliseconds: float
+
+    @property
+    def address(self) -> int:
+        """Of the function."""
+        return self.code.address
+
+
+def _numba_version() -> str:
+    """What Numba's own file of its version says: neither Numba nor `importlib.metadata` is needed.
+
+    The first costs 250 ms to import, the second 13.
+    """
+    spec = importlib.util.find_spec("numba")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("kernels are built by Numba, which is not installed")
+    try:
+        return Path(spec.origin).with_name("_version.py").read_text(encoding="utf-8")
+    except OSError:
+        from importlib.metadata import version
+
+        return version("numba")
+
+
+@lru_cache(maxsize=1)
+def _surroundings() -> bytes:
+    """Hash of all that turns a text into object code: this engine, LLVM, Numba, the processor."""
+    total = hashlib.sha256()
+    parts = [_numba_version(), llvmlite.__version__, host.cpu_name(), host.feature_text()]
+    for part in parts:
+        total.update(part.encode() + b"\0")
+    for path in sorted([*_CPU.rglob("*.py"), _CPU.parent / "philox.py"]):
+        total.update(path.read_bytes() + b"\0")
+    return total.digest()
+
+
+def key_of(request: Request) -> bytes:
+    """The hash under which the request's object code is kept."""
+    # Not the name: equal texts are one kernel.
+    text = f"{request.build.__module__}.{request.build.__qualname__}\0{request.text}"
+    return hashlib.sha256(_surroundings() + text.encode()).digest()
+
+
+def use_cache(cache: Cache | None) -> None:
+    """Take another cache from now on; None for the default one, looked up anew."""
+    global _cache
+    with COMPILING:
+        _cache = cache
+
+
+def cache_in_use() -> Cache:
+    """The cache that `obtain` looks into."""
+    global _cache
+    with COMPILING:
+        if _cache is None:
+            _cache = Cache()
+        return _cache
+
+
+def obtain(requests: Sequence[Request]) -> list[Native]:
+    """Native code for every request, in their order."""
+    with COMPILING:
+        cache = cache_in_use()
+        with collector_paused():
+            pieces: dict[str, _Piece] = {}
+            found = []
+            for request in requests:
+                piece = _Piece(request, cache, pieces)
+                pieces.setdefault(piece.symbol, piece)
+                found.append(piece)
+            for stays in (True, False):
+                _link_all([piece for piece in pieces.values() if piece.request.stays is stays])
+            return [piece.native(pieces[piece.symbol].linked) for piece in found]
+
+
+def _link_all(pieces: Sequence[_Piece]) -> None:
+    """Link at once what is not linked yet; one by one where that fails, to find the fault."""
+    new = [piece for piece in pieces if piece.linked is None]
+    if not new:
+        return
+    start = time.perf_counter()
+    try:
+        made = link.link({piece.symbol: piece.code for piece in new})
+    except link.LinkError:
+        for piece in new:
+            piece.link_alone()
+        return
+    for piece in new:
+        piece.linked = made[piece.symbol]
+        piece.seconds += (time.perf_counter() - start) / len(new)
+
+
+class _Piece:
+    """The way of one request: its code from the cache, or built, unless it is linked already."""
+
+    def __init__(self, request: Request, cache: Cache, others: Mapping[str, _Piece]) -> None:
+        start = time.perf_counter()
+        self.request, self._cache = request, cache
+        self._key = key_of(request)
+        self.symbol = "diagrad_" + self._key.hex()[:32]
+        self.linked = link.linked(self.symbol)
+        self.origin: Origin = "memory"
+        self.reason = "linked in this process before"
+        self.code = b""
+        if self.linked is None and self.symbol not in others:
+            code, self.reason = cache.get(self._key)
+            self.origin = "cache"
+            if code is None:
+                self._build()
+            else:
+                self.code = code
+        self.seconds = time.perf_counter() - start
+
+    def _build(self) -> None:
+        self.origin = "compiled"
+        self.code = self.request.build(self.request.text, self.symbol)
+        trouble = self._cache.put(self._key, self.code)
+        self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
+
+    def link_alone(self) -> None:
+        """Link it, built anew if what the cache has is at fault."""
+        start = time.perf_counter()
+        try:
+            self.linked = link.link({self.symbol: self.code})[self.symbol]
+        except link.LinkError as error:
+            if self.origin != "cache":
+                raise
+            self.reason = f"the entry in the cache does not link: {error}"
+            self._build()
+            self.linked = link.link({self.symbol: self.code})[self.symbol]
+        self.seconds += time.perf_counter() - start
+
+    def native(self, linked: link.Linked | None) -> Native:
+        """The answer, once its code is linked."""
+        assert linked is not None
+        if self.request.stays:
+            _staying[self.symbol] = linked
+        return Native(self.request.name, linked, self.origin, self.reason, 1e3 * self.seconds)

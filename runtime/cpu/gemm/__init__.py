@@ -1,0 +1,1 @@
+"""The matrix product, generated for the processor's registers."""

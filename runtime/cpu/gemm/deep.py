@@ -1,0 +1,48 @@
+"""A product of great depth: the sum of products of `GEMM_LONG` steps each.
+
+Up to there, a product is made of chains of GEMM_DEPTH multiply-adds, up to 64 of them, added one
+after another.  What is rounded away where such parts are added up is kept (Kahan, Further remarks
+on reducing truncation errors, 1965; `compiler/emission/compensation.py` says more).  So an element
+is off by at most 384 + 64 + 8 roundings, half an eps each, of the sum of its terms' absolute
+values, whatever the depth is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...program import GEMM_DEEP, GEMM_LONG
+from ..building.loops import I64, internal, loop, smaller
+from .dot import Sums
+
+
+def deep_function(module: Any, element: Any, lanes: int, routine: Any) -> Any:
+    """(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, space), words as the routine's own."""
+    function, b = internal(module, "deep", [I64] * 12)
+    a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space = function.args
+    sums, pointer = Sums(module, b, element, lanes), element.as_pointer()
+    size = 4 if sums.letter == "f32" else 8
+    room = b.add(space, I64(GEMM_DEEP))
+    part, out = b.inttoptr(room, pointer), b.inttoptr(c, pointer)
+    lost = b.gep(part, [b.mul(m, n)])
+    with loop(b, I64(0), k, GEMM_LONG) as p:
+        depth, fresh = smaller(b, b.sub(k, p), I64(GEMM_LONG)), b.icmp_signed("==", p, I64(0))
+        left = b.add(a, b.mul(b.mul(p, a_col), I64(size)))
+        right = b.add(b_, b.mul(b.mul(p, b_row), I64(size)))
+        args = [left, a_row, a_col, right, b_row, b_col, room, n, m, n, depth, space, I64(0)]
+        b.call(routine, args)
+        with loop(b, I64(0), m, 1) as i:
+            row, target = b.mul(i, n), b.gep(out, [b.mul(i, c_row)])
+            for j, mask in sums.over(n):
+                here = b.add(row, j)
+                gone, total = b.gep(lost, [here]), b.gep(target, [j])
+                kept = b.select(fresh, sums.zeros, sums.load(gone, mask))
+                old = b.select(fresh, sums.zeros, sums.load(total, mask))
+                more = b.fadd(sums.load(b.gep(part, [here]), mask), kept)
+                new = b.fadd(old, more)
+                finite = b.fcmp_ordered("==", b.fsub(new, new), sums.zeros)
+                rest = b.fsub(more, b.fsub(new, old))
+                sums.store(b.select(finite, rest, sums.zeros), gone, mask)
+                sums.store(new, total, mask)
+    b.ret_void()
+    return function

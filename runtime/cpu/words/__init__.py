@@ -1,0 +1,1 @@
+"""The words of kernel text, as LLVM instructions on 16 lanes."""

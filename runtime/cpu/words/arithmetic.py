@@ -1,0 +1,145 @@
+"""The simple words between lanes: largest, sign, roundings, roots, conversions, reductions.
+
+Each is a handful of instructions written straight into the kernel.  Nothing here approximates:
+every word is exact or correctly rounded, except `rsqrt`, which rounds twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from ...program import LANES
+from .values import FLOATS, KINDS, Value, call, intrinsic, select, vector
+
+_I32 = ir.IntType(32)
+
+
+def maximum(x: Value, y: Value) -> Value:
+    """The larger; a NaN on either side comes through, as in `numpy.maximum`."""
+    larger = select(x > y, x, y)
+    return select(x.is_nan(), x, larger) if x.kind in FLOATS else larger
+
+
+def minimum(x: Value, y: Value) -> Value:
+    """The smaller; a NaN on either side comes through, as in `numpy.minimum`."""
+    smaller = select(x < y, x, y)
+    return select(x.is_nan(), x, smaller) if x.kind in FLOATS else smaller
+
+
+def absolute(x: Value) -> Value:
+    """Without the sign; the most negative integer stays, as in NumPy."""
+    if x.kind in FLOATS:
+        return intrinsic("fabs", x)
+    return x if x.kind == "u32" else select(x < 0, -x, x)
+
+
+def sign(x: Value) -> Value:
+    """-1, 0 or 1; NaN stays NaN, as in `numpy.sign`."""
+    positive = select(x > 0, x.number(1), x.number(0))
+    if x.kind == "u32":
+        return positive
+    found = select(x < 0, x.number(-1), positive)
+    return select(x.is_nan(), x, found) if x.kind in FLOATS else found
+
+
+def floor(x: Value) -> Value:
+    """Round down."""
+    return intrinsic("floor", x) if x.kind in FLOATS else x
+
+
+def ceil(x: Value) -> Value:
+    """Round up."""
+    return intrinsic("ceil", x) if x.kind in FLOATS else x
+
+
+def sqrt(x: Value) -> Value:
+    """Correctly rounded square root."""
+    return intrinsic("sqrt", x)
+
+
+def rsqrt(x: Value) -> Value:
+    """1 / sqrt(x), rounded twice: 1.5 ulp at most."""
+    return 1 / sqrt(x)
+
+
+def copysign(x: Value, sign_of: Value) -> Value:
+    """`x` with the sign of `sign_of`."""
+    return intrinsic("copysign", x, sign_of)
+
+
+def convert(x: Value, kind: str) -> Value:
+    """`astype`: towards zero from float to integer, modulo 2^n between integers.
+
+    A float beyond the integer's range gives the nearest integer in it, and NaN gives 0.
+    """
+    builder, target = x.builder, vector(kind)
+    if x.kind == kind:
+        return x
+    if kind == "b1":
+        return x.compare("!=", 0)
+    if kind in FLOATS:
+        if x.kind in FLOATS:
+            name = "fpext" if kind == "f64" else "fptrunc"
+        else:
+            name = "uitofp" if x.kind in ("u32", "b1") else "sitofp"
+        return x.like(getattr(builder, name)(x.node, target), kind)
+    if x.kind in FLOATS:
+        return saturated(x, kind)
+    width, wanted = KINDS[x.kind].width, KINDS[kind].width
+    if width == wanted:
+        return x.like(x.node, kind)
+    if width > wanted:
+        return x.like(builder.trunc(x.node, target), kind)
+    name = "zext" if x.kind in ("u32", "b1") else "sext"
+    return x.like(getattr(builder, name)(x.node, target), kind)
+
+
+def saturated(x: Value, kind: str) -> Value:
+    """The integer nearest to a float, towards zero, among those of the kind; 0 for NaN."""
+    name = "fptoui" if kind == "u32" else "fptosi"
+    full = f"llvm.{name}.sat.v{LANES}i{KINDS[kind].width}.v{LANES}{x.kind}"
+    return x.like(call(x.builder, full, vector(kind), x.node), kind)
+
+
+def splat_first(x: Value) -> Value:
+    """Lane 0 in every lane."""
+    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    return x.like(x.builder.shuffle_vector(x.node, ir.Constant(x.node.type, ir.Undefined), zeros))
+
+
+def reduce(combine: Callable[[Value, Value], Value], x: Value) -> Value:
+    """Halve 16 to 8 to 4 to 2 to 1 lanes, always in that order, and splat the last one."""
+    node, width = x.node, LANES
+    while width > 1:
+        width //= 2
+        halves = [
+            x.builder.shuffle_vector(
+                node,
+                ir.Constant(node.type, ir.Undefined),
+                ir.Constant(ir.VectorType(_I32, width), [start + i for i in range(width)]),
+            )
+            for start in (0, width)
+        ]
+        node = combine(x.like(halves[0]), x.like(halves[1])).node
+    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    return x.like(x.builder.shuffle_vector(node, ir.Constant(node.type, ir.Undefined), zeros))
+
+
+def reduce_mask(x: Value, every: bool) -> Value:
+    """Whether every lane is set (or any), in every lane."""
+    word = ir.IntType(LANES)
+    bits = x.builder.bitcast(x.node, word)
+    found = (
+        x.builder.icmp_unsigned("==", bits, word((1 << LANES) - 1))
+        if every
+        else x.builder.icmp_unsigned("!=", bits, word(0))
+    )
+    return splat_scalar(x, found, "b1")
+
+
+def splat_scalar(x: Value, scalar: ir.Instruction, kind: str) -> Value:
+    """A scalar of LLVM in every lane."""
+    empty = ir.Constant(vector(kind), ir.Undefined)
+    return splat_first(x.like(x.builder.insert_element(empty, scalar, _I32(0)), kind))

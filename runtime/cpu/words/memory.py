@@ -1,0 +1,286 @@
+"""The words that move lanes between memory and registers.
+
+Memory holds elements as NumPy does: a b1 is a byte.  Nothing here assumes an alignment beyond the
+element's, checks a bound or touches a masked-off element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from ...program import LANES
+from .arithmetic import splat_scalar
+from .values import FLOATS, KINDS, Node, Value, call, select, vector
+
+_I1, _I8, _I16, _I32, _I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+
+POINTER = _I8.as_pointer()
+"""Every typed pointer of the vocabulary is this in LLVM; its kind of lanes is in Numba's type."""
+
+
+def stored(kind: str) -> Any:
+    """How an element lies in memory."""
+    return _I8 if kind == "b1" else KINDS[kind]
+
+
+def size(kind: str) -> int:
+    """Bytes of an element in memory."""
+    return 1 if kind == "b1" else 8 if kind.endswith("64") else 4
+
+
+class Pointer:
+    """An address of elements of one kind, at the point where `builder` writes."""
+
+    def __init__(self, builder: Any, node: Node, kind: str) -> None:
+        self.builder, self.node, self.kind = builder, node, kind
+
+    def element(self, offset: Node) -> Node:
+        """The address of one element."""
+        typed = self.builder.bitcast(self.node, stored(self.kind).as_pointer())
+        return self.builder.gep(typed, [offset])
+
+    def vector(self, offset: Node) -> Node:
+        """The address of 16 neighbouring elements."""
+        kind = ir.VectorType(stored(self.kind), LANES)
+        return self.builder.bitcast(self.element(offset), kind.as_pointer())
+
+    def from_memory(self, node: Node) -> Value:
+        """Lanes from elements as they lie in memory."""
+        if self.kind == "b1":
+            zero = ir.Constant(node.type, [_I8(0)] * LANES)
+            node = self.builder.icmp_unsigned("!=", node, zero)
+        return Value(self.builder, node, self.kind)
+
+    def to_memory(self, value: Value) -> Node:
+        """Elements as they lie in memory from lanes."""
+        if self.kind == "b1":
+            return self.builder.zext(value.node, ir.VectorType(_I8, LANES))
+        return value.node
+
+    @property
+    def mangled(self) -> str:
+        """The vector in memory, as LLVM's intrinsics spell it."""
+        letter = "f" if self.kind in FLOATS else "i"
+        return f"v{LANES}{letter}{8 * size(self.kind)}"
+
+    @property
+    def zeros(self) -> Node:
+        """A vector of zeros as it lies in memory."""
+        element = stored(self.kind)
+        return ir.Constant(ir.VectorType(element, LANES), [element(0)] * LANES)
+
+
+def lane(builder: Any) -> Value:
+    """0 to 15."""
+    numbers = [_I64(i) for i in range(LANES)]
+    return Value(builder, ir.Constant(vector("i64"), numbers), "i64")
+
+
+def first(builder: Any, value: Value) -> Node:
+    """Lane 0 as a number of the text."""
+    return builder.extract_element(value.node, _I32(0))
+
+
+def splat(builder: Any, scalar: Node, kind: str) -> Value:
+    """A scalar of LLVM in every lane."""
+    return splat_scalar(Value(builder, None, kind), scalar, kind)
+
+
+def below(builder: Any, count: Node) -> Value:
+    """Lanes with an index below `count`, which may be negative or large."""
+    # In 32-bit lanes after clamping: half the registers of a comparison in 64 bits.
+    high, low = _I64(LANES), _I64(0)
+    count = builder.select(builder.icmp_signed(">", count, high), high, count)
+    count = builder.select(builder.icmp_signed("<", count, low), low, count)
+    limit = splat(builder, builder.trunc(count, _I32), "i32")
+    numbers = ir.Constant(vector("i32"), [_I32(i) for i in range(LANES)])
+    return Value(builder, numbers, "i32") < limit
+
+
+def load(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
+    """16 neighbouring elements; those without their mask bit are not read and are 0."""
+    address = p.vector(offset)
+    if mask is None:
+        node = p.builder.load(address)
+        node.align = size(p.kind)
+    else:
+        name = f"llvm.masked.load.{p.mangled}.p0"
+        zeros = p.zeros
+        node = call(p.builder, name, zeros.type, address, _I32(size(p.kind)), mask.node, zeros)
+    return p.from_memory(node)
+
+
+def store(p: Pointer, offset: Node, value: Value, mask: Value | None = None) -> None:
+    """Write 16 neighbouring elements, or those with their mask bit."""
+    address, node = p.vector(offset), p.to_memory(value)
+    if mask is None:
+        p.builder.store(node, address).align = size(p.kind)
+    else:
+        name = f"llvm.masked.store.{p.mangled}.p0"
+        void = ir.VoidType()
+        call(p.builder, name, void, node, address, _I32(size(p.kind)), mask.node)
+
+
+def load_splat(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
+    """One element in every lane, 0 in those without their mask bit; read if any lane wants it."""
+    b = p.builder
+    if mask is None:
+        scalar = b.load(p.element(offset))
+    else:
+        before = b.block
+        with b.if_then(b.icmp_unsigned("!=", b.bitcast(mask.node, _I16), _I16(0))):
+            loaded = b.load(p.element(offset))
+            inside = b.block
+        scalar = b.phi(loaded.type)
+        scalar.add_incoming(loaded.type(0), before)
+        scalar.add_incoming(loaded, inside)
+    if p.kind == "b1":
+        scalar = b.icmp_unsigned("!=", scalar, _I8(0))
+    value = splat(b, scalar, p.kind)
+    return value if mask is None else select(mask, value, splat(b, scalar.type(0), p.kind))
+
+
+def store_first(p: Pointer, offset: Node, value: Value) -> None:
+    """Write lane 0."""
+    scalar = p.builder.extract_element(value.node, _I32(0))
+    if p.kind == "b1":
+        scalar = p.builder.zext(scalar, _I8)
+    p.builder.store(scalar, p.element(offset))
+
+
+def strided(builder: Any, offset: Node, stride: Node) -> Value:
+    """Offset + lane * stride."""
+    return splat(builder, offset, "i64") + lane(builder) * splat(builder, stride, "i64")
+
+
+class _Addresses(ir.instructions.Instruction):  # type: ignore[misc]  # llvmlite has no types
+    """One address per lane; llvmlite's own `gep` knows no vector of indices."""
+
+    def __init__(self, block: Any, pointer: Pointer, index: Node) -> None:
+        self._element = stored(pointer.kind)
+        kind = ir.VectorType(self._element.as_pointer(), LANES)
+        super().__init__(block, kind, "getelementptr", [pointer.element(_I64(0)), index])
+
+    def descr(self, buf: list[str]) -> None:
+        base, index = self.operands
+        text = f"{base.type} {base.get_reference()}, {index.type} {index.get_reference()}"
+        buf.append(f"getelementptr {self._element}, {text}\n")
+
+
+def _addresses(p: Pointer, index: Value) -> Node:
+    made = _Addresses(p.builder.block, p, index.node)
+    p.builder._insert(made)
+    return made
+
+
+def gather(p: Pointer, index: Value, mask: Value) -> Value:
+    """The elements at the given indices; those without their mask bit are not read and are 0."""
+    if p.kind == "b1":
+        # No instruction gathers bytes, and LLVM would write sixteen branches.
+        return _gather_bytes(p, index, mask)
+    name = f"llvm.masked.gather.{p.mangled}.v{LANES}p0"
+    zeros, align = p.zeros, _I32(size(p.kind))
+    node = call(p.builder, name, zeros.type, _addresses(p, index), align, mask.node, zeros)
+    return p.from_memory(node)
+
+
+def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    """Write to the given indices; of equal indices the highest lane stays."""
+    if p.kind == "b1":
+        _each_lane(p, index, value, mask, add=False)
+        return
+    name = f"llvm.masked.scatter.{p.mangled}.v{LANES}p0"
+    node, align = p.to_memory(value), _I32(size(p.kind))
+    call(p.builder, name, ir.VoidType(), node, _addresses(p, index), align, mask.node)
+
+
+def scatter_add(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    """Add to the given indices, lane after lane, so that equal indices add up."""
+    _each_lane(p, index, value, mask, add=True)
+
+
+def scatter_sums(p: Pointer, gap: Node, index: Value, value: Value, mask: Value) -> None:
+    """The same; what an addition rounds away is added to the next one there.
+
+    It lies `gap` elements behind the total, and is 0 where that is infinite or NaN.  With a gap of
+    0 nothing is kept.
+    """
+    b = p.builder
+    indices, values = _spill(b, index.node), _spill(b, value.node)
+
+    def body(number: Node) -> None:
+        place = b.load(b.gep(indices, [number]))
+        total, lost = p.element(place), p.element(b.add(place, gap))
+        old = b.load(total)
+        zero = old.type(0)
+        kept = b.select(b.icmp_signed("==", gap, _I64(0)), zero, b.load(lost))
+        more = b.fadd(b.load(b.gep(values, [number])), kept)
+        new = b.fadd(old, more)
+        finite = b.fcmp_ordered("==", b.fsub(new, new), zero)
+        b.store(b.select(finite, b.fsub(more, b.fsub(new, old)), zero), lost)
+        b.store(new, total)
+
+    _over_set_lanes(b, mask, body)
+
+
+def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
+    """The elements at offset + lane * stride; those without their mask bit are 0."""
+    return gather(p, strided(p.builder, offset, stride), mask)
+
+
+def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Value) -> None:
+    """Write to offset + lane * stride."""
+    scatter(p, strided(p.builder, offset, stride), value, mask)
+
+
+def _spill(builder: Any, node: Node) -> Node:
+    """Lanes in stack memory, as a pointer to the first."""
+    with builder.goto_entry_block():
+        place = builder.alloca(node.type)
+    builder.store(node, place)
+    return builder.bitcast(place, node.type.element.as_pointer())
+
+
+def _over_set_lanes(builder: Any, mask: Value, body: Callable[[Node], None]) -> None:
+    """A loop over the lanes whose mask bit is set, in order; `body` gets the lane's number."""
+    bits = builder.bitcast(mask.node, _I16)
+    before = builder.block
+    loop, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
+    builder.cbranch(builder.icmp_unsigned("==", bits, _I16(0)), done, loop)
+    builder.position_at_end(loop)
+    left = builder.phi(_I16)
+    left.add_incoming(bits, before)
+    body(builder.zext(builder.cttz(left, _I1(0)), _I32))
+    rest = builder.and_(left, builder.sub(left, _I16(1)))
+    left.add_incoming(rest, builder.block)
+    builder.cbranch(builder.icmp_unsigned("==", rest, _I16(0)), done, loop)
+    builder.position_at_end(done)
+
+
+def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -> None:
+    b = p.builder
+    indices, values = _spill(b, index.node), _spill(b, p.to_memory(value))
+
+    def body(number: Node) -> None:
+        place = p.element(b.load(b.gep(indices, [number])))
+        new = b.load(b.gep(values, [number]))
+        if add:
+            new = (b.fadd if p.kind in FLOATS else b.add)(b.load(place), new)
+        b.store(new, place)
+
+    _over_set_lanes(b, mask, body)
+
+
+def _gather_bytes(p: Pointer, index: Value, mask: Value) -> Value:
+    b = p.builder
+    indices, found = _spill(b, index.node), _spill(b, p.zeros)
+
+    def body(number: Node) -> None:
+        byte = b.load(p.element(b.load(b.gep(indices, [number]))))
+        b.store(byte, b.gep(found, [number]))
+
+    _over_set_lanes(b, mask, body)
+    return p.from_memory(b.load(b.bitcast(found, p.zeros.type.as_pointer())))

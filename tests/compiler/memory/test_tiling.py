@@ -1,0 +1,43 @@
+"""The blocks of a matrix product: they cover it, fit their memory, and come in powers of two."""
+
+import pytest
+
+from diagrad.compiler.memory.tiling import MOST_BLOCKS, UNEVEN, tile_product
+from diagrad.runtime.program import gemm_space
+
+SIZES = [(0, 5, 3), (1, 1, 1), (1, 4096, 4096), (7, 13, 5), (24, 4096, 512), (131, 97, 803),
+         (128, 512, 784), (784, 512, 128), (512, 10, 128), (2048, 2048, 2048),
+         (5000, 3, 4000), (3, 700, 30000), (300, 400, 10**6)]  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_cover_the_product_and_fit(sizes: tuple[int, int, int], dtype: str) -> None:
+    m, n, k = sizes
+    item = 4 if dtype == "float32" else 8
+    plain, tiled = (tile_product(dtype, m, n, k, epilogue) for epilogue in (False, True))
+    for tiling in (plain, tiled):
+        assert (tiling.down - 1) * tiling.rows < max(m, 1) and tiling.down * tiling.rows >= m
+        assert (tiling.across - 1) * tiling.columns < max(n, 1)
+        assert tiling.across * tiling.columns >= n
+        rows, columns = min(tiling.rows, m), min(tiling.columns, n)
+        assert tiling.tile == gemm_space(item, rows, columns, k, bool(tiling.whole))
+    assert tiled.space - tiled.tile == min(tiled.rows, m) * tiled.columns * item
+    assert plain.space == plain.tile == tiled.tile
+
+
+@pytest.mark.parametrize("size", [192, 256, 384, 512, 768, 1024, 2048])
+def test_large_products_are_even_for_any_few_threads(size: int) -> None:
+    tiling = tile_product("float32", size, size, size, epilogue=False)
+    assert 2 <= tiling.blocks <= MOST_BLOCKS and tiling.blocks & (tiling.blocks - 1) == 0
+    assert tiling.down <= 2 or tiling.down * tiling.rows <= UNEVEN * size
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [(64, 128, 4810), (100, 150, 2000), (64, 100, 4000), (128, 64, 2000), (40, 50, 5000)],
+)
+def test_there_is_a_block_for_each_of_two_threads(m: int, n: int, k: int) -> None:
+    tiling = tile_product("float32", m, n, k, epilogue=True)
+    assert tiling.blocks == 2
+    assert min(tiling.rows, m) * min(tiling.columns, n) <= 0.64 * m * n

@@ -1,0 +1,121 @@
+"""NumPy's functions on variables: the values are NumPy's, or an error says what to use instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import diagrad as dg
+from diagrad.frontend.operations.numpy_calls import FUNCTIONS, UFUNCS
+
+from ..evaluating import apply
+from ..source import draw
+
+RNG = np.random.default_rng(0)
+A = RNG.uniform(0.1, 2.0, (3, 3))
+B = RNG.uniform(0.1, 2.0, (3, 3))
+T, F = A > 1.0, B > 1.0
+LOGICAL = (
+    "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "logical_not", "invert",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(UFUNCS))
+def test_ufuncs(name: str) -> None:
+    function = getattr(np, name)
+    both: list[Any] = [T, F] if name in LOGICAL else [A, B]
+    arrays = both[: function.nin]
+    np.testing.assert_allclose(apply(function, *arrays), function(*arrays), rtol=1e-12)
+
+
+CALLS: dict[str, Any] = {
+    "sum": lambda x: np.sum(x, axis=0),
+    "sum all": np.sum,
+    "mean": lambda x: np.mean(x, 1, keepdims=True),
+    "max": lambda x: np.max(x, axis=1),
+    "min": lambda x: np.min(x, axis=(0, 1)),
+    "var": lambda x: np.var(x, axis=0),
+    "argmax": np.argmax,
+    "argmin": lambda x: np.argmin(x, axis=1),
+    "cumsum": np.cumsum,
+    "cumsum 1": lambda x: np.cumsum(x, axis=1),
+    "take": lambda x: np.take(x, np.array([7, 0, 8])),
+    "take 1": lambda x: np.take(x, np.array([2, 0]), axis=1),
+    "where": lambda x: np.where(x > 1.0, x, 0.0),
+    "clip": lambda x: np.clip(x, 0.5, 1.5),
+    "clip one": lambda x: np.clip(x, None, 1.5),
+    "reshape": lambda x: np.reshape(x, (9, 1)),
+    "ravel": np.ravel,
+    "transpose": np.transpose,
+    "swapaxes": lambda x: np.swapaxes(x, 0, 1),
+    "expand_dims": lambda x: np.expand_dims(x, 1),
+    "squeeze": lambda x: np.squeeze(x[:1]),
+    "broadcast_to": lambda x: np.broadcast_to(x, (2, 3, 3)),
+    "flip": lambda x: np.flip(x, 0),
+    "concatenate": lambda x: np.concatenate([x, B, x], axis=1),
+    "stack": lambda x: np.stack([B, x]),
+    "split": lambda x: np.split(x, 3, axis=1)[1],
+    "einsum": lambda x: np.einsum("ij,kj->ki", x, B),
+    "solve": lambda x: np.linalg.solve(x, B),
+    "inv": np.linalg.inv,
+    "zeros_like": lambda x: np.zeros_like(x) + x,
+    "ones_like": lambda x: np.ones_like(x) + x,
+    "full_like": lambda x: np.full_like(x, 3.0) + x,
+    "shape": lambda x: x * np.shape(x)[0],
+    "ndim": lambda x: x * np.ndim(x),
+    "array + x": lambda x: B + x,
+    "array - x": lambda x: B - x,
+    "array / x": lambda x: B / x,
+    "array ** x": lambda x: B**x,
+    "array @ x": lambda x: B @ x,
+    "array < x": lambda x: x > B,
+    "scalar * x": lambda x: np.float64(2.0) * x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_functions(name: str) -> None:
+    np.testing.assert_allclose(apply(CALLS[name], A), CALLS[name](A), rtol=1e-9)
+
+
+def test_every_function_of_the_table_is_tried() -> None:
+    assert {function.__name__ for function in FUNCTIONS} - {"amax", "amin"} <= set(CALLS)
+
+
+GOT = "expects arrays, got observed 'x' (model.py:1): "
+ERRORS = {
+    "np.median(x)": f"np.median (model.py:2) {GOT}compose it of the functions of diagrad, or make "
+    "the variable an output and use NumPy on what a run gives",
+    "np.linalg.norm(x)": f"np.linalg.norm (model.py:2) {GOT}compose it of the functions of "
+    "diagrad, or make the variable an output and use NumPy on what a run gives",
+    "np.pad(x, 1)": f"np.pad (model.py:2) {GOT}use dg.pad",
+    "np.hstack([np.ones(2), x])": f"np.hstack (model.py:2) {GOT}use dg.concatenate",
+    "np.isnan(x)": f"np.isnan (model.py:2) {GOT}use x != x",
+    "np.add.reduce(x)": f"np.add.reduce (model.py:2) {GOT}use dg.sum",
+    "np.add.accumulate(x)": f"np.add.accumulate (model.py:2) {GOT}compose it of the functions of "
+    "diagrad, or make the variable an output and use NumPy on what a run gives",
+    "np.sum(x, dtype=float)": "np.sum (model.py:2) expects the arguments x, axis, keepdims beside "
+    "a variable, got 1 of them, dtype=",
+    "np.sin(x, where=True)": "np.sin (model.py:2) expects the arguments x beside a variable, got 1 "
+    "of them, where=",
+    "a = np.ones(3); a += x": "np.add (model.py:2) expects no array to write to, got out= or an "
+    "operator such as += beside observed 'x' (model.py:1): use what add returns, as in a = a + x",
+    "np.array([x, x])": "observed 'x' (model.py:1) has no value while the diagram is drawn: use "
+    "the functions of diagrad on it, not NumPy's",
+}
+
+
+@pytest.mark.parametrize("source", ERRORS)
+def test_what_diagrad_does_not_have(source: str) -> None:
+    with pytest.raises(TypeError) as error:
+        draw(f'x = dg.observed("x", ("B", 3))\n{source}')
+    assert str(error.value) == ERRORS[source]
+
+
+def test_a_gradient_passes() -> None:
+    """d/dx of sum(sin(x)) is cos(x)."""
+    found = apply(lambda x: dg.gradient(np.sum(np.sin(x)), x), A)
+    np.testing.assert_allclose(found, np.cos(A), rtol=1e-12)
