@@ -23,7 +23,7 @@ from .errors import DiagramError, DtypeError, InputError
 from .library.init import initial_state, initial_value
 from .location import user_location
 from .operations.random import KEY
-from .programs.execution import TARGETS, Execution, Target, nothing, workspace_for
+from .programs.execution import TARGETS, Execution, Target, not_bound, workspace_for
 from .programs.inputs import Expected, check_names
 from .programs.parameters import Parameters, States
 from .sealed import Sealed
@@ -107,7 +107,7 @@ class Program(Sealed):
         self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
-        self._quick_run: Callable[[Mapping[str, Any]], Any] = nothing
+        self._quick_run: Callable[[Mapping[str, Any]], Any] = not_bound
 
     def _dtype(self, dtype: str) -> str:
         return self._precision or dtype if dtype.startswith("float") else dtype
@@ -352,7 +352,7 @@ class Program(Sealed):
         evaluation = self._evaluation
         twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
         twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
-        twin._quick_run = nothing
+        twin._quick_run = not_bound
         twin._seal()
         return twin
 

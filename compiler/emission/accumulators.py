@@ -23,7 +23,7 @@ State = tuple[str, ...]
 """The names of a reduction's accumulators."""
 
 
-def cut_of(steps: Sequence[Dim]) -> tuple[int, int] | None:
+def block_sizes(steps: Sequence[Dim]) -> tuple[int, int] | None:
     """Which of some nested loops is cut into blocks, and how many of its steps are a block.
 
     None where all of them together are known to take at most BLOCK steps.
@@ -54,7 +54,7 @@ class Accumulators:
     def start(self, nodes: Sequence[Node], steps: Sequence[Dim] = ()) -> None:
         """Accumulators with the neutral values of reductions over loops of so many steps."""
         sums = [node for node in nodes if node.op == "reduce_sum" and node.type.is_float]
-        self.cut = cut_of(steps) if sums else None
+        self.cut = block_sizes(steps) if sums else None
         blocked = sums if self.cut else []
         self.states = {
             node: BlockedSum(self.writer, LANE_TYPES[node.dtype])

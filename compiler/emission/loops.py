@@ -16,9 +16,9 @@ each row handles 16 of its elements and the phases run down the reduced axes.
 A loop over the vector axis has two parts, the second for what is left of the last 16 elements:
 
         for j in range(0, whole, 16):         all lanes, so that LLVM drops the mask
-            m = below(16)
+            m = lanes_below(16)
         for j in range(whole, n1, 16):        at most once
-            m = below(n1 - j)
+            m = lanes_below(n1 - j)
 
 Where the extent is a multiple of 16 for all sizes, or below two vectors, there is one part.
 """
@@ -140,7 +140,7 @@ class _Loop:
                 indices[vector] = "j"
                 writer.line(f"j = {split.pop()} * {LANES}")
                 left = LANES if is_whole(vector.extent) else f"{names[vector]} - j"
-                writer.line(f"m = below({left})")
+                writer.line(f"m = lanes_below({left})")
             else:
                 split = decode(writer, "row", pairs) if pairs else []
                 scopes[vector] = "lane"
@@ -162,7 +162,7 @@ class _Loop:
         else:
             writer.indent += 1
             if vector is None:
-                writer.line("m = below(1)")
+                writer.line("m = lanes_below(1)")
             self.phases([*reduced, *self.inner], names, indices, vector)
         source = writer.source()
         return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
@@ -176,7 +176,9 @@ class _Loop:
         writer.line(f"for j in range(0, {width}, {LANES}):")
         for node in self.columns:
             pointer, place = self.column_place(node)
-            text = f"store({pointer}, {place}, {LANE_TYPES[node.dtype]}(0), below({width} - j))"
+            text = (
+                f"store({pointer}, {place}, {LANE_TYPES[node.dtype]}(0), lanes_below({width} - j))"
+            )
             writer.line("    " + text)
         writer.line(f"stop = block * {BLOCK} + {BLOCK}")
         writer.line(f"if stop > {total}:")
@@ -232,13 +234,13 @@ class _Loop:
         The first may be cut into the blocks of sums, for which this loop is the one at `place`.
         """
         writer = self.writer
-        parts = [(start, end, f"below({end} - j)")]
+        parts = [(start, end, f"lanes_below({end} - j)")]
         if is_whole(extent):
-            parts = [(start, end, f"below({LANES})")]
+            parts = [(start, end, f"lanes_below({LANES})")]
         elif not isinstance(extent, int) or extent >= 2 * LANES:
             stop = writer.fresh("whole")
             writer.line(f"{stop} = {end} // {LANES} * {LANES}")
-            parts = [(start, stop, f"below({LANES})"), (stop, end, f"below({end} - j)")]
+            parts = [(start, stop, f"lanes_below({LANES})"), (stop, end, f"lanes_below({end} - j)")]
         for number, (first, stop, mask) in enumerate(parts):
             in_blocks = sums if number == 0 else None
             if in_blocks:

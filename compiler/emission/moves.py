@@ -13,7 +13,7 @@ from ..primitives.reduction import BLOCK
 from ..scheduling.fusion import Group, Level
 from ..scheduling.joining import Part, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
-from .accumulators import cut_of
+from .accumulators import block_sizes
 from .compensation import BlockedSum, enter_blocks
 from .loops import Emitted, emit_loop
 from .nest import Memory, Nest, Places, memory_at
@@ -109,10 +109,10 @@ class _Lanes:
         split = decode(writer, "row", pairs) if pairs else []
         if vector is not None:
             writer.line(f"j = {split.pop()} * {LANES}")
-            writer.line(f"m = below({width} - j)")
+            writer.line(f"m = lanes_below({width} - j)")
             self.indices[vector] = "j"
         else:
-            writer.line("m = below(1)")
+            writer.line("m = lanes_below(1)")
         for axis, name in zip(outer, split, strict=True):
             self.indices[axis] = name
         for axis in inner:
@@ -161,7 +161,7 @@ class _Running:
         self.writer, self.extent = writer, extent
         kind, self.stop = LANE_TYPES[node.dtype], ""
         self.sum: BlockedSum | None = None
-        if node.type.is_float and cut_of([steps]):
+        if node.type.is_float and block_sizes([steps]):
             self.sum = BlockedSum(writer, kind)
         else:
             writer.line(f"a0 = {kind}(0)")
@@ -221,7 +221,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
         writer.enter(f"for {indices[loop]} in range({writer.integer(domain[loop], 'n')}):")
     writer.line(f"left = ({writer.integer(extent, 'n')} - {phase} + {stride - 1}) // {stride}")
     if across:
-        writer.line(f"inside = m & below(left - {place})")
+        writer.line(f"inside = m & lanes_below(left - {place})")
         nest.choose("inside")
     else:
         writer.enter(f"if {place} < left:")
@@ -233,7 +233,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     writer.line(f"first = {place} + {indices[shift]}")
     limit = writer.integer(count, "n")
     if across:
-        writer.line(f"there = inside & below({limit} - first) & ~below(0 - first)")
+        writer.line(f"there = inside & lanes_below({limit} - first) & ~lanes_below(0 - first)")
         nest.choose("there")
     else:
         writer.enter("if first >= 0:")
@@ -279,7 +279,7 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     if not behind and chosen:
         writer.line(f"for j in range(0, {names[chosen[-1]]}, {LANES}):")
         writer.indent += 1
-        writer.line(f"m = below({names[chosen[-1]]} - j)")
+        writer.line(f"m = lanes_below({names[chosen[-1]]} - j)")
     where, _ = nest.load(memory_operand_at(index, chosen, rank, buffers))
     value, _ = nest.load(memory_operand_at(updates, list(range(rank)), rank, buffers))
     out = contiguous(node.shape)[1 if node.op == "scatter_sums" else 0 :]

@@ -258,7 +258,7 @@ class _Product:
         writer.mark_row()
         writer.line("for j in range(left, left + columns, 16):")
         writer.indent += 1
-        writer.line("m = below(left + columns - j)")
+        writer.line("m = lanes_below(left + columns - j)")
         for node in self.group.members:
             if node is self.node:
                 text = f"load(p_tile, (i - top) * {width} + j - left, m)"

@@ -38,7 +38,7 @@ for k in range({n}):
     most = {kind}(-1)
     place = i64(k)
     for i in range(k, {n}, {LANES}):
-        m = below({n} - i)
+        m = lanes_below({n} - i)
         size = absolute(load_strided(held, i * {width} + k, {width}, m))
         more = (size > most) & m
         most = select(more, size, most)
@@ -150,7 +150,7 @@ def _over_rows(writer: Writer, rows: str, columns: str) -> None:
     writer.indent += 1
     writer.line(f"for j in range(0, {columns}, {LANES}):")
     writer.indent += 1
-    writer.line(f"m = below({columns} - j)")
+    writer.line(f"m = lanes_below({columns} - j)")
 
 
 def _whole(extent: Dim) -> Dim:

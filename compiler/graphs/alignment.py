@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..graph import Graph, Node
-from ..primitives.recurrence import given, role_of
+from ..primitives.recurrence import result_source, role_of
 from ..primitives.reduction import kept_axes
 from ..primitives.registry import lookup
 from ..sizes import product
@@ -115,7 +115,7 @@ def _of_loop(n: Node) -> Iterator[tuple[Axis, Axis]]:
         yield from _same(entry, outer, [(i, i + steps) for i in range(entry.type.rank)])
     for carry, value in body.updates:
         yield from _same(carry, value, [(i, i) for i in range(carry.type.rank)])
-    value = given(body, n)
+    value = result_source(body, n)
     steps = int(n.attrs["result"] == "stack")
     yield from _same(value, n, [(i, i + steps) for i in range(value.type.rank)])
 

@@ -18,7 +18,7 @@ from ..errors import InvalidGraphError
 from ..graph import Graph, Node, Origin, topological
 from ..primitives.batch import turned
 from ..primitives.builder import Builder
-from ..primitives.recurrence import given, loop_of, role_of
+from ..primitives.recurrence import loop_of, result_source, role_of
 from ..primitives.registry import lookup
 from ..sizes import Dim
 from .loops import replace_inputs
@@ -163,7 +163,7 @@ class Batching:
         _, operands = inner.outer
         attrs = {**node.attrs, "body": inner.graph}
         found = b.apply("loop", *operands, **attrs)
-        value = given(body, node)
+        value = result_source(body, node)
         if node.attrs["result"] == "last":
             carry = next(c for c, _ in body.updates if c.attrs["name"] == node.attrs["of"])
             return Batched(found, inner.entries[carry])

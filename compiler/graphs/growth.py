@@ -17,7 +17,7 @@ import numpy as np
 
 from ..graph import Graph, Node
 from ..primitives.contraction import summed_labels
-from ..primitives.recurrence import given, loop_of
+from ..primitives.recurrence import loop_of, result_source
 from ..sizes import Dim, Size, names, product
 
 Power = Fraction | str | None
@@ -120,7 +120,7 @@ def _of_loop(
             if before == entering:
                 break
         done[key] = inside
-    power = done[key][given(body, node)]
+    power = done[key][result_source(body, node)]
     summed = node.attrs["steps"] if node.attrs["result"] == "sum" else 1
     return _times(power, _degree(summed, samples))
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.builder import Builder
-from ..primitives.recurrence import given, role_of
+from ..primitives.recurrence import result_source, role_of
 from ..primitives.registry import lookup
 from ..scheduling.ordering import typical_bytes
 from .loops import substitute
@@ -119,9 +119,9 @@ class _LoopGradient:
                 last[of] = cotangent if old is None else self.b.add(old, cotangent)
                 continue
             role = "sequence" if kind == "stack" else "invariant"
-            entry = self.enter(role, f"d_{kind}_{of}", given(self.body, result), cotangent)
+            entry = self.enter(role, f"d_{kind}_{of}", result_source(self.body, result), cotangent)
             self.seeds.append(entry)
-            self.add(seeds, given(self.body, result), entry.inside)
+            self.add(seeds, result_source(self.body, result), entry.inside)
         carries = {}
         for carry in carried:
             name = carry.attrs["name"]

@@ -141,12 +141,12 @@ class _Writing:
 
     def word(self, word: Word) -> int:
         if word not in self._word:
-            told = self.told(word)
+            encoded = self.encoded(word)
             self._word[word] = len(self.words)
-            self.words.append(told)
+            self.words.append(encoded)
         return self._word[word]
 
-    def told(self, word: Word) -> Any:
+    def encoded(self, word: Word) -> Any:
         if isinstance(word, Place):
             strides = None if word.strides is None else self.dims(word.strides)
             return ["place", word.buffer, self.dim(word.offset), strides]
@@ -203,50 +203,50 @@ class _Reading:
             before = tuple(self.nodes[number] for number in inputs)
             self.nodes.append(Node(op, before, read, self.type(type)))
         # Any, for of the words only sizes and tilings are extents, and the bytes know which.
-        self.words: list[Any] = [self.word(*told) for told in text["words"]]
+        self.words: list[Any] = [self.word(*encoded) for encoded in text["words"]]
 
-    def dim(self, told: Any) -> Dim:
-        return told if type(told) is int else self.sizes[told[0]]
+    def dim(self, encoded: Any) -> Dim:
+        return encoded if type(encoded) is int else self.sizes[encoded[0]]
 
-    def atom(self, told: Any) -> str | FloorDivision:
-        if isinstance(told, str):
-            return told
-        numerator = self.dim(told[0])
+    def atom(self, encoded: Any) -> str | FloorDivision:
+        if isinstance(encoded, str):
+            return encoded
+        numerator = self.dim(encoded[0])
         assert isinstance(numerator, Size)
-        return FloorDivision(numerator, told[1])
+        return FloorDivision(numerator, encoded[1])
 
-    def dims(self, told: Sequence[Any]) -> tuple[Dim, ...]:
-        return tuple([n if type(n) is int else self.sizes[n[0]] for n in told])
+    def dims(self, encoded: Sequence[Any]) -> tuple[Dim, ...]:
+        return tuple([n if type(n) is int else self.sizes[n[0]] for n in encoded])
 
-    def type(self, told: Any) -> Type:
-        return Type(told[0], self.dims(told[1]))
+    def type(self, encoded: Any) -> Type:
+        return Type(encoded[0], self.dims(encoded[1]))
 
-    def word(self, kind: str, *told: Any) -> Word:
+    def word(self, kind: str, *encoded: Any) -> Word:
         if kind == "place":
-            buffer, offset, strides = told
+            buffer, offset, strides = encoded
             return Place(buffer, self.dim(offset), None if strides is None else self.dims(strides))
         if kind == "bits":
-            return Bits(self.nodes[told[0]])
+            return Bits(self.nodes[encoded[0]])
         if kind == "routine":
-            return Routine(told[0])
+            return Routine(encoded[0])
         if kind == "tiled":
-            which, dtype, epilogue, extents = told
+            which, dtype, epilogue, extents = encoded
             rows, columns, depth, count = self.dims(extents)
             return Tiled(which, dtype, rows, columns, depth, epilogue, count)
-        return self.dim(told[0])
+        return self.dim(encoded[0])
 
-    def attr(self, told: Any) -> Any:
-        if isinstance(told, str):
-            return told
-        if "size" in told:
-            return self.dim(told["size"])
-        value = np.frombuffer(bytes.fromhex(told["value"]), told["dtype"])
+    def attr(self, encoded: Any) -> Any:
+        if isinstance(encoded, str):
+            return encoded
+        if "size" in encoded:
+            return self.dim(encoded["size"])
+        value = np.frombuffer(bytes.fromhex(encoded["value"]), encoded["dtype"])
         return value.reshape(())
 
-    def array(self, told: Any) -> Array | None:
-        if told is None or type(told) is int:
-            return None if told is None else self._known[told]
-        dtype, shape, begin, end = told
+    def array(self, encoded: Any) -> Array | None:
+        if encoded is None or type(encoded) is int:
+            return None if encoded is None else self._known[encoded]
+        dtype, shape, begin, end = encoded
         array = np.frombuffer(self._data[begin:end], dtype).reshape(shape).copy()
         array.flags.writeable = False
         return array

@@ -16,7 +16,7 @@ from ..graphs.binding import Sizes, assign_sizes
 from ..graphs.loops import each_level, map_bodies, replace_inputs, substitute
 from ..graphs.segments import in_segments
 from ..primitives.builder import Builder
-from ..primitives.recurrence import given, loop_of, role_of
+from ..primitives.recurrence import loop_of, result_source, role_of
 from ..sizes import evaluate
 
 
@@ -100,7 +100,7 @@ def _result(node: Node, inputs: tuple[Node, ...], copies: Sequence[Mapping[Node,
     b = Builder(Origin(node.origin.path, node.origin.where, node.origin.direction))
     result = node.attrs["result"]
     body: Graph = node.attrs["body"]
-    value = given(body, node)
+    value = result_source(body, node)
     if result == "last":
         if not copies:
             carry = next(e for e in body.inputs if e.attrs["name"] == node.attrs["of"])

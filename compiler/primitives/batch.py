@@ -20,12 +20,12 @@ def repeated(b: Builder, operands: Sequence[Node], batched: Sequence[bool]) -> l
     """The operands, those without the leading axis repeated along one."""
     extent = next(x.shape[0] for x, has in zip(operands, batched, strict=True) if has)
     return [
-        x if has else b.broadcast(x, shape=(extent, *x.shape), axes=below(range(x.type.rank)))
+        x if has else b.broadcast(x, shape=(extent, *x.shape), axes=shift_axes(range(x.type.rank)))
         for x, has in zip(operands, batched, strict=True)
     ]
 
 
-def below(axes: Sequence[int]) -> tuple[int, ...]:
+def shift_axes(axes: Sequence[int]) -> tuple[int, ...]:
     """Axes as they are numbered below a new leading one."""
     return tuple(axis + 1 for axis in axes)
 

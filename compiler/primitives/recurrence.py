@@ -56,7 +56,7 @@ def results_of(order: Sequence[Node]) -> dict[Any, list[Node]]:
     return found
 
 
-def given(body: Graph, node: Node) -> Node:
+def result_source(body: Graph, node: Node) -> Node:
     """What a result of a loop is made of: the node of the body that is stacked, summed or last."""
     if node.attrs["result"] != "last":
         return dict(body.outputs)[node.attrs["of"]]

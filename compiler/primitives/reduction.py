@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, ceil_divide, product
-from .batch import along, below
+from .batch import along, shift_axes
 from .record import Array, Attrs, Infer, Primitive, Reference
 from .summation import running_sum, sum_over
 
@@ -97,7 +97,7 @@ def _extremum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primitive:
-    shifted = along(lambda attrs, n: {"axes": below(attrs["axes"])})
+    shifted = along(lambda attrs, n: {"axes": shift_axes(attrs["axes"])})
     return Primitive(name, "reduction", infer, reference, vjp, flops=1, batch=shifted)
 
 

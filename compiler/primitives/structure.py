@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, floor_divide
-from .batch import along, below, elementwise
+from .batch import along, elementwise, shift_axes
 from .record import Array, Attrs, Primitive
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ PRIMITIVES = (
         _transpose,
         lambda result, attrs, x: x.transpose(attrs["axes"]),
         _transpose_vjp,
-        batch=along(lambda attrs, n: {"axes": (0, *below(attrs["axes"]))}),
+        batch=along(lambda attrs, n: {"axes": (0, *shift_axes(attrs["axes"]))}),
     ),
     # Axis i of the operand becomes axis axes[i] of the result; the other axes are new.
     Primitive(
@@ -183,7 +183,10 @@ PRIMITIVES = (
         _reference_broadcast,
         _broadcast_vjp,
         batch=along(
-            lambda attrs, n: {"shape": (n, *attrs["shape"]), "axes": (0, *below(attrs["axes"]))}
+            lambda attrs, n: {
+                "shape": (n, *attrs["shape"]),
+                "axes": (0, *shift_axes(attrs["axes"])),
+            }
         ),
     ),
     # start:stop:step on every axis, steps positive.
@@ -207,7 +210,7 @@ PRIMITIVES = (
         _same,
         lambda result, attrs, x: np.flip(x, attrs["axes"]),
         lambda b, n, g: (b.flip(g, axes=n.attrs["axes"]),),
-        batch=along(lambda attrs, n: {"axes": below(attrs["axes"])}),
+        batch=along(lambda attrs, n: {"axes": shift_axes(attrs["axes"])}),
     ),
     # Zeros of `shape` with the operand at low, low + inner, low + 2 inner, ... on every axis.
     Primitive(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from ..graph import Graph, Node, Type
 from ..graphs.views import resolve
-from ..primitives.recurrence import given, role_of
+from ..primitives.recurrence import result_source, role_of
 from ..sizes import Dim, floor_divide, named
 from .arrangement import Arrangement, arrange
 from .fusion import Group
@@ -114,14 +114,18 @@ class Placing:
             for result in group.members:
                 if result.attrs["result"] == "last" and result.attrs["of"] == carry.attrs["name"]:
                     outer[result] = slot(slots.at(loop.steps))
-                elif result.attrs["result"] == "stack" and given(loop.body, result) is value:
+                elif (
+                    result.attrs["result"] == "stack" and result_source(loop.body, result) is value
+                ):
                     outer[result] = slot(0 if loop.reverse else 1)
-                elif result.attrs["result"] == "stack" and given(loop.body, result) is carry:
+                elif (
+                    result.attrs["result"] == "stack" and result_source(loop.body, result) is carry
+                ):
                     outer[result] = slot(1 if loop.reverse else 0)
         stacks: dict[Node, Place] = {}
         for result in group.members:
             if result not in outer:
-                value = given(loop.body, result)
+                value = result_source(loop.body, result)
                 if value not in stacks:
                     stacks[value] = self.temporary(f"{result.attrs['of']}_", result.type)
                     along = loop.place_of(step) * value.type.count
@@ -155,7 +159,9 @@ class _Loop:
 
     def histories(self) -> set[Node]:
         """The carries all of whose values are wanted."""
-        stacked = {given(self.body, n) for n in self.results if n.attrs["result"] == "stack"}
+        stacked = {
+            result_source(self.body, n) for n in self.results if n.attrs["result"] == "stack"
+        }
         return {carry for carry, value in self.body.updates if stacked & {carry, value}}
 
     def slots_of(self, carry: Node, overwritten: bool) -> _Slots:

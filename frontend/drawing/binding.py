@@ -49,7 +49,7 @@ class Source:
         if not self.flat:
             return dict.fromkeys(self.parameters.values(), port)
         parameters = list(self.parameters.values())
-        return dict(zip(parameters, cut(port, parameters), strict=True))
+        return dict(zip(parameters, split_flat(port, parameters), strict=True))
 
 
 class Bound(Block, Generic[R]):
@@ -236,7 +236,7 @@ def _uneven(place: str, sources: tuple[Source, ...]) -> DiagramError | None:
     return mistake
 
 
-def cut(vector: Variable, parameters: Sequence[Variable]) -> list[Variable]:
+def split_flat(vector: Variable, parameters: Sequence[Variable]) -> list[Variable]:
     """The parts of vectors along the last axis that stand for parameters, and have their names."""
     shapes = [item.type.extents for item in parameters]
 
@@ -292,7 +292,7 @@ def unflatten(block: Block, vector: Any) -> dict[str, Any]:
             f"{_list(free)}"
         )
     if isinstance(vector, Variable):
-        return dict(zip(free, cut(vector, list(free.values())), strict=True))
+        return dict(zip(free, split_flat(vector, list(free.values())), strict=True))
     parts = np.split(vector, _ends(shapes)[:-1], axis=-1)
     lead = vector.shape[:-1]
     return {

@@ -19,7 +19,7 @@ from ..errors import DtypeError, ShapeError
 from ..keywords import expect_call, with_name
 from ..location import user_location
 from ..operations.broadcasting import as_variables
-from ..variables.dependencies import behind
+from ..variables.dependencies import resolve_ties
 from ..variables.variable import Variable, parameter, shape_text, source_text
 from ..variables.weak import adopted
 from .applying import apply_block
@@ -283,7 +283,7 @@ def _parameters(block: Block) -> Steps[dict[str, Variable]]:
     found: dict[str, Variable] = {}
     for prefix, item in members(block):
         if isinstance(item, Variable):
-            item = behind(item)
+            item = resolve_ties(item)
             if item.kind == "parameter":
                 name = prefix[: prefix.rfind("/") + 1] + (item.name or "")
                 found[name if found.get(name, item) is item else prefix] = item

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import DiagramError
 from ..operations.random import KEY
-from ..variables.dependencies import behind
+from ..variables.dependencies import resolve_ties
 from ..variables.substitution import bound, current
 from ..variables.variable import Variable, source_text
 from .blocks import Block, FunctionBlock, members
@@ -35,7 +35,7 @@ def copy_block(block: Block, memo: dict[Any, Any]) -> Block:
     memo.update({id(item): object.__new__(type(item)) for item in copied})
     for item in copied:
         for _, held in members(item):
-            free = behind(held) if isinstance(held, Variable) else held
+            free = resolve_ties(held) if isinstance(held, Variable) else held
             if isinstance(free, Variable) and free.kind in ("parameter", "state"):
                 twin = copy.deepcopy(free, memo)
                 if free.owner is not None and twin.owner is None:
@@ -71,7 +71,7 @@ def _fill(block: Block, memo: dict[Any, Any]) -> None:
 
 def copy_variable(variable: Variable, memo: dict[Any, Any]) -> Variable:
     """A new variable for a parameter or state, and for what is computed from a copied one."""
-    free = behind(variable)
+    free = resolve_ties(variable)
     if free is not variable:
         result: Variable = copy.deepcopy(free, memo)
         return result

@@ -75,12 +75,12 @@ def gradient(
 
 def _not_bound(variable: Variable, cost: Variable) -> Variable:
     """The variable; a mistake if it is a parameter in whose place the cost has something else."""
-    (held,) = current([variable])
-    if held.bound_to is None or held in set(ordered([cost], {}, [])):
+    (found,) = current([variable])
+    if found.bound_to is None or found in set(ordered([cost], {}, [])):
         return variable
     text = (
         f"{place_of(f'gradient ({user_location()})')} expects what the cost depends on, got "
-        f"{source_text(held)}, which is bound to {source_text(held.bound_to)}: take the gradient "
+        f"{source_text(found)}, which is bound to {source_text(found.bound_to)}: take the gradient "
         "by that, or by what it is computed from"
     )
     mistake = DiagramError(text)

@@ -119,11 +119,11 @@ class Wiring:
         self.parts.given.append(variable)
         return variable
 
-    def cut(self, variable: Variable) -> Variable:
+    def stop_gradient_at(self, variable: Variable) -> Variable:
         """What is read of a delay: no gradient goes back where the loop is truncated."""
         if self._keeps is None or not variable.type.is_float:
             return variable
-        found: Variable = masks.cut(self._keeps, variable)
+        found: Variable = masks.stop_gradient_at(self._keeps, variable)
         return found
 
     def fill(self, entries: Sequence[Entry], outlets: Sequence[Variable], value: Variable) -> None:

@@ -214,7 +214,7 @@ class Loop:
             own = name if number == 1 else f"{name}.{number}"
             before = entries[-1] if entries else None
             entries.append(self._wiring.enter_delay(value, own, name, before))
-        outlets = [self._wiring.cut(entry.outputs[0]) for entry in entries]
+        outlets = [self._wiring.stop_gradient_at(entry.outputs[0]) for entry in entries]
         delay = outlets[-1]
         delay.name = name
         self._delays[delay] = _Delay(name, entries, outlets, state)

@@ -17,7 +17,7 @@ from .blocks import block
 
 
 @block
-def cut(keeps: Variable, z: Variable) -> Variable:
+def stop_gradient_at(keeps: Variable, z: Variable) -> Variable:
     """What comes out of a delay; where `keeps` (of shape ()) is false, no gradient goes back."""
     return where(keeps, z, stop_gradient(z))
 

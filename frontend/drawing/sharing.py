@@ -19,7 +19,7 @@ from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..operations.places import Places, fixed_value, from_the_front
-from ..variables.dependencies import behind
+from ..variables.dependencies import resolve_ties
 from ..variables.kinds import Connection, connect_to
 from ..variables.numbers import refuse_masked
 from ..variables.variable import Variable, apply, mark_read, shape_text, source_text
@@ -94,10 +94,10 @@ def _shared(b: Builder, u: Node, places: Places) -> Node:
     start, strides = found
     moving = sorted((a for a, s in enumerate(strides) if s), key=lambda a: -abs(strides[a]))
     start += sum((places.shape[a] - 1) * strides[a] for a in moving if strides[a] < 0)
-    w = _cut(b, u, 0, start, [(places.shape[a], abs(strides[a])) for a in moving])
+    w = _slice_axis(b, u, 0, start, [(places.shape[a], abs(strides[a])) for a in moving])
     w = b.flip(w, axes=tuple(i for i, a in enumerate(moving) if strides[a] < 0))
-    behind = range(len(moving), w.type.rank)
-    w = b.transpose(w, axes=(*(moving.index(a) for a in sorted(moving)), *behind))
+    trailing = range(len(moving), w.type.rank)
+    w = b.transpose(w, axes=(*(moving.index(a) for a in sorted(moving)), *trailing))
     kept = (*sorted(moving), *range(places.ndim, len(shape)))
     return b.broadcast(w, shape=shape, axes=kept)
 
@@ -116,7 +116,7 @@ def _even_steps(places: Places) -> tuple[int, list[int]] | None:
     return (int(first), strides) if np.array_equal(places, even) else None
 
 
-def _cut(b: Builder, x: Node, axis: int, start: int, axes: Axes) -> Node:
+def _slice_axis(b: Builder, x: Node, axis: int, start: int, axes: Axes) -> Node:
     """One axis as several, which go through its elements in steps from `start` on.
 
     Steps that do not meet are blocks (a reshape, whose gradient is one); others are windows.
@@ -133,10 +133,10 @@ def _cut(b: Builder, x: Node, axis: int, start: int, axes: Axes) -> Node:
     if low >= 0 and start - low + reach <= stride:
         blocks = _slice(b, x, axis, low, low + count * stride, 1)
         shape = (*x.shape[:axis], count, stride, *x.shape[axis + 1 :])
-        return _cut(b, b.reshape(blocks, shape=shape), axis + 1, start - low, inner)
+        return _slice_axis(b, b.reshape(blocks, shape=shape), axis + 1, start - low, inner)
     line = _slice(b, x, axis, start, start + (count - 1) * stride + reach, 1)
     windows = b.apply("windows", line, axis=axis, size=reach, stride=stride, dilation=1)
-    return _cut(b, windows, axis + 1, 0, inner)
+    return _slice_axis(b, windows, axis + 1, 0, inner)
 
 
 def _slice(b: Builder, x: Node, axis: int, start: int, stop: int, step: int) -> Node:
@@ -183,7 +183,7 @@ def tie(first: Variable, *others: Variable) -> None:
             raise TypeError(f"{place} expects variables, got {type(item).__name__}")
     if not others:
         raise TypeError(f"{place} expects two or more variables, got {source_text(first)} alone")
-    same = behind(first)
+    same = resolve_ties(first)
     for number, item in enumerate(others):
         _expect_free(place, item)
         if item is same or item in set(others[:number]):
@@ -226,7 +226,7 @@ def tied_names(diagram: Diagram) -> dict[str, str]:
     """The names that tied parameters of a diagram would have, and those that they have instead."""
     found = {}
     for item in diagram.variables:
-        free = behind(item)
+        free = resolve_ties(item)
         if free is not item and free in diagram.names and item.owner is not None:
             path = item.owner._path(diagram.roots)
             found[f"{path}/{item.name}"] = diagram.names[free]

@@ -17,19 +17,19 @@ def show(block: Block) -> str:
     """A block for the console; blocks that hold others have a line for each of them."""
     count = element_count(parameters_of(block))
     total = [f"{count:,} parameter{'' if count == 1 else 's'}"] if count else []
-    told = "; ".join([*_facts(block), *total])
-    head = f"{block._describe()}: {told}" if told else block._describe()
+    text = "; ".join([*_facts(block), *total])
+    head = f"{block._describe()}: {text}" if text else block._describe()
     return "\n".join([f"<{head}", *_inner(block, 1)]) + ">"
 
 
 def _inner(block: Block, level: int) -> Iterable[str]:
     """A line for each block in a block."""
     for name, item in _held(block):
-        told = "; ".join(_facts(item)) if isinstance(item, Block) else ""
+        text = "; ".join(_facts(item)) if isinstance(item, Block) else ""
         kind = type(item).__name__ if isinstance(item, Block) else _called(item)
         if isinstance(item, FunctionBlock):
-            kind, told = item._describe(), ""
-        yield f"{'  ' * level}{name}  {kind}{f': {told}' if told else ''}"
+            kind, text = item._describe(), ""
+        yield f"{'  ' * level}{name}  {kind}{f': {text}' if text else ''}"
         if isinstance(item, Block):
             yield from _inner(item, level + 1)
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from ..arguments import items, number, one_of, wrong
 from ..errors import DtypeError, InputError, ShapeError
 from ..location import user_location
-from ..variables.numbers import held, refuse_masked
+from ..variables.numbers import in_dtype, refuse_masked
 from ..variables.variable import Variable, shape_text, source_text
 
 Array = npt.NDArray[Any]
@@ -305,7 +305,7 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
         raise ShapeError(f"{place} of shape {shape_text(shape)}, got {shape_text(array.shape)}")
     if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
         raise DtypeError(f"{place} that become {variable.dtype}, got {array.dtype}")
-    return held(source_text(variable), array, variable.dtype, "initial values")
+    return in_dtype(source_text(variable), array, variable.dtype, "initial values")
 
 
 def initial_state(variable: Variable, name: str, dtype: str) -> Array:

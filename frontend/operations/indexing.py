@@ -11,7 +11,7 @@ from ...compiler.primitives.builder import Builder
 from ..arguments import wrong
 from ..location import user_location
 from ..variables.kinds import Number
-from ..variables.numbers import held, number_array
+from ..variables.numbers import in_dtype, number_array
 from ..variables.variable import Shape, Variable, apply, dtype_name, shape_of
 from ..variables.weak import unstated
 from .broadcasting import as_variables
@@ -112,7 +112,7 @@ def arange(size: Any, dtype: Any = None) -> Variable:
 
     def draw(name: str) -> Variable:
         if isinstance(shape[0], int) and shape[0]:
-            held(place, np.asarray(shape[0] - 1), name)
+            in_dtype(place, np.asarray(shape[0] - 1), name)
         result: Variable = apply(
             "arange", lambda b: b.apply("iota", axis=0, shape=shape, dtype=name), []
         )
@@ -134,7 +134,7 @@ def fill(value: Any, shape: Shape, dtype: Any = None) -> Variable:
     array = number_array(place, value)
 
     def draw(name: str) -> Variable:
-        known = held(place, array, name)
+        known = in_dtype(place, array, name)
         result: Variable = apply(
             f"fill {value}",
             lambda b: b.spread(b.constant(known, name), extents),

@@ -23,7 +23,7 @@ from .inputs import Expected, bind_sizes, check_names, outside
 if TYPE_CHECKING:
     from ...compiler.scheduling.template import Template
     from ...compiler.timings import Timings
-    from .program_cache import Kept
+    from .program_cache import CachedProgram
 
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
@@ -37,7 +37,7 @@ Answer = float | dict[str, Array]
 """The cost of a step, or the outputs of a run by name."""
 
 
-def nothing(_: Mapping[str, Any]) -> None:
+def not_bound(_: Mapping[str, Any]) -> None:
     """Answer no call, in the place of a native function that is not there yet."""
 
 
@@ -95,9 +95,9 @@ class Execution:
         self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
         self._last: Any = None
         self._clock = count(1)
-        self.quick: Callable[[Mapping[str, Any]], Any] = nothing
+        self.quick: Callable[[Mapping[str, Any]], Any] = not_bound
 
-    def _look_up(self) -> Kept:
+    def _look_up(self) -> CachedProgram:
         """What the cache of programs has for the lowered graph."""
         from .program_cache import look_up
 
@@ -120,23 +120,23 @@ class Execution:
             training_begins()
         try:
             shapes = tuple([inputs[item.name].shape for item in self.expected])
-            made = self._functions[shapes](inputs)
+            result = self._functions[shapes](inputs)
         except (KeyError, AttributeError, TypeError):
-            made = None  # Python's numbers, or sizes that are new: looked at below.
-        if type(made) is float or type(made) is dict:
+            result = None  # Python's numbers, or sizes that are new: looked at below.
+        if type(result) is float or type(result) is dict:
             self._use(shapes)
-            return made
+            return result
         arrays = self._checked(what, inputs)
         shapes = tuple([array.shape for array in arrays])
         executor = self._bound.get(shapes) or self._bind(what, arrays)
         try:
-            result: list[Array] = self._run(executor, arrays)
+            values = self._run(executor, arrays)
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
         self._use(shapes)
         if self.trains:
-            return float(result[0])
-        return dict(zip(self.outputs, result, strict=True))
+            return float(values[0])
+        return dict(zip(self.outputs, values, strict=True))
 
     def _run(self, executor: Any, arrays: Sequence[Array]) -> list[Array]:
         if self.target == "cpu":  # It holds the workspace by itself.
@@ -145,7 +145,7 @@ class Execution:
 
     def _use(self, shapes: Shapes) -> None:
         """Let `quick` be for these sizes; only they keep memory of results for later calls."""
-        executor, function = self._bound.get(shapes), self._functions.get(shapes, nothing)
+        executor, function = self._bound.get(shapes), self._functions.get(shapes, not_bound)
         if executor is None or (executor is self._last and function is self.quick):
             return
         executor.used = next(self._clock)
@@ -254,7 +254,7 @@ class Execution:
         twin = copy.copy(self)
         twin.states, twin.workspace = states, workspace
         twin._bound, twin._functions = {}, {}
-        twin._last, twin.quick = None, nothing
+        twin._last, twin.quick = None, not_bound
         return twin
 
     def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:

@@ -32,7 +32,7 @@ MOST_BYTES = 32 << 20
 
 
 @dataclass
-class Kept:
+class CachedProgram:
     """The place of a program in the cache.
 
     Attributes:
@@ -59,23 +59,25 @@ class Kept:
         self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
 
 
-def look_up(graph: Graph, precision: str | None) -> Kept:
+def look_up(graph: Graph, precision: str | None) -> CachedProgram:
     """The place in the cache of what the passes make of a graph as lowered."""
     start = time.perf_counter()
-    told = digest(graph)
+    encoded = digest(graph)
     try:
         compiler = _compiler()
     except OSError as error:
-        return Kept(None, f"the compiler's own source cannot be read: {error}", 0.0, None, told)
-    key = hashlib.sha256(compiler + told.key + repr(precision).encode()).digest()
+        return CachedProgram(
+            None, f"the compiler's own source cannot be read: {error}", 0.0, None, encoded
+        )
+    key = hashlib.sha256(compiler + encoded.key + repr(precision).encode()).digest()
     data, reason = cache_in_use().get(key, "program")
     found = None
     if data is not None:
         try:
-            found = from_bytes(data, told.arrays)
+            found = from_bytes(data, encoded.arrays)
         except (ValueError, LookupError, TypeError, AssertionError) as error:
             reason = f"the entry in the cache cannot be read: {error!r}"
-    return Kept(found, reason, 1e3 * (time.perf_counter() - start), key, told)
+    return CachedProgram(found, reason, 1e3 * (time.perf_counter() - start), key, encoded)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from ..drawing.binding import Bound
 from ..drawing.blocks import Block, parameters_of
 from ..drawing.sharing import tied_names
 from ..errors import DiagramError
-from ..variables.dependencies import behind, ordered
+from ..variables.dependencies import ordered, resolve_ties
 from ..variables.variable import Variable, source_text
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def _reason(diagram: Diagram, item: Item, found: Sequence[Variable]) -> str:
     else:
         got = source_text(item)
     first = found[0]
-    if behind(first) is not first:
-        return f"{got}, which is tied to {source_text(behind(first))}: give that"
+    if resolve_ties(first) is not first:
+        return f"{got}, which is tied to {source_text(resolve_ties(first))}: give that"
     if first.kind != "parameter":
         return f"{got}, which is no parameter{_sources(diagram, first)}"
     if first.bound_to is not None:

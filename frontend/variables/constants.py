@@ -8,7 +8,7 @@ import numpy as np
 
 from ...compiler.graph import Type
 from ..location import user_location
-from .numbers import default_dtype, held, number_array
+from .numbers import default_dtype, in_dtype, number_array
 from .variable import Variable, dtype_name, source_text
 
 
@@ -35,7 +35,7 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
     array = number_array(place, value)
     plain = not isinstance(value, (np.ndarray, np.generic))
     natural = default_dtype(array) if plain else array.dtype
-    fixed = held(place, array, dtype_name(natural if dtype is None else dtype, place))
+    fixed = in_dtype(place, array, dtype_name(natural if dtype is None else dtype, place))
     fixed.flags.writeable = False
     variable = Variable("constant", Type(fixed.dtype.name, fixed.shape), name, value=fixed)
     if plain and fixed.dtype == np.float32 and array.dtype == np.float64:

@@ -88,7 +88,7 @@ def dependencies(variable: Variable) -> list[Variable]:
     return [*producer.inputs, *captured_by(producer.body)]
 
 
-def behind(variable: Variable) -> Variable:
+def resolve_ties(variable: Variable) -> Variable:
     """What a variable is: another one, where it is tied or connected to that."""
     seen: set[Variable] = set()
     while isinstance(producer := variable.producer, Connection):
@@ -102,7 +102,7 @@ def behind(variable: Variable) -> Variable:
 def maker_of(variable: Variable) -> Application | None:
     """The innermost function that computes a variable: through ports, ties and blocks."""
     while True:
-        variable = behind(variable)
+        variable = resolve_ties(variable)
         producer = variable.producer
         if variable.source is not None:
             variable = variable.source

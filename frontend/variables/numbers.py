@@ -79,7 +79,7 @@ def default_dtype(array: Array) -> str:
     return array.dtype.name
 
 
-def held(place: str, array: Array, dtype: str, what: str = "numbers") -> Array:
+def in_dtype(place: str, array: Array, dtype: str, what: str = "numbers") -> Array:
     """The numbers in a dtype, as a new array; DtypeError, said of `place`, if it cannot hold them.
 
     "PLACE expects WHAT that DTYPE holds, got NUMBER: OTHER holds it".

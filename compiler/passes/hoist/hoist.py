@@ -19,7 +19,7 @@ from ...graph import Graph, Node, Origin, Type, topological
 from ...graphs.batching import Batched, Batching
 from ...graphs.loops import each_level, replace_inputs, substitute
 from ...primitives.builder import Builder
-from ...primitives.recurrence import given, loop_of, results_of, role_of
+from ...primitives.recurrence import loop_of, result_source, results_of, role_of
 from .hoisting import Plan, When
 from .separating import separate
 from .step_totals import StepTotals
@@ -71,13 +71,13 @@ class _Hoisting:
     def results(self) -> dict[Node, Node]:
         """What stands for each result."""
         plan = self.plan
-        if not plan.handed and not plan.leaving:
+        if not plan.precomputed and not plan.leaving:
             inputs = tuple(self.outside)
             pairs = zip(self.asked, self.old, strict=True)
             return {asked: replace_inputs(node, inputs) for asked, node in pairs}
-        entries = self.entries(plan.handed)
-        body, names = self.reduced(dict(zip(plan.handed, entries, strict=True)))
-        inputs = (*self.outside, *(self.value(node).node for node in plan.handed))
+        entries = self.entries(plan.precomputed)
+        body, names = self.reduced(dict(zip(plan.precomputed, entries, strict=True)))
+        inputs = (*self.outside, *(self.value(node).node for node in plan.precomputed))
 
         def result(type: Type, origin: Origin, kind: str, of: str) -> Node:
             attrs = {**self.loop.attrs, "body": body, "result": kind, "of": of}
@@ -98,12 +98,12 @@ class _Hoisting:
         for asked, node in zip(self.asked, self.old, strict=True):
             kind = node.attrs["result"]
             if node not in plan.leaving:
-                of = node.attrs["of"] if kind == "last" else names[given(self.body, node)]
+                of = node.attrs["of"] if kind == "last" else names[result_source(self.body, node)]
                 found[asked] = result(node.type, node.origin, kind, of)
             elif kind == "sum":
-                found[asked] = totals.total(given(self.body, node))
+                found[asked] = totals.total(result_source(self.body, node))
             else:
-                value = self.value(given(self.body, node))
+                value = self.value(result_source(self.body, node))
                 found[asked] = self.batching.repeated(Builder(node.origin), value)
         return found
 
@@ -119,9 +119,9 @@ class _Hoisting:
             found.append(Builder(node.origin).input(name=name, type=node.type, role=role))
         return found
 
-    def reduced(self, handed: Mapping[Node, Node]) -> tuple[Graph, dict[Node, str]]:
+    def reduced(self, precomputed: Mapping[Node, Node]) -> tuple[Graph, dict[Node, str]]:
         """The body that stays, and the names of its outputs by the nodes of the old one."""
-        staying = [given(self.body, r) for r in self.old if r not in self.plan.leaving]
+        staying = [result_source(self.body, r) for r in self.old if r not in self.plan.leaving]
         wanted = dict.fromkeys([*staying, *self.plan.stacked])
         names: dict[Node, str] = {}
         for name, node in self.body.outputs:
@@ -136,11 +136,11 @@ class _Hoisting:
                 names[node] = name
                 taken.add(name)
         roots: Iterable[Node] = [*names, *(value for _, value in self.body.updates)]
-        known = {entry: entry for entry in self.body.inputs} | dict(handed)
+        known = {entry: entry for entry in self.body.inputs} | dict(precomputed)
         done = substitute(roots, known)
         body = Graph(
             self.body.name,
-            (*self.body.inputs, *handed.values()),
+            (*self.body.inputs, *precomputed.values()),
             tuple((name, done[node]) for node, name in names.items()),
             tuple((carry, done[value]) for carry, value in self.body.updates),
         )

@@ -32,7 +32,7 @@ from ...graph import Graph, Node, topological
 from ...graphs.batching import can_batch
 from ...graphs.known import is_known
 from ...primitives.contraction import summed_labels
-from ...primitives.recurrence import given, loop_of, results_of, role_of
+from ...primitives.recurrence import loop_of, result_source, results_of, role_of
 from ...primitives.registry import lookup
 from ...sizes import nominal
 
@@ -67,7 +67,7 @@ class Plan:
         self.body: Graph = results[0].attrs["body"]
         self.order = list(topological((*self.body.inputs, *self.body.roots)))
         self.entries = set(self.body.inputs)
-        self.keeps_little = results[0].attrs["keep"] == "carries"
+        self.carries_only = results[0].attrs["keep"] == "carries"
         self.when = self._classified()
         self.early = self._needed_by_carries()
         self.heavy = self._with_products()
@@ -75,7 +75,7 @@ class Plan:
         self.after: set[Node] = set()  # late nodes that are computed after the loop
         self.leaving: dict[Node, None] = {}
         self._decide_results()
-        self.handed = self._decide_handed()
+        self.precomputed = self._decide_precomputed()
 
     def is_late(self, node: Node) -> bool:
         """Whether a node depends on a carry, and no carry on it."""
@@ -88,13 +88,13 @@ class Plan:
                 found = ROLES[role_of(node)]
             else:
                 found = max((when[item] for item in node.inputs), default=When.FIXED)
-            if found == When.FREE and (self.keeps_little or not can_batch(node)):
+            if found == When.FREE and (self.carries_only or not can_batch(node)):
                 found = When.BOUND
             when[node] = found
         return when
 
     def _needed_by_carries(self) -> set[Node]:
-        if self.keeps_little:
+        if self.carries_only:
             return {node for node in self.order if self.when[node] == When.BOUND}
         inner = results_of(self.order)
         seen: set[Node] = set()
@@ -126,7 +126,7 @@ class Plan:
         for result in self.results:
             if result.attrs["result"] == "last":
                 continue
-            value = given(self.body, result)
+            value = result_source(self.body, result)
             if value.dtype == "bool" and result.attrs["result"] == "sum":
                 continue
             if self.when[value] != When.BOUND:
@@ -179,22 +179,22 @@ class Plan:
                 needs[node] = None
         return list(needs), way
 
-    def _decide_handed(self) -> list[Node]:
+    def _decide_precomputed(self) -> list[Node]:
         staying = [r for r in self.results if r not in self.leaving]
         wanted = {
             *(value for _, value in self.body.updates),
-            *(given(self.body, result) for result in staying),
+            *(result_source(self.body, result) for result in staying),
             *self.stacked,
         }
-        handed = []
+        precomputed = []
         for node in reversed(self.order):
             if node not in wanted or node in self.entries:
                 continue
             if self._leaves_before(node):
-                handed.append(node)
+                precomputed.append(node)
             else:
                 wanted.update(node.inputs)
-        return handed[::-1]
+        return precomputed[::-1]
 
     def _leaves_before(self, node: Node) -> bool:
         """Whether a node that the loop needs is computed before it."""

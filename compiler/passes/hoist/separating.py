@@ -22,7 +22,7 @@ from .hoisting import Plan, When, size_of
 
 def separate(plan: Plan) -> Graph:
     """The body of a loop with products taken apart; itself where there are none to take."""
-    if plan.keeps_little:
+    if plan.carries_only:
         return plan.body
     apart = _sliced_products(plan)
     done: dict[Node, Node] = {}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 
 from ...graph import Node
 from ...graphs.batching import Batched
-from ...primitives.batch import below, turned
+from ...primitives.batch import shift_axes, turned
 from ...primitives.builder import Builder
 from ...sizes import Dim
 
@@ -104,7 +104,7 @@ class StepTotals:
             return b.apply(node.op, *operands, **node.attrs)
         if node.op == "reduce_sum":
             x = self._repeated(b, self.value(node.inputs[0]))
-            return b.apply("reduce_sum", x, axes=(0, *below(node.attrs["axes"])))
+            return b.apply("reduce_sum", x, axes=(0, *shift_axes(node.attrs["axes"])))
         first, second = (self.value(item) for item in node.inputs)
         if node.op == "contract":
             return self._contraction(b, node, first, second)

@@ -78,9 +78,9 @@ class Recurrent(Block):
         for number, held in enumerate(names):
             size = inputs if number < len(ways) else hidden * len(ways)
             each = {k: v[number] if isinstance(v, (list, tuple)) else v for k, v in given.items()}
-            made = cell(size, **each)
-            setattr(self, held, made)
-            self.cells.append((held, made))
+            result = cell(size, **each)
+            setattr(self, held, result)
+            self.cells.append((held, result))
 
     def _adopt(self, attribute: str, value: Any) -> None:
         if attribute != "cells":  # they have attributes of their own
@@ -174,8 +174,8 @@ class Recurrent(Block):
         read = list(states)
         if probe is not None:
             read[0] = states[0] + t.each(probe[0])
-        made = cell(x_t, *read)
-        following = list(made) if isinstance(made, tuple) else [made]
+        result = cell(x_t, *read)
+        following = list(result) if isinstance(result, tuple) else [result]
         if probe is not None:
             following[0] = following[0] + t.each(probe[1])
         for state, value in zip(states, following, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...location import user_location
-from ...variables.dependencies import behind
+from ...variables.dependencies import resolve_ties
 from ...variables.variable import Variable, shape_text, source_text
 from ..init import Array
 from .cells import Cell, GRUCell
@@ -86,19 +86,19 @@ def torch_weights(block: str, cells: Cells, program: Program) -> dict[str, Array
     place = f"torch_weights of {block} ({user_location()})"
     found: dict[str, Array] = {}
 
-    def held(variable: Variable) -> Array:
+    def array_of(variable: Variable) -> Array:
         return program.parameters[_held(place, program, variable)]
 
     for way, cell in cells:
         _shapes(place, way, cell)
-        found[f"weight_ih_{way}"] = np.ascontiguousarray(held(cell.weight).T)
-        found[f"weight_hh_{way}"] = np.ascontiguousarray(held(cell.recurrent).T)
+        found[f"weight_ih_{way}"] = np.ascontiguousarray(array_of(cell.weight).T)
+        found[f"weight_hh_{way}"] = np.ascontiguousarray(array_of(cell.recurrent).T)
         if cell.bias is None:
             continue
-        found[f"bias_ih_{way}"] = held(cell.bias).copy()
-        found[f"bias_hh_{way}"] = second = np.zeros_like(held(cell.bias))
+        found[f"bias_ih_{way}"] = array_of(cell.bias).copy()
+        found[f"bias_hh_{way}"] = second = np.zeros_like(array_of(cell.bias))
         if isinstance(cell, GRUCell) and cell.recurrent_bias is not None:
-            second[2 * cell.hidden :] = held(cell.recurrent_bias)
+            second[2 * cell.hidden :] = array_of(cell.recurrent_bias)
     return found
 
 
@@ -121,7 +121,7 @@ def _shapes(place: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
 
 def _held(place: str, program: Program, variable: Variable) -> str:
     """The name under which a program holds a parameter, its own or one that it is tied to."""
-    variable = behind(variable)
+    variable = resolve_ties(variable)
     if variable.kind != "parameter":
         raise InputError(
             f"{place} expects weights that are parameters, got one of {source_text(variable)}: "

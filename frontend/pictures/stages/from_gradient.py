@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
-from ....compiler.primitives.recurrence import given
+from ....compiler.primitives.recurrence import result_source
 from ...drawing.drawn import drawn_graph, next_values
 from ...variables.kinds import Elementwise, Gradient
 from ...variables.loop_parts import Entry, LoopParts, Result
@@ -300,7 +300,7 @@ class _Conversion:
         """The circle or bullet of the drawing whose value the body of a reversed loop reads."""
         outer = enters.get(item, item)
         if outer.op == "loop" and outer.origin.direction == "forward":
-            item = given(outer.attrs["body"], outer)
+            item = result_source(outer.attrs["body"], outer)
         if item.op != "input":
             return self.shown(self.owner(item, 0)) if item.origin.direction == "forward" else None
         if _is_weight(outer):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
-from ....compiler.primitives.recurrence import given, loop_of, role_of
+from ....compiler.primitives.recurrence import loop_of, result_source, role_of
 from ...operations.random import is_key
 from ...variables.variable import shape_text
 from ..picture import INPUT_KINDS, Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
@@ -159,7 +159,7 @@ class _Conversion:
         tip = value_lines(value)
         self.draw(Node(name, "operation", label, tip, frame, phase=turn.phase))
         self.ids[value] = name
-        given_by = turn.ids.get(given(turn.body, value))
+        given_by = turn.ids.get(result_source(turn.body, value))
         if given_by is not None:
             style: EdgeStyle = "normal" if turn.phase == "forward" else "backward"
             self.edges[Edge(given_by, name, style, tooltip=type_text(value))] = None

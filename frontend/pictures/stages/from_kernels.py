@@ -14,7 +14,7 @@ from dataclasses import replace
 from ....compiler.graph import Node as Value
 from ....compiler.graph import topological
 from ....compiler.graphs.views import resolve
-from ....compiler.primitives.recurrence import given
+from ....compiler.primitives.recurrence import result_source
 from ....compiler.scheduling.fusion import Fusion, Group
 from ...operations.random import is_key
 from ...variables.variable import shape_text
@@ -117,7 +117,7 @@ class _Conversion:
         inner = dict(self.ids)
         self.ids = outside
         for value in results:
-            found = inner.get(resolve(given(body.graph, value)).base)
+            found = inner.get(resolve(result_source(body.graph, value)).base)
             if found is not None:
                 self.ids[value] = found
 

@@ -18,7 +18,7 @@ from .symbols import shown_name
 if TYPE_CHECKING:
     import networkx as nx
 
-_MASKS = (masks.cut, masks.hold, masks.blank)
+_MASKS = (masks.stop_gradient_at, masks.hold, masks.blank)
 _INDICES = "tskijτ"
 
 

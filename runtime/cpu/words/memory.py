@@ -89,7 +89,7 @@ def splat(builder: Any, scalar: Node, kind: str) -> Value:
     return splat_scalar(Value(builder, None, kind), scalar, kind)
 
 
-def below(builder: Any, count: Node) -> Value:
+def lanes_below(builder: Any, count: Node) -> Value:
     """Lanes with an index below `count`, which may be negative or large."""
     # In 32-bit lanes after clamping: half the registers of a comparison in 64 bits.
     high, low = _I64(LANES), _I64(0)

@@ -147,7 +147,10 @@ def _select(mask: Any, yes: Any, no: Any) -> Typed | None:
 
 
 _word("select", _select)
-_word("below", lambda n: Typed(LANES_OF["b1"], (INTEGER,), memory.below) if integer(n) else None)
+_word(
+    "lanes_below",
+    lambda n: Typed(LANES_OF["b1"], (INTEGER,), memory.lanes_below) if integer(n) else None,
+)
 _word("first", lambda x: Typed(INTEGER, (x,), memory.first) if x is LANES_OF["i64"] else None)
 _word("lane", lambda: Typed(LANES_OF["i64"], (), memory.lane))
 

@@ -65,8 +65,8 @@ def test_masks_only_where_something_is_left_over(
     x = given("x", *extents)
     (kernel,) = compile_kernels(prepare(graph(x, y=b.exp(x)))).kernels
     assert kernel.source.count("for j in range") == loops
-    assert kernel.source.count("m = below(end - j)") == masked
-    assert kernel.source.count("m = below(16)") == loops - masked
+    assert kernel.source.count("m = lanes_below(end - j)") == masked
+    assert kernel.source.count("m = lanes_below(16)") == loops - masked
 
 
 @pytest.mark.parametrize("place", [0, 5, 16, 40, 49])

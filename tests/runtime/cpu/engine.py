@@ -49,7 +49,7 @@ def lanewise(expression: str, kinds: Sequence[str], result: str) -> str:
             "def kernel(args, lo, hi):",
             "    n = args[0]",
             "    for i in range(0, n, 16):",
-            "        m = below(n - i)",
+            "        m = lanes_below(n - i)",
             *loads,
             f"        store({result}_at(args[{len(kinds) + 1}]), i, {expression}, m)",
         ]

@@ -13,7 +13,7 @@ MIX = """def kernel(args, lo, hi):
     out = f32_at(args[2])
     n = args[3]
     for i in range(lo, hi):
-        m = below(n - i * 16)
+        m = lanes_below(n - i * 16)
         v = load(x, i * 16, m)
         w = load(y, i * 16, m)
         for turn in range(args[4]):

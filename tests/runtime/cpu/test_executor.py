@@ -27,7 +27,7 @@ MULTIPLY = """def kernel(args, lo, hi):
     out = f32_at(args[2])
     n = args[3]
     for i in range(lo, hi):
-        m = below(n - i * 16)
+        m = lanes_below(n - i * 16)
         store(out, i * 16, load(x, i * 16, m) * load(y, i * 16, m), m)
 """
 TOTAL = """def kernel(args, lo, hi):
@@ -35,7 +35,7 @@ TOTAL = """def kernel(args, lo, hi):
     n = args[2]
     s = f32(0.0)
     for i in range(0, n, 16):
-        s = s + load(x, i, below(n - i))
+        s = s + load(x, i, lanes_below(n - i))
     store_first(f32_at(args[1]), 0, reduce_add(s))
 """
 ADD = MULTIPLY.replace(") * load", ") + load")

@@ -19,7 +19,7 @@ def test_masked_copy_leaves_the_rest(kind: str, size: int) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[2]
     for i in range(0, n, 16):
-        m = below(n - i)
+        m = lanes_below(n - i)
         store({kind}_at(args[1]), i + 1, load({kind}_at(args[0]), i + 1, m), m)
 """
     source, target = elements(kind, size + 20), elements(kind, size + 20, 1)
@@ -44,7 +44,7 @@ def test_whole_vectors_at_any_address(kind: str) -> None:
 @pytest.mark.parametrize("kind", DTYPE)
 def test_masked_off_lanes_load_as_zero(kind: str) -> None:
     text = f"""def kernel(args, lo, hi):
-    m = below(5)
+    m = lanes_below(5)
     store({kind}_at(args[1]), 0, load({kind}_at(args[0]), 0, m))
     store({kind}_at(args[1]), 16, load_strided({kind}_at(args[0]), 1, 2, m))
     store({kind}_at(args[1]), 32, gather({kind}_at(args[0]), lane() * i64(3), m))
@@ -59,7 +59,7 @@ def test_masked_off_lanes_load_as_zero(kind: str) -> None:
 @pytest.mark.parametrize("kind", DTYPE)
 def test_strided(kind: str, stride: int) -> None:
     text = f"""def kernel(args, lo, hi):
-    m = below(11)
+    m = lanes_below(11)
     a = load_strided({kind}_at(args[0]), args[2], args[3], m)
     store({kind}_at(args[1]), 0, a)
     if args[3] != 0:
@@ -135,7 +135,7 @@ def test_gather_and_scatter(kind: str) -> None:
 def test_scatter_keeps_the_highest_of_equal_lanes(kind: str) -> None:
     text = f"""def kernel(args, lo, hi):
     a = load({kind}_at(args[0]), 0)
-    scatter({kind}_at(args[1]), i64(3) + (lane() & i64(1)), a, below(args[2]))
+    scatter({kind}_at(args[1]), i64(3) + (lane() & i64(1)), a, lanes_below(args[2]))
 """
     source = elements(kind, 16)
     for count in (1, 2, 9, 16):
@@ -152,7 +152,7 @@ def test_scatter_add_adds_up_equal_indices(kind: str) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[3]
     for i in range(0, n, 16):
-        m = below(n - i)
+        m = lanes_below(n - i)
         index = load(i64_at(args[1]), i, m)
         scatter_add({kind}_at(args[2]), index, load({kind}_at(args[0]), i, m), m)
 """
@@ -171,7 +171,7 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[3]
     for i in range(0, n, 16):
-        m = below(n - i)
+        m = lanes_below(n - i)
         index = load(i64_at(args[1]), i, m)
         scatter_sums({kind}_at(args[2]), args[4], index, load({kind}_at(args[0]), i, m), m)
 """

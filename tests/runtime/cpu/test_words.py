@@ -134,7 +134,7 @@ def test_sum_is_a_fixed_tree() -> None:
 @pytest.mark.parametrize("count", [0, 1, 15, 16])
 def test_any_and_all(count: int) -> None:
     text = """def kernel(args, lo, hi):
-    a = below(args[0])
+    a = lanes_below(args[0])
     store(b1_at(args[1]), 0, reduce_any(a))
     store(b1_at(args[1]), 16, reduce_all(a))
 """
@@ -146,7 +146,7 @@ def test_any_and_all(count: int) -> None:
 @pytest.mark.parametrize("count", [-(2**40), -1, 0, 1, 7, 15, 16, 17, 2**40])
 def test_below_and_lane(count: int) -> None:
     text = """def kernel(args, lo, hi):
-    store(b1_at(args[1]), 0, below(args[0]))
+    store(b1_at(args[1]), 0, lanes_below(args[0]))
     store(i64_at(args[2]), 0, lane())
 """
     mask, index = np.zeros(16, np.bool_), np.zeros(16, np.int64)
