@@ -10,19 +10,18 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...drawing.drawn import common_path
-from ...variables.kinds import Gradient, Number, Spread
+from ...variables.kinds import Gradient
 from ...variables.loop_parts import Each, Result
-from ...variables.variable import shape_text
-from ..picture import Cluster, Edge, Node, NodeKind, Picture
-from .loops import frame_of, loops_of, without_masks
+from ..picture import Cluster, Node, NodeKind, Picture
+from .circles import Circles
+from .loops import frame_of, without_masks
 from .naming import circle_texts
-from .symbols import applied, delayed, number, operation, operator_name, shown_name
-from .weights import is_implicit, is_weight, starts_row
+from .symbols import applied, delayed, operation, operator_name, shown_name
+from .texts import block_name, symbol_of, type_text
+from .weights import is_weight
 
 if TYPE_CHECKING:
     import networkx as nx
-
-_PACKAGE = __name__.split(".")[0] + "."
 
 
 def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
@@ -37,152 +36,16 @@ def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
     return Conversion(without_masks(graph), depth).picture()
 
 
-class Conversion:
-    """Which bullets and circles a drawn graph has at a depth, and what they are called.
+class Conversion(Circles):
+    """The circles and bullets of a drawn graph at a depth, with what is written in them.
 
     Attributes:
-        data: the drawn graph's nodes.
-        functions: those drawn as bullets.
-        costs: the functions that are cost nodes.
-        circles: the variables drawn as circles, each with all that it stands for.
-        circle_of: the circle of a variable.
-        makers: the function that computes a variable.
-        readers: the functions that read a variable.
-        links: the arrows.
         text: what is written in each circle; and what a cost is called, which has none.
-        loops: the loops, outer ones first.
-        borders: the functions through which a sequence enters a loop and a result leaves it. They
-            are no bullets: an arrow leads through each, which is called as it is.
     """
 
     def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
-        self.graph = graph
-        self.loops = loops_of(graph)
-        self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
-        self.opened = {
-            node: data
-            for node, data in self.data.items()
-            if data.get("opens") and _opens(data, depth)
-        }
-        self.functions = {
-            node: data
-            for node, data in self.data.items()
-            if "opens" in data and node not in self.opened and self._reached(data["path"])
-        }
-        self.costs = self._find_costs()
-        self.borders = {
-            node: data["name"] for node, data in self.functions.items() if self._is_border(node)
-        }
-        self.numbers: dict[str, str] = {}  # scalars that are told within a bullet
-        self.readers: dict[str, list[str]] = {}
-        self.makers: dict[str, str] = {}
-        for function in self.functions:
-            for node in graph.predecessors(function):
-                self.readers.setdefault(node, []).append(function)
-            for node in graph.successors(function):
-                self.makers[node] = function
-        self._fold_numbers()
-        self._fold_starts()
-        self.circle_of: dict[str, str] = {}  # a variable's node -> the circle it is part of
-        self.circles: dict[str, list[str]] = {}
-        self._collect()
-        self.links = list(dict.fromkeys(self._through_borders(list(self._edges()))))
-        self.order = self._in_order()
+        super().__init__(graph, depth)
         self.text = circle_texts(self)
-
-    def _reached(self, path: Iterable[str]) -> bool:
-        return all(block in self.opened for block in path)
-
-    def _is_border(self, node: str) -> bool:
-        application = self.functions[node]["application"]
-        if self.functions[node]["kind"] == "init":
-            return True
-        return isinstance(application, (Each, Result)) and node not in self.costs
-
-    def _find_costs(self) -> set[str]:
-        """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
-        found = {node for node, data in self.functions.items() if data["kind"] == "cost"}
-        cost = self.graph.graph["cost"]
-        if cost is not None:
-            found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
-        return found
-
-    def _fold_starts(self) -> None:
-        """A number that is spread over a delay's shape is told at the delay."""
-        for function, data in list(self.functions.items()):
-            if not isinstance(data["application"], Spread):
-                continue
-            (start,), (out,) = self.graph.predecessors(function), self.graph.successors(function)
-            readers = self.readers.get(out, [])
-            only = readers and all(
-                self.functions[reader]["kind"] in ("delay", "init") for reader in readers
-            )
-            if start in self.numbers and only:
-                self.numbers[out] = self.numbers[start]
-                del self.functions[function], self.makers[out]
-
-    def _fold_numbers(self) -> None:
-        """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
-        for node, readers in self.readers.items():
-            if any(self.functions[reader]["opens"] for reader in readers):
-                continue
-            data, maker = self.data[node], self.makers.get(node)
-            if data["kind"] == "constant" and data["shape"] == ():
-                self.numbers[node] = number(data["variable"].value.item())
-            elif maker is not None:
-                application = self.functions[maker]["application"]
-                if isinstance(application, Number):
-                    self.numbers[node] = application.shown
-                    del self.functions[maker]
-
-    def _collect(self) -> None:
-        """Which variables are drawn, and which weights of a bullet are one circle together."""
-        together: dict[tuple[str | None, ...], str] = {}
-        for node, data in self.data.items():
-            if "opens" in data or node in self.numbers:
-                continue
-            readers, maker = self.readers.get(node, []), self.makers.get(node)
-            returned = data["output"] or node == self.graph.graph["cost"]
-            returned = returned and self._reached(data["path"])
-            alone = maker is not None and self._only_result(maker) == node
-            if maker in self.costs or not (readers or returned or alone):
-                continue
-            circle = node
-            if is_implicit(self, node):
-                circle = together.setdefault((maker, *readers), node)
-            self.circle_of[node] = circle
-            self.circles.setdefault(circle, []).append(node)
-
-    def _only_result(self, maker: str) -> str | None:
-        """The first result of a function whose results are all unused, so that one is drawn."""
-        results = list(self.graph.successors(maker))
-        used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
-        return None if used else results[0]
-
-    def loops_around(self, node: str) -> tuple[str, ...]:
-        """The loops in which a variable or a function is, from the outermost."""
-        return max(
-            (self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=()
-        )
-
-    def frames_around(self, node: str) -> tuple[str, ...]:
-        """The frames in which a variable or a function stands: of open blocks and of loops."""
-        found: list[str] = []
-        for block in self.data[node]["path"]:
-            if block in self.opened:
-                found += [*(self.loops[loop].frame for loop in self.loops_around(block)), block]
-        found += [self.loops[loop].frame for loop in self.loops_around(node)]
-        return tuple(dict.fromkeys(found))
-
-    def _in_order(self) -> list[str]:
-        """Circles and functions, each after what it is computed from but for a delay."""
-        import networkx as nx
-
-        place = {node: index for index, node in enumerate(self.data)}
-        flow: nx.DiGraph[str] = nx.DiGraph()
-        flow.add_nodes_from([*self.circles, *(f for f in self.functions if f not in self.borders)])
-        flow.add_edges_from((edge.source, edge.target) for edge in self.links if not edge.back)
-        return list(nx.lexicographical_topological_sort(flow, key=place.__getitem__))
 
     def picture(self) -> Picture:
         """The picture of all that was found."""
@@ -231,7 +94,7 @@ class Conversion:
     def _beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
         """Whether a variable enters its reader from below: weights, and the target of a cost."""
         if data["kind"] in ("parameter", "constant"):
-            return not starts_row(self, circle)
+            return not self._starts_row(circle)
         if any(self.data[reader]["kind"] == "delay" for reader in readers):
             return False
         others = [
@@ -244,6 +107,18 @@ class Conversion:
             return False
         given = any(self.data[node]["kind"] != "parameter" for node in others[0])
         return given and readers[0] in self.costs
+
+    def _starts_row(self, node: str) -> bool:
+        """Whether a parameter is the first input of an operation on parameters alone: A @ B."""
+        for reader in self.readers.get(node, []):
+            if self.functions[reader]["opens"]:
+                continue
+            links = sorted(self.graph.in_edges(reader, data="argument"), key=lambda link: link[2])
+            inputs = list(dict.fromkeys(name for name, _, _ in links if name in self.circle_of))
+            fixed = all(self.data[name]["kind"] in ("parameter", "constant") for name in inputs)
+            if fixed and len(inputs) > 1 and inputs[0] == node:
+                return True
+        return False
 
     def type_line(self, node: str) -> str:
         """A variable with its type, for tooltips."""
@@ -326,47 +201,6 @@ class Conversion:
             lines.append(f"{count:,} parameter{'s' if count > 1 else ''}")
         return "\n".join([*lines, data["where"]])
 
-    def _edges(self) -> Iterable[Edge]:
-        for source, target, link in self.graph.edges(data=True):
-            if target in self.functions and source not in self.numbers:
-                start = self.circle_of.get(source, self.makers.get(source))
-                if start is not None:
-                    tip = (
-                        "" if len(self.circles.get(start, [])) > 1 else type_text(self.data[source])
-                    )
-                    yield self._entering(start, target, link, tip)
-            elif source in self.functions and self.circle_of.get(target) == target:
-                yield Edge(source, target, tooltip=type_text(self.data[target]))
-
-    def _entering(self, start: str, function: str, link: dict[str, Any], tip: str) -> Edge:
-        """The arrow into a function; the value that a delay starts with goes to what it gives."""
-        if self.data[function]["kind"] != "delay":
-            shared = "copy_of" in self.data[function] and self.data[start]["kind"] == "parameter"
-            return Edge(start, function, "shared" if shared else "normal", tooltip=tip)
-        (outlet,) = self.graph.successors(function)
-        if link.get("lengths"):
-            frame = self.loops[self.loops_around(function)[-1]].frame
-            return Edge(start, outlet, "normal", "lengths", tip, frame=frame)
-        if link.get("delayed"):
-            return Edge(start, function, tooltip=tip, back=True)
-        return Edge(start, outlet, "normal", "init", tip, starts=True)
-
-    def _through_borders(self, links: Sequence[Edge]) -> Iterable[Edge]:
-        """The arrows, one for each pair that leads into a border and out of it."""
-        into: dict[str, list[str]] = {}
-        for edge in links:
-            if edge.target in self.borders:
-                into.setdefault(edge.target, []).append(edge.source)
-        for edge in links:
-            if edge.source in self.borders:
-                label, kind = self.borders[edge.source], self.functions[edge.source]["kind"]
-                for source in into.get(edge.source, []):
-                    yield Edge(
-                        source, edge.target, "normal", label, edge.tooltip, starts=kind == "init"
-                    )
-            elif edge.target not in self.borders:
-                yield edge
-
     def _frames(self) -> Iterable[Cluster]:
         shown = {frame for node in self.order for frame in self.frames_around(node)}
         for loop in self.loops.values():
@@ -380,38 +214,10 @@ class Conversion:
                 after = None if loop.after is None else frame_of(loop.after)
                 yield Cluster(loop.frame, loop.caption, "loop", parent, after)
         for block, data in self.opened.items():
-            if self._reached(data["path"]):
+            if self.reached(data["path"]):
                 around = self.frames_around(block)
                 parent = around[-1] if around else None
                 yield Cluster(block, shown_name(block_name(data)), "block", parent)
-
-
-def _opens(data: dict[str, Any], depth: int | None) -> bool:
-    if depth is None:
-        return True
-    block = data["application"].block
-    function = getattr(block, "function", None)
-    own = function is not None and function.__module__.startswith(_PACKAGE)
-    return len(data["path"]) + 1 < depth and data["kind"] != "cost" and not own
-
-
-def block_name(data: dict[str, Any]) -> str:
-    """A block's symbol or own name; its class where it is only an index, as in a chain."""
-    block, label = data["application"].block, data["label"]
-    numbered = block.name is None and label.isdigit()
-    return symbol_of(data) or (type(block).__name__ if numbered else label)
-
-
-def symbol_of(data: dict[str, Any]) -> str:
-    """What a block says itself should be written in its bullet, arguments included; or nothing."""
-    block = getattr(data["application"], "block", None)
-    return getattr(block, "symbol", "")
-
-
-def type_text(value: Any) -> str:
-    """Dtype and shape of a drawn variable's data, or of a value of the compiler."""
-    data = value if isinstance(value, dict) else {"dtype": value.dtype, "shape": value.shape}
-    return f"{data['dtype']} {shape_text(data['shape'])}"
 
 
 def _count(shape: Iterable[Any]) -> int:

@@ -18,11 +18,12 @@ from ...drawing.drawn import drawn_graph, next_values
 from ...variables.kinds import Elementwise, Gradient
 from ...variables.loop_parts import Entry, LoopParts, Result
 from ..picture import Cluster, Edge, Node, NodeKind, Picture
-from .from_diagram import Conversion, type_text
+from .from_diagram import Conversion
 from .from_graph import from_graph, known_number
 from .loops import frame_of, without_masks
 from .lowered import Lowered, lower_drawn
 from .symbols import delayed
+from .texts import type_text
 
 if TYPE_CHECKING:
     import networkx as nx

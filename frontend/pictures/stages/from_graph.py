@@ -17,8 +17,8 @@ from ....compiler.primitives.recurrence import loop_of, result_source, role_of
 from ...operations.random import is_key
 from ...variables.variable import shape_text
 from ..picture import INPUT_KINDS, Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
-from .from_diagram import block_name, type_text
 from .symbols import INFIX, delayed, number, primitive, shown_name
+from .texts import block_name, type_text
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -19,9 +19,9 @@ from ....compiler.scheduling.fusion import Fusion, Group
 from ...operations.random import is_key
 from ...variables.variable import shape_text
 from ..picture import INPUT_KINDS, Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture
-from .from_diagram import type_text
 from .from_graph import longest, loop_caption
 from .symbols import delayed, operator_name, shown_name
+from .texts import type_text
 
 _FEW = 3
 

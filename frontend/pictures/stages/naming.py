@@ -7,27 +7,24 @@ index: x(t), and z(t−1) where it comes out of a delay.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ...variables.loop_parts import Entry
+from .circles import Circles
 from .symbols import indexed, number, series, shown_name, subscript
-from .weights import is_implicit, is_weight, levels, whole_of
-
-if TYPE_CHECKING:
-    from .from_diagram import Conversion
+from .weights import cuts, is_implicit, is_weight, whole_of
 
 _LEVELS = ("wvuθ", "uvθφ", "vθφ", "θφ")
 _BIASES = "bβ"
 _WEIGHTS = (*_LEVELS, _BIASES)
 
 
-def circle_texts(drawing: Conversion) -> dict[str, str]:
+def circle_texts(drawing: Circles) -> dict[str, str]:
     """The text of every circle, and of every cost that is read: by a sum of several, say."""
     return _Naming(drawing).texts()
 
 
 class _Naming:
-    def __init__(self, drawing: Conversion) -> None:
+    def __init__(self, drawing: Circles) -> None:
         self.drawing = drawing
         self.names: dict[str, str] = {}  # without indices
         self.after: dict[str, str] = {}  # what closes a delay, and the delay's name
@@ -61,7 +58,7 @@ class _Naming:
         hidden: list[str] = []
         weights: dict[str, list[str]] = {}  # by the letters for them
         pieces: dict[str, list[str]] = {}  # by the vector that they are cut out of
-        level = levels(drawing)
+        level = _levels(drawing)
         for circle in drawing.order:
             if circle in drawing.functions or circle in self.delays or circle in self.elements:
                 continue
@@ -153,3 +150,37 @@ class _Naming:
             sign = "+" if drawing.loops[loops[-1]].reverse else "−"
             return [f"{own}{sign}{self.delays[node]}"]
         return [own]
+
+
+def _levels(drawing: Circles) -> dict[str, int]:
+    """Through how many weights each circle and function acts on what the diagram gives.
+
+    The functions of the main net have 0, its weights and what computes them 1, the weights of that
+    2 and so on.  The parts of a vector are weights on the level of the whole.
+    """
+    before: dict[str, list[tuple[str, int]]] = {}
+    for edge in drawing.links:
+        step = int(
+            edge.source in drawing.circles
+            and edge.target in drawing.functions
+            and not cuts(drawing, edge.target)
+            and is_weight(drawing, edge.source)
+        )
+        before.setdefault(edge.target, []).append((edge.source, step))
+    found = dict.fromkeys(
+        (
+            node
+            for node in drawing.order
+            if node in drawing.costs
+            or (drawing.data[node].get("output") and not is_weight(drawing, node))
+        ),
+        0,
+    )
+    waiting = list(found)
+    while waiting:
+        node = waiting.pop(0)
+        for source, step in before.get(node, []):
+            if found[node] + step < found.get(source, len(drawing.order) + 1):
+                found[source] = found[node] + step
+                waiting.append(source)
+    return found

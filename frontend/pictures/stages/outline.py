@@ -1,0 +1,136 @@
+"""A drawn graph at a depth: which functions are bullets, which blocks are open, who reads what.
+
+Blocks are one bullet each down to a depth; below it they are frames around what is in them.
+Numbers are told in the bullets that read them.  This file decides on no circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ...variables.kinds import Number, Spread
+from ...variables.loop_parts import Each, Result
+from .loops import loops_of
+from .symbols import number
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_PACKAGE = __name__.split(".")[0] + "."
+
+
+class Outline:
+    """What a drawn graph shows at a depth, before anything is called or placed.
+
+    Attributes:
+        data: the drawn graph's nodes.
+        opened: the blocks that are frames.
+        functions: those drawn as bullets.
+        costs: the functions that are cost nodes.
+        makers: the function that computes a variable.
+        readers: the functions that read a variable.
+        numbers: the variables that are told within a bullet, and how.
+        loops: the loops, outer ones first.
+        borders: the functions through which a sequence enters a loop and a result leaves it. They
+            are no bullets: an arrow leads through each, which is called as it is.
+    """
+
+    def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
+        self.graph = graph
+        self.loops = loops_of(graph)
+        self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
+        self.opened = {
+            node: data
+            for node, data in self.data.items()
+            if data.get("opens") and _opens(data, depth)
+        }
+        self.functions = {
+            node: data
+            for node, data in self.data.items()
+            if "opens" in data and node not in self.opened and self.reached(data["path"])
+        }
+        self.costs = self._find_costs()
+        self.borders = {
+            node: data["name"] for node, data in self.functions.items() if self._is_border(node)
+        }
+        self.numbers: dict[str, str] = {}
+        self.readers: dict[str, list[str]] = {}
+        self.makers: dict[str, str] = {}
+        for function in self.functions:
+            for node in graph.predecessors(function):
+                self.readers.setdefault(node, []).append(function)
+            for node in graph.successors(function):
+                self.makers[node] = function
+        self._fold_numbers()
+        self._fold_starts()
+
+    def reached(self, path: Iterable[str]) -> bool:
+        """Whether all blocks of a path are open."""
+        return all(block in self.opened for block in path)
+
+    def _is_border(self, node: str) -> bool:
+        application = self.functions[node]["application"]
+        if self.functions[node]["kind"] == "init":
+            return True
+        return isinstance(application, (Each, Result)) and node not in self.costs
+
+    def _find_costs(self) -> set[str]:
+        """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
+        found = {node for node, data in self.functions.items() if data["kind"] == "cost"}
+        cost = self.graph.graph["cost"]
+        if cost is not None:
+            found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
+        return found
+
+    def _fold_starts(self) -> None:
+        """A number that is spread over a delay's shape is told at the delay."""
+        for function, data in list(self.functions.items()):
+            if not isinstance(data["application"], Spread):
+                continue
+            (start,), (out,) = self.graph.predecessors(function), self.graph.successors(function)
+            readers = self.readers.get(out, [])
+            only = readers and all(
+                self.functions[reader]["kind"] in ("delay", "init") for reader in readers
+            )
+            if start in self.numbers and only:
+                self.numbers[out] = self.numbers[start]
+                del self.functions[function], self.makers[out]
+
+    def _fold_numbers(self) -> None:
+        """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
+        for node, readers in self.readers.items():
+            if any(self.functions[reader]["opens"] for reader in readers):
+                continue
+            data, maker = self.data[node], self.makers.get(node)
+            if data["kind"] == "constant" and data["shape"] == ():
+                self.numbers[node] = number(data["variable"].value.item())
+            elif maker is not None:
+                application = self.functions[maker]["application"]
+                if isinstance(application, Number):
+                    self.numbers[node] = application.shown
+                    del self.functions[maker]
+
+    def loops_around(self, node: str) -> tuple[str, ...]:
+        """The loops in which a variable or a function is, from the outermost."""
+        return max(
+            (self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=()
+        )
+
+    def frames_around(self, node: str) -> tuple[str, ...]:
+        """The frames in which a variable or a function stands: of open blocks and of loops."""
+        found: list[str] = []
+        for block in self.data[node]["path"]:
+            if block in self.opened:
+                found += [*(self.loops[loop].frame for loop in self.loops_around(block)), block]
+        found += [self.loops[loop].frame for loop in self.loops_around(node)]
+        return tuple(dict.fromkeys(found))
+
+
+def _opens(data: dict[str, Any], depth: int | None) -> bool:
+    if depth is None:
+        return True
+    block = data["application"].block
+    function = getattr(block, "function", None)
+    own = function is not None and function.__module__.startswith(_PACKAGE)
+    return len(data["path"]) + 1 < depth and data["kind"] != "cost" and not own
