@@ -7,7 +7,7 @@
     Graph   name, inputs, outputs, updates, checks        what is given, wanted and written back
 
 Nodes are immutable and know their inputs only, so a pass builds new nodes and shares old ones.
-A node is equal to itself alone.  Nothing here knows what any primitive means.
+A node is equal to itself alone.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A `Size` is a polynomial with integer coefficients over named sizes and floor divisions, in a
 normal form, so that equal sizes compare equal: `B * 10 == 10 * B`.  A size without names is
-always a plain `int`.  Nothing here knows what a size is the size of.
+always a plain `int`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all.  Nothing here knows what is in them."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 

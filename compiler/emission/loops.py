@@ -8,7 +8,7 @@
         for j in range(0, n1, 16):            phase 1: what needs the reductions of phase 0
             ...
 
-A value that two phases need is put by in the cache where making it again would cost more.
+A value that two phases need is saved in the cache if recomputing it would cost more.
 
 The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
 each row handles 16 of its elements and the phases run down the reduced axes.
@@ -347,7 +347,7 @@ class _Loop:
         return found
 
     def longest_row(self) -> int:
-        """Elements that a row put by would have; more than the cache has where that is unknown."""
+        """Elements that a saved row would have; more than the cache has where that is unknown."""
         reduced = [axis for axis in self.axes if axis.reduced]
         if len(reduced) != 1 or reduced[0] is not self.axes[-1]:
             return CACHE + 1

@@ -168,7 +168,7 @@ class Nest:
         self.vector = vector
         self.mask = self.bounds = mask
         self.values: dict[object, tuple[str, str]] = {}
-        self.saved: dict[Node, str] = {}  # how to load a value that an earlier phase has put by
+        self.saved: dict[Node, str] = {}  # how to load a value that an earlier phase has saved
         self._strides: dict[tuple[object, int], str] = {}
 
     def choose(self, mask: str) -> None:

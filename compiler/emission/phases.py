@@ -1,4 +1,4 @@
-"""Which phase of a loop kernel computes what, and which values are put by between phases."""
+"""Which phase of a loop kernel computes what, and which values are saved between phases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CACHE = 65536
 """Bytes of the stack that a kernel may use for values that two phases need."""
 
 DEAR = 4
-"""Operations and loads from which on a value is rather put by than computed again."""
+"""Cost, in operations and loads, above which a value is saved between phases, not recomputed."""
 
 
 def ready_phases(group: Group) -> dict[Node, int]:
@@ -37,10 +37,10 @@ def plan_phases(
     stored: Set[Node],
     row: int,
 ) -> tuple[list[set[Node]], set[Node]]:
-    """The full members that each phase computes, and those put by for later phases.
+    """The full members that each phase computes, and those saved for later phases.
 
     `roots` are what each phase must have, `stored` the members that have a buffer of their own,
-    `row` the elements that a row put by would have.
+    `row` the elements that a saved row would have.
     """
     needed: list[set[Node]] = []
     put_by: set[Node] = set()

@@ -189,7 +189,7 @@ class _LoopGradient:
         return any(end in chosen for end in ends)
 
     def is_leaf(self, node: Node) -> bool:
-        """Whether a value is too dear to be computed again."""
+        """Whether a value costs too much to be recomputed."""
         if node.op == "input":
             return True
         if self.loop.attrs["keep"] == "carries":

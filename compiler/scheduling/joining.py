@@ -67,7 +67,7 @@ def parts_in_place(graph: Graph, groups: Sequence[Group]) -> dict[Node, Part]:
 
 
 def _strides_in(part: Part, view: View) -> tuple[Dim, ...] | None:
-    """The strides over the axes of a view's base with which it lies where the view shall, if any.
+    """The strides over the axes of a view's base with which it lies where the view must, if any.
 
     There are none unless the view shows all of the base in its order.
     """

@@ -1,7 +1,4 @@
-"""Applying a block: its `forward` is run on ports, and what is drawn meanwhile is the body.
-
-Nothing here executes or compiles.
-"""
+"""Applying a block: its `forward` is run on ports, and what is drawn meanwhile is the body."""
 
 from __future__ import annotations
 

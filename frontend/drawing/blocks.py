@@ -1,7 +1,7 @@
 """Blocks: functions with implicit parameters, drawn as one bullet, nesting to any depth.
 
 A block is applied by running its `forward` on ports that stand for the inputs; what is drawn
-meanwhile is the body of that application.  Nothing here executes or compiles.
+meanwhile is the body of that application.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A draw's numbers are those of one stream of Philox's under one key (`runtime/philox.py`).  The
 stream says where the draw stands, and is a constant of the graph; the key says the seed, the steps
-and the redraws so far, and is an array of the program.  Nothing here draws a number.
+and the redraws so far, and is an array of the program.
 """
 
 from __future__ import annotations

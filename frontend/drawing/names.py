@@ -1,6 +1,6 @@
 """Names: one for every block and every free variable of a diagram, and what is wrong with them.
 
-A block's name is its path: `net/0`.  Nothing here draws or checks anything but names.
+A block's name is its path: `net/0`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Initialisers: the numbers that free parameters start with.
 
 An initialiser is a callable (generator, shape, dtype) -> array.  Numbers are drawn in float64 and
-then converted, so a float32 and a float64 program start from the same ones.  Nothing here draws.
+then converted, so a float32 and a float64 program start from the same ones.
 
 What an axis of a weight counts, its layout says, a letter for each: "i" inputs, "o" outputs, "k"
 the taps of a window, "n" copies with weights of their own.  One output is made of as many numbers

@@ -8,7 +8,7 @@
 A product of a unit with a weight is a link, and so is a bias; a product of two weights makes a
 weight and links nothing.  A block that is given no unit takes what it is given for units: a network
 has the same links on a learned code as on an input.  A weight that a mask of constants makes zero
-stays a link.  Nothing here lowers, simplifies or prints.
+stays a link.
 """
 
 from __future__ import annotations

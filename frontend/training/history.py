@@ -1,4 +1,4 @@
-"""What training did, epoch by epoch, and its picture.  Nothing here trains."""
+"""What training did, epoch by epoch, and its picture."""
 
 from __future__ import annotations
 

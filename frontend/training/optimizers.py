@@ -1,7 +1,7 @@
 """Optimizers: what a step does with the gradients, drawn like everything else.
 
 An optimizer is a block: applied to one parameter, its gradient and what it remembers of them, it
-gives their next values.  `draw` does so for all parameters.  Nothing here compiles or runs.
+gives their next values.  `draw` does so for all parameters.
 """
 
 from __future__ import annotations

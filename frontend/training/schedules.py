@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of the steps made, drawn and compiled into the step.
 
 A schedule is a block from the step count to a rate.  Called with a Python integer it gives the
-number that a program would use, for plotting.  Nothing here knows which optimizer uses it.
+number that a program would use, for plotting.
 """
 
 from __future__ import annotations

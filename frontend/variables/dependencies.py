@@ -1,7 +1,4 @@
-"""What depends on what: through applications, into blocks and loops, and round in a circle.
-
-Nothing here draws, lowers or changes a variable.
-"""
+"""What depends on what: through applications, into blocks and loops, and round in a circle."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """A program made ready to run, and the one native call that runs it.
 
 All addresses are worked out once: temporaries in one arena, constants and states where they lie.
-Only inputs and outputs move from call to call, and the driver places those.  Nothing here looks
-into a kernel's text.
+Only inputs and outputs move from call to call, and the driver places those.
 
 A call goes through the native `entry`, which takes a dict and looks at nothing but what the table
 of the call says.  `Executor.__call__` is the way around it: it mends what `entry` does not take,

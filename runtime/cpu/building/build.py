@@ -1,7 +1,7 @@
 """Kernel text to object code: Numba types and lowers it, LLVM optimizes it, once.
 
 The only file that leads to Numba, and it imports it inside `build_kernel`, so that a program whose
-kernels are all in the cache never pays for it.  Nothing here looks at a cache or links.
+kernels are all in the cache never pays for it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Several processes may share the folder.  A file appears whole or not at all (wri
 renamed); one that is damaged or foreign is reported and rebuilt; nothing is unpickled.  A folder
 that cannot be used is a reason, never an error.  One that cannot be trusted, by the rules of
 `cache_folder.py`, is refused with one warning, and a private folder of this process takes its
-place.  Nothing here compiles or links.
+place.
 """
 
 from __future__ import annotations

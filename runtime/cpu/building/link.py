@@ -1,7 +1,4 @@
-"""Object code into this process, for as long as somebody holds it.
-
-Nothing here compiles or reads a file.
-"""
+"""Object code into this process, for as long as somebody holds it."""
 
 from __future__ import annotations
 

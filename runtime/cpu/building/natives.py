@@ -1,7 +1,6 @@
 """From a text to the address of its native code: linked already, in the cache, or built now.
 
 A text is built once per machine, and linked once for all of a process that want it at a time.
-Nothing here knows how building works, nor what a program is.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ left:
   br i1 %some, label %ready, label %next
 
 ready:
-  ; Nothing that this thread has put by for another instruction is of use here.
+  ; Nothing that this thread has saved for another instruction is of use here.
   %foreign = icmp ne i64 %at, %i
   br i1 %foreign, label %clear, label %cleared
 clear:

@@ -1,6 +1,6 @@
 """Counter-based random bits for 16 lanes: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011).
 
-The same bits as `runtime.philox` in NumPy.  Nothing here keeps a state.
+The same bits as `runtime.philox` in NumPy.
 """
 
 from __future__ import annotations
