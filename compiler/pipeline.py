@@ -12,12 +12,13 @@ the passes know nothing of that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .emission.emit import emit
 from .graph import Graph, Node
 from .graphs.verify import verify
 from .memory.plan_memory import plan_memory
+from .options import Options
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
 from .passes.expand_products import expand_products
@@ -38,18 +39,35 @@ from .scheduling.schedule import schedule
 from .scheduling.template import Template
 from .timings import Timings
 
-GRAPH_PASSES: tuple[tuple[str, Callable[[Graph], Graph], frozenset[str]], ...] = (
-    # name, pass, and the primitives that are gone after it
-    ("inline", inline, frozenset({"call"})),
-    ("mask_padding", mask_padding, frozenset({"call"})),
-    ("lift_draws", lift_draws, frozenset({"call"})),
-    ("take_last", take_last, frozenset({"call"})),
-    ("checkpoint", checkpoint, frozenset({"call"})),
-    ("differentiate", differentiate, frozenset({"call", "gradient"})),
-    ("guard", guard, frozenset({"call", "gradient", "in_range"})),
-    ("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
-    ("hoist", hoist, frozenset({"call", "gradient", "in_range"})),
-    ("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
+
+class GraphPass(NamedTuple):
+    """A row of the table of passes from graph to graph.
+
+    Attributes:
+        name: of the pass.
+        function: the pass: of the graph, and of its option where it has one.
+        gone: the primitives that no graph has after it.
+        option: the field of `Options` that the pass takes; it runs only where that is not None.
+    """
+
+    name: str
+    function: Callable[..., Graph]
+    gone: frozenset[str]
+    option: str | None = None
+
+
+GRAPH_PASSES = (
+    GraphPass("inline", inline, frozenset({"call"})),
+    GraphPass("mask_padding", mask_padding, frozenset({"call"})),
+    GraphPass("lift_draws", lift_draws, frozenset({"call"})),
+    GraphPass("take_last", take_last, frozenset({"call"})),
+    GraphPass("checkpoint", checkpoint, frozenset({"call"})),
+    GraphPass("set_precision", set_precision, frozenset({"call"}), option="precision"),
+    GraphPass("differentiate", differentiate, frozenset({"call", "gradient"})),
+    GraphPass("guard", guard, frozenset({"call", "gradient", "in_range"})),
+    GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
+    GraphPass("hoist", hoist, frozenset({"call", "gradient", "in_range"})),
+    GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
@@ -70,7 +88,7 @@ Observer = Callable[[str, Any], None]
 
 def prepare(
     graph: Graph,
-    precision: str | None = None,
+    options: Options = Options(),  # noqa: B008 (frozen)
     timings: Timings | None = None,
     observe: Observer | None = None,
 ) -> Graph:
@@ -78,22 +96,23 @@ def prepare(
 
     Args:
         graph: as lowered from a diagram.
-        precision: "float32" or "float64" to turn every float into; None leaves each as it is.
+        options: what the program asks of the passes.
         timings: where to note how long each pass took.
         observe: called with a pass's name and result where the pass changed something.
     """
     timings = timings or Timings()
     sound: set[Node] = set()
     verify(graph, sound=sound)
-    given: dict[str, Graph] = {}
-    for name, function, banned in GRAPH_PASSES:
-        if given.get(name) is graph:
-            continue  # nothing has changed since the pass made this graph
-        if name == "differentiate" and precision is not None:
-            graph = timings.run("set_precision", set_precision, graph, precision)
+    last_results: dict[str, Graph] = {}
+    for name, function, gone, option in GRAPH_PASSES:
+        asked = () if option is None else (getattr(options, option),)
+        if asked == (None,):
+            continue
+        if last_results.get(name) is graph:
+            continue  # simplify has nothing left to do where hoist has changed nothing
         before = graph
-        graph = given[name] = timings.run(name, function, graph)
-        verify(graph, banned, sound)
+        graph = last_results[name] = timings.run(name, function, graph, *asked)
+        verify(graph, gone, sound)
         if observe is not None and graph is not before:
             observe(name, graph)
     return graph

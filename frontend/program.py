@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiler.graph import Graph, Type
+from ..compiler.options import Options
 from ..runtime.collector import collector_paused
 from ..runtime.forking import COMPILING
 from .arguments import integer, shown, wrong
@@ -80,9 +81,10 @@ class Program(Sealed):
         place = f"compile of '{diagram.name}' ({user_location()})"
         if not isinstance(target, str) or target not in TARGETS:
             raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {shown(target)}")
-        self._precision = None if dtype is None else dtype_name(dtype, place)
-        if self._precision not in (None, "float32", "float64"):
-            raise DtypeError(f"{place} expects dtype float32 or float64, got {self._precision}")
+        precision = None if dtype is None else dtype_name(dtype, place)
+        if precision not in (None, "float32", "float64"):
+            raise DtypeError(f"{place} expects dtype float32 or float64, got {precision}")
+        self._options = Options(precision=precision)
         seed = self._seed = integer(place, "seed", seed, 0)
         if not (threads is None or (type(threads) is int and threads > 0)):
             raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")
@@ -110,7 +112,7 @@ class Program(Sealed):
         self._quick_run: Callable[[Mapping[str, Any]], Any] = not_bound
 
     def _dtype(self, dtype: str) -> str:
-        return self._precision or dtype if dtype.startswith("float") else dtype
+        return self._options.precision or dtype if dtype.startswith("float") else dtype
 
     def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
         reached = set(ordered(wanted, {}))
@@ -138,7 +140,7 @@ class Program(Sealed):
             graph = self.diagram.lower(outputs, updates, names)
             graph = graph if rewrite is None else rewrite(graph)
         return Execution(
-            graph, expected, self.states, self.workspace, self.target, self._precision,
+            graph, expected, self.states, self.workspace, self.target, self._options,
             self.timings, self.threads,
         )  # fmt: skip
 
@@ -421,7 +423,8 @@ class Program(Sealed):
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
-        more = f", {self._precision}" if self._precision else ""
+        precision = self._options.precision
+        more = f", {precision}" if precision else ""
         if self.optimizer is not None:
             steps = int(self.states["step"])
             more += f", {self.optimizer!r}, {steps} step{'s' if steps != 1 else ''} made"

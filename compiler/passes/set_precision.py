@@ -12,9 +12,9 @@ from ..graph import Graph, Node, Type, topological
 from ..graphs.loops import each_level
 
 
-def set_precision(graph: Graph, dtype: str) -> Graph:
-    """The same graph with floats of `dtype` alone: Graph -> Graph."""
-    return each_level(lambda level: _set(level, dtype))(graph)
+def set_precision(graph: Graph, precision: str) -> Graph:
+    """The same graph with floats of this dtype alone: Graph -> Graph."""
+    return each_level(lambda level: _set(level, precision))(graph)
 
 
 def _set(graph: Graph, dtype: str) -> Graph:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...compiler.graph import Graph
 from ...compiler.graphs.interface import SizeRuleError, check_sizes, interface_of
+from ...compiler.options import Options
 from ...compiler.sizes import evaluate
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
@@ -67,7 +68,7 @@ class Execution:
         states: Mapping[str, Array],
         workspace: Mutex,
         target: Target,
-        precision: str | None,
+        options: Options,
         timings: Timings,
         threads: int | None = None,
     ) -> None:
@@ -83,7 +84,7 @@ class Execution:
         inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
         self.trains = bool(graph.updates)
         self.lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
-        self._precision = precision
+        self._options = options
         self._prepared: Graph | None = None
         self._template: Template | None = None
         self.kept = self._look_up() if target == "cpu" else None
@@ -102,7 +103,7 @@ class Execution:
         from .program_cache import look_up
 
         with collector_paused():
-            return look_up(self.lowered, self._precision)
+            return look_up(self.lowered, self._options)
 
     @property
     def graph(self) -> Graph:
@@ -111,7 +112,7 @@ class Execution:
             from ...compiler.pipeline import prepare  # The passes: not for `import diagrad`.
 
             with collector_paused():
-                self._prepared = prepare(self.lowered, self._precision, self.timings)
+                self._prepared = prepare(self.lowered, self._options, self.timings)
         return self._prepared
 
     def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:

@@ -1,6 +1,6 @@
 """Compiled programs in the cache: what the passes made of a graph, for the next process.
 
-An entry is found by all that the passes look at: the graph as it was lowered, the precision, and
+An entry is found by all that the passes look at: the graph as it was lowered, the options, and
 what turns them into a program, which is the compiler's own source and NumPy, which folds constants.
 It lies beside the kernels, in the same folder and within the same bound.
 """
@@ -20,6 +20,7 @@ from ...compiler.graph import Graph
 from ...compiler.graphs.digest import Digest, digest
 from ...compiler.graphs.interface import Interface
 from ...compiler.memory.written import from_bytes, to_bytes
+from ...compiler.options import Options
 from ...compiler.scheduling.template import Template
 from ...runtime.cpu.building.natives import cache_in_use
 
@@ -59,7 +60,7 @@ class CachedProgram:
         self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
 
 
-def look_up(graph: Graph, precision: str | None) -> CachedProgram:
+def look_up(graph: Graph, options: Options) -> CachedProgram:
     """The place in the cache of what the passes make of a graph as lowered."""
     start = time.perf_counter()
     encoded = digest(graph)
@@ -69,7 +70,7 @@ def look_up(graph: Graph, precision: str | None) -> CachedProgram:
         return CachedProgram(
             None, f"the compiler's own source cannot be read: {error}", 0.0, None, encoded
         )
-    key = hashlib.sha256(compiler + encoded.key + repr(precision).encode()).digest()
+    key = hashlib.sha256(compiler + encoded.key + repr(options).encode()).digest()
     data, reason = cache_in_use().get(key, "program")
     found = None
     if data is not None:

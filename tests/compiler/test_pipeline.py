@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from diagrad.compiler import passes
 from diagrad.compiler.errors import InvalidGraphError
 from diagrad.compiler.graph import Graph, Node, Type
 from diagrad.compiler.graphs.verify import verify
-from diagrad.compiler.passes.set_precision import set_precision
-from diagrad.compiler.passes.unroll import unroll
+from diagrad.compiler.options import Options
 from diagrad.compiler.pipeline import (
     BINDING_PASSES,
     GRAPH_PASSES,
@@ -27,23 +27,17 @@ from diagrad.compiler.timings import Timings
 from .building import b, given, graph, number, state
 
 TABLE = [*(row[:2] for row in GRAPH_PASSES), *KERNEL_PASSES, *BINDING_PASSES]
-OPTIONAL: list[tuple[str, Any]] = [  # only where somebody asks for one
-    ("set_precision", set_precision),
-    ("unroll", unroll),
-]
 
 
 def test_the_folder_of_passes_and_the_tables_agree() -> None:
     rooms = {module.name for module in pkgutil.iter_modules(passes.__path__)}
     found = {
-        name
-        for name, function in [*TABLE, *OPTIONAL]
-        if function.__module__.startswith(f"{passes.__name__}.")
+        name for name, function in TABLE if function.__module__.startswith(f"{passes.__name__}.")
     }
-    assert rooms == found
+    assert rooms == found | {"unroll"}  # no program asks for it yet
 
 
-@pytest.mark.parametrize(("name", "function"), [*TABLE, *OPTIONAL])
+@pytest.mark.parametrize(("name", "function"), TABLE)
 def test_a_pass_is_the_function_of_its_file(name: str, function: Any) -> None:
     module = importlib.import_module(function.__module__)
     assert module.__name__.endswith(f".{name}")
@@ -54,9 +48,16 @@ def test_a_pass_is_the_function_of_its_file(name: str, function: Any) -> None:
     assert module.__doc__ is not None and module.__doc__.startswith(f"{name}: ")
 
 
+def test_every_option_is_the_second_parameter_of_a_pass_of_its_own() -> None:
+    rows = [row for row in GRAPH_PASSES if row.option is not None]
+    assert [row.option for row in rows] == [field.name for field in fields(Options)]
+    for row in rows:
+        assert [*inspect.signature(row.function).parameters] == ["graph", row.option]
+
+
 def test_what_is_gone_stays_gone() -> None:
     gone: frozenset[str] = frozenset()
-    for name, _, banned in GRAPH_PASSES:
+    for name, _, banned, _ in GRAPH_PASSES:
         assert banned <= PRIMITIVES.keys()
         assert gone <= banned, name
         gone = banned
@@ -69,8 +70,8 @@ def test_the_driver_times_and_shows_what_changed() -> None:
     unchanged = graph(x, y=b.neg(x))
     seen: list[str] = []
     timings = Timings()
-    ready = prepare(unchanged, None, timings, lambda name, value: seen.append(name))
-    names = list(dict.fromkeys(name for name, _, _ in GRAPH_PASSES))
+    ready = prepare(unchanged, Options(), timings, lambda name, value: seen.append(name))
+    names = list(dict.fromkeys(row.name for row in GRAPH_PASSES if row.option is None))
     assert list(timings.seconds) == names
     assert all(seconds >= 0 for seconds in timings.seconds.values())
     compile_kernels(ready, timings, lambda name, value: seen.append(name))
@@ -87,7 +88,13 @@ def test_precision() -> None:
     half = b.constant(0.5, "float32")
     y = b.mul(x, b.broadcast(half, shape=(3,), axes=()))
     z = b.cast(w, dtype="float32")
-    ready = prepare(graph(x, w, y=y, z=z), precision="float64")
+    seen: list[str] = []
+    ready = prepare(
+        graph(x, w, y=y, z=z),
+        Options(precision="float64"),
+        observe=lambda name, value: seen.append(name),
+    )
+    assert "set_precision" in seen
     dtypes = {n.dtype for n in (*ready.inputs, *ready.nodes())}
     assert dtypes == {"float64"}
     assert dict(ready.outputs)["z"] is ready.inputs[1]  # a cast of what is that already
