@@ -25,7 +25,7 @@ import numpy as np
 import diagrad as dg
 from diagrad.runtime.cpu import Executor
 from diagrad.runtime.cpu.trace import TracingExecutor
-from diagrad.runtime.program import Address, Buffer, Instruction, Kernel, Program
+from diagrad.runtime.program import Address, BoundProgram, Buffer, Instruction, Kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 Figures = dict[str, float | bool | None]
@@ -78,13 +78,13 @@ def least(function: Callable[[], object], repeats: int, inner: int = 1, groups: 
     return min(times)
 
 
-def _rows(count: int, threads: int, turns: int) -> Program:
+def _rows(count: int, threads: int, turns: int) -> BoundProgram:
     """Rows that wait for each other, each with a share of `turns` for every thread."""
     chunk = 1 if threads > 1 else 0
     row = Instruction(0, (Address(0), turns), threads, (), (0,), chunk=chunk, work=10**7)
     # A cache line for each thread.
     buffers = (Buffer("t", "temporary", "int64", (threads, 8), 0),)
-    return Program("rows", (Kernel("work", _WORK),), (row,) * count, buffers, 64 * threads)
+    return BoundProgram("rows", (Kernel("work", _WORK),), (row,) * count, buffers, 64 * threads)
 
 
 def _dispatch() -> float:

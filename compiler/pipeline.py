@@ -3,7 +3,7 @@
     frontend/lower     Diagram -> Graph, blocks as calls         (the frontend's own)
     GRAPH_PASSES       Graph -> Graph
     KERNEL_PASSES      Graph -> Fusion -> Schedule -> Template   (sizes still have names)
-    plan_memory        Template, sizes -> Program                (once for each set of sizes)
+    plan_memory        Template, sizes -> BoundProgram           (once for each set of sizes)
 
 The driver verifies the graph after each pass, times it, and hands what changed to an observer;
 the passes know nothing of that.

@@ -16,7 +16,7 @@ from typing import Any
 
 from .graph import Graph, Node, Type, depending, topological
 from .graphs.batching import Batched, Batching, batch
-from .graphs.loops import every_node, map_bodies, substitute
+from .graphs.loop_bodies import every_node, map_bodies, substitute
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate, differentiate_where
 from .passes.inline import inline

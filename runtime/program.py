@@ -1,6 +1,6 @@
 """The data contract between the compiler and every target: what a compiled program is.
 
-Plain data only: a `Program` can be printed, compared, cached and executed.  Nothing here
+Plain data only: a `BoundProgram` can be printed, compared, cached and executed.  Nothing here
 compiles, allocates or runs anything, and nothing here knows how a program was made.
 
 A program is a table of instructions.  An instruction is a kernel and a row of 64-bit words for
@@ -237,7 +237,7 @@ def _length(loop: Turns, deeper: Sequence[Turns]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class BoundProgram:
     """Everything that a target needs to run one graph at one set of sizes.
 
     `turns` are the loops among the instructions.

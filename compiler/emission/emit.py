@@ -19,7 +19,7 @@ from ..scheduling.placing import Rolled
 from ..scheduling.schedule import Schedule
 from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
-from .loops import Emitted, emit_loop
+from .loop_kernels import Emitted, emit_loop
 from .moves import (
     emit_concatenate,
     emit_copy,

@@ -15,7 +15,7 @@ from ..scheduling.joining import Part, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
 from .accumulators import block_sizes
 from .compensation import BlockedSum, enter_blocks
-from .loops import Emitted, emit_loop
+from .loop_kernels import Emitted, emit_loop
 from .nest import Memory, Nest, Places, memory_at
 from .writer import Writer, decode
 

@@ -26,7 +26,7 @@ from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
 from ..scheduling.template import Place, Tiled
 from ..sizes import Dim, nominal, product
-from .loops import Emitted
+from .loop_kernels import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .writer import Writer, decode
 

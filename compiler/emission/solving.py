@@ -26,7 +26,7 @@ from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
 from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, product
-from .loops import Emitted
+from .loop_kernels import Emitted
 from .nest import Places
 from .writer import Writer, decode
 

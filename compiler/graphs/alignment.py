@@ -18,7 +18,7 @@ from ..primitives.recurrence import result_source, role_of
 from ..primitives.reduction import kept_axes
 from ..primitives.registry import lookup
 from ..sizes import product
-from .loops import every_node
+from .loop_bodies import every_node
 
 Axis = tuple[Node, int]
 """An axis of a value."""

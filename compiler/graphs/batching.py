@@ -21,7 +21,7 @@ from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, result_source, role_of
 from ..primitives.registry import lookup
 from ..sizes import Dim
-from .loops import replace_inputs
+from .loop_bodies import replace_inputs
 
 
 class Batched(NamedTuple):

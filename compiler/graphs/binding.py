@@ -11,7 +11,7 @@ import numpy as np
 from ..graph import Graph, Node, Type, topological
 from ..primitives.registry import lookup
 from ..sizes import Dim, Size, assign, evaluate
-from .loops import each_level
+from .loop_bodies import each_level
 
 Sizes = Mapping[str, int]
 

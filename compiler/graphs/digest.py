@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..graph import Graph, Node, Type, topological
 from ..sizes import Size
-from .loops import innermost_first
+from .loop_bodies import innermost_first
 
 _PLAIN = frozenset({int, float, str, bool, bytes, type(None), Size})
 """What `repr` tells apart exactly, alone and in tuples."""

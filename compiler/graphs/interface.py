@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..graph import Graph, Node
 from ..primitives.windows import reach_of
 from ..sizes import Dim, Size, evaluate, names
-from .loops import every_node
+from .loop_bodies import every_node
 
 
 class SizeRuleError(Exception):

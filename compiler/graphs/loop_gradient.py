@@ -22,7 +22,7 @@ from ..primitives.builder import Builder
 from ..primitives.recurrence import result_source, role_of
 from ..primitives.registry import lookup
 from ..scheduling.ordering import typical_bytes
-from .loops import substitute
+from .loop_bodies import substitute
 
 CHEAP = 1
 """Floating-point operations for an element up to which an elementwise value is not stored."""

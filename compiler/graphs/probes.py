@@ -14,7 +14,7 @@ from typing import Any
 
 from ..graph import Graph, Node, Origin
 from ..primitives.builder import Builder
-from .loops import extend_loops
+from .loop_bodies import extend_loops
 
 
 @dataclass(frozen=True)

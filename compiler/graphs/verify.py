@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import InvalidGraphError, TypeRuleError
 from ..graph import Graph, Node, line_text, topological
 from ..primitives.registry import PRIMITIVES, lookup
-from .loops import innermost_first
+from .loop_bodies import innermost_first
 
 
 def verify(

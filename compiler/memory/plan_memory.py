@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.program import Address, Buffer, Instruction, Program, Routine, Turns
+from ...runtime.program import Address, BoundProgram, Buffer, Instruction, Routine, Turns
 from ...runtime.program import Word as BoundWord
 from ..graph import Node
 from ..graphs.binding import Sizes, bind_type, value_of
@@ -35,8 +35,8 @@ CHUNK_WORK = 40_000
 MOST_CHUNKS = 128
 
 
-def plan_memory(template: Template, sizes: Sizes) -> Program:
-    """The program at these sizes: Template -> Program."""
+def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
+    """The program at these sizes: Template -> BoundProgram."""
     items = {}
     buffers = []
     for number, storage in enumerate(template.storages):
@@ -65,7 +65,7 @@ def plan_memory(template: Template, sizes: Sizes) -> Program:
                 chunk, wait, work, binding.number(row.space),
             )
         )  # fmt: skip
-    return Program(
+    return BoundProgram(
         template.name, template.kernels, tuple(instructions), tuple(buffers), arena, turns
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level, merge_loops, replace_inputs
+from ..graphs.loop_bodies import each_level, merge_loops, replace_inputs
 from ..graphs.reverse import gradients
 
 

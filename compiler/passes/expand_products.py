@@ -15,7 +15,7 @@ known; for the others the routine has ways of its own (`gemm_dot`).
 from __future__ import annotations
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level, replace_inputs
+from ..graphs.loop_bodies import each_level, replace_inputs
 from ..graphs.views import resolve
 from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels

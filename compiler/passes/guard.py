@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Check, Graph, Node, topological
-from ..graphs.loops import replace_inputs
+from ..graphs.loop_bodies import replace_inputs
 from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, role_of
 from .simplify.simplify import fill_value

@@ -10,7 +10,7 @@ body of a loop become part of that body.
 from __future__ import annotations
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import inner_graphs, replace_inputs, with_body
+from ..graphs.loop_bodies import inner_graphs, replace_inputs, with_body
 from ..unwinding import Steps, unwound
 
 

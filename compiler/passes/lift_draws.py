@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import Graph, Node, depending, topological
-from ..graphs.loops import each_level, extend_loops, substitute
+from ..graphs.loop_bodies import each_level, extend_loops, substitute
 from ..primitives.builder import Builder
 from ..primitives.recurrence import role_of
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..graph import Graph, Node, topological
 from ..graphs.known import is_known
-from ..graphs.loops import map_bodies, replace_inputs
+from ..graphs.loop_bodies import map_bodies, replace_inputs
 from ..graphs.views import View, apply_view, base_of, contiguous, mergeable, resolve
 from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels

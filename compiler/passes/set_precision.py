@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node, Type, topological
-from ..graphs.loops import each_level
+from ..graphs.loop_bodies import each_level
 
 
 def set_precision(graph: Graph, precision: str) -> Graph:

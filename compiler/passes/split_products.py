@@ -16,7 +16,7 @@ step, which most batches are too small to pay for.
 from __future__ import annotations
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level, replace_inputs
+from ..graphs.loop_bodies import each_level, replace_inputs
 from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
 from ..sizes import evaluate, names, product

@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level
+from ..graphs.loop_bodies import each_level
 from ..graphs.views import base_of
 from ..primitives.builder import Builder
 from ..primitives.reduction import BLOCK, block_count

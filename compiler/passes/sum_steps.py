@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level, replace_inputs
+from ..graphs.loop_bodies import each_level, replace_inputs
 from ..primitives.builder import Builder
 from ..primitives.recurrence import loop_of, results_of
 from ..primitives.reduction import BLOCK

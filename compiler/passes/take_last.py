@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import Graph, Node, topological
-from ..graphs.loops import each_level, replace_inputs
+from ..graphs.loop_bodies import each_level, replace_inputs
 from ..primitives.builder import Builder
 
 

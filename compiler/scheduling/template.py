@@ -1,6 +1,6 @@
 """A program whose sizes still have names: what `emit` makes and `plan_memory` binds.
 
-Plain data like `runtime.program.Program`, except that extents, offsets and words may be named
+Plain data like `runtime.program.BoundProgram`, except that extents, offsets and words may be named
 sizes, and that memory has no places yet.
 """
 

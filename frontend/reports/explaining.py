@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.program import Instruction
-from ...runtime.program import Program as Compiled
+from ...runtime.program import BoundProgram, Instruction
 from ..variables.variable import shape_text
 from .summary import byte_text
 
@@ -125,7 +124,7 @@ def _bound(execution: Execution) -> list[str]:
         if execution.target == "reference":
             lines.append(f"{head}{len(executor.tape.steps)} NumPy functions")
             continue
-        compiled: Compiled = executor.program
+        compiled: BoundProgram = executor.program
         rows = compiled.instructions
         threads = "1 thread" if executor.threads == 1 else f"{executor.threads} threads"
         lines.append(f"{head}{len(rows)} rows of {len(compiled.kernels)} kernels on {threads}")
@@ -135,7 +134,7 @@ def _bound(execution: Execution) -> list[str]:
     return lines
 
 
-def _memory(executor: Any, compiled: Compiled) -> str:
+def _memory(executor: Any, compiled: BoundProgram) -> str:
     sizes = dict.fromkeys(("state", "input", "output", "constant"), 0)
     for buffer in compiled.buffers:
         if buffer.role in sizes:
@@ -147,7 +146,7 @@ def _memory(executor: Any, compiled: Compiled) -> str:
     return f"{byte_text(sum(size for _, size in parts))} in all ({text or 'none'})"
 
 
-def _kernels(rows: tuple[Instruction, ...], compiled: Compiled) -> list[str]:
+def _kernels(rows: tuple[Instruction, ...], compiled: BoundProgram) -> list[str]:
     width = max((len(kernel.name) for kernel in compiled.kernels), default=0)
     turns = compiled.times  # those of loops included
     lines = []

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...compiler.emission.costs import Cost, row_costs
-from ...runtime.program import Instruction
-from ...runtime.program import Program as Compiled
+from ...runtime.program import BoundProgram, Instruction
 from ..errors import InputError
 from ..programs.inputs import bind_sizes
 
@@ -223,7 +222,7 @@ def profile(
     from ...runtime.cpu.limits import machine_limits
     from ...runtime.cpu.trace import TracingExecutor
 
-    compiled: Compiled = executor.program
+    compiled: BoundProgram = executor.program
     tracer = TracingExecutor(compiled, twin.states, program.threads)
     tracer.trace(arrays, _WARM, scalar=chosen == "step")
     plain, traces = [], []
@@ -261,7 +260,7 @@ def profile(
 
 
 def _rows(
-    compiled: Compiled,
+    compiled: BoundProgram,
     traces: Sequence[Trace],
     times: npt.NDArray[np.float64],
     costs: Sequence[Cost],
@@ -299,7 +298,7 @@ def _rows(
     return tuple(rows)
 
 
-def _precision(item: Instruction, compiled: Compiled) -> str:
+def _precision(item: Instruction, compiled: BoundProgram) -> str:
     """In what a row computes, told from what it touches."""
     found = {compiled.buffers[number].dtype for number in (*item.reads, *item.writes)}
     return "float64" if "float64" in found else "float32"

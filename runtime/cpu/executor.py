@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Address, Buffer, CheckFailedError, Program, Routine
+from ..program import Address, BoundProgram, Buffer, CheckFailedError, Routine
 from .building.build import build_kernel
 from .building.natives import Native, Request, obtain
 from .stepping import driver, lead, objects, walk
@@ -62,7 +62,7 @@ class Executor:
 
     def __init__(
         self,
-        program: Program,
+        program: BoundProgram,
         states: Mapping[str, Array],
         threads: int | None = None,
         workspace: Workspace | None = None,
@@ -117,7 +117,7 @@ class Executor:
         """For every piece of native code: name, origin, why that one, milliseconds it took."""
         return [(n.name, n.origin, n.reason, n.milliseconds) for n in self._natives.values()]
 
-    def _build(self, program: Program) -> dict[str, Native]:
+    def _build(self, program: BoundProgram) -> dict[str, Native]:
         words = (word for i in program.instructions for word in i.words)
         routines = sorted({word.name for word in words if isinstance(word, Routine)})
         requests = {
@@ -134,7 +134,7 @@ class Executor:
             requests["entry"] = entry_request()
         return dict(zip(requests, obtain(list(requests.values())), strict=True))
 
-    def _place_buffers(self, program: Program, states: Mapping[str, Array]) -> None:
+    def _place_buffers(self, program: BoundProgram, states: Mapping[str, Array]) -> None:
         """Constants and scalar outputs get memory; inputs and other outputs a number."""
         self._inputs: list[int] = []
         self._outputs: list[int] = []
@@ -157,7 +157,7 @@ class Executor:
         moving = [*self._inputs, *self._outputs]
         self._numbers = {buffer: number for number, buffer in enumerate(moving)}
 
-    def _make_table(self, program: Program) -> Table:
+    def _make_table(self, program: BoundProgram) -> Table:
         native = self._natives
         routines = {name: item for name, item in native.items() if name.startswith("routine ")}
         fixed = {**self._constants, **self._states, **self._scalars}
@@ -283,7 +283,7 @@ def _build_routine(name: str, symbol: str) -> bytes:
     return gemm.build_routine(name, symbol)
 
 
-def useful_threads(program: Program, threads: int) -> int:
+def useful_threads(program: BoundProgram, threads: int) -> int:
     """How many of them are worth their while: one for a small program."""
     shared = sum(item.work for item in program.instructions if item.chunks > 1)
     if shared < SHARE_WORK:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Program
+from ..program import BoundProgram
 from .executor import Executor
 from .stepping.team import aligned
 from .stopwatch import ENTRY, RECORD, Calibration, timed_address
@@ -92,7 +92,7 @@ class TracingExecutor(Executor):
     """
 
     def __init__(
-        self, program: Program, states: Mapping[str, Array], threads: int | None = None
+        self, program: BoundProgram, states: Mapping[str, Array], threads: int | None = None
     ) -> None:
         super().__init__(program, states, threads)
         rows = self._table.rows

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import diagrad as dg
 from diagrad.compiler.graph import Graph
-from diagrad.compiler.graphs.loops import map_bodies
+from diagrad.compiler.graphs.loop_bodies import map_bodies
 from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.inline import inline

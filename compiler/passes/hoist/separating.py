@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from ...graph import Graph, Node
-from ...graphs.loops import replace_inputs
+from ...graphs.loop_bodies import replace_inputs
 from ...primitives.builder import Builder
 from ...primitives.contraction import summed_labels
 from ...sizes import Dim

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...graph import Graph, Node, topological
-from ...graphs.loops import replace_inputs, substitute
+from ...graphs.loop_bodies import replace_inputs, substitute
 from ...primitives.builder import Builder
 from ...primitives.recurrence import Role, loop_of, results_of, role_of
 

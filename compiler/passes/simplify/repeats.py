@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...graph import Graph, Node, topological
-from ...graphs.loops import replace_inputs
+from ...graphs.loop_bodies import replace_inputs
 from ...graphs.views import axis_groups, squeeze
 from ...primitives.builder import Builder
 

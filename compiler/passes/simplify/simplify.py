@@ -22,7 +22,7 @@ import numpy as np
 
 from ...graph import Graph, Node, topological
 from ...graphs.binding import value_of
-from ...graphs.loops import replace_inputs
+from ...graphs.loop_bodies import replace_inputs
 from ...primitives.builder import Builder
 from ...primitives.contraction import summed_labels
 from ...primitives.registry import lookup

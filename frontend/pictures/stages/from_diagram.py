@@ -14,7 +14,7 @@ from ...variables.kinds import Gradient
 from ...variables.loop_parts import Each, Result
 from ..picture import Cluster, Node, NodeKind, Picture
 from .circles import Circles
-from .loops import frame_of, without_masks
+from .loop_frames import frame_of, without_masks
 from .naming import circle_texts
 from .symbols import applied, delayed, operation, operator_name, shown_name
 from .texts import block_name, symbol_of, type_text

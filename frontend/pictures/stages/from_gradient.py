@@ -20,7 +20,7 @@ from ...variables.loop_parts import Entry, LoopParts, Result
 from ..picture import Cluster, Edge, Node, NodeKind, Picture
 from .from_diagram import Conversion
 from .from_graph import from_graph, known_number
-from .loops import frame_of, without_masks
+from .loop_frames import frame_of, without_masks
 from .lowered import Lowered, lower_drawn
 from .symbols import delayed
 from .texts import type_text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ....compiler.graph import Graph, Node, Origin
-from ....compiler.graphs.loops import substitute
+from ....compiler.graphs.loop_bodies import substitute
 from ....compiler.primitives.builder import Builder
 from ....compiler.unwinding import Steps, unwound
 from ...drawing.draws import Streams

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...variables.kinds import Number, Spread
 from ...variables.loop_parts import Each, Result
-from .loops import loops_of
+from .loop_frames import loops_of
 from .symbols import number
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def _drawn(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
 
 def _unrolled(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     from .from_diagram import Conversion
-    from .loops import without_masks
+    from .loop_frames import without_masks
     from .unrolled import unrolled
 
     return Conversion(unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()

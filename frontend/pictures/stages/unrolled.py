@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...variables.loop_parts import Entry, Result
-from .loops import Loop, loops_of
+from .loop_frames import Loop, loops_of
 from .symbols import number
 
 if TYPE_CHECKING:

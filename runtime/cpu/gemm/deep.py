@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...program import GEMM_DEEP, GEMM_LONG
-from ..building.loops import I64, internal, loop, smaller
+from ..building.llvm_loops import I64, internal, loop, smaller
 from .dot import Sums
 
 

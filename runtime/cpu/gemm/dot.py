@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..building.loops import I1, I32, I64, fold, internal, loop, smaller
+from ..building.llvm_loops import I1, I32, I64, fold, internal, loop, smaller
 from .pack import Packing
 
 STRETCH = 4096

@@ -26,7 +26,7 @@ from llvmlite import ir
 from ...program import GEMM_DEPTH, GEMM_LEFT, GEMM_LONG, GEMM_RIGHT, GEMM_ROWS
 from .. import host
 from ..building.build import build_text
-from ..building.loops import I1, I64, internal, loop, smaller
+from ..building.llvm_loops import I1, I64, internal, loop, smaller
 from .blocking import Blocking, blocking
 from .deep import deep_function
 from .dot import HEIGHTS, dot_function, sweep_function, turn_function

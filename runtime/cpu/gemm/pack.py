@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..building.loops import I32, I64, internal, loop, smaller
+from ..building.llvm_loops import I32, I64, internal, loop, smaller
 
 
 def pack_function(module: Any, element: Any, lanes: int, width: int) -> Any:

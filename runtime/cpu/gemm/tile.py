@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..building.loops import I1, I32, I64, internal
+from ..building.llvm_loops import I1, I32, I64, internal
 
 AHEAD = 6
 """Steps of the depth by which B is asked for before it is needed."""

@@ -23,7 +23,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..building.build import build_text
-from ..building.loops import I32, I64, loop
+from ..building.llvm_loops import I32, I64, loop
 from .calls import AXES, BYTES, EXTENTS, KEEP, MADE, NAME, OF_TYPE, PLACE, ROW, WORDS
 from .driver import FIELDS, INSTRUCTION
 from .mutex import HELD, WISH

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...program import Address, Instruction, Program, Routine, Word, positions
+from ...program import Address, BoundProgram, Instruction, Routine, Word, positions
 from . import driver
 from .team import aligned
 
@@ -53,7 +53,7 @@ class Table:
         numbers: for each row, that of its instruction.
     """
 
-    def __init__(self, program: Program, addresses: Addresses) -> None:
+    def __init__(self, program: BoundProgram, addresses: Addresses) -> None:
         where = positions(len(program.instructions), program.turns)
         count = sum(place.size for place in where)
         self.rows = aligned(8 * driver.INSTRUCTION * count).view(np.int64)

@@ -13,8 +13,8 @@ from diagrad.compiler.passes.hoist.hoist import hoist
 from diagrad.compiler.passes.simplify.simplify import simplify
 
 from ..building import b, given, run
-from ..graphs.test_loops import arrays as recurrent_arrays
-from ..graphs.test_loops import recurrent
+from ..graphs.test_loop_bodies import arrays as recurrent_arrays
+from ..graphs.test_loop_bodies import recurrent
 from ..nets import (
     H,
     I,

@@ -9,7 +9,7 @@ from diagrad.compiler.passes.take_last import take_last
 from diagrad.compiler.pipeline import prepare
 
 from ..building import b, graph, run
-from ..graphs.test_loops import B, H, T, arrays, recurrent, total
+from ..graphs.test_loop_bodies import B, H, T, arrays, recurrent, total
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -15,7 +15,7 @@ from diagrad.runtime.cpu import executor
 from diagrad.runtime.cpu.executor import Executor
 
 from ..building import b, given, graph, run
-from ..graphs.test_loops import arrays, product, recurrent, total
+from ..graphs.test_loop_bodies import arrays, product, recurrent, total
 
 T, B, S = named("T"), named("B"), named("S")
 

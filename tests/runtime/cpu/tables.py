@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from diagrad.compiler.memory.waits import plan_waits
-from diagrad.runtime.program import Address, Buffer, Instruction, Kernel, Program
+from diagrad.runtime.program import Address, BoundProgram, Buffer, Instruction, Kernel
 
 MIX = """def kernel(args, lo, hi):
     x = f32_at(args[0])
@@ -25,7 +25,7 @@ WORK = 1_000_000
 """Stated for every instruction, so that the executor finds helpers worth their while."""
 
 
-def random_table(seed: int, rows: int = 40, n: int = 999) -> Program:
+def random_table(seed: int, rows: int = 40, n: int = 999) -> BoundProgram:
     """Temporaries that overlap in the arena, a state, an input and an output."""
     draw = random.Random(seed)
     step = 64 * draw.choice([8, 16, 64])
@@ -56,7 +56,7 @@ def random_table(seed: int, rows: int = 40, n: int = 999) -> Program:
         )
         for item, wait in zip(made, waits, strict=True)
     )  # fmt: skip
-    return Program("random", (Kernel("mix", MIX),), table, tuple(buffers), 12 * step + 4 * n)
+    return BoundProgram("random", (Kernel("mix", MIX),), table, tuple(buffers), 12 * step + 4 * n)
 
 
 def _meet(buffers: list[Buffer], one: int, two: int) -> bool:
@@ -66,7 +66,7 @@ def _meet(buffers: list[Buffer], one: int, two: int) -> bool:
     return a.offset < b.offset + b.nbytes and b.offset < a.offset + a.nbytes
 
 
-def run_table(program: Program, threads: int, steps: int = 3) -> list[bytes]:
+def run_table(program: BoundProgram, threads: int, steps: int = 3) -> list[bytes]:
     """The output and the state after every step."""
     from diagrad.runtime.cpu import Executor
 

@@ -12,11 +12,11 @@ from diagrad.runtime.cpu.stepping import objects
 from diagrad.runtime.program import (
     HOLDS,
     Address,
+    BoundProgram,
     Buffer,
     CheckFailedError,
     Instruction,
     Kernel,
-    Program,
     Role,
     Routine,
 )
@@ -45,9 +45,9 @@ def buffer(name: str, role: Role, shape: tuple[int, ...], offset: int | None = N
     return Buffer(name, role, "float32", shape, offset)
 
 
-def dot(n: int) -> Program:
+def dot(n: int) -> BoundProgram:
     """Two kernels: t = x * y, then s = the sum of t."""
-    return Program(
+    return BoundProgram(
         name="dot",
         kernels=(Kernel("multiply", MULTIPLY), Kernel("total", TOTAL)),
         instructions=(
@@ -64,7 +64,7 @@ def dot(n: int) -> Program:
     )
 
 
-def counter(n: int) -> Program:
+def counter(n: int) -> BoundProgram:
     """A state that grows by a constant and by the input, and two outputs that are not scalars."""
     constant = Buffer("c", "constant", "float32", (n,), data=np.full(n, 0.5, np.float32))
     words = {
@@ -72,7 +72,7 @@ def counter(n: int) -> Program:
         "add": (Address(0), Address(1), Address(3), n),
         "upper": (Address(0, 4), Address(1, 4), Address(4), n - 1),
     }
-    return Program(
+    return BoundProgram(
         name="counter",
         kernels=(Kernel("add", ADD),),
         instructions=tuple(
@@ -139,7 +139,7 @@ def test_routines_have_addresses() -> None:
     text = """def kernel(args, lo, hi, space):
     gemm(args[0], args[1], 3, 1, args[2], 2, 1, args[3], 2, 4, 2, 3, space, 0)
 """
-    program = Program(
+    program = BoundProgram(
         name="product",
         kernels=(Kernel("product", text),),
         instructions=(
@@ -170,7 +170,7 @@ def test_routines_have_addresses() -> None:
 def test_words_may_use_all_64_bits() -> None:
     text = "def kernel(args, lo, hi):\n    store_first(i64_at(args[0]), 0, i64_of(args[1]))"
     for word in (2**64 - 1, -(2**63), 2**63 - 1):
-        program = Program(
+        program = BoundProgram(
             name="word",
             kernels=(Kernel("word", text),),
             instructions=(Instruction(0, (Address(0), word), 1, (), ()),),
@@ -201,7 +201,7 @@ def test_a_failed_check_stops_the_program() -> None:
     text = """def kernel(args, lo, hi):
     store_first(i64_at(args[0]), 0, load_splat(i64_at(args[1]), 0))
 """
-    program = Program(
+    program = BoundProgram(
         name="check",
         kernels=(Kernel("copy", text),),
         instructions=(

@@ -19,11 +19,11 @@ from diagrad.runtime.cpu.stepping import team
 from diagrad.runtime.program import (
     HOLDS,
     Address,
+    BoundProgram,
     Buffer,
     CheckFailedError,
     Instruction,
     Kernel,
-    Program,
 )
 
 from .tables import MIX, WORK, random_table, run_table
@@ -89,11 +89,11 @@ def test_small_programs_use_one_thread() -> None:
     small = random_table(0, rows=1)
     (row,) = small.instructions
     quick = Instruction(row.kernel, row.words, row.extent, row.reads, row.writes, chunk=1, work=99)
-    program = Program("small", small.kernels, (quick,), small.buffers, small.arena_bytes)
+    program = BoundProgram("small", small.kernels, (quick,), small.buffers, small.arena_bytes)
     assert Executor(program, {"w": np.zeros(999, np.float32)}, 8).threads == 1
     # Nor is there anything to share where every row is one chunk.
     whole = Instruction(row.kernel, row.words, row.extent, row.reads, row.writes, work=10**9)
-    program = Program("whole", small.kernels, (whole,), small.buffers, small.arena_bytes)
+    program = BoundProgram("whole", small.kernels, (whole,), small.buffers, small.arena_bytes)
     assert Executor(program, {"w": np.zeros(999, np.float32)}, 8).threads == 1
 
 
@@ -145,7 +145,7 @@ def test_a_failed_check_stops_all_threads() -> None:
         for i, wait in zip(made, waits, strict=True)
     )  # fmt: skip
     kernels = (Kernel("mix", MIX), Kernel("first", FIRST))
-    program = Program("checks", kernels, table, buffers, 4 * n + 128)
+    program = BoundProgram("checks", kernels, table, buffers, 4 * n + 128)
     w = np.ones(n, np.float32)
     run = Executor(program, {"w": w}, 3)
     assert run.threads == 3

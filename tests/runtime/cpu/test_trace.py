@@ -13,7 +13,7 @@ import pytest
 from diagrad.runtime.cpu import stopwatch
 from diagrad.runtime.cpu.limits import machine_limits
 from diagrad.runtime.cpu.trace import Trace, TracingExecutor
-from diagrad.runtime.program import Program, Turns
+from diagrad.runtime.program import BoundProgram, Turns
 
 from .tables import random_table, run_table
 
@@ -46,7 +46,7 @@ def test_nothing_happened() -> None:
     assert trace.span == 0 and not trace.times(2).any() and not trace.busy(2).any()
 
 
-def tracer(program: Program, threads: int) -> tuple[TracingExecutor, np.ndarray, np.ndarray]:
+def tracer(program: BoundProgram, threads: int) -> tuple[TracingExecutor, np.ndarray, np.ndarray]:
     n = program.buffers[0].shape[0]
     x, w = np.linspace(-1, 1, n, dtype=np.float32), np.ones(n, np.float32)
     return TracingExecutor(program, {"w": w}, threads), x, w

@@ -27,7 +27,7 @@ from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cpu.gemm.gemm import build_routine
 from diagrad.runtime.cpu.stepping import workspace
 from diagrad.runtime.cpu.stepping.table import CHECK, Addresses, Table
-from diagrad.runtime.program import HOLDS, ROUTINES, Buffer, CheckFailedError, Program
+from diagrad.runtime.program import HOLDS, ROUTINES, BoundProgram, Buffer, CheckFailedError
 
 Array = npt.NDArray[Any]
 PAGE = mmap.PAGESIZE
@@ -77,7 +77,7 @@ class Guarded:
 class GuardedArena(executor.Executor):
     """The executor, its driver and its helpers, on memory that ends before guarded pages."""
 
-    def __init__(self, program: Program, states: Mapping[str, Array]) -> None:
+    def __init__(self, program: BoundProgram, states: Mapping[str, Array]) -> None:
         self._guards: list[Guarded] = []
         self._held = {name: self._guarded(value) for name, value in states.items()}
         with (
@@ -119,7 +119,7 @@ class GuardedExecutor:
 
     def __init__(
         self,
-        program: Program,
+        program: BoundProgram,
         states: Mapping[str, Array],
         threads: int | None = None,
         workspace: Any = None,
