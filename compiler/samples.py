@@ -24,8 +24,7 @@ from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.take_last import take_last
 from .primitives.batch import turned
-from .primitives.builder import Builder
-from .primitives.registry import lookup
+from .primitives.record import Builder, lookup
 from .sizes import Dim, Size, assign, named
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.primitives.record import PRIMITIVES
 from diagrad.runtime.cpu.building import natives
 from diagrad.runtime.cpu.building.cache import Cache
 

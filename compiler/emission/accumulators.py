@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..graph import Node
-from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.record import Builder
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim
 from .compensation import BlockedSum, enter_blocks

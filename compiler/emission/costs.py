@@ -22,7 +22,7 @@ from ..graphs.views import View, resolve
 from ..pipeline import compile_kernels
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..scheduling.fusion import Group
 from ..scheduling.placing import Rolled
 from ..scheduling.schedule import Schedule

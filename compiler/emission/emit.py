@@ -13,7 +13,7 @@ from ..graph import Node
 from ..graphs.views import contiguous, squeeze
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..scheduling.fusion import Group
 from ..scheduling.placing import Rolled
 from ..scheduling.schedule import Schedule

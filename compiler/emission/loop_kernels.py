@@ -34,8 +34,8 @@ from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import contiguous, mergeable
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.record import lookup
 from ..primitives.reduction import BLOCK, STRETCH
-from ..primitives.registry import lookup
 from ..scheduling.fusion import Group
 from ..scheduling.template import Tiled, Word
 from ..sizes import Dim, ceil_divide, floor_divide, nominal, product

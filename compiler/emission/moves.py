@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...runtime.program import HOLDS, LANES
 from ..graph import Node
 from ..graphs.views import base_of, contiguous, resolve, squeeze
-from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.record import Builder
 from ..primitives.reduction import BLOCK
 from ..scheduling.fusion import Group, Level
 from ..scheduling.joining import Part, parts_of

@@ -15,9 +15,8 @@ import numpy as np
 from ..graph import Node
 from ..graphs.known import is_known
 from ..graphs.views import base_of, contiguous, resolve
-from ..primitives.builder import Builder
 from ..primitives.elementwise import LANE_TYPES
-from ..primitives.registry import lookup
+from ..primitives.record import Builder, lookup
 from ..primitives.source import RANDOM_BITS
 from ..scheduling.fuse import NEEDS_MEMORY
 from ..scheduling.fusion import Group, Level

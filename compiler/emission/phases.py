@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Node
 from ..graphs.views import base_of
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..scheduling.fusion import Group
 from .nest import Memory, Operand
 

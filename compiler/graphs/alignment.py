@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..graph import Graph, Node
+from ..primitives.record import lookup
 from ..primitives.recurrence import result_source, role_of
 from ..primitives.reduction import kept_axes
-from ..primitives.registry import lookup
 from ..sizes import product
 from .loop_bodies import every_node
 

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 from ..errors import InvalidGraphError
 from ..graph import Graph, Node, Origin, topological
 from ..primitives.batch import turned
-from ..primitives.builder import Builder
+from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, result_source, role_of
-from ..primitives.registry import lookup
 from ..sizes import Dim
 from .loop_bodies import replace_inputs
 

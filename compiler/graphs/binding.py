@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node, Type, topological
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..sizes import Dim, Size, assign, evaluate
 from .loop_bodies import each_level
 

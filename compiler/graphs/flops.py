@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..graph import Node
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_flops
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..sizes import Dim
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from ..graph import Node
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 
 _found: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 

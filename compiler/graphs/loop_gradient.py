@@ -18,9 +18,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, Origin, depending, topological
-from ..primitives.builder import Builder
+from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import result_source, role_of
-from ..primitives.registry import lookup
 from ..scheduling.ordering import typical_bytes
 from .loop_bodies import substitute
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..graph import Graph, Node, Origin
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from .loop_bodies import extend_loops
 
 

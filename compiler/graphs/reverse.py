@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from ..errors import InvalidGraphError
 from ..graph import Node, Origin, depending, topological
-from ..primitives.builder import Builder
+from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, results_of
-from ..primitives.registry import lookup
 from .loop_gradient import loop_gradient
 
 

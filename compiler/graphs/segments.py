@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node, Origin, topological
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, results_of, role_of
 from ..sizes import Dim, floor_divide
 from .loop_bodies import each_level, replace_inputs

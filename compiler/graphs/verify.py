@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import InvalidGraphError, TypeRuleError
 from ..graph import Graph, Node, line_text, topological
-from ..primitives.registry import PRIMITIVES, lookup
+from ..primitives.record import PRIMITIVES, lookup
 from .loop_bodies import innermost_first
 
 

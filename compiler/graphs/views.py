@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise, starmap
 
 from ..graph import Node
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from ..sizes import Dim, exact_divide
 
 Shape = tuple[Dim, ...]

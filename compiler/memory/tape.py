@@ -10,8 +10,8 @@ import numpy as np
 from ...runtime.program import Recurrence, Step, Tape
 from ..graph import Graph, Node, topological
 from ..graphs.binding import Sizes, bind_attrs, bind_type
+from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of, role_of
-from ..primitives.registry import lookup
 from ..sizes import evaluate
 
 MOVING = ("observed", "sequence", "invariant")

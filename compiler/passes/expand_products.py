@@ -17,8 +17,8 @@ from __future__ import annotations
 from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level, replace_inputs
 from ..graphs.views import resolve
-from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
+from ..primitives.record import Builder
 from ..sizes import Dim
 
 LONG = 128

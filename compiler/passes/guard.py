@@ -16,7 +16,7 @@ from typing import Any
 
 from ..graph import Check, Graph, Node, topological
 from ..graphs.loop_bodies import replace_inputs
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, role_of
 from .simplify.simplify import fill_value
 

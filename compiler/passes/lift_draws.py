@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..graph import Graph, Node, depending, topological
 from ..graphs.loop_bodies import each_level, extend_loops, substitute
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from ..primitives.recurrence import role_of
 
 

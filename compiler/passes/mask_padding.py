@@ -27,7 +27,7 @@ from ..graph import Graph, Node, Origin, depending, topological
 from ..graphs.alignment import aligned_axes
 from ..graphs.batching import batch, can_batch
 from ..graphs.loop_bodies import each_level, replace_inputs, substitute
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, role_of
 from .simplify.simplify import fill_value
 

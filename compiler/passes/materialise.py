@@ -18,10 +18,9 @@ from ..graph import Graph, Node, topological
 from ..graphs.known import is_known
 from ..graphs.loop_bodies import map_bodies, replace_inputs
 from ..graphs.views import View, apply_view, base_of, contiguous, mergeable, resolve
-from ..primitives.builder import Builder
 from ..primitives.contraction import summed_labels
+from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, role_of
-from ..primitives.registry import lookup
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (

@@ -24,9 +24,8 @@ import numpy as np
 from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level
 from ..graphs.views import base_of
-from ..primitives.builder import Builder
+from ..primitives.record import Builder, lookup
 from ..primitives.reduction import BLOCK, block_count
-from ..primitives.registry import lookup
 from ..sizes import Dim, ceil_divide, floor_divide
 
 SHORTEST = 32

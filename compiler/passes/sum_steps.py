@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level, replace_inputs
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, results_of
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level, replace_inputs
-from ..primitives.builder import Builder
+from ..primitives.record import Builder
 
 
 @each_level

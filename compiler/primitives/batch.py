@@ -7,13 +7,10 @@ without the axis is the same for every element.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..graph import Node
-from .record import Attrs, Batch
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from .record import Attrs, Batch, Builder
 
 
 def repeated(b: Builder, operands: Sequence[Node], batched: Sequence[bool]) -> list[Node]:

@@ -9,18 +9,14 @@ are reductions, and the diagonal is a gather, done before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, product
-from .record import Array, Attrs, Primitive
+from .record import Array, Attrs, Builder, Primitive
 from .summation import Total
-
-if TYPE_CHECKING:
-    from .builder import Builder
 
 
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from .batch import elementwise
-from .record import Array, Attrs, Infer, Primitive, Reference, Vjp
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from .record import Array, Attrs, Builder, Infer, Primitive, Reference, Vjp
 
 LANE_TYPES = {
     "float32": "f32",

@@ -7,7 +7,6 @@ indices do not wrap.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +15,8 @@ from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim
 from .batch import repeated, turned
-from .record import Array, Attrs, Primitive
+from .record import Array, Attrs, Builder, Primitive
 from .summation import add_at
-
-if TYPE_CHECKING:
-    from .builder import Builder
 
 
 def _gather(types: Sequence[Type], attrs: Attrs) -> Type:

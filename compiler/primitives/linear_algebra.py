@@ -9,7 +9,6 @@ its elements, and disturbs no other matrix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +16,7 @@ from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, floor_divide, product
 from .batch import repeated
-from .record import Array, Attrs, Primitive
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from .record import Array, Attrs, Builder, Primitive
 
 
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:

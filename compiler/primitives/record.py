@@ -1,17 +1,21 @@
-"""What a primitive is: one frozen record with all of its rules side by side."""
+"""What a primitive is, one frozen record with all of its rules side by side, and how it is used.
+
+`lookup("mul")` is the record of the primitive "mul", `builder.mul(x, y)` a node of it, its type
+inferred by the record's rule.  Rules make nodes with a builder, and a builder asks the rules.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
-from ..graph import Node, Type
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from ..graph import Node, Origin, Type
+from ..sizes import Dim
 
 Attrs = Mapping[str, Any]
 Array = npt.NDArray[Any]
@@ -50,3 +54,61 @@ class Primitive:
     emit: str | Callable[[Node], str] | None = None
     flops: int = 0
     batch: Batch | None = None
+
+
+_registered: dict[str, Primitive] = {}
+PRIMITIVES: Mapping[str, Primitive] = MappingProxyType(_registered)
+"""Every primitive by name."""
+
+
+def register(primitives: Iterable[Primitive]) -> None:
+    """Add primitives to those that `lookup` finds."""
+    _registered.update((primitive.name, primitive) for primitive in primitives)
+
+
+def lookup(name: str) -> Primitive:
+    """The primitive called `name`; KeyError if there is none."""
+    return _registered[name]
+
+
+class Builder:
+    """Makes nodes with one origin, for passes and derivative rules.
+
+    It holds the origin and nothing else; it never shares or simplifies nodes (that is the pass
+    `simplify`).
+    """
+
+    def __init__(self, origin: Origin = Origin()) -> None:  # noqa: B008 (frozen)
+        self.origin = origin
+
+    def apply(self, op: str, *inputs: Node, **attrs: Any) -> Node:
+        """The node of primitive `op`; TypeRuleError if it cannot take these inputs."""
+        result = lookup(op).infer([item.type for item in inputs], attrs)
+        return Node(op, inputs, attrs, result, self.origin)
+
+    def __getattr__(self, op: str) -> Callable[..., Node]:
+        if op.startswith("__"):
+            raise AttributeError(op)
+        return lambda *inputs, **attrs: self.apply(op, *inputs, **attrs)
+
+    def constant(self, value: Any, dtype: str) -> Node:
+        """A scalar or array that is known now."""
+        array = np.asarray(value, dtype=dtype)
+        array.flags.writeable = False
+        return self.apply("constant", value=array)
+
+    def fill(self, value: Any, like: Type) -> Node:
+        """`value` in every element of the type `like`."""
+        return self.spread(self.constant(value, like.dtype), like.shape)
+
+    def spread(self, scalar: Node, shape: Sequence[Dim]) -> Node:
+        """A scalar repeated over `shape`."""
+        return self.broadcast(scalar, shape=tuple(shape), axes=()) if shape else scalar
+
+    def scale(self, x: Node, factor: float) -> Node:
+        """The product of a node and a number."""
+        return self.mul(x, self.fill(factor, x.type))
+
+    def zeros_where(self, mask: Node, x: Node) -> Node:
+        """A node with zeros where the mask is true."""
+        return self.select(mask, self.fill(0, x.type), x)

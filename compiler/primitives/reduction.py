@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,8 @@ from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, ceil_divide, product
 from .batch import along, shift_axes
-from .record import Array, Attrs, Infer, Primitive, Reference
+from .record import Array, Attrs, Builder, Infer, Primitive, Reference
 from .summation import running_sum, sum_over
-
-if TYPE_CHECKING:
-    from .builder import Builder
 
 
 def kept_axes(rank: int, axes: Sequence[int]) -> tuple[int, ...]:

@@ -1,8 +1,6 @@
-"""The registry: every primitive by name, gathered from the files of this folder."""
+"""The registry is filled here, with the primitives of every file of this folder."""
 
 from __future__ import annotations
-
-from types import MappingProxyType
 
 from . import (
     contraction,
@@ -16,28 +14,18 @@ from . import (
     structured,
     windows,
 )
-from .record import Primitive
+from .record import register
 
-PRIMITIVES: MappingProxyType[str, Primitive] = MappingProxyType(
-    {
-        primitive.name: primitive
-        for room in (
-            source,
-            elementwise,
-            structure,
-            reduction,
-            contraction,
-            linear_algebra,
-            indexing,
-            windows,
-            structured,
-            recurrence,
-        )
-        for primitive in room.PRIMITIVES
-    }
-)
-
-
-def lookup(name: str) -> Primitive:
-    """The primitive called `name`; KeyError if there is none."""
-    return PRIMITIVES[name]
+for room in (
+    source,
+    elementwise,
+    structure,
+    reduction,
+    contraction,
+    linear_algebra,
+    indexing,
+    windows,
+    structured,
+    recurrence,
+):
+    register(room.PRIMITIVES)

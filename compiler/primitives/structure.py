@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +10,7 @@ from ..errors import TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, floor_divide
 from .batch import along, elementwise, shift_axes
-from .record import Array, Attrs, Primitive
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from .record import Array, Attrs, Builder, Primitive
 
 
 def _reshape(types: Sequence[Type], attrs: Attrs) -> Type:

@@ -10,7 +10,6 @@ A window reaches over dilation * (size - 1) + 1 elements; there is a position wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +17,8 @@ from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim, floor_divide
 from .batch import along
-from .record import Array, Attrs, Primitive
+from .record import Array, Attrs, Builder, Primitive
 from .summation import Total
-
-if TYPE_CHECKING:
-    from .builder import Builder
 
 
 def window_reach(size: int, dilation: int) -> int:

@@ -23,8 +23,8 @@ from ..graph import Graph, Node, topological
 from ..graphs.known import is_known
 from ..graphs.views import View, base_of, resolve, squeeze
 from ..passes.split_reductions import SHORTEST, SMALL
+from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
-from ..primitives.registry import lookup
 from ..sizes import product
 from .fusion import Fusion, Group, GroupKind, Level, aligned
 

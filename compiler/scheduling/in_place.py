@@ -16,7 +16,7 @@ import numpy as np
 from ..emission.phases import ready_phases
 from ..graph import Node
 from ..graphs.views import base_of, resolve, squeeze
-from ..primitives.registry import lookup
+from ..primitives.record import lookup
 from .fuse import NEEDS_MEMORY
 from .fusion import Group
 

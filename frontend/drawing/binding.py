@@ -15,7 +15,7 @@ from typing import Any, Generic, cast
 import numpy as np
 
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim
 from ..errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from ..location import user_location

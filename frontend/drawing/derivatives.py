@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..arguments import wrong
 from ..errors import DiagramError, ShapeError
 from ..location import place_of, user_location

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...compiler.graph import Direction, Graph, Node, Origin
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.unwinding import Steps, unwound
 from ..errors import DiagramError
 from ..variables.dependencies import captured_by, ordered

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ...compiler.graph import Graph, Node, Origin
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim
 from ...compiler.unwinding import Steps
 from ..errors import DiagramError

@@ -6,7 +6,7 @@ They are variables like any other: a sequence drawn outside of the loop, a selec
 from __future__ import annotations
 
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim
 from ..operations.elementwise import stop_gradient, where
 from ..operations.places import expect_within, fixed_value

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..arguments import number, one_of
 from ..drawing.blocks import FunctionBlock, R
 from ..errors import DiagramWarning, DtypeError, ShapeError

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, Size
 from ..variables.constants import constant
 from ..variables.numbers import default_dtype

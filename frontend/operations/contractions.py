@@ -6,7 +6,7 @@ from typing import Any
 
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..arguments import text as text_of
 from ..variables.variable import Variable, apply
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to

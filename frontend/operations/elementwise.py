@@ -6,7 +6,7 @@ from typing import Any
 
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..variables.kinds import Elementwise
 from ..variables.variable import Variable, apply, dtype_name
 from .broadcasting import align, as_variables, one_dtype

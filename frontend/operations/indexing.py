@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..arguments import wrong
 from ..location import user_location
 from ..variables.kinds import Number

@@ -6,8 +6,8 @@ from typing import Any
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
 from ...compiler.primitives.linear_algebra import solve_for_many
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
 from ..variables.variable import Variable, apply
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to

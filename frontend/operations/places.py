@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim
 from ..location import user_location
 from ..variables.constants import constant

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ...compiler.graph import Node, Type
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.primitives.source import RANDOM_BITS
 from ..arguments import text
 from ..variables.kinds import Draw

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
 from ..arguments import flag
 from ..variables.variable import Variable, apply

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, Size, exact_divide, product
 from ..arguments import integer, items, shown
 from ..location import user_location

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ...compiler.primitives.windows import window_reach
 from ..location import user_location
 from ..variables.variable import Variable, apply

@@ -19,9 +19,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from ...compiler.graph import Node, topological
-from ...compiler.primitives.builder import Builder
 from ...compiler.primitives.contraction import contraction_flops
-from ...compiler.primitives.registry import lookup
+from ...compiler.primitives.record import Builder, lookup
 from ...compiler.sizes import Dim, assign, evaluate, exact_divide, named, product
 from ...compiler.unwinding import Steps, unwound
 from ..drawing.blocks import Block, members

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ...compiler.graph import Graph, Origin
 from ...compiler.graphs.probes import Probe, probe
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..arguments import wrong
 from ..diagram import Diagram
 from ..errors import DiagramError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node, Type
-from ...compiler.primitives.builder import Builder
+from ...compiler.primitives.record import Builder
 from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import place_of
 from .variable import Application, Variable, application_text, shape_text, source_text

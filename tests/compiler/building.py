@@ -10,7 +10,7 @@ from diagrad.compiler.graph import Graph, Node, Type
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.pipeline import compile_kernels
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 from diagrad.compiler.sizes import Dim, named
 from diagrad.runtime.cpu.executor import Executor
 from diagrad.runtime.reference import ReferenceExecutor

@@ -21,7 +21,7 @@ from diagrad.compiler.pipeline import (
     compile_kernels,
     prepare,
 )
-from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.primitives.record import PRIMITIVES
 from diagrad.compiler.timings import Timings
 
 from .building import b, given, graph, number, state

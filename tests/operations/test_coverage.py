@@ -11,8 +11,7 @@ from diagrad.compiler.graphs import reverse
 from diagrad.compiler.passes.inline import inline
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import prepare
-from diagrad.compiler.primitives.record import Primitive
-from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.primitives.record import PRIMITIVES, Primitive
 
 from .rows.running import Batch, applications, value_alone
 from .rows.table import TABLE

@@ -18,7 +18,7 @@ from dataclasses import replace
 from ...graph import Graph, Node, Origin, Type, topological
 from ...graphs.batching import Batched, Batching
 from ...graphs.loop_bodies import each_level, replace_inputs, substitute
-from ...primitives.builder import Builder
+from ...primitives.record import Builder
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
 from .hoisting import Plan, When
 from .separating import separate

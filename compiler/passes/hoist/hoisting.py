@@ -32,8 +32,8 @@ from ...graph import Graph, Node, topological
 from ...graphs.batching import can_batch
 from ...graphs.known import is_known
 from ...primitives.contraction import summed_labels
+from ...primitives.record import lookup
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
-from ...primitives.registry import lookup
 from ...sizes import nominal
 
 STORED = 2

@@ -14,8 +14,8 @@ from itertools import groupby
 
 from ...graph import Graph, Node
 from ...graphs.loop_bodies import replace_inputs
-from ...primitives.builder import Builder
 from ...primitives.contraction import summed_labels
+from ...primitives.record import Builder
 from ...sizes import Dim
 from .hoisting import Plan, When, size_of
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from ...graph import Node
 from ...graphs.batching import Batched
 from ...primitives.batch import shift_axes, turned
-from ...primitives.builder import Builder
+from ...primitives.record import Builder
 from ...sizes import Dim
 
 MOVES = (

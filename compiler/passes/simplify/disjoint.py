@@ -9,7 +9,7 @@ zeros, whose sum is the parts side by side.  (A part's -0.0 stays, where adding 
 from __future__ import annotations
 
 from ...graph import Node
-from ...primitives.builder import Builder
+from ...primitives.record import Builder
 from ...sizes import product
 
 MOST_TERMS = 32

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...graph import Graph, Node, topological
 from ...graphs.loop_bodies import replace_inputs, substitute
-from ...primitives.builder import Builder
+from ...primitives.record import Builder
 from ...primitives.recurrence import Role, loop_of, results_of, role_of
 
 Simplify = Callable[[Graph], Graph]

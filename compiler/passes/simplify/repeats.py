@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from ...graph import Graph, Node, topological
 from ...graphs.loop_bodies import replace_inputs
 from ...graphs.views import axis_groups, squeeze
-from ...primitives.builder import Builder
+from ...primitives.record import Builder
 
 
 def slice_repeats(b: Builder, n: Node) -> Node | None:

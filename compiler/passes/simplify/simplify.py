@@ -23,9 +23,8 @@ import numpy as np
 from ...graph import Graph, Node, topological
 from ...graphs.binding import value_of
 from ...graphs.loop_bodies import replace_inputs
-from ...primitives.builder import Builder
 from ...primitives.contraction import summed_labels
-from ...primitives.registry import lookup
+from ...primitives.record import Builder, lookup
 from ...primitives.structure import slice_extents
 from ...primitives.windows import tiles
 from .disjoint import join_parts, reshape_parts, sum_of_pad

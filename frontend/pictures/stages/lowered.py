@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....compiler.graph import Graph, Node, Origin
 from ....compiler.graphs.loop_bodies import substitute
-from ....compiler.primitives.builder import Builder
+from ....compiler.primitives.record import Builder
 from ....compiler.unwinding import Steps, unwound
 from ...drawing.draws import Streams
 from ...drawing.lower import constant_node, for_samples

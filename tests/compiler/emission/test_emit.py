@@ -9,7 +9,7 @@ from diagrad.compiler.emission.products import columns_in_first
 from diagrad.compiler.graph import Graph, Node, Origin
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import compile_kernels, prepare
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 from diagrad.compiler.scheduling.template import Template, Tiled
 
 from ..building import b, given, graph, number, numbers, run, state

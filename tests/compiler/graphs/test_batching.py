@@ -19,8 +19,7 @@ from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.passes.split_reductions import split_reductions
 from diagrad.compiler.passes.unroll import unroll
 from diagrad.compiler.pipeline import prepare
-from diagrad.compiler.primitives.record import Primitive
-from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.primitives.record import PRIMITIVES, Primitive
 from diagrad.compiler.sizes import Dim, named
 
 from ...operations.rows.operation import draw

@@ -6,7 +6,7 @@ import pytest
 from diagrad.compiler.graph import Graph, Node, Origin, Type
 from diagrad.compiler.graphs.binding import bind_attrs, bind_type, value_of
 from diagrad.compiler.graphs.interface import SizeRuleError, check_sizes, size_names, size_rules
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 from diagrad.compiler.sizes import floor_divide, named
 
 from ..building import b, given, graph

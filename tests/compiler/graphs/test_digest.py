@@ -9,7 +9,7 @@ import pytest
 
 from diagrad.compiler.graph import Check, Graph, Node, Origin, Type, topological
 from diagrad.compiler.graphs.digest import digest
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 from diagrad.compiler.sizes import named
 
 from .. import nets

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from diagrad.compiler.graph import Check, Graph, Node, Origin, Type, topological
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 from diagrad.compiler.sizes import named
 
 from ..building import b, given, graph, number, state

@@ -10,8 +10,7 @@ from diagrad.compiler.graph import Graph, Node, Origin
 from diagrad.compiler.graphs import reverse as module
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.pipeline import prepare
-from diagrad.compiler.primitives.builder import Builder
-from diagrad.compiler.primitives.registry import PRIMITIVES
+from diagrad.compiler.primitives.record import PRIMITIVES, Builder
 
 from ..building import b, given, graph, number, numbers, run, state
 

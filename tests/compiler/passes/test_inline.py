@@ -7,7 +7,7 @@ import numpy as np
 
 from diagrad.compiler.graph import Graph, Node, Origin, Type
 from diagrad.compiler.passes.inline import inline
-from diagrad.compiler.primitives.builder import Builder
+from diagrad.compiler.primitives.record import Builder
 
 from ..building import b, given, graph, number, numbers, run
 

@@ -10,7 +10,7 @@ from diagrad.compiler.graphs.known import is_known
 from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.graphs.views import View, resolve
 from diagrad.compiler.passes.materialise import IN_MEMORY, materialise, merged_axis
-from diagrad.compiler.primitives.registry import lookup
+from diagrad.compiler.primitives.record import lookup
 from diagrad.compiler.sizes import named
 
 from ..building import b, expression, given, graph, number, numbers, run, state
