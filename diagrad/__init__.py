@@ -8,9 +8,10 @@ if not _path.isdir(_path.join(__path__[0], "compiler")):
 
 from numpy import bool_, float32, float64, int32, int64, uint32
 
-from .frontend.diagram import Diagram, connect, variable
+from .frontend.diagram import Diagram
 from .frontend.drawing.binding import Bound, bind
 from .frontend.drawing.blocks import Block, Chain, block
+from .frontend.drawing.connect import connect, variable
 from .frontend.drawing.derivatives import gradient, jacobian
 from .frontend.drawing.loops import Loop, loop
 from .frontend.drawing.sharing import share, tie

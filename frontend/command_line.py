@@ -18,8 +18,7 @@ from .files import picture_path, target_of
 from .scripts import MisuseError, find_diagram, run_script, split
 
 if TYPE_CHECKING:
-    from .programs.execution import Execution
-    from .reports.profiling import Method
+    from .programs.execution import Execution, Method
 
 _PROGRAM = "python -m diagrad"
 _OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW")

@@ -23,12 +23,12 @@ from ..variables.variable import Application, Variable
 if TYPE_CHECKING:
     import networkx as nx
 
-    from ..diagram import Diagram
+    from .drawing import Drawing
 
 Path = tuple[str, ...]
 
 
-def drawn_graph(diagram: Diagram) -> nx.MultiDiGraph[Any]:
+def drawn_graph(diagram: Drawing) -> nx.MultiDiGraph[Any]:
     """The variables and functions of a diagram, joined by arrows.
 
     Nodes are strings: a parameter's path, a block's path, an output's name, and a made-up one for
@@ -83,7 +83,7 @@ def next_values(drawn: nx.MultiDiGraph[Any]) -> dict[str, str]:
 
 
 class _Drawing:
-    def __init__(self, diagram: Diagram) -> None:
+    def __init__(self, diagram: Drawing) -> None:
         import networkx as nx
 
         self.graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(name=diagram.name, cost=None)
@@ -248,7 +248,7 @@ class _Drawing:
         around = self.loops_of.get(application.outputs[0], ())
         yield self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path, around)
 
-    def outputs(self, diagram: Diagram) -> None:
+    def outputs(self, diagram: Drawing) -> None:
         """Mark what the diagram returns, and its cost."""
         for name, item in diagram.outputs.items():
             data = self.graph.nodes[self.node_of(item, ())]
@@ -256,7 +256,7 @@ class _Drawing:
         if diagram.cost is not None:
             self.graph.graph["cost"] = self.node_of(diagram.cost, ())
 
-    def updates(self, diagram: Diagram) -> None:
+    def updates(self, diagram: Drawing) -> None:
         """Draw the next value of every state."""
         for state, value in diagram.updates.items():
             name = f"next {diagram.names[state]}"

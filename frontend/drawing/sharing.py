@@ -6,8 +6,8 @@ views wherever the index goes through u in even steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,7 @@ from ..variables.dependencies import resolve_ties
 from ..variables.kinds import Connection, connect_to
 from ..variables.numbers import refuse_masked
 from ..variables.variable import Variable, apply, mark_read, shape_text, source_text
-
-if TYPE_CHECKING:
-    from ..diagram import Diagram
+from .blocks import Block
 
 Axes = list[tuple[int, int]]
 """Extents and strides (1 or more), the largest stride first."""
@@ -222,12 +220,20 @@ def _expect_free(place: str, item: Variable) -> None:
         )
 
 
-def tied_names(diagram: Diagram) -> dict[str, str]:
-    """The names that tied parameters of a diagram would have, and those that they have instead."""
+def tied_names(
+    variables: Iterable[Variable], names: Mapping[Variable, str], roots: Mapping[Block, str]
+) -> dict[str, str]:
+    """The names that tied parameters would have, and those that they have instead.
+
+    Args:
+        variables: those of a diagram.
+        names: what it calls those that are free.
+        roots: what it calls its outermost blocks.
+    """
     found = {}
-    for item in diagram.variables:
+    for item in variables:
         free = resolve_ties(item)
-        if free is not item and free in diagram.names and item.owner is not None:
-            path = item.owner._path(diagram.roots)
-            found[f"{path}/{item.name}"] = diagram.names[free]
+        if free is not item and free in names and item.owner is not None:
+            path = item.owner._path(roots)
+            found[f"{path}/{item.name}"] = names[free]
     return found

@@ -31,7 +31,7 @@ from ..variables.loop_parts import Delay, Entry, LoopParts, Result
 from ..variables.variable import Application, Variable
 
 if TYPE_CHECKING:
-    from ..diagram import Diagram
+    from ..drawing.drawing import Drawing
 
 Loops = frozenset[LoopParts]
 Piece = tuple[Variable, int | None]
@@ -105,7 +105,7 @@ class Connections:
         return [] if has_weights else [*producer.inputs, *captured_by(producer.body)]
 
 
-def connections(diagram: Diagram, batch: str | None) -> Connections:
+def connections(diagram: Drawing, batch: str | None) -> Connections:
     """The links and weights of a diagram; `batch` is the named size of its samples."""
 
     def for_a_sample(links: Dim) -> Dim:

@@ -15,8 +15,8 @@ from ..variables.variable import shape_text
 from .summary import byte_text
 
 if TYPE_CHECKING:
-    from ..program import Program
     from ..programs.execution import Execution
+    from ..programs.running import Running
 
 Report = tuple[str, str, str, float]
 """A piece of native code: its name, its origin, why that one, and milliseconds."""
@@ -24,7 +24,7 @@ Report = tuple[str, str, str, float]
 _ORIGINS = ("compiled", "cache", "memory")
 
 
-def explain(program: Program) -> str:
+def explain(program: Running) -> str:
     """The text for a program; see `Program.explain`."""
     from ...runtime.cpu.stepping.workspace import Workspace
 

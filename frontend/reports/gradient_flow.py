@@ -19,10 +19,10 @@ from ...compiler.graph import Graph, Origin
 from ...compiler.graphs.probes import Probe, probe
 from ...compiler.primitives.record import Builder
 from ..arguments import wrong
-from ..diagram import Diagram
+from ..drawing.drawing import Drawing
 from ..errors import DiagramError
 from ..location import user_location
-from ..program import Program
+from ..programs.running import Running
 from ..training.plots import Plot
 
 Array = npt.NDArray[Any]
@@ -75,7 +75,7 @@ class GradientFlow(Mapping[str, Array]):
         return plot.write("t", "|∂C/∂z(t)|")
 
 
-def gradient_flow(program: Program | Diagram, inputs: Mapping[str, Any]) -> GradientFlow:
+def gradient_flow(program: Running | Drawing, inputs: Mapping[str, Any]) -> GradientFlow:
     """The norms of a cost's gradients by what goes into each float delay, at every step.
 
     They are computed on the program's target, from its parameters as they are now; nothing
@@ -91,9 +91,9 @@ def gradient_flow(program: Program | Diagram, inputs: Mapping[str, Any]) -> Grad
         InputError: as `step`.
     """
     place = f"gradient_flow ({user_location()})"
-    if not isinstance(program, (Program, Diagram)):
+    if not isinstance(program, (Running, Drawing)):
         raise TypeError(f"{place} expects a program or a diagram, got {type(program).__name__}")
-    made = program.compile() if isinstance(program, Diagram) else program
+    made: Running = program.compile() if isinstance(program, Drawing) else program
     diagram = made.diagram
     if diagram.cost is None:
         raise DiagramError(

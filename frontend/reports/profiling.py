@@ -20,14 +20,14 @@ import numpy.typing as npt
 from ...compiler.emission.costs import Cost, row_costs
 from ...runtime.program import BoundProgram, Instruction
 from ..errors import InputError
+from ..programs.execution import Method
 from ..programs.inputs import bind_sizes
 
 if TYPE_CHECKING:
     from ...runtime.cpu.limits import Limits
     from ...runtime.cpu.trace import Trace
-    from ..program import Program
+    from ..programs.running import Running
 
-Method = Literal["step", "run"]
 Bound = Literal["memory", "arithmetic", "cache", ""]
 _OPTIONS = ("method", "repeats")
 _WARM = 3
@@ -193,7 +193,7 @@ class Profile:
 
 
 def profile(
-    program: Program, method: Method | None, repeats: int, inputs: Mapping[str, Any]
+    program: Running, method: Method | None, repeats: int, inputs: Mapping[str, Any]
 ) -> Profile:
     """Measure a program's step or run; see `Program.profile`."""
     place = f"profile of '{program.diagram.name}'"

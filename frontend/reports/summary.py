@@ -23,7 +23,7 @@ from .connections import connections, count_elements
 from .counting import Row, count_flops, count_rows, sum_sizes
 
 if TYPE_CHECKING:
-    from ..diagram import Diagram
+    from ..drawing.drawing import Drawing
 
 _BATCHES = (1, 64)
 
@@ -79,7 +79,7 @@ class Summary:
     __repr__ = __str__
 
 
-def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
+def summarise(diagram: Drawing, sizes: Mapping[str, int]) -> Summary:
     """The summary of a diagram; its memory at these sizes, or for a batch of 1 and of 64.
 
     Raises:
@@ -114,7 +114,7 @@ def summarise(diagram: Diagram, sizes: Mapping[str, int]) -> Summary:
     )
 
 
-def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
+def _check_sizes(diagram: Drawing, known: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
     for name, value in sizes.items():
         if name not in known:
             raise InputError(
@@ -128,7 +128,7 @@ def _check_sizes(diagram: Diagram, known: tuple[str, ...], sizes: Mapping[str, A
             )
 
 
-def _batch(diagram: Diagram) -> str | None:
+def _batch(diagram: Drawing) -> str | None:
     """The named size that most observed variables have in front: that of the samples.
 
     The steps of loops are not samples, so the size after them counts as in front.
@@ -144,7 +144,7 @@ def _batch(diagram: Diagram) -> str | None:
     return max(fronts, key=fronts.count, default=None)
 
 
-def _trained(diagram: Diagram) -> list[Variable]:
+def _trained(diagram: Drawing) -> list[Variable]:
     """The parameters that the cost depends on."""
     if diagram.cost is None:
         return []
@@ -152,7 +152,7 @@ def _trained(diagram: Diagram) -> list[Variable]:
     return [v for v in diagram.parameters.values() if v in reached and v.type.is_float]
 
 
-def _gradients(diagram: Diagram) -> Graph | None:
+def _gradients(diagram: Drawing) -> Graph | None:
     """The cost and its gradients by the parameters."""
     from ...compiler.pipeline import prepare
 
@@ -163,7 +163,7 @@ def _gradients(diagram: Diagram) -> Graph | None:
     return prepare(diagram.lower({"cost": diagram.cost, **found}))
 
 
-def _step(diagram: Diagram) -> Graph | None:
+def _step(diagram: Drawing) -> Graph | None:
     """A training step with plain gradient descent."""
     from ...compiler.pipeline import prepare
 
@@ -176,7 +176,7 @@ def _step(diagram: Diagram) -> Graph | None:
 
 
 def _memories(
-    diagram: Diagram,
+    diagram: Drawing,
     known: tuple[str, ...],
     batch: str | None,
     sizes: Mapping[str, int],

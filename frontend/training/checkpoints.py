@@ -26,7 +26,7 @@ from ..variables.variable import shape_text
 from .optimizers import RATE
 
 if TYPE_CHECKING:
-    from ..program import Program
+    from ..programs.running import Running
 
 Array = npt.NDArray[Any]
 LAYOUT = "1"
@@ -56,7 +56,7 @@ class Loaded:
         return "\n".join(lines)
 
 
-def save(program: Program, path: str | os.PathLike[str]) -> None:
+def save(program: Running, path: str | os.PathLike[str]) -> None:
     """Write a program's arrays to a safetensors file.
 
     An interrupted save leaves an older file as it was.  Beside the arrays, the file's metadata
@@ -82,7 +82,7 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
 
 
 def load(
-    program: Program,
+    program: Running,
     path: str | os.PathLike[str],
     parameters_only: bool = False,
     optimizer: bool = True,
@@ -144,7 +144,7 @@ def load(
     )
 
 
-def _wanted(program: Program, parameters_only: bool, optimizer: bool) -> dict[str, Array]:
+def _wanted(program: Running, parameters_only: bool, optimizer: bool) -> dict[str, Array]:
     """The arrays of a program that a file is read for."""
     if parameters_only:
         return dict(program.parameters)
@@ -156,7 +156,7 @@ def _of_training(name: str) -> bool:
     return name in ("step", "random_key") or name.startswith("optimizer/")
 
 
-def _remedy(program: Program, found: Mapping[str, Array]) -> str:
+def _remedy(program: Running, found: Mapping[str, Array]) -> str:
     """How a file can be loaded that does not fit as a whole."""
     if program.diagram.states and not _complaints(_wanted(program, False, False), found, program):
         return "\nThe parameters and the diagram's states fit: load them with optimizer=False"
@@ -198,10 +198,11 @@ def _check_layout(data: bytes, shown: str) -> None:
 
 
 def _complaints(
-    wanted: Mapping[str, Array], found: Mapping[str, Array], program: Program
+    wanted: Mapping[str, Array], found: Mapping[str, Array], program: Running
 ) -> list[str]:
     """Why the arrays of a file are not those that are wanted, a line for each; none if they are."""
-    tied = tied_names(program.diagram)
+    diagram = program.diagram
+    tied = tied_names(diagram.variables, diagram.names, diagram.roots)
     missing = [f"missing: {_text(name, wanted[name])}" for name in wanted if name not in found]
     different = [
         f"different: expected {_text(name, array)}, got {_text('', found[name])}"

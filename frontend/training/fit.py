@@ -10,21 +10,19 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arguments import flag, function, instance, integer, items, number, wrong
 from ..arguments import path as path_of
-from ..diagram import Diagram
+from ..drawing.drawing import Drawing
 from ..loading import training_begins
+from ..programs.running import Running
 from .batches import Axis, Samples
 from .checkpoints import save
 from .history import Epoch, History
-
-if TYPE_CHECKING:
-    from ..program import Program
 
 Array = npt.NDArray[Any]
 Callback = Callable[[Epoch], "bool | None"]
@@ -93,13 +91,13 @@ class Checkpoint:
         if "{epoch}" not in folder and not os.path.isdir(folder):
             raise FileNotFoundError(f"fit cannot save {self.path}: there is no folder {folder}")
 
-    def save(self, program: Program, epoch: int) -> None:
+    def save(self, program: Running, epoch: int) -> None:
         """Save the program as it is after an epoch."""
         save(program, os.fspath(self.path).replace("{epoch}", str(epoch)))
 
 
 def fit(
-    program: Program,
+    program: Running,
     data: Mapping[str, Any],
     epochs: int,
     batch_size: int | None = None,
@@ -198,17 +196,15 @@ class _Plan:
 
     def __init__(
         self,
-        program: Program,
+        program: Running,
         data: Mapping[str, Any],
         batch_size: int | None,
         seed: int,
         validation: Mapping[str, Any] | float | None,
         axis: Axis,
     ) -> None:
-        from ..program import Program
-
-        if not isinstance(program, Program):
-            remedy = f"compile it, as {_COMPILE}" if isinstance(program, Diagram) else ""
+        if not isinstance(program, Running):
+            remedy = f"compile it, as {_COMPILE}" if isinstance(program, Drawing) else ""
             raise wrong("fit", "a program first", program, TypeError, remedy)
         step = program.execution("step", {})
         size = None if batch_size is None else integer("fit", "batch_size", batch_size, 1)
@@ -276,7 +272,7 @@ class _Plan:
 class _Watch:
     """The best epoch so far, and the program's arrays after it."""
 
-    def __init__(self, program: Program, rule: EarlyStopping | None) -> None:
+    def __init__(self, program: Running, rule: EarlyStopping | None) -> None:
         self.program = program
         self.rule = rule
         self.best = 0

@@ -13,10 +13,10 @@ from ..location import user_location
 from .optimizers import RATE, Optimizer
 
 if TYPE_CHECKING:
-    from ..program import Program
+    from ..programs.running import Running
 
 
-def rate_of(program: Program) -> float:
+def rate_of(program: Running) -> float:
     """The rate of the next step; InputError for a program that has none."""
     chosen = _chosen(program)
     if not np.isnan(chosen):
@@ -25,7 +25,7 @@ def rate_of(program: Program) -> float:
     return program.optimizer.schedule(int(program.states["step"]))
 
 
-def set_rate(program: Program, value: float | None) -> None:
+def set_rate(program: Running, value: float | None) -> None:
     """Let the steps from now on have this rate, or with None that of the optimizer.
 
     Raises:
@@ -43,7 +43,7 @@ def set_rate(program: Program, value: float | None) -> None:
     program.workspace.hold(lambda: np.copyto(chosen, rate))
 
 
-def _chosen(program: Program) -> npt.NDArray[Any]:
+def _chosen(program: Running) -> npt.NDArray[Any]:
     """The state that holds a rate that was set, or NaN."""
     if program.optimizer is None:
         raise program.no_optimizer()

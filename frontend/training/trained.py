@@ -14,7 +14,7 @@ from ..variables.dependencies import ordered, resolve_ties
 from ..variables.variable import Variable, source_text
 
 if TYPE_CHECKING:
-    from ..diagram import Diagram
+    from ..drawing.drawing import Drawing
 
 Item = Variable | Block | str
 Parameters = Item | Iterable[Item] | Mapping[str, Variable] | None
@@ -53,7 +53,7 @@ class Choice:
         """Itself: the copy of an optimizer changes the same parameters."""
         return self
 
-    def of(self, diagram: Diagram, place: str) -> dict[str, Variable]:
+    def of(self, diagram: Drawing, place: str) -> dict[str, Variable]:
         """The chosen parameters by path, in the diagram's order.
 
         Of a block it is those that the cost depends on.
@@ -88,7 +88,7 @@ class Choice:
         return {name: item for name, item in free.items() if item in chosen}
 
 
-def _parameters(diagram: Diagram, item: Item) -> list[Variable]:
+def _parameters(diagram: Drawing, item: Item) -> list[Variable]:
     """The parameters that one item stands for, of the diagram or not."""
     if isinstance(item, Variable):
         return [item]
@@ -98,10 +98,11 @@ def _parameters(diagram: Diagram, item: Item) -> list[Variable]:
     return [found for name, found in every if name == item or name.startswith(f"{item}/")]
 
 
-def _reason(diagram: Diagram, item: Item, found: Sequence[Variable]) -> str:
+def _reason(diagram: Drawing, item: Item, found: Sequence[Variable]) -> str:
     """What an item is, and why a step cannot change it."""
     if isinstance(item, str):
-        got, tied = f"'{item}'", tied_names(diagram).get(item)
+        names = tied_names(diagram.variables, diagram.names, diagram.roots)
+        got, tied = f"'{item}'", names.get(item)
         if tied is not None:
             return f"{got}, which is tied to '{tied}': give that"
         if not found:
@@ -128,7 +129,7 @@ def _reason(diagram: Diagram, item: Item, found: Sequence[Variable]) -> str:
     return f"{got}, on which the cost does not depend"
 
 
-def _sources(diagram: Diagram, variable: Variable) -> str:
+def _sources(diagram: Drawing, variable: Variable) -> str:
     """What to give for a variable that is computed from parameters."""
     sources = set(ordered([variable], {}))
     free = [name for name, item in diagram.parameters.items() if item in sources]

@@ -17,10 +17,9 @@ from ...variables.variable import Variable, shape_text, source_text
 from ...variables.weak import adopted
 from .cells import Cell
 from .propagation import Probes
-from .torch_layout import load_torch, torch_weights
+from .torch_layout import Trained, load_torch, torch_weights
 
 if TYPE_CHECKING:
-    from ...program import Program
     from ..init import Array
 
 Given = Variable | Sequence[Variable | None] | None
@@ -93,7 +92,7 @@ class Recurrent(Block):
             found |= {f"{name}/{key}": item for key, item in parameters_of(cell).items()}
         return found
 
-    def load_torch(self, program: Program, weights: Mapping[str, Any], prefix: str = "") -> None:
+    def load_torch(self, program: Trained, weights: Mapping[str, Any], prefix: str = "") -> None:
         """Put PyTorch's weights into the parameters that a program holds for this block.
 
         Args:
@@ -109,7 +108,7 @@ class Recurrent(Block):
         """
         load_torch(self._describe(), self.cells, program, weights, prefix)
 
-    def torch_weights(self, program: Program) -> dict[str, Array]:
+    def torch_weights(self, program: Trained) -> dict[str, Array]:
         """The parameters that a program holds for this block, by PyTorch's names, as copies.
 
         Biases that PyTorch has twice are all in `bias_ih`, where the sum is all that counts.

@@ -6,11 +6,12 @@ same order, and two biases where one would do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
+from ...drawing.drawing import Drawing
 from ...errors import InputError
 from ...location import user_location
 from ...variables.dependencies import resolve_ties
@@ -18,14 +19,23 @@ from ...variables.variable import Variable, shape_text, source_text
 from ..init import Array
 from .cells import Cell, GRUCell
 
-if TYPE_CHECKING:
-    from ...program import Program
-
 Cells = Sequence[tuple[str, Cell]]
 
 
+class Trained(Protocol):
+    """A program, as far as its weights matter: programs are made in a later room."""
+
+    @property
+    def diagram(self) -> Drawing:
+        """What it was compiled from."""
+
+    @property
+    def parameters(self) -> MutableMapping[str, Array]:
+        """The arrays of the free parameters, by path."""
+
+
 def load_torch(
-    block: str, cells: Cells, program: Program, weights: Mapping[str, Any], prefix: str
+    block: str, cells: Cells, program: Trained, weights: Mapping[str, Any], prefix: str
 ) -> None:
     """Put PyTorch's weights into a program's parameters; nothing has changed where it raises.
 
@@ -81,7 +91,7 @@ def load_torch(
         program.parameters[name] = value
 
 
-def torch_weights(block: str, cells: Cells, program: Program) -> dict[str, Array]:
+def torch_weights(block: str, cells: Cells, program: Trained) -> dict[str, Array]:
     """The parameters that a program holds for these cells, by PyTorch's names, as copies."""
     place = f"torch_weights of {block} ({user_location()})"
     found: dict[str, Array] = {}
@@ -119,7 +129,7 @@ def _shapes(place: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _held(place: str, program: Program, variable: Variable) -> str:
+def _held(place: str, program: Trained, variable: Variable) -> str:
     """The name under which a program holds a parameter, its own or one that it is tied to."""
     variable = resolve_ties(variable)
     if variable.kind != "parameter":

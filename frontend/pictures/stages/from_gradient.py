@@ -28,12 +28,12 @@ from .texts import type_text
 if TYPE_CHECKING:
     import networkx as nx
 
-    from ...diagram import Diagram
+    from ...drawing.drawing import Drawing
 
 _STOPS = ("stop_gradient", "sign", "floor", "ceil")  # primitives
 
 
-def from_gradient(diagram: Diagram, depth: int | None = 1) -> Picture:
+def from_gradient(diagram: Drawing, depth: int | None = 1) -> Picture:
     """The picture of the gradients of a diagram's cost by its parameters.
 
     Args:
@@ -62,7 +62,7 @@ def from_gradient(diagram: Diagram, depth: int | None = 1) -> Picture:
 class _Conversion:
     def __init__(
         self,
-        diagram: Diagram,
+        diagram: Drawing,
         drawn: nx.MultiDiGraph[Any],
         forward: Conversion,
         parameters: list[str],

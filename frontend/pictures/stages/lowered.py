@@ -24,7 +24,7 @@ from ...variables.variable import Application, Body, Variable
 if TYPE_CHECKING:
     import networkx as nx
 
-    from ...diagram import Diagram
+    from ...drawing.drawing import Drawing
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Lowered:
 
 
 def lower_drawn(
-    diagram: Diagram,
+    diagram: Drawing,
     drawn: nx.MultiDiGraph[Any],
     values: Sequence[str],
     gradients: Sequence[str] = (),

@@ -17,11 +17,11 @@ from ...errors import DiagramError
 from ..picture import Picture
 
 if TYPE_CHECKING:
-    from ...diagram import Diagram
+    from ...drawing.drawing import Drawing
 
 
 def stage_picture(
-    diagram: Diagram, stage: str = "drawn", depth: int | None = 1, steps: int | None = None
+    diagram: Drawing, stage: str = "drawn", depth: int | None = 1, steps: int | None = None
 ) -> Picture:
     """The picture of a diagram at a stage; `steps` is the number of copies of unrolled loops.
 
@@ -41,13 +41,13 @@ def stage_picture(
     return STAGES[stage](diagram, depth, steps)
 
 
-def _drawn(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+def _drawn(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from .from_diagram import from_diagram
 
     return from_diagram(drawn_graph(diagram), depth)
 
 
-def _unrolled(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+def _unrolled(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from .from_diagram import Conversion
     from .loop_frames import without_masks
     from .unrolled import unrolled
@@ -55,7 +55,7 @@ def _unrolled(diagram: Diagram, depth: int | None, steps: int | None) -> Picture
     return Conversion(unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()
 
 
-def _graph(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+def _graph(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from .from_graph import from_graph
     from .lowered import lower_drawn
 
@@ -72,7 +72,7 @@ def _graph(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     )
 
 
-def _backward(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+def _backward(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from .from_gradient import from_gradient
 
     if diagram.cost is None:
@@ -83,7 +83,7 @@ def _backward(diagram: Diagram, depth: int | None, steps: int | None) -> Picture
     return from_gradient(diagram, depth)
 
 
-def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
+def _kernels(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from ....compiler.pipeline import KERNEL_PASSES, prepare
     from ....compiler.scheduling.fusion import Fusion
     from ...drawing.derivatives import gradient
@@ -109,7 +109,7 @@ def _kernels(diagram: Diagram, depth: int | None, steps: int | None) -> Picture:
     return from_kernels(diagram.name, made, names, slopes, cost, updates)
 
 
-STAGES: dict[str, Callable[[Diagram, int | None, int | None], Picture]] = {
+STAGES: dict[str, Callable[[Drawing, int | None, int | None], Picture]] = {
     "drawn": _drawn,
     "unrolled": _unrolled,
     "graph": _graph,

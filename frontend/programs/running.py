@@ -1,0 +1,322 @@
+"""A diagram that runs on a target: its arrays, its training step, and its inference.
+
+It owns the arrays of parameters and optimizer states, asks the compiler for a program for every
+new set of sizes, and hands the calls to the runtime.  `Program` is the user's name for it, and adds
+reports, files and a rate that can be set: those are made in later rooms, which know a `Running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compiler.graph import Graph, Type
+from ...compiler.options import Options
+from ...runtime.collector import collector_paused
+from ...runtime.forking import COMPILING
+from ..arguments import integer, shown, wrong
+from ..drawing.derivatives import gradient
+from ..drawing.drawing import Drawing
+from ..drawing.draws import first_key, other_key
+from ..errors import DiagramError, DtypeError, InputError
+from ..library.init import initial_state, initial_value
+from ..location import user_location
+from ..operations.random import KEY
+from ..sealed import Sealed
+from ..variables.dependencies import ordered
+from ..variables.variable import Variable, dtype_name
+from .execution import TARGETS, Execution, Method, Target, not_bound, workspace_for
+from .inputs import Expected, check_names
+from .parameters import Parameters, States
+
+Array = npt.NDArray[Any]
+
+
+class Running(Sealed):
+    """A diagram compiled for a target.
+
+    Attributes:
+        diagram: what was compiled.
+        optimizer: what a step does with the gradients, or None.
+        target: "cpu" or "reference".
+        threads: how many may share a step, or None for the default.
+        timings: the passes' times.
+        workspace: what a call holds, so that there is one at a time.
+        states: all arrays that the program goes on with, by name.
+        parameters: those of the free parameters, by path.
+    """
+
+    _instead = "compile the diagram once more, with another one"
+
+    def __init__(
+        self,
+        diagram: Drawing,
+        optimizer: Any,
+        target: Target,
+        dtype: Any,
+        seed: int,
+        threads: int | None,
+    ) -> None:
+        from ...compiler.timings import Timings
+
+        if not isinstance(diagram, Drawing):
+            raise wrong("Program", "a diagram", diagram)
+        self.diagram = diagram
+        self.optimizer = optimizer
+        self.target = target
+        self.threads = threads
+        self.timings = Timings()
+        place = f"compile of '{diagram.name}' ({user_location()})"
+        if not isinstance(target, str) or target not in TARGETS:
+            raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {shown(target)}")
+        precision = None if dtype is None else dtype_name(dtype, place)
+        if precision not in (None, "float32", "float64"):
+            raise DtypeError(f"{place} expects dtype float32 or float64, got {precision}")
+        self._options = Options(precision=precision)
+        seed = self._seed = integer(place, "seed", seed, 0)
+        if not (threads is None or (type(threads) is int and threads > 0)):
+            raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")
+        fits = callable(getattr(optimizer, "draw", None)) and not isinstance(optimizer, type)
+        if not (optimizer is None or fits):
+            raise wrong(place, "an optimizer such as dg.Adam(1e-3)", optimizer)
+        if optimizer is not None and diagram.cost is None:
+            raise DiagramError(
+                f"{place} expects a diagram with a cost for the optimizer to make small, got one "
+                f"without: Diagram(..., cost=...) ({diagram.where})"
+            )
+        self.workspace = workspace_for(target)
+        self.states = States(self.workspace)
+        for name, item in diagram.parameters.items():
+            value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
+            self.states.add(name, value)
+        self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
+        if any(item is KEY for item in diagram.variables):
+            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
+        for name, item in diagram.states.items():
+            self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
+        self._step = self._draw_step(place) if optimizer is not None else None
+        self._runs: dict[frozenset[str], Execution] = {}
+        self._evaluation: Execution | None = None
+        self._quick_run: Callable[[Mapping[str, Any]], Any] = not_bound
+
+    def _dtype(self, dtype: str) -> str:
+        return self._options.precision or dtype if dtype.startswith("float") else dtype
+
+    def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
+        reached = set(ordered(wanted, {}))
+        return [
+            Expected(name, item, self._dtype(item.dtype))
+            for name, item in self.diagram.observed.items()
+            if item in reached
+        ]
+
+    def execution_of(
+        self,
+        outputs: Mapping[str, Variable],
+        updates: Sequence[tuple[Variable, Variable]] = (),
+        names: Mapping[Variable, str] | None = None,
+        rewrite: Callable[[Graph], Graph] | None = None,
+    ) -> Execution:
+        """Outputs and updates of states on this program's arrays, target and precision.
+
+        `names` names the states that are no parameters of the diagram; `rewrite` changes the graph
+        before it is compiled.
+        """
+        wanted = [*outputs.values(), *(value for _, value in updates)]
+        expected = self._expected(wanted)
+        with collector_paused():
+            graph = self.diagram.lower(outputs, updates, names)
+            graph = graph if rewrite is None else rewrite(graph)
+        return Execution(
+            graph, expected, self.states, self.workspace, self.target, self._options,
+            self.timings, self.threads,
+        )  # fmt: skip
+
+    def _draw_step(self, place: str) -> Execution:
+        """Forward, backward and update, as one graph."""
+        cost, optimizer = self.diagram.cost, self.optimizer
+        assert cost is not None and optimizer is not None
+        trained = optimizer.trained.of(self.diagram, place)
+        found = gradient(cost, list(trained.values()))
+        step = Variable("parameter", Type("int64"), "step")
+        following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
+        names = {step: "step", KEY: "random_key"}
+        updates = [(item, following[name]) for name, item in trained.items()]
+        updates += self.diagram.updates.items()
+        updates.append((step, step + 1))
+        self.states.add("step", np.zeros((), np.int64))
+        for state in states:
+            name = state.variable.name or ""
+            names[state.variable] = name
+            value = state.initial.astype(self._dtype(state.initial.dtype.name))
+            self.states.add(name, value)
+            if state.next is not None:
+                updates.append((state.variable, state.next))
+        read = ordered([cost, *(value for _, value in updates)], {})
+        if "random_key" not in self.states and any(item is KEY for item in read):
+            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
+        if "random_key" in self.states:
+            updates.append((KEY, KEY + 1))
+        return self.execution_of({"cost": cost}, updates, names)
+
+    def step(self, /, *unnamed: Any, **inputs: Any) -> float:
+        """One training step: forward, backward and update in one native call.
+
+        Every batch size is allowed; a new one needs memory, but compiles nothing.
+
+        Args:
+            *unnamed: none: inputs are given by name.
+            **inputs: for every observed variable that the cost depends on, an array of its dtype
+                (nothing is converted silently) and shape; or Python's numbers, or lists of them.
+                Arrays are read where they lie, read-only ones too; only those that are strided,
+                unaligned or big-endian are copied.
+
+        Returns:
+            The cost before the update; NaN where an input has one that the cost depends on.
+
+        Raises:
+            InputError: an input is missing, unknown, or of another dtype or shape; sizes of one
+                name differ; labels or indices lie outside their range; the cost is a mean over no
+                samples.  Nothing has changed then.
+        """
+        execution = self._step
+        if execution is None:
+            raise self.no_optimizer()
+        if unnamed:
+            assert self.diagram.cost is not None
+            raise self._by_name("step", [self.diagram.cost], len(unnamed))
+        cost = execution.quick(inputs)
+        if type(cost) is not float:
+            cost = execution.call("step", inputs)
+            assert type(cost) is float
+        return cost
+
+    def run(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+        """The outputs, without an update; and "cost", where the inputs that it needs are given.
+
+        Random draws are those of the next step, until there is one, or a `redraw`.
+
+        Args:
+            *unnamed: none, as for `step`.
+            **inputs: for every observed variable that the outputs depend on, as for `step`.
+
+        Returns:
+            New arrays, by name; empty ones for an empty batch, where a mean is NaN.
+
+        Raises:
+            InputError: as `step`, except that the batch may be empty.
+        """
+        if unnamed:
+            raise self._by_name("run", self.diagram.outputs.values(), len(unnamed))
+        made = self._quick_run(inputs)
+        if type(made) is not dict:
+            execution = self._runs.get(frozenset(inputs)) or self._draw_run(frozenset(inputs))
+            made = execution.call("run", inputs)
+            assert type(made) is dict
+            self._quick_run = execution.quick
+        return made
+
+    def _draw_run(self, given: frozenset[str]) -> Execution:
+        with COMPILING:  # Another thread may be drawing the same.
+            return self._runs.get(given) or self._new_run(given)
+
+    def _new_run(self, given: frozenset[str]) -> Execution:
+        outputs = dict(self.diagram.outputs)
+        cost = self.diagram.cost
+        if cost is not None:
+            needed = {item.name for item in self._expected([*outputs.values(), cost])}
+            if needed <= given or not outputs:
+                outputs["cost"] = cost
+        execution = self.execution_of(outputs)
+        check_names(f"run of '{self.diagram.name}'", execution.expected, dict.fromkeys(given))
+        self._runs[given] = execution
+        return execution
+
+    def evaluation(self) -> Execution:
+        """The cost alone, without an update: it needs the inputs that a step needs."""
+        cost = self.diagram.cost
+        if cost is None:
+            raise InputError(f"program '{self.diagram.name}' has no cost: Diagram(..., cost=...)")
+        with COMPILING:
+            if self._evaluation is None:
+                self._evaluation = self.execution_of({"cost": cost})
+            return self._evaluation
+
+    def redraw(self) -> None:
+        """Draw other random numbers from now on, as a step does: in runs, and in the next steps.
+
+        A run changes no array of the program, so it repeats its draws: those that the next step
+        will make.  The numbers depend on the seed and on the steps and redraws before, in their
+        order; `save` and `load` take that along.
+        """
+        key = self.states.get("random_key")
+        if key is not None:
+            self.workspace.hold(lambda: np.copyto(key, other_key(int(key))))
+
+    def execution(self, method: Method, inputs: Mapping[str, Any]) -> Execution:
+        """The graph that a method runs for inputs of these names; InputError if it cannot."""
+        if method == "run":
+            given = frozenset(inputs)
+            return self._runs.get(given) or self._draw_run(given)
+        if self._step is None:
+            raise self.no_optimizer()
+        return self._step
+
+    def executions(self) -> list[Execution]:
+        """The graphs made so far: the step's, if there is one, the runs', and `fit`'s cost."""
+        made = [self._step, *self._runs.values(), self._evaluation]
+        return [item for item in made if item is not None]
+
+    def __copy__(self) -> Self:
+        """A program on the same arrays: a step of either changes both."""
+        twin = self._unsealed()
+        twin._seal()
+        return twin
+
+    def _unsealed(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update({name: item for name, item in vars(self).items() if name != "_sealed"})
+        return twin
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
+        """A program of the same diagram that goes on by itself: on copies of all arrays."""
+        return self.on_copies()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"program '{self.diagram.name}' cannot be pickled: save its arrays with "
+            "program.save(path), and load them into a program compiled from the same diagram"
+        )
+
+    def on_copies(self) -> Self:
+        """A program like this one, with what it has compiled, on copies of all its arrays."""
+        twin = self._unsealed()
+        twin.workspace = workspace_for(self.target)
+        arrays = self.workspace.hold(lambda: {n: a.copy() for n, a in self.states.items()})
+        twin.states = States(twin.workspace, arrays)
+        twin.parameters = Parameters(twin.states, list(self.parameters), twin.workspace)
+        held = twin.states, twin.workspace
+        twin._step = None if self._step is None else self._step.on_states(*held)
+        evaluation = self._evaluation
+        twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
+        twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
+        twin._quick_run = not_bound
+        twin._seal()
+        return twin
+
+    def _by_name(self, method: str, wanted: Iterable[Variable], given: int) -> TypeError:
+        names = ", ".join(f"{item.name}=..." for item in self._expected([*wanted]))
+        return TypeError(
+            f"{method} of '{self.diagram.name}' ({user_location()}) expects inputs by name, got "
+            f"{given} without: program.{method}({names})"
+        )
+
+    def no_optimizer(self) -> InputError:
+        """The error about a program that cannot train."""
+        return InputError(
+            f"program '{self.diagram.name}' has no optimizer: compile it with "
+            "optimizer=dg.SGD(...) to train it"
+        )
