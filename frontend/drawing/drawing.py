@@ -38,7 +38,7 @@ from ..variables.variable import (
 )
 from .draws import streams_of
 from .loop_checks import loop_mistakes
-from .lower import lower
+from .lower import Origins, lower
 from .names import name_blocks, name_variables
 from .sharing import note_free
 from .states import candidates, next_values
@@ -149,18 +149,21 @@ class Drawing(Sealed):
         outputs: Mapping[str, Variable] | None = None,
         updates: Sequence[tuple[Variable, Variable]] = (),
         names: Mapping[Variable, str] | None = None,
+        origins: Origins | None = None,
     ) -> Graph:
         """The graph of outputs (by default all, and the cost as "cost") and of state updates.
 
-        `names` names the states that are no parameters of the diagram.
+        `names` names the states that are no parameters of the diagram; `origins` is told what
+        became of what was drawn.
         """
         if outputs is None:
             outputs = dict(self.outputs)
             if self.cost is not None:
                 outputs["cost"] = self.cost
         return lower(
-            self.name, outputs, updates, {**self.names, **(names or {})}, self.roots, self.streams
-        )
+            self.name, outputs, updates, {**self.names, **(names or {})}, self.roots, self.streams,
+            origins,
+        )  # fmt: skip
 
     def cost_growth(self, samples: Set[str]) -> Fraction | None:
         """How the cost grows with the sizes of these names: 0 for a mean, 1 for a sum over them."""

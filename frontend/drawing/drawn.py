@@ -19,6 +19,7 @@ from ..variables.dependencies import captured_by, dependencies, opened
 from ..variables.kinds import Connection
 from ..variables.loop_parts import Delay, Entry, LoopParts
 from ..variables.variable import Application, Variable
+from .lower import Origins
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -80,6 +81,15 @@ def next_values(drawn: nx.MultiDiGraph[Any]) -> dict[str, str]:
         for node in drawn
         if data[node]["kind"] == "state" and any(True for _ in drawn.predecessors(node))
     }
+
+
+def origins_of(drawn: nx.MultiDiGraph[Any]) -> Origins:
+    """For a lowering: its nodes belong to the functions of a drawn graph."""
+    return Origins({
+        data["application"]: node
+        for node, data in drawn.nodes(data=True)
+        if data.get("application") is not None
+    })  # fmt: skip
 
 
 class _Drawing:

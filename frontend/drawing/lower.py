@@ -6,6 +6,7 @@ Every node gets the path of its block and the user's line.  `lower_loops.py` doe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ...compiler.graph import Direction, Graph, Node, Origin
 from ...compiler.primitives.record import Builder
@@ -21,6 +22,23 @@ from .lower_loops import Pending
 Names = Mapping[Variable, str]
 
 
+@dataclass(eq=False)
+class Origins:
+    """What became of functions and variables, for those who show a graph beside its drawing.
+
+    A lowering with origins opens a block where it is applied instead of calling it, and a node's
+    path is the name of the function that it belongs to: two applications of one block stay two.
+
+    Attributes:
+        names: of functions.
+        nodes: filled by the lowering: the node of every variable that has one value, and not one
+            for each step of a loop, or for each sample of a block with weights for each.
+    """
+
+    names: Mapping[Application, str]
+    nodes: dict[Variable, Node] = field(default_factory=dict)
+
+
 def lower(
     name: str,
     outputs: Mapping[str, Variable],
@@ -28,13 +46,15 @@ def lower(
     names: Names,
     roots: Mapping[Block, str],
     streams: Mapping[Application, int],
+    origins: Origins | None = None,
 ) -> Graph:
     """The graph of `outputs` and of `updates` (state, next value).
 
     `names` gives every free variable (observed, parameter, state) the name of its input, `roots`
-    every outermost block its name, `streams` every draw of the diagram its stream.
+    every outermost block its name, `streams` every draw of the diagram its stream.  `origins` is
+    told what became of what was drawn.
     """
-    lowering = _Lowering(roots, Streams(streams))
+    lowering = _Lowering(roots, Streams(streams), origins)
     wanted = [*outputs.values(), *(value for _, value in updates)]
     free = _free([*wanted, *(state for state, _ in updates)])
     for variable in free:
@@ -46,6 +66,8 @@ def lower(
     unwound(lowering.run(list(outputs.values()), ""))
     lowering.direction = "update"
     unwound(lowering.run([value for _, value in updates], ""))
+    if origins is not None:
+        origins.nodes.update(lowering.nodes)
     return Graph(
         name,
         tuple(lowering.nodes[variable] for variable in free),
@@ -55,9 +77,12 @@ def lower(
 
 
 class _Lowering:
-    def __init__(self, roots: Mapping[Block, str], streams: Streams) -> None:
+    def __init__(
+        self, roots: Mapping[Block, str], streams: Streams, origins: Origins | None
+    ) -> None:
         self.roots = roots
         self.streams = streams
+        self.origins = origins
         self.direction: Direction = "forward"
         self.nodes: dict[Variable, Node] = {}
         self.pending = Pending(self)
@@ -68,39 +93,47 @@ class _Lowering:
             if variable in self.nodes:  # a result of the same loop as one before
                 continue
             if variable.kind == "constant":
-                self.nodes[variable] = constant_node(
-                    variable, Builder(Origin(path, variable.where))
-                )
+                self.nodes[variable] = _constant(variable, Builder(Origin(path, variable.where)))
             elif variable.producer is None:
                 raise DiagramError(f"{source_text(variable)} is computed by nothing: dg.connect it")
             elif isinstance(variable.producer, Result):
-                yield self.pending.lower(variable.producer, path)
+                yield self.pending.lower(variable.producer, self._path(variable.producer, path))
             else:
                 yield self._apply(variable.producer, path)
 
     def child(self) -> _Lowering:
         """What lowers the body of a block or a loop."""
-        inner = _Lowering(self.roots, self.streams)
+        inner = _Lowering(self.roots, self.streams, self.origins)
         inner.direction = self.direction
         return inner
 
     def _apply(self, application: Application, path: str) -> Steps[None]:
         inputs = [self.nodes[item] for item in application.inputs]
-        if application.body is None:
-            builder = Builder(Origin(path, application.where, self.direction))
+        own, body = self._path(application, path), application.body
+        if body is None:
+            builder = Builder(Origin(own, application.where, self.direction))
             result = self.streams.rule_of(application)(builder, *inputs)
             nodes = result if isinstance(result, tuple) else (result,)
+        elif self.origins is not None and body.samples is None:
+            self.nodes.update(zip(body.ports, inputs, strict=True))
+            yield self.run(body.outputs, own)
+            nodes = tuple(self.nodes[item] for item in body.outputs)
         else:
-            inner = path_of(application, path, self.roots)
-            body, captured = yield self.body(application.body, inner)
+            graph, captured = yield self.body(body, own)
             inputs += [self.nodes[item] for item in captured]
-            builder = Builder(Origin(inner, application.where))
+            builder = Builder(Origin(own, application.where))
             nodes = tuple(
-                builder.apply("call", *inputs, body=body, output=str(i))
+                builder.apply("call", *inputs, body=graph, output=str(i))
                 for i in range(len(application.outputs))
             )
         for variable, node in zip(application.outputs, nodes, strict=True):
             self.nodes[variable] = node
+
+    def _path(self, application: Application, around: str) -> str:
+        """What the nodes of a function are said to belong to."""
+        if self.origins is not None:
+            return self.origins.names.get(application, around)
+        return around if application.body is None else path_of(application, around, self.roots)
 
     def body(self, body: Body, path: str) -> Steps[tuple[Graph, list[Variable]]]:
         captured = captured_by(body)
@@ -112,10 +145,10 @@ class _Lowering:
         inputs = tuple(inner.nodes.values())
         yield inner.run(body.outputs, path)
         outputs = tuple((str(i), inner.nodes[v]) for i, v in enumerate(body.outputs))
-        return for_samples(Graph(path, inputs, outputs), body), captured
+        return _for_samples(Graph(path, inputs, outputs), body), captured
 
 
-def for_samples(graph: Graph, body: Body) -> Graph:
+def _for_samples(graph: Graph, body: Body) -> Graph:
     """The graph of a body, run for each sample where they have weights of their own."""
     if body.samples is None:
         return graph
@@ -125,7 +158,7 @@ def for_samples(graph: Graph, body: Body) -> Graph:
     return each_sample(graph, body.samples.size, own, body.samples.extent)
 
 
-def constant_node(variable: Variable, builder: Builder) -> Node:
+def _constant(variable: Variable, builder: Builder) -> Node:
     """A constant; rounded numbers as they were, so that another precision rounds it anew."""
     if variable.exact is None:
         return builder.apply("constant", value=variable.value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...compiler.graph import Graph
 from ...compiler.sizes import Atom, Dim, named, names
 from ..drawing.derivatives import gradient
-from ..drawing.drawn import drawn_graph
+from ..drawing.drawn import drawn_graph, origins_of
 from ..errors import InputError
 from ..variables.dependencies import ordered
 from ..variables.loop_parts import Entry
@@ -85,15 +85,13 @@ def summarise(diagram: Drawing, sizes: Mapping[str, int]) -> Summary:
     Raises:
         InputError: a size that the diagram does not have, or that is below 1.
     """
-    from ..pictures.stages.lowered import lower_drawn
+    from ...compiler.pipeline import prepare
 
     extents = [extent for item in diagram.observed.values() for extent in item.shape]
     known = tuple(dict.fromkeys(name for extent in extents for name in sorted(names(extent))))
     _check_sizes(diagram, known, sizes)
     drawn = drawn_graph(diagram)
-    results = [node for node, data in drawn.nodes(data=True) if data.get("output")]
-    cost = drawn.graph["cost"]
-    graph = lower_drawn(diagram, drawn, [*results, *([cost] if cost is not None else [])]).graph
+    graph = prepare(diagram.lower(origins=origins_of(drawn)))
     back = _gradients(diagram)
     batch = _batch(diagram)
     found = connections(diagram, batch)
