@@ -11,7 +11,6 @@ from pathlib import Path
 from ..files import picture_path, write_atomically
 from .finishing.finish import CAPTION_FONTS, MATH_FONTS, finish
 from .layout.branches import with_branches
-from .layout.dot import to_dot
 from .layout.layout import lay_out
 from .picture import Picture
 
@@ -25,6 +24,8 @@ def to_svg(picture: Picture) -> str:
     Raises:
         LayoutError: if no layout engine is installed.
     """
+    from .layout.dot import to_dot  # with it comes graphviz, for the first picture
+
     drawn = with_branches(picture)
     return finish(lay_out(to_dot(drawn)), drawn)
 

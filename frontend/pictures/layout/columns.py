@@ -1,7 +1,7 @@
 """Which nodes share a column of the drawing, and the invisible links that keep them in order.
 
-DOT lines from an ``Arrangement``: parameters under their function, delays and shared variables
-above the row. This file never decides who belongs together.
+Subgraphs and links from an ``Arrangement``: parameters under their function, delays and shared
+variables above the row. This file never decides who belongs together.
 """
 
 from __future__ import annotations
@@ -9,36 +9,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from graphviz import Digraph
+
 from ..picture import Node, Picture
 from .arrangement import Arrangement
 
 
-def column_lines(picture: Picture, names: dict[str, str], found: Arrangement) -> list[str]:
-    """The DOT lines that set the columns; within one, Graphviz goes from bottom to top."""
+def add_columns(
+    graph: Digraph, picture: Picture, names: dict[str, str], found: Arrangement
+) -> None:
+    """Set the columns of `graph`; within one, Graphviz goes from bottom to top."""
     linked = {frozenset((names[e.source], names[e.target])) for e in picture.edges}
-    lines: list[str] = []
     for owner, hung in found.below.items():
-        lines += _column([names[name] for name in [*hung, owner]], linked)
+        _add_column(graph, [names[name] for name in [*hung, owner]], linked)
     for lower, upper in found.under.items():
-        lines += _column([names[lower], names[_lowest(found, upper)]], linked)
+        _add_column(graph, [names[lower], names[_lowest(found, upper)]], linked)
     for foot, tower in found.above.items():
-        lines += _column([names[name] for name in [foot, *tower]], linked)
+        _add_column(graph, [names[name] for name in [foot, *tower]], linked)
     for delays in found.gaps.values():
-        lines += _column([f"{names[delays[0]]}_gap", *(names[name] for name in delays)], linked)
+        _add_column(graph, [f"{names[delays[0]]}_gap", *(names[name] for name in delays)], linked)
     for outlet, column in found.outlets.items():
-        lines += _column([*(names[name] for name in column[::-1]), names[outlet]], linked)
+        _add_column(graph, [*(names[name] for name in column[::-1]), names[outlet]], linked)
     for lower, upper in found.stacked:
         highest, lowest = (
             [lower, *found.above.get(lower, [])][-1],
             [*found.below.get(upper, []), upper][0],
         )
-        lines += _column([names[highest], names[lowest]], linked)
-    lines += [
-        f"{names[one]} -> {names[other]} [style=invis, weight=0];"
-        for one, other in found.successions
-        if frozenset((names[one], names[other])) not in linked
-    ]
-    return lines + _threads(picture, names, found)
+        _add_column(graph, [names[highest], names[lowest]], linked)
+    for one, other in found.successions:
+        if frozenset((names[one], names[other])) not in linked:
+            graph.edge(names[one], names[other], style="invis", weight="0")
+    _add_threads(graph, picture, names, found)
 
 
 def floors(picture: Picture, found: Arrangement) -> dict[str, str]:
@@ -61,11 +62,12 @@ def floors(picture: Picture, found: Arrangement) -> dict[str, str]:
     return ends
 
 
-def _threads(picture: Picture, names: dict[str, str], found: Arrangement) -> list[str]:
+def _add_threads(
+    graph: Digraph, picture: Picture, names: dict[str, str], found: Arrangement
+) -> None:
     """An invisible thread from one hanging node to the next keeps all of them under the row."""
     nodes = {node.id: node for node in picture.nodes}
     ends = floors(picture, found)
-    lines: list[str] = []
     for forward in (True, False):
         owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.late[name])
         if not owners:
@@ -83,20 +85,21 @@ def _threads(picture: Picture, names: dict[str, str], found: Arrangement) -> lis
                 before = found.late[owner]
             if hung in ends:
                 end = names[ends[hung]]
-                lines += _column([f"{end}_floor", end], set())
+                _add_column(graph, [f"{end}_floor", end], set())
                 thread.append(f"{end}_floor")
-        steps = pairwise(thread if forward else thread[::-1])
-        lines += [f"{one} -> {other} [style=invis, weight=0];" for one, other in steps]
-    return lines
+        for one, other in pairwise(thread if forward else thread[::-1]):
+            graph.edge(one, other, style="invis", weight="0")
 
 
-def _column(column: Sequence[str], linked: set[frozenset[str]]) -> list[str]:
-    lines = [f"{{rank=same; {'; '.join(column)};}}"]
+def _add_column(graph: Digraph, column: Sequence[str], linked: set[frozenset[str]]) -> None:
+    level = Digraph(graph_attr={"rank": "same"})
+    for name in column:
+        level.node(name)
+    graph.subgraph(level)
     for lower, upper in pairwise(column):
         # A second link beside a visible one would bend it.
         if frozenset((lower, upper)) not in linked:
-            lines.append(f"{lower} -> {upper} [style=invis];")
-    return lines
+            graph.edge(lower, upper, style="invis")
 
 
 def _lowest(found: Arrangement, name: str) -> str:

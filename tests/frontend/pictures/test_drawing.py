@@ -10,7 +10,7 @@ import pytest
 
 from diagrad.frontend.pictures import Cluster, Edge, Node, Picture, to_svg
 from diagrad.frontend.pictures.layout.branches import with_branches
-from diagrad.frontend.pictures.layout.dot import quote, to_dot
+from diagrad.frontend.pictures.layout.dot import to_dot
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = [
@@ -54,7 +54,9 @@ def test_odd_labels_are_shown_letter_by_letter(label: str, kind: str) -> None:
 
 
 def test_quoting() -> None:
-    assert quote('a"b\\c&d\r\ne') == '"a\\"b\\\\c&amp;d\\ne"'
+    dot = to_dot(Picture("t", (Node("n", "function", 'a"b\\c&d\r\ne'), Node("m", "delay", "<b>"))))
+    assert 'label="a\\"b\\\\c&amp;d\ne"' in dot
+    assert 'label="<b>"' in dot  # no HTML of Graphviz
 
 
 def test_lines_of_a_label_are_lines_of_text() -> None:
