@@ -10,7 +10,7 @@ from .programs.execution import Method, Target
 from .programs.running import Running
 
 if TYPE_CHECKING:
-    from .reports.profiling import Profile
+    from .reports.profile import Profile
     from .training.checkpoints import Loaded
     from .training.optimizers import Optimizer
 

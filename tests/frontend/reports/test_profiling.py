@@ -11,8 +11,7 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.reports import profiling
-from diagrad.frontend.reports.profile_text import time_text
-from diagrad.frontend.reports.profiling import KernelTime, Profile, split_origin
+from diagrad.frontend.reports.profile import KernelTime, Profile, split_origin, time_text
 from diagrad.runtime.cpu import host
 
 rng = np.random.default_rng(0)

@@ -1,16 +1,22 @@
-"""A profile as text for people, and as JSON for the viewers of traces."""
+"""A profile: where the time of a step went, as tables, and as JSON for the viewers of traces."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+from ..files import write_atomically
+from ..programs.execution import Method
 from ..variables.variable import shape_text
-from .profiling import split_origin
 
 if TYPE_CHECKING:
-    from .profiling import KernelTime, Profile
+    from ...runtime.cpu.limits import Limits
+    from ...runtime.cpu.trace import Trace
 
+Bound = Literal["memory", "arithmetic", "cache", ""]
 _WIDEST = 32
 """Characters of a column of names."""
 _HEAD = ("time", "share", "kernel", "for", "calls", "threads", "GB/s", "GFLOP/s", "of the limit")
@@ -18,7 +24,168 @@ _BLOCK_HEAD = ("time", "share", "block", "forward", "backward", "update")
 _LEFT = ("kernel", "for", "block", "of the limit")
 
 
-def profile_text(profile: Profile, top: int | None) -> str:
+@dataclass(frozen=True)
+class KernelTime:
+    """One row of the program: a kernel with its operands, which a step runs once.
+
+    In a loop it runs once for each turn; the numbers are of all turns together.
+
+    Attributes:
+        number: of the row, in the order of the program.
+        kernel: the kernel's name, as in `program.kernels`.
+        blocks: for whom it computes ("net/0", "net/0 backward", "SGD update"), and the part of its
+            time that each is charged: measured where there is one, else shared out by estimated
+            work.
+        seconds: median time of a step, see `Profile`.
+        share: of the measured step, from 0 to 1: see `Profile.parts`.
+        calls: of the kernel: the shares into which threads divide it.
+        threads: how many were at work in it, on average.
+        read: bytes that it must read.
+        written: bytes that it must write.
+        flops: floating-point operations; functions such as `exp` count as 10.
+        memory_share: of the machine's bandwidth.
+        arithmetic_share: of the machine's multiply-adds.
+        cached: whether its operands lie in a cache: it is faster than memory can be, or all that a
+            step touches fits the second-level cache.
+    """
+
+    number: int
+    kernel: str
+    blocks: tuple[tuple[str, float], ...]
+    seconds: float
+    share: float
+    calls: int
+    threads: float
+    read: int
+    written: int
+    flops: int
+    memory_share: float
+    arithmetic_share: float
+    cached: bool
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes read and written in a second; 0 where it took no time."""
+        return (self.read + self.written) / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_per_s(self) -> float:
+        """Floating-point operations in a second; 0 where it took no time."""
+        return self.flops / self.seconds if self.seconds else 0.0
+
+    @property
+    def bound(self) -> Bound:
+        """The limit that is nearest; "cache" where that would be memory, but is not touched."""
+        if not self.memory_share and not self.arithmetic_share:
+            return ""
+        if self.arithmetic_share >= min(self.memory_share, 1.0):
+            return "arithmetic"
+        return "cache" if self.cached else "memory"
+
+
+@dataclass(frozen=True)
+class BlockTime:
+    """What a step spends for one block of the diagram, in seconds.
+
+    Attributes:
+        name: the block's path; an optimizer's name; "diagram" for what is in no block.
+        forward: computing its outputs.
+        backward: computing its gradients.
+        update: changing its states.
+        estimated: whether kernels that it shares with others are among them.
+    """
+
+    name: str
+    forward: float
+    backward: float
+    update: float
+    estimated: bool
+
+    @property
+    def seconds(self) -> float:
+        """All together."""
+        return self.forward + self.backward + self.update
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a step goes; printed, two tables.
+
+    Attributes:
+        name: the diagram's.
+        method: "step" or "run".
+        shapes: of the inputs, by name.
+        repeats: how many steps were measured.
+        threads: how many shared them.
+        seconds: median time of a step as the caller of Python sees it, without the measuring.
+        traced: the same with it.
+        between: within the native call while no kernel runs: dispatch, waiting for each other.
+        outside: before and after: checks of the inputs' places, new arrays, the call itself.
+        rows: the kernels, in the order of the program.
+        blocks: the blocks, by their time.
+        limits: of the machine, on as many threads.
+        trace: what happened in the step whose time is the median.
+    """
+
+    name: str
+    method: Method
+    shapes: Mapping[str, tuple[int, ...]]
+    repeats: int
+    threads: int
+    seconds: float
+    traced: float
+    between: float
+    outside: float
+    rows: tuple[KernelTime, ...]
+    blocks: tuple[BlockTime, ...]
+    limits: Limits
+    trace: Trace
+
+    @property
+    def in_kernels(self) -> float:
+        """Seconds of a step with a kernel running."""
+        return sum(row.seconds for row in self.rows)
+
+    @property
+    def parts(self) -> float:
+        """Seconds in kernels, between and outside: what shares are of.
+
+        They are medians each, so that this is not `traced` where steps differ.
+        """
+        return self.in_kernels + self.between + self.outside
+
+    def table(self, top: int | None = 12) -> str:
+        """The tables as text, with so many lines each; None for all."""
+        return _tables(self, top)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def chrome_trace(self, path: str | os.PathLike[str]) -> None:
+        """Write the median step for ui.perfetto.dev or chrome://tracing: a track for each thread.
+
+        Raises:
+            OSError: the folder does not exist or cannot be written; a file there stays as it is.
+        """
+        write_atomically(path, _chrome_events(self).encode())
+
+
+def split_origin(origin: str) -> tuple[str, str]:
+    """A block's path, and the direction: "net/0 backward" is ("net/0", "backward")."""
+    for direction in ("backward", "update"):
+        if origin.endswith(f" {direction}"):
+            return origin.removesuffix(f" {direction}"), direction
+    return origin, "forward"
+
+
+def _tables(profile: Profile, top: int | None) -> str:
     """Two tables, kernels and blocks, each by time, with `top` lines at most."""
     shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in profile.shapes.items())
     threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
@@ -125,7 +292,7 @@ def time_text(seconds: float) -> str:
     return f"{1e9 * seconds:.0f} ns"
 
 
-def chrome_events(profile: Profile) -> str:
+def _chrome_events(profile: Profile) -> str:
     """The median step in the trace-event format: an event for each share of a kernel.
 
     Microseconds, as that format has it; a track for each thread, and one event over all.
