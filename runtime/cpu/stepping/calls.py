@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...program import Buffer
-from ..building.natives import Request
-from .objects import HEAD, PYTHON_CALLS, addresses, callable_at
+from .objects import PYTHON_CALLS, addresses, callable_at
 
 Array = npt.NDArray[Any]
 
@@ -130,14 +129,3 @@ class Call:
     def forget(self) -> None:
         """Keep no results any more, so that their memory is free once nobody uses it."""
         self.kept[:] = None
-
-
-def entry_request() -> Request:
-    """What makes `entry`; its text is what it depends on beyond the engine's own source."""
-    return Request("entry", f"an object's head has {HEAD} bytes", _build_entry)
-
-
-def _build_entry(_: str, symbol: str) -> bytes:
-    from .entry import write_entry
-
-    return write_entry(symbol)
