@@ -11,7 +11,7 @@ a byte in a buffer, or the address of one of the engine's native routines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -153,6 +153,10 @@ class CheckFailedError(Exception):
         super().__init__(f"check {check} failed at element {index}")
         self.check = check
         self.index = index
+
+
+def refuse(_: Mapping[str, Any]) -> None:
+    """Answer no call, in the place of a native function that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

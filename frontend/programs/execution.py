@@ -16,7 +16,7 @@ from ...compiler.sizes import evaluate
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
 from ...runtime.mutex import Mutex
-from ...runtime.program import CheckFailedError
+from ...runtime.program import CheckFailedError, refuse
 from ..errors import InputError
 from ..loading import training_begins
 from .inputs import Expected, bind_sizes, check_names, outside
@@ -35,12 +35,6 @@ KEPT, KEPT_BYTES = 128, 64 << 20
 not been used for longest go first.  Their temporaries share one arena, so that it is as large as
 those of one set."""
 Shapes = tuple[tuple[int, ...], ...]
-Answer = float | dict[str, Array]
-"""The cost of a step, or the outputs of a run by name."""
-
-
-def not_bound(_: Mapping[str, Any]) -> None:
-    """Answer no call, in the place of a native function that is not there yet."""
 
 
 def workspace_for(target: Target) -> Mutex:
@@ -58,8 +52,9 @@ class Execution:
     Its calls hold the workspace, which belongs to the states: whatever else reads or writes these
     waits for the end of a call.
 
-    `quick` is the native function of the sizes of the last call.  It looks at its inputs itself,
-    and its answer is neither a float nor a dict unless it has made the call: then `call` must.
+    `native` is the native function of the sizes of the last call.  It looks at its inputs itself,
+    and answers with a step's cost or a run's outputs; or with None where it has done nothing, for
+    whatever reason: `call` finds out.
     """
 
     def __init__(
@@ -78,6 +73,7 @@ class Execution:
         self.timings = timings
         self.threads = threads
         self.expected = list(expected)
+        self._by_name = {item.name: item for item in expected}
         self.outputs = [name for name, _ in graph.outputs]
         self.states = states
         self.workspace = workspace
@@ -94,10 +90,9 @@ class Execution:
         else:
             self.interface = interface_of(self.graph)
         self._bound: dict[Shapes, Any] = {}
-        self._functions: dict[Shapes, Callable[[Mapping[str, Any]], Any]] = {}
         self._last: Any = None
         self._clock = count(1)
-        self.quick: Callable[[Mapping[str, Any]], Any] = not_bound
+        self.native: Callable[[Mapping[str, Any]], Any] = refuse
 
     def _look_up(self) -> CachedProgram:
         """What the cache of programs has for the lowered graph."""
@@ -116,68 +111,65 @@ class Execution:
                 self._prepared = prepare(self.lowered, self._options, self.timings)
         return self._prepared
 
-    def call(self, what: str, inputs: Mapping[str, Any]) -> Answer:
-        """The outputs for these inputs, or a step's cost; inputs are checked, updates are made."""
+    def call(self, what: str, inputs: Mapping[str, Any]) -> Any:
+        """A step's cost, or the outputs by name; inputs are checked, updates are made.
+
+        They are made what native code takes, and that is asked.  Where it refuses still (an input
+        that lies in a state, another thread at work, a check that fails), Python makes the call.
+        """
         if self.trains:
             training_begins()
+        executor, arrays = self.bound(what, inputs)
+        answer = executor.native(arrays)
+        if answer is None:
+            answer = self._call_in_python(what, executor, arrays)
+        self._use(executor)
+        return answer
+
+    def _call_in_python(self, what: str, executor: Any, arrays: Mapping[str, Array]) -> Any:
+        given = list(arrays.values())
         try:
-            shapes = tuple([inputs[item.name].shape for item in self.expected])
-            result = self._functions[shapes](inputs)
-        except (KeyError, AttributeError, TypeError):
-            result = None  # Python's numbers, or sizes that are new: looked at below.
-        if type(result) is float or type(result) is dict:
-            self._use(shapes)
-            return result
-        arrays = self._checked(what, inputs)
-        shapes = tuple([array.shape for array in arrays])
-        executor = self._bound.get(shapes) or self._bind(what, arrays)
-        try:
-            values = self._run(executor, arrays)
+            if self.target == "cpu":  # It holds the workspace by itself.
+                values = executor(given)
+            else:
+                values = self.workspace.hold(lambda: executor(given))
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
-        self._use(shapes)
-        if self.trains:
-            return float(values[0])
-        return dict(zip(self.outputs, values, strict=True))
+        return float(values[0]) if self.trains else dict(zip(self.outputs, values, strict=True))
 
-    def _run(self, executor: Any, arrays: Sequence[Array]) -> list[Array]:
-        if self.target == "cpu":  # It holds the workspace by itself.
-            return executor(arrays)  # type: ignore[no-any-return]  # one of two executors
-        return self.workspace.hold(lambda: executor(arrays))
-
-    def _use(self, shapes: Shapes) -> None:
-        """Let `quick` be for these sizes; only they keep memory of results for later calls."""
-        executor, function = self._bound.get(shapes), self._functions.get(shapes, not_bound)
-        if executor is None or (executor is self._last and function is self.quick):
+    def _use(self, executor: Any) -> None:
+        """Let `native` be for these sizes; only they keep memory of results for later calls."""
+        if executor is self._last and executor.native is self.native:
             return
         executor.used = next(self._clock)
-        last, self._last, self.quick = self._last, executor, function
+        last, self._last, self.native = self._last, executor, executor.native
         if not (last is None or last is executor) and self.target == "cpu":
             last.forget_results()
 
     def _explain_check(
-        self, what: str, failure: CheckFailedError, arrays: Sequence[Array]
+        self, what: str, failure: CheckFailedError, arrays: Mapping[str, Array]
     ) -> InputError:
         """Which element of which input lies outside its range."""
         check = self.interface.ranges[failure.check]
-        place, item = next((i, e) for i, e in enumerate(self.expected) if e.name == check.name)
-        sizes = bind_sizes(what, self.expected, arrays)
+        item, array = self._by_name[check.name], arrays[check.name]
+        sizes = bind_sizes(what, self.expected, list(arrays.values()))
         low, high = evaluate(check.low, sizes), evaluate(check.high, sizes)
-        return outside(f"{what} of '{self.name}'", item, low, high, arrays[place], failure.index)
+        return outside(f"{what} of '{self.name}'", item, low, high, array, failure.index)
 
-    def _checked(self, what: str, inputs: Mapping[str, Any]) -> list[Array]:
-        check_names(f"{what} of '{self.name}'", self.expected, inputs)
-        return [item.check(inputs[item.name]) for item in self.expected]
+    def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
+        """What runs these inputs, and the inputs as it takes them; InputError as for `call`."""
+        if inputs.keys() != self._by_name.keys():
+            check_names(f"{what} of '{self.name}'", self.expected, inputs)
+        arrays = {name: item.check(inputs[name]) for name, item in self._by_name.items()}
+        shapes = tuple([array.shape for array in arrays.values()])
+        return self._bound.get(shapes) or self._bind(what, shapes, arrays), arrays
 
-    def _bind(self, what: str, arrays: Sequence[Array]) -> Any:
+    def _bind(self, what: str, shapes: Shapes, arrays: Mapping[str, Array]) -> Any:
         """An executor for inputs of these shapes; new, unless another thread was quicker."""
-        shapes = tuple([array.shape for array in arrays])
         with COMPILING:
             executor = self._bound.get(shapes)
             if executor is None:
-                executor = self.executor(self.sizes_of(what, arrays))
-                if self.target == "cpu" and executor.readable:
-                    self._functions[shapes] = executor.function(scalar=self.trains)
+                executor = self.executor(self.sizes_of(what, list(arrays.values())))
                 executor.used = next(self._clock)
                 self._bound[shapes] = executor
                 self._make_room(shapes)
@@ -192,7 +184,6 @@ class Execution:
                 break
             taken -= executor.nbytes
             del self._bound[shapes]
-            self._functions.pop(shapes, None)
 
     def sizes_of(self, what: str, arrays: Sequence[Array]) -> dict[str, int]:
         """The value of every named size; InputError where the graph cannot be run at them."""
@@ -223,7 +214,7 @@ class Execution:
 
         program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
         assert isinstance(self.workspace, Workspace)
-        return Executor(program, self.states, self.threads, self.workspace)
+        return Executor(program, self.states, self.threads, self.workspace, scalar=self.trains)
 
     @property
     def compiled(self) -> bool:
@@ -255,12 +246,5 @@ class Execution:
         """The same graph and kernels, bound to nothing yet, on other arrays for its states."""
         twin = copy.copy(self)
         twin.states, twin.workspace = states, workspace
-        twin._bound, twin._functions = {}, {}
-        twin._last, twin.quick = None, not_bound
+        twin._bound, twin._last, twin.native = {}, None, refuse
         return twin
-
-    def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, list[Array]]:
-        """What runs these inputs, and the inputs as it takes them; InputError as for `call`."""
-        arrays = self._checked(what, inputs)
-        shapes = tuple([array.shape for array in arrays])
-        return self._bound.get(shapes) or self._bind(what, arrays), arrays

@@ -26,6 +26,7 @@ class Expected:
         self.variable = variable
         self.dtype = np.dtype(dtype)
         self.shape = variable.shape
+        self._known = [(axis, n) for axis, n in enumerate(self.shape) if isinstance(n, int)]
 
     def text(self) -> str:
         """The input for messages: "input 'x' (model.py:3) expects float32 (B, 784)"."""
@@ -41,8 +42,11 @@ class Expected:
         and lists of them are converted: integers to floats too, but floats to integers never.
         Strided, unaligned and big-endian arrays are copied, read-only ones read where they lie.
         """
-        array = self._as_array(value)
+        usual = type(value) is np.ndarray and value.dtype is self.dtype
+        array = value if usual else self._as_array(value)
         self._check_shape(array.shape)
+        if usual and array.flags.c_contiguous and array.flags.aligned:
+            return array
         return np.require(array, self.dtype, ["C", "A"]).reshape(array.shape)
 
     def check_samples(self, value: Any, axis: int) -> Array:
@@ -102,11 +106,11 @@ class Expected:
                 f"{self.text()}, got {shape_text(shape)} with {got} "
                 f"{'axis' if got == 1 else 'axes'}, not {wanted}{more}"
             )
-        for axis, (extent, count) in enumerate(zip(self.shape, shape, strict=True)):
-            if isinstance(extent, int) and extent != count and axis != free:
+        for axis, extent in self._known:
+            if shape[axis] != extent and axis != free:
                 raise InputError(
-                    f"{self.text()}, got {shape_text(shape)}: axis {axis} has {count} elements, "
-                    f"not {extent}"
+                    f"{self.text()}, got {shape_text(shape)}: axis {axis} has {shape[axis]} "
+                    f"elements, not {extent}"
                 )
 
 

@@ -17,6 +17,7 @@ from ...compiler.graph import Graph, Type
 from ...compiler.options import Options
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
+from ...runtime.program import refuse
 from ..arguments import integer, shown, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing
@@ -28,7 +29,7 @@ from ..operations.random import KEY
 from ..sealed import Sealed
 from ..variables.dependencies import ordered
 from ..variables.variable import Variable, dtype_name
-from .execution import TARGETS, Execution, Method, Target, not_bound, workspace_for
+from .execution import TARGETS, Execution, Method, Target, workspace_for
 from .inputs import Expected, check_names
 from .parameters import Parameters, States
 
@@ -100,7 +101,7 @@ class Running(Sealed):
         self._step = self._draw_step(place) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
-        self._quick_run: Callable[[Mapping[str, Any]], Any] = not_bound
+        self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
 
     def _dtype(self, dtype: str) -> str:
         return self._options.precision or dtype if dtype.startswith("float") else dtype
@@ -188,10 +189,9 @@ class Running(Sealed):
         if unnamed:
             assert self.diagram.cost is not None
             raise self._by_name("step", [self.diagram.cost], len(unnamed))
-        cost = execution.quick(inputs)
-        if type(cost) is not float:
+        cost: float | None = execution.native(inputs)
+        if cost is None:
             cost = execution.call("step", inputs)
-            assert type(cost) is float
         return cost
 
     def run(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
@@ -211,13 +211,12 @@ class Running(Sealed):
         """
         if unnamed:
             raise self._by_name("run", self.diagram.outputs.values(), len(unnamed))
-        made = self._quick_run(inputs)
-        if type(made) is not dict:
+        outputs: dict[str, Array] | None = self._native_run(inputs)
+        if outputs is None:
             execution = self._runs.get(frozenset(inputs)) or self._draw_run(frozenset(inputs))
-            made = execution.call("run", inputs)
-            assert type(made) is dict
-            self._quick_run = execution.quick
-        return made
+            outputs = execution.call("run", inputs)
+            self._native_run = execution.native
+        return outputs
 
     def _draw_run(self, given: frozenset[str]) -> Execution:
         with COMPILING:  # Another thread may be drawing the same.
@@ -303,7 +302,7 @@ class Running(Sealed):
         evaluation = self._evaluation
         twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
         twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
-        twin._quick_run = not_bound
+        twin._native_run = refuse
         twin._seal()
         return twin
 

@@ -114,7 +114,6 @@ def gradient_flow(program: Running | Drawing, inputs: Mapping[str, Any]) -> Grad
     if not isinstance(inputs, Mapping):
         raise wrong(place, "inputs as a dict of arrays by name", inputs)
     values = execution.call("gradient_flow", inputs)
-    assert isinstance(values, dict)
     names = _names(probes)
     return GradientFlow(
         {name: values[str(number)] for number, name in enumerate(names)},

@@ -58,19 +58,20 @@ def profile(
     call = twin.step if chosen == "step" else twin.run
     call(**inputs)
     execution = twin.execution(chosen, inputs)
-    executor, arrays = execution.bound(chosen, inputs)
+    executor, bound = execution.bound(chosen, inputs)
+    arrays = list(bound.values())
     from ...runtime.cpu.limits import machine_limits
     from ...runtime.cpu.trace import TracingExecutor
 
     compiled: BoundProgram = executor.program
-    tracer = TracingExecutor(compiled, twin.states, program.threads)
-    tracer.trace(arrays, _WARM, scalar=chosen == "step")
+    tracer = TracingExecutor(compiled, twin.states, program.threads, scalar=chosen == "step")
+    tracer.trace(arrays, _WARM)
     plain, traces = [], []
     for _ in range(repeats):
         before = time.perf_counter_ns()
         call(**inputs)
         plain.append(time.perf_counter_ns() - before)
-        traces += tracer.trace(arrays, 1, scalar=chosen == "step")
+        traces += tracer.trace(arrays, 1)
     sizes = bind_sizes(place, execution.expected, arrays)
     limits = machine_limits(tracer.threads)
     traced = median(trace.wall for trace in traces)

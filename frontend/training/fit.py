@@ -253,7 +253,7 @@ class _Plan:
         execution, size = self.program.evaluation(), self._size_of(samples)
         sums, total = self._adds_up(samples, size), 0.0
         for count, inputs in samples.batches(size):
-            outputs: Any = execution.call("fit", inputs)
+            outputs = execution.call("fit", inputs)
             total += float(outputs["cost"]) * (samples.count if sums else count)
         return total / samples.count
 

@@ -3,9 +3,9 @@
 All addresses are worked out once: temporaries in one arena, constants and states where they lie.
 Only inputs and outputs move from call to call, and the driver places those.
 
-A call goes through the native `entry`, which takes a dict and looks at nothing but what the table
-of the call says.  `Executor.__call__` is the way around it: it mends what `entry` does not take,
-waits for its turn, and raises.  Where Python's objects cannot be read natively it does all itself.
+There are two ways to call it.  `native` takes a dict and looks at nothing but what the table of the
+call says: it answers, or gives None and has done nothing.  `__call__` is Python's way, for what
+`native` refuses: it copies an input out of a state, waits for its turn, says which check failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Address, BoundProgram, Buffer, CheckFailedError, Routine
+from ..program import Address, BoundProgram, Buffer, CheckFailedError, Routine, refuse
 from .building.build import build_kernel
 from .building.natives import Native, Request, obtain
 from .stepping import driver, lead, objects, walk
@@ -27,7 +27,6 @@ from .stepping.team import MOST, aligned, default_threads
 from .stepping.workspace import Job, Workspace
 
 Array = npt.NDArray[Any]
-Function = Callable[[Mapping[str, Array]], Any]
 
 SHARE_WORK = 100_000
 """Operations (about 15 us) from which on one more thread helps."""
@@ -52,8 +51,13 @@ class Executor:
             Small programs use one.  The results are the same, bit for bit.
         workspace: of all that use the same states: it has the memory for temporaries, and lets in
             one call at a time.  By default one of its own.
+        scalar: whether `native` gives the only output, a float of shape (), as a number.
 
     Attributes:
+        native: a native function: a dict of arrays by name to a dict of new ones, or to a float.
+            Its answer is None, and nothing was done, unless the arrays are all there, and nothing
+            else, with their exact dtypes and shapes, contiguous and aligned, and apart from the
+            states that change, no other thread holds the workspace, and all checks hold.
         nbytes: about what it takes itself, beside the workspace.
         used: for the caller, who notes when that was.
     """
@@ -66,6 +70,7 @@ class Executor:
         states: Mapping[str, Array],
         threads: int | None = None,
         workspace: Workspace | None = None,
+        scalar: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads expects a number from 1 on, got {threads}")
@@ -85,7 +90,10 @@ class Executor:
         self._job = self._make_job(program.arena_bytes, space)
         self.workspace.admit(self._job)
         self._run = driver.prototype()(self._natives["driver"].address)
-        self._calls: dict[bool, Call] = {}
+        self._call = self._make_call(scalar) if "entry" in self._natives else None
+        self.native: Callable[[Mapping[str, Array]], Any] = (
+            refuse if self._call is None else self._call.function
+        )
         self.nbytes = self._count_bytes()
 
     def _make_job(self, arena: int, space: int) -> Job:
@@ -106,11 +114,6 @@ class Executor:
             wake = self.program.work >= WAKE_WORK
             job.share(wake, (table.rows, table.words, self.workspace), counters)
         return job
-
-    @property
-    def readable(self) -> bool:
-        """Whether there are native functions: Python's objects are as `entry` expects them."""
-        return "entry" in self._natives
 
     @property
     def report(self) -> list[tuple[str, str, str, float]]:
@@ -179,21 +182,6 @@ class Executor:
         counters = 8 * walk.COUNTER * len(self._table.rows) if self.threads > 1 else 0
         return self._table.nbytes + counters + arrays + _WORD_BYTES * len(words)
 
-    def function(self, scalar: bool = False) -> Function:
-        """A native function: a dict of arrays by name to a dict of new ones, or to a float.
-
-        Its answer is None, and nothing was done, unless the arrays are all there, and nothing
-        else, with their exact dtypes and shapes, contiguous and aligned, and apart from the states
-        that change; it is NotImplemented while another thread holds the workspace, and a tuple, of
-        a row and of what that found, if a check failed.  `__call__` sees to all of that.
-
-        Args:
-            scalar: give the only output, a float of shape (), as a number.
-        """
-        if scalar not in self._calls:
-            self._calls[scalar] = self._make_call(scalar)
-        return self._calls[scalar].function
-
     def _make_call(self, scalar: bool) -> Call:
         buffers = self.program.buffers
         scalars = {n: self._scalars[i] for n, i in enumerate(self._outputs) if i in self._scalars}
@@ -216,46 +204,18 @@ class Executor:
 
     def forget_results(self) -> None:
         """Keep no memory of results for later calls."""
-        for call in self._calls.values():
-            call.forget()
+        if self._call is not None:
+            self._call.forget()
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        """Run once: arrays in the order of the input buffers to new ones in that of the outputs."""
+        """Run once: arrays in the order of the input buffers to new ones in that of the outputs.
+
+        Raises:
+            CheckFailedError: a check does not hold; nothing is updated.
+        """
         if len(inputs) != len(self._inputs):
             raise ValueError(f"expected {len(self._inputs)} inputs, got {len(inputs)}")
         arrays = [self._fitting(i, a) for i, a in zip(self._inputs, inputs, strict=True)]
-        if not self.readable:
-            return self._call_in_python(arrays)
-        function = self.function()
-        names = [self.program.buffers[i].name for i in self._inputs]
-        given = dict(zip(names, arrays, strict=True))
-        turn = 0
-        while True:
-            made = function(given)
-            if type(made) is dict:
-                return list(made.values())
-            if type(made) is tuple:
-                raise self._check_failed(*made)
-            self.workspace.wait(turn)
-            turn += 1
-
-    def _fitting(self, index: int, array: Array) -> Array:
-        """The array as `entry` takes it: with the dtype itself, apart from what is updated."""
-        buffer = self.program.buffers[index]
-        dtype = np.dtype(buffer.dtype)
-        fine = array.dtype == dtype and array.shape == buffer.shape
-        if not (fine and array.flags.c_contiguous and array.flags.aligned):
-            raise ValueError(
-                f"input {buffer.name!r} needs a contiguous {dtype} array of shape {buffer.shape}, "
-                f"got {array.dtype} of shape {array.shape}"
-            )
-        if type(array) is not np.ndarray or array.dtype is not dtype:
-            array = array.view(dtype, np.ndarray)
-        # A step reads its inputs to the end, the states from the moment they are updated.
-        return array.copy() if self._ranges.meet(array) else array
-
-    def _call_in_python(self, arrays: Sequence[Array]) -> list[Array]:
-        """The same without `entry`."""
         buffers = [self.program.buffers[i] for i in self._outputs]
         made = [np.empty(buffer.shape, buffer.dtype) for buffer in buffers]
         places = [array.ctypes.data for array in (*arrays, *made)]
@@ -272,6 +232,18 @@ class Executor:
 
         self.workspace.hold(run)
         return made
+
+    def _fitting(self, index: int, array: Array) -> Array:
+        """The array, or a copy where it lies in what is updated; ValueError if it is wrong."""
+        buffer = self.program.buffers[index]
+        fine = array.dtype == np.dtype(buffer.dtype) and array.shape == buffer.shape
+        if not (fine and array.flags.c_contiguous and array.flags.aligned):
+            raise ValueError(
+                f"input {buffer.name!r} needs a contiguous {buffer.dtype} array of shape "
+                f"{buffer.shape}, got {array.dtype} of shape {array.shape}"
+            )
+        # A step reads its inputs to the end, the states from the moment they are updated.
+        return array.copy() if self._ranges.meet(array) else array
 
     def _check_failed(self, row: int, found: int) -> CheckFailedError:
         """Why the walk stopped at a row: which of the program's checks, and what it found."""

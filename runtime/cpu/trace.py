@@ -89,12 +89,17 @@ class TracingExecutor(Executor):
         program: what to run.
         states: an array for each state buffer, by name.
         threads: as for `Executor`.
+        scalar: whether the only output is made a number, as the cost of a step is.
     """
 
     def __init__(
-        self, program: BoundProgram, states: Mapping[str, Array], threads: int | None = None
+        self,
+        program: BoundProgram,
+        states: Mapping[str, Array],
+        threads: int | None = None,
+        scalar: bool = False,
     ) -> None:
-        super().__init__(program, states, threads)
+        super().__init__(program, states, threads, scalar=scalar)
         rows = self._table.rows
         # Kernel, words, and the indices and number of chunks: see the driver.
         shares = np.maximum(1, rows[:, 5])
@@ -110,20 +115,15 @@ class TracingExecutor(Executor):
         rows[:, 1] = self._entries.ctypes.data + 8 * ENTRY * np.arange(len(rows))
         self._calibration = Calibration()
 
-    def trace(self, inputs: Sequence[Array], calls: int, scalar: bool = False) -> list[Trace]:
-        """What happened in so many calls with these inputs, which are checked already.
-
-        With `scalar` the only output is made a number, as the cost of a step is.
-        """
+    def trace(self, inputs: Sequence[Array], calls: int) -> list[Trace]:
+        """What happened in so many calls with these inputs, which are checked already."""
         names = [b.name for b in self.program.buffers if b.role == "input"]
         given = dict(zip(names, inputs, strict=True))
-        function = self.function(scalar) if self.readable else None
         raw = []
         for _ in range(calls):
             self._records[:] = 0
             before = time.perf_counter_ns()
-            made = function(given) if function is not None else None
-            if type(made) is not (float if scalar else dict):
+            if self.native(given) is None:
                 before = time.perf_counter_ns()
                 self(inputs)
             raw.append((time.perf_counter_ns() - before, self._records.copy()))

@@ -21,7 +21,7 @@ WORDS = (
     "run", "header", "addresses", "mutex", "releases",
     "inputs", "input_rows", "states", "starts", "ends",
     "outputs", "output_rows", "kept", "scalar", "scalar_bytes",
-    "array_type", "none", "busy", "turn",
+    "array_type", "none", "turn",
     *PYTHON_CALLS, "PyArray_NewFromDescr",
 )  # fmt: skip
 """Words of a call: addresses, counts and flags.
@@ -101,7 +101,6 @@ class Call:
             "kept": self.kept.ctypes.data,
             "array_type": id(np.ndarray),
             "none": id(None),
-            "busy": id(NotImplemented),
             **dict(zip((*PYTHON_CALLS, "PyArray_NewFromDescr"), addresses(), strict=True)),
             **words,
         }
@@ -128,4 +127,4 @@ class Call:
 
     def forget(self) -> None:
         """Keep no results any more, so that their memory is free once nobody uses it."""
-        self.kept[:] = None
+        self.kept.fill(None)

@@ -1,11 +1,10 @@
 """The native function that Python calls: arguments checked, results made, the driver called.
 
-    entry(owner, inputs) -> a dict of new arrays, or the one scalar as a float
+    entry(owner, inputs) -> a dict of new arrays, or the one scalar as a float; or None
         owner    a tuple; its first item is the int64 array whose words `calls.WORDS` names
         inputs   a dict of arrays by name
-        None     an input is missing, too many, or not exactly what the table says: nothing was done
-        NotImplemented    another thread holds the program's mutex
-        a tuple  of the row whose check failed, and of what that found
+        None     nothing was done: an input is missing, too many, or not exactly what the table
+                 says; a check failed; or another thread holds the program's mutex
 
 All that Python would do for a call is done here, since its own ways are slower than a small
 program: a ctypes call takes 500 ns, `np.empty` 150, looking at dtype, shape and flags 200.
@@ -25,10 +24,8 @@ from llvmlite import ir
 from ..building.build import build_text
 from ..building.llvm_loops import I32, I64, loop
 from .calls import AXES, BYTES, EXTENTS, KEEP, MADE, NAME, OF_TYPE, PLACE, ROW, WORDS
-from .driver import FIELDS, INSTRUCTION
 from .mutex import HELD, WISH
 from .objects import COUNT, DATA, DESCR, FLAGS, HEAD, RANK, SHAPE, TYPE, WEAK
-from .table import CHECK
 
 READY = 0x101
 """NumPy's flags C_CONTIGUOUS and ALIGNED."""
@@ -54,8 +51,8 @@ class _Entry:
         self.owner, self.given = self.function.args
         self.words = self.load(self.load(self.owner, I64(HEAD + 8)), I64(DATA))
         self.answer = self.variable(I64(0))
-        self.found: Any = None
-        self.exits: dict[str, Any] = {}
+        self.refused = self.function.append_basic_block("refused")
+        self.raised = self.function.append_basic_block("raised")
 
     def variable(self, value: Any) -> Any:
         """A place on the stack that holds a value for now."""
@@ -91,25 +88,33 @@ class _Entry:
     def differs(self, x: Any, y: Any) -> Any:
         return self.b.icmp_unsigned("!=", x, y)
 
-    def leave_unless(self, fine: Any, name: str = "none") -> None:
-        """Return one of Python's singletons unless `fine` holds."""
+    def refuse_unless(self, fine: Any) -> None:
+        """Return None unless `fine` holds."""
+        self._leave_unless(fine, self.refused)
+
+    def raise_unless(self, fine: Any) -> None:
+        """Return NULL, with the exception that Python has set, unless `fine` holds."""
+        self._leave_unless(fine, self.raised)
+
+    def _leave_unless(self, fine: Any, block: Any) -> None:
         b = self.b
-        if name not in self.exits:
-            self.exits[name] = self.function.append_basic_block(name)
         go_on = b.append_basic_block("fine")
-        b.cbranch(fine, go_on, self.exits[name])
+        b.cbranch(fine, go_on, block)
         b.position_at_end(go_on)
 
     def _write_exits(self) -> None:
         b = self.b
-        for name, block in self.exits.items():
+        for block in (self.refused, self.raised):
             b.position_at_end(block)
             unused = b.load(self.answer)
             with b.if_then(self.differs(unused, I64(0))):
                 self.call("Py_DecRef", unused, result=ir.VoidType())
-            singleton = self.word(name)
-            self.call("Py_IncRef", singleton, result=ir.VoidType())
-            b.ret(singleton)
+            if block is self.raised:
+                b.ret(I64(0))
+            else:
+                none = self.word("none")
+                self.call("Py_IncRef", none, result=ir.VoidType())
+                b.ret(none)
 
     def write(self) -> None:
         """The whole function."""
@@ -119,37 +124,34 @@ class _Entry:
         with b.if_then(many):
             # First of all: it may run the garbage collector, and that any Python.
             b.store(self.call("PyDict_New"), self.answer)
-            with b.if_then(b.icmp_unsigned("==", b.load(self.answer), I64(0))):
-                b.ret(I64(0))
-        self._leave_taken()
+            self.raise_unless(self.differs(b.load(self.answer), I64(0)))
+        self._refuse_taken()
         turn = b.add(self.word("turn"), I64(1))
         self.store(self.words, I64(8 * WORDS.index("turn")), turn)
         count = self.word("inputs")
-        self.leave_unless(b.icmp_signed("==", self.call("PyDict_Size", self.given), count))
+        self.refuse_unless(b.icmp_signed("==", self.call("PyDict_Size", self.given), count))
         with loop(b, I64(0), count, 1) as index:
             self._take_input(index)
         # A key of a class of its own may have compared itself in Python, and called again, or let
         # another thread in.  From here to the run there is no Python.
-        self.leave_unless(b.icmp_signed("==", self.word("turn"), turn), "busy")
-        self._leave_taken()
+        self.refuse_unless(b.icmp_signed("==", self.word("turn"), turn))
+        self._refuse_taken()
         with b.if_then(many), loop(b, I64(0), self.word("outputs"), 1) as index:
             self._make_output(index)
-        failed = self._run()
-        with b.if_then(b.icmp_signed(">=", failed, I64(0))):
-            with b.if_then(many):
-                self._drop(self.word("outputs"))
-                self.call("Py_DecRef", b.load(self.answer), result=ir.VoidType())
-            self._answer_failed(failed)
+        holds = b.icmp_signed("<", self._run(), I64(0))
+        with b.if_then(b.and_(many, b.not_(holds))):
+            self._drop(self.word("outputs"))
+        self.refuse_unless(holds)
         with b.if_then(b.not_(many)):
             self._answer_scalar(scalar)
         self._answer_dict()
         self._write_exits()
 
-    def _leave_taken(self) -> None:
-        """Return NotImplemented while another thread holds the mutex, or has waited for long."""
+    def _refuse_taken(self) -> None:
+        """Return None while another thread holds the mutex, or has waited for long."""
         b, mutex = self.b, self.word("mutex")
         taken = b.or_(self.load(mutex, I64(8 * HELD)), self.load(mutex, I64(8 * WISH)))
-        self.leave_unless(b.icmp_signed("==", taken, I64(0)), "busy")
+        self.refuse_unless(b.icmp_signed("==", taken, I64(0)))
 
     def _take_input(self, index: Any) -> None:
         """Compare an input with its row, and note its address."""
@@ -157,17 +159,17 @@ class _Entry:
         row = self.row("input_rows", index)
         name = self.field(row, NAME)
         array = self.call("PyDict_GetItem", self.given, name)
-        self.leave_unless(self.differs(array, I64(0)))
-        self.leave_unless(
+        self.refuse_unless(self.differs(array, I64(0)))
+        self.refuse_unless(
             b.icmp_unsigned("==", self.load(array, I64(TYPE)), self.word("array_type"))
         )
         flags = b.and_(self.load(array, I64(FLAGS), I32), I32(READY))
         fine = b.and_(self._of_form(array, row), b.icmp_unsigned("==", flags, I32(READY)))
-        self.leave_unless(fine)
-        self.leave_unless(self._same_extents(array, row))
+        self.refuse_unless(fine)
+        self.refuse_unless(self._same_extents(array, row))
         data = self.load(array, I64(DATA))
         self.store(self.word("addresses"), b.mul(index, I64(8)), data)
-        self._leave_inside_state(data, b.add(data, self.field(row, BYTES)))
+        self._refuse_inside_state(data, b.add(data, self.field(row, BYTES)))
 
     def _of_form(self, array: Any, row: Any) -> Any:
         """Whether an array has the row's dtype and number of axes."""
@@ -187,7 +189,7 @@ class _Entry:
             b.store(b.or_(b.load(fault), wrong), fault)
         return b.icmp_unsigned("==", b.load(fault), I64(0))
 
-    def _leave_inside_state(self, start: Any, end: Any) -> None:
+    def _refuse_inside_state(self, start: Any, end: Any) -> None:
         """Return None where [start, end) meets a state: a search among sorted stretches."""
         b = self.b
         starts = self.word("starts")
@@ -207,7 +209,7 @@ class _Entry:
         last = b.load(low)
         with b.if_then(b.icmp_signed(">", last, I64(0))):
             reached = self.load(self.word("ends"), b.mul(b.sub(last, I64(1)), I64(8)))
-            self.leave_unless(b.icmp_unsigned("<=", reached, start))
+            self.refuse_unless(b.icmp_unsigned("<=", reached, start))
 
     def _make_output(self, index: Any) -> None:
         """An array for an output: a kept one that is free, else a new one, which is kept."""
@@ -239,10 +241,10 @@ class _Entry:
                 "PyArray_NewFromDescr", self.word("array_type"), dtype, rank,
                 self.field(row, EXTENTS), zero, zero, I32(0), zero,
             )  # fmt: skip
-            with b.if_then(b.icmp_unsigned("==", array, I64(0))):
+            there = self.differs(array, I64(0))
+            with b.if_then(b.not_(there)):
                 self._drop(index)
-                self.call("Py_DecRef", b.load(self.answer), result=ir.VoidType())
-                b.ret(I64(0))
+            self.raise_unless(there)
             b.store(array, made)
             place = b.load(room)
             with b.if_then(self.differs(place, I64(0))):
@@ -269,45 +271,18 @@ class _Entry:
 
     def _run(self) -> Any:
         """The driver's answer; with the interpreter's lock let go where that pays."""
-        b = self.b
-        answer = self.variable(I64(0))
-        self.found = self.variable(I64(0))
-        args = (self.word("header"), self.word("addresses"))
-
-        def run() -> None:
-            failed = self.call("run", *args)
-            b.store(failed, answer)
-            with b.if_then(b.icmp_signed(">=", failed, I64(0))):
-                # Now: the next call may overwrite it.
-                table = self.load(self.word("header"), I64(8 * FIELDS.index("table")))
-                row = b.add(table, b.mul(failed, I64(8 * INSTRUCTION)))
-                b.store(self.load(self.load(row, I64(8 * CHECK)), I64(0)), self.found)
-
-        with b.if_else(self.differs(self.word("releases"), I64(0))) as (long, short):
-            with long:
-                mutex = self.word("mutex")
-                self.store(mutex, I64(8 * HELD), self.call("PyThread_get_thread_ident"))
-                thread = self.call("PyEval_SaveThread")
-                run()
-                self.call("PyEval_RestoreThread", thread, result=ir.VoidType())
-                self.store(mutex, I64(8 * HELD), I64(0))
-            with short:
-                # With the interpreter's lock held nobody else can run.
-                run()
-        return b.load(answer)
-
-    def _answer_failed(self, failed: Any) -> None:
-        b = self.b
-        pair = self.call("PyTuple_New", I64(2))
-        with b.if_then(b.icmp_unsigned("==", pair, I64(0))):
-            b.ret(I64(0))
-        for place, value in enumerate((failed, b.load(self.found))):
-            number = self.call("PyLong_FromLongLong", value)
-            with b.if_then(b.icmp_unsigned("==", number, I64(0))):
-                self.call("Py_DecRef", pair, result=ir.VoidType())
-                b.ret(I64(0))
-            self.call("PyTuple_SetItem", pair, I64(place), number, result=I32)
-        b.ret(pair)
+        b, mutex = self.b, self.word("mutex")
+        # With the interpreter's lock held nobody else can run.
+        releases = self.differs(self.word("releases"), I64(0))
+        thread = self.variable(I64(0))
+        with b.if_then(releases):
+            self.store(mutex, I64(8 * HELD), self.call("PyThread_get_thread_ident"))
+            b.store(self.call("PyEval_SaveThread"), thread)
+        answer = self.call("run", self.word("header"), self.word("addresses"))
+        with b.if_then(releases):
+            self.call("PyEval_RestoreThread", b.load(thread), result=ir.VoidType())
+            self.store(mutex, I64(8 * HELD), I64(0))
+        return answer
 
     def _drop(self, count: Any) -> None:
         """Let go of the first `count` arrays made for outputs."""
@@ -347,7 +322,5 @@ class _Entry:
             )
             b.store(b.or_(b.load(fault), set_), fault)
         self._drop(outputs)
-        with b.if_then(self.differs(b.load(fault), I32(0))):
-            self.call("Py_DecRef", answer, result=ir.VoidType())
-            b.ret(I64(0))
+        self.raise_unless(b.icmp_signed("==", b.load(fault), I32(0)))
         b.ret(answer)

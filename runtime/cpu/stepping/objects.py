@@ -26,8 +26,8 @@ DATA, RANK, SHAPE, DESCR, FLAGS, WEAK = (HEAD + field for field in (0, 8, 16, 40
 
 PYTHON_CALLS = (
     "PyDict_GetItem", "PyDict_Size", "PyDict_New", "PyDict_SetItem", "PyFloat_FromDouble",
-    "PyLong_FromLongLong", "PyTuple_New", "PyTuple_SetItem", "PyThread_get_thread_ident",
-    "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef",
+    "PyThread_get_thread_ident", "PyEval_SaveThread", "PyEval_RestoreThread",
+    "Py_IncRef", "Py_DecRef",
 )  # fmt: skip
 """Functions of Python's stable interface, in the order of `addresses`."""
 

@@ -94,7 +94,6 @@ def test_all_is_freed_at_once() -> None:
     code = [weakref.ref(native) for native in natives]
     del natives
     step._bound.clear()
-    step._functions.clear()
     # The last sizes are still at hand for the next call.
     assert [item() is None for item in seen] == [True, False, True, False]
     del program, step
@@ -106,7 +105,7 @@ def test_what_is_let_go_of_in_the_midst_of_a_call_goes_after_it() -> None:
     """A function is all that a call needs, even where the arena moves meanwhile."""
     shared, n = Workspace(), 999
     w = np.ones(n, np.float32)
-    function = Executor(random_table(1, n=n), {"w": w}, 3, shared).function()
+    function = Executor(random_table(1, n=n), {"w": w}, 3, shared).native
     wanted = np.ones(n, np.float32)
     other = Executor(random_table(1, n=n), {"w": wanted}, 1)
     large = Executor(random_table(2, n=50_000), {"w": np.ones(50_000, np.float32)}, 1, shared)

@@ -27,7 +27,14 @@ from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cpu.gemm.gemm import build_routine
 from diagrad.runtime.cpu.stepping import workspace
 from diagrad.runtime.cpu.stepping.table import CHECK, Addresses, Table
-from diagrad.runtime.program import HOLDS, ROUTINES, BoundProgram, Buffer, CheckFailedError
+from diagrad.runtime.program import (
+    HOLDS,
+    ROUTINES,
+    BoundProgram,
+    Buffer,
+    CheckFailedError,
+    refuse,
+)
 
 Array = npt.NDArray[Any]
 PAGE = mmap.PAGESIZE
@@ -114,7 +121,7 @@ class GuardedArena(executor.Executor):
 class GuardedExecutor:
     """Runs a program as `Executor` does, on guarded memory, in three ways that must agree."""
 
-    readable = False
+    native = staticmethod(refuse)
     nbytes = used = 0
 
     def __init__(
@@ -123,6 +130,7 @@ class GuardedExecutor:
         states: Mapping[str, Array],
         threads: int | None = None,
         workspace: Any = None,
+        scalar: bool = False,
     ) -> None:
         self.program = program
         self.states = dict(states)
