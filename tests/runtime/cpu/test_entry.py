@@ -118,6 +118,18 @@ def test_memory_that_was_let_go_is_used_again() -> None:
     assert len(seen) <= 2
 
 
+def test_what_is_converted_goes_to_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError("called in Python")
+
+    monkeypatch.setattr(Executor, "__call__", fail)
+    run = add_one(3)
+    strided = np.arange(1, 4, dtype=np.float32).repeat(2)[::2]
+    ways: list[Any] = [[1, 2, 3], strided, np.array([1, 2, 3], ">f4")]
+    for value in ways:
+        assert list(run(value)) == [2, 3, 4]
+
+
 HOLDERS: dict[str, Callable[[Array], Any]] = {
     "itself": lambda a: a,
     "a view": lambda a: a[3:5],
