@@ -32,6 +32,7 @@ class Program(Running):
     """
 
     _settable = ("learning_rate",)
+    optimizer: Optimizer | None
 
     def __init__(
         self,

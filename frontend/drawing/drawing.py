@@ -45,6 +45,9 @@ from .states import candidates, next_values
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from pathlib import Path
+
+    import networkx as nx
 
 
 class Drawing(Sealed):
@@ -173,8 +176,23 @@ class Drawing(Sealed):
         assert self.cost is not None
         return growth(inline(self.lower({"cost": self.cost})), "cost", samples)
 
+    # What `Diagram` makes of it, and says more of.
+
     def compile(self, *given: Any, **options: Any) -> Any:
-        """A program of it; `Diagram.compile` says how, and with what options."""
+        """A program of this diagram."""
+        raise NotImplementedError
+
+    def render(self, *given: Any, **options: Any) -> Path:
+        """Draw the diagram into a file, and return its path."""
+        raise NotImplementedError
+
+    def summary(self, **sizes: int) -> Any:
+        """Blocks, shapes, links, free parameters, floating-point operations and memory: a table."""
+        raise NotImplementedError
+
+    @property
+    def graph(self) -> nx.MultiDiGraph[Any]:
+        """What was drawn, as a NetworkX graph."""
         raise NotImplementedError
 
     def check(self) -> list[DiagramWarning]:

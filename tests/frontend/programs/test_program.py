@@ -41,6 +41,16 @@ def test_training(target: Target) -> None:
     assert program.states["step"] == 60
 
 
+def test_a_program_has_the_diagram_itself() -> None:
+    """What a diagram can, it can as a program's diagram too, for type checkers as well."""
+    diagram = classifier()
+    program = diagram.compile(dg.SGD(0.1))
+    assert program.diagram is diagram
+    assert str(program.diagram.summary()) == str(diagram.summary())
+    assert sorted(program.diagram.graph) == sorted(diagram.graph)
+    assert program.optimizer is not None and program.optimizer.memory == ()
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_cost_of_a_step_is_the_one_before_the_update(target: Target) -> None:
     program = classifier().compile(optimizer=dg.SGD(0.5), target=target)
