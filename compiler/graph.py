@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from .sizes import Dim, product
+import numpy as np
+
+from .sizes import Dim, nominal, product
 
 Direction = Literal["forward", "backward", "update"]
 
@@ -40,6 +42,16 @@ class Type:
     def count(self) -> Dim:
         """Number of elements."""
         return product(self.shape)
+
+    @property
+    def item_bytes(self) -> int:
+        """The bytes of an element."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def nominal_bytes(self) -> int:
+        """The bytes of a value, its named sizes taken as `sizes.NOMINAL`."""
+        return nominal(self.count) * self.item_bytes
 
     @property
     def is_float(self) -> bool:

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..graph import Graph, Node
 from ..graphs.binding import Sizes
 from ..graphs.flops import node_flops, worked_elements
@@ -125,7 +123,7 @@ def _fused(members: Sequence[Node], places: Places, sizes: Sizes) -> Cost:
     read = 0
     for base, counts in seen.items():
         wanted = sum(_count(count, sizes) for count in counts.values())
-        read += min(wanted, _count(base.type.count, sizes)) * np.dtype(base.dtype).itemsize
+        read += min(wanted, _count(base.type.count, sizes)) * base.type.item_bytes
     stored = [node for node in members if node in places]
     written = sum(_bytes(node, node.type.count, sizes) for node in stored)
     flops = sum(_count(node_flops(node), sizes) for node in members)
@@ -157,4 +155,4 @@ def _count(size: Dim, sizes: Sizes) -> int:
 
 
 def _bytes(node: Node, count: Dim, sizes: Sizes) -> int:
-    return _count(count, sizes) * np.dtype(node.dtype).itemsize
+    return _count(count, sizes) * node.type.item_bytes

@@ -28,8 +28,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import contiguous, mergeable
@@ -374,7 +372,7 @@ class _Loop:
         """The pointer to a row on the stack, the same in both parts of a loop."""
         if node not in self.tiles:
             self.tiles[node] = self.writer.fresh("q")
-            size = self.longest_row() * np.dtype(node.dtype).itemsize
+            size = self.longest_row() * node.type.item_bytes
             text = f"{self.tiles[node]} = {LANE_TYPES[node.dtype]}_at(tile({size}))"
             self.writer.prologue.append(f"    {text}")
         return self.tiles[node]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-import numpy as np
-
 from ..graph import Node
 from ..graphs.views import base_of
 from ..primitives.record import lookup
@@ -53,7 +51,7 @@ def plan_phases(
             node = stack.pop()
             if node in found or node in put_by or group.members[node] == "kept":
                 continue
-            size = 0 if node in stored else row * np.dtype(node.dtype).itemsize
+            size = 0 if node in stored else row * node.type.item_bytes
             if node in computed and size <= room and _is_dear(node, group, operands, put_by):
                 put_by.add(node)
                 room -= size

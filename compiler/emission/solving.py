@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import View, mergeable, resolve
@@ -165,4 +163,4 @@ def _width(node: Node) -> Dim:
 
 def solve_space(node: Node) -> Dim:
     """Bytes that a thread needs for itself."""
-    return RESERVED + node.shape[-2] * _width(node) * np.dtype(node.dtype).itemsize
+    return RESERVED + node.shape[-2] * _width(node) * node.type.item_bytes

@@ -14,21 +14,25 @@ an element.  A carry's values before and after a step are one history.  A loop t
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import result_source, role_of
-from ..scheduling.ordering import typical_bytes
 from .loop_bodies import substitute
+
+Accumulate = Callable[[Mapping[Node, Node], Iterable[Node]], dict[Node, Node]]
 
 CHEAP = 1
 """Floating-point operations for an element up to which an elementwise value is not stored."""
 
 
 def loop_gradient(
-    b: Builder, cotangents: Mapping[Node, Node], wanted: Sequence[bool]
+    b: Builder,
+    cotangents: Mapping[Node, Node],
+    wanted: Sequence[bool],
+    accumulate: Accumulate,
 ) -> list[Node | None]:
     """The cotangent of each input of a loop, None where it is not `wanted`.
 
@@ -36,8 +40,10 @@ def loop_gradient(
         b: with the origin that the loop's derivative has.
         cotangents: of results of the loop, all of the same one.
         wanted: for each input, whether a cotangent is asked for.
+        accumulate: the cotangents of some nodes of the body by those of its roots; it calls this
+            rule for the loops inside the body.
     """
-    return _LoopGradient(b, cotangents, wanted).inputs()
+    return _LoopGradient(b, cotangents, wanted).inputs(accumulate)
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,11 @@ class _LoopGradient:
         self.entries: dict[Node, _Entry] = {}  # by the node of the first body that enters there
         self.seeds: list[_Entry] = []
 
-    def inputs(self) -> list[Node | None]:
+    def inputs(self, accumulate: Accumulate) -> list[Node | None]:
         # A derivative by an input of one step flows on to its carries in later steps.
         active = self.active_entries()
         carried = [entry for entry in active if role_of(entry) == "carry"]
         seeds, carries = self.seed(carried)
-        from .reverse import accumulate  # which calls this rule, for loops inside a body too
-
         found = accumulate(seeds, active)
         following = {
             carries[entry].inside: found.get(entry) or self.zeros(entry) for entry in carried
@@ -178,7 +182,7 @@ class _LoopGradient:
         """The bytes of a step that storing these too takes."""
         if self.loop.attrs["keep"] == "carries":
             return sum(leaf.op != "input" for leaf in leaves)
-        return sum(typical_bytes(leaf) for leaf in leaves if not self.is_free(leaf, chosen))
+        return sum(leaf.type.nominal_bytes for leaf in leaves if not self.is_free(leaf, chosen))
 
     def is_free(self, leaf: Node, chosen: Container[Node]) -> bool:
         """Whether a value is there anyway: chosen, given, or the other end of a chosen carry."""

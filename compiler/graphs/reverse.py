@@ -61,7 +61,7 @@ class _Sweep:
         first = results[0]
         wanted = [item in self.depends and item.type.is_float for item in first.inputs]
         cotangents = {item: self.found[item] for item in results if item in self.found}
-        self.spread(first, loop_gradient(self.at(first), cotangents, wanted))
+        self.spread(first, loop_gradient(self.at(first), cotangents, wanted, accumulate))
 
     def spread(self, node: Node, parts: Iterable[Node | None]) -> None:
         for item, part in zip(node.inputs, parts, strict=True):

@@ -85,7 +85,7 @@ def temporaries(template: Template, sizes: Sizes) -> dict[int, tuple[Life, int]]
         if storage.role != "temporary":
             continue
         first = _first_of_place(template.storages, number)
-        life, item = lives[number], np.dtype(storage.type.dtype).itemsize
+        life, item = lives[number], storage.type.item_bytes
         if first in wanted:
             before = wanted[first][0]
             life = (min(before[0], life[0]), max(before[1], life[1]))

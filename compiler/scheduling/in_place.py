@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from ..emission.phases import ready_phases
 from ..graph import Node
 from ..graphs.views import base_of, resolve, squeeze
@@ -105,5 +103,5 @@ def _in_last_loop(group: Group, value: Node) -> bool:
 
 def _same_bytes(one: Node, other: Node) -> bool:
     """Whether two values take as much memory for all sizes."""
-    items = [np.dtype(node.dtype).itemsize for node in (one, other)]
+    items = [node.type.item_bytes for node in (one, other)]
     return items[0] == items[1] and squeeze(one.shape) == squeeze(other.shape)

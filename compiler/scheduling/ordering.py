@@ -2,7 +2,7 @@
 
 A walk from the outputs visits a network's weight gradients last, so that every activation and
 every backward value would wait for them.  The other order tried here takes, of the groups that
-could run, the one that frees the most bytes.  Named sizes count as `STANDS_FOR`.
+could run, the one that frees the most bytes.  Named sizes count as `sizes.NOMINAL`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from heapq import heappop, heappush
 
-import numpy as np
-
 from ..graph import Node
-from ..sizes import evaluate, names
 from .fusion import Group
-
-STANDS_FOR = 128
-"""Elements that a named size counts as where orders are compared."""
 
 
 def order_groups(
@@ -31,7 +25,7 @@ def order_groups(
     `bases` says what each group reads from memory.
     The given order is kept unless the other one needs less memory at its worst moment.
     """
-    sizes = {node: typical_bytes(node) for node in temporaries}
+    sizes = {node: node.type.nominal_bytes for node in temporaries}
     reads = {group: [base for base in bases[group] if base in sizes] for group in groups}
     writes = {group: [node for node in group.members if node in sizes] for group in groups}
     plain = _given_order(groups, needs)
@@ -125,10 +119,3 @@ def _most_alive(
         touched = dict.fromkeys((*writes[group], *reads[group]))
         now -= sum(sizes[node] for node in touched if last[node] == at)
     return most
-
-
-def typical_bytes(node: Node) -> int:
-    """The bytes of a value, its named sizes taken as `STANDS_FOR`."""
-    count = node.type.count
-    item: int = np.dtype(node.dtype).itemsize
-    return int(evaluate(count, dict.fromkeys(names(count), STANDS_FOR))) * item

@@ -26,15 +26,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-import numpy as np
-
 from ...graph import Graph, Node, topological
 from ...graphs.batching import can_batch
 from ...graphs.known import is_known
 from ...primitives.contraction import summed_labels
 from ...primitives.record import lookup
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
-from ...sizes import nominal
 
 STORED = 2
 """Bytes that a late result may add to the stacks, for each byte that its products move."""
@@ -235,4 +232,4 @@ def base_of(node: Node) -> Node:
 
 def size_of(nodes: Iterable[Node]) -> int:
     """The bytes of the values of some nodes, for nominal sizes."""
-    return sum(nominal(node.type.count) * np.dtype(node.dtype).itemsize for node in nodes)
+    return sum(node.type.nominal_bytes for node in nodes)
