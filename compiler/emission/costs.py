@@ -4,26 +4,24 @@
 when nothing is read twice: each element that a row reads or writes, once.  A gather reads at most
 the elements that it picks.
 
-Nothing here is part of compiling: it looks at the passes' results when somebody asks.
+A program does not carry what this needs: whoever asks runs the passes up to `schedule` again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..graph import Graph, Node
+from ..graph import Node
 from ..graphs.binding import Sizes
 from ..graphs.flops import node_flops, worked_elements
 from ..graphs.views import View, resolve
-from ..pipeline import compile_kernels
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
 from ..scheduling.fusion import Group
-from ..scheduling.placing import Rolled
-from ..scheduling.schedule import Schedule
+from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..sizes import Dim, evaluate, product
 from .emit import origin_text
 from .moves import copied_parts
@@ -51,32 +49,19 @@ class Cost:
     work: tuple[tuple[str, int], ...]
 
 
-def row_costs(graph: Graph, sizes: Sizes) -> list[Cost]:
-    """The costs of the rows of a prepared graph's program, in their order; of one turn in a loop.
-
-    The passes run once more, since a program does not carry what only this needs.
-    """
-    found: dict[str, Any] = {}
-    template = compile_kernels(graph, observe=found.__setitem__)
-    schedule: Schedule = found["schedule"]
-    costs = list(_walk(schedule.groups, schedule.places, schedule.rolled, sizes))
-    values = {place.buffer: node for node, place in schedule.places.items()}
-    costs += [_moved(values[source], sizes) for source, _ in schedule.copies]
-    assert len(costs) == len(template.rows), "emit makes other rows than are counted here"
-    return costs
+def row_costs(schedule: Schedule, sizes: Sizes) -> list[Cost]:
+    """The costs of the rows that `emit` makes, in their order; of one turn in a loop."""
+    return list(_costs(schedule.parts(), sizes))
 
 
-def _walk(
-    groups: Iterable[Group], places: Places, rolled: Mapping[Group, Rolled], sizes: Sizes
-) -> Iterator[Cost]:
-    """The costs of groups in the order in which `emit` makes rows of them."""
-    for group in groups:
-        if group.kind == "recurrence":
-            loop = rolled[group]
-            yield from (_moved(node, sizes) for node, _ in loop.starts)
-            yield from _walk(loop.groups, loop.places, loop.inner, sizes)
+def _costs(parts: Iterable[Part], sizes: Sizes) -> Iterator[Cost]:
+    for part in parts:
+        if isinstance(part, Copied):
+            yield _moved(part.node, sizes)
+        elif isinstance(part, Computed):
+            yield from _group_costs(part.group, part.places, sizes)
         else:
-            yield from _group_costs(group, places, sizes)
+            yield from _costs(part.parts, sizes)
 
 
 def _work(node: Node, sizes: Sizes) -> int:

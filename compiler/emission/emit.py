@@ -5,7 +5,7 @@ loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ...runtime.program import Kernel
@@ -15,8 +15,7 @@ from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
 from ..scheduling.fusion import Group
-from ..scheduling.placing import Rolled
-from ..scheduling.schedule import Schedule
+from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
 from .loop_kernels import Emitted, emit_loop
@@ -61,27 +60,24 @@ def emit(schedule: Schedule) -> Template:
         memory = memory_at(target, 0, contiguous(squeeze(node.shape)), node.dtype)
         add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
 
-    def run(groups: Iterable[Group], places: Places, rolled: Mapping[Group, Rolled]) -> None:
-        for group in groups:
-            if group.kind == "recurrence":
-                turn(rolled[group], places)
-                continue
-            for emitted in _emit_group(group, places):
-                check = emitted[4][0] if group.kind == "first_outside" else None
-                space = _space(group, emitted[2])
-                add(emitted, _name(group), _origins(group), _work(group), check, space)
+    def compute(group: Group, places: Places) -> None:
+        for emitted in _emit_group(group, places):
+            check = emitted[4][0] if group.kind == "first_outside" else None
+            space = _space(group, emitted[2])
+            add(emitted, _name(group), _origins(group), _work(group), check, space)
 
-    def turn(loop: Rolled, places: Places) -> None:
-        for node, target in loop.starts:
-            copy(node, places, target)
-        first, place = len(rows), len(turns)
-        run(loop.groups, loop.places, loop.inner)
-        turns.insert(place, Turns(first, len(rows), loop.step, loop.steps))
+    def run(parts: Iterable[Part]) -> None:
+        for part in parts:
+            if isinstance(part, Copied):
+                copy(part.node, part.places, part.target)
+            elif isinstance(part, Computed):
+                compute(part.group, part.places)
+            else:
+                first, place = len(rows), len(turns)
+                run(part.parts)
+                turns.insert(place, Turns(first, len(rows), part.loop.step, part.loop.steps))
 
-    run(schedule.groups, schedule.places, schedule.rolled)
-    values = {place.buffer: node for node, place in schedule.places.items()}
-    for source, target in schedule.copies:
-        copy(values[source], schedule.places, Place(target))
+    run(schedule.parts())
     return Template(
         schedule.graph.name,
         tuple(kernels.values()),

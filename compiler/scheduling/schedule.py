@@ -10,6 +10,7 @@ lies over another one that its group is the last to read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..graph import Graph, Node
@@ -17,6 +18,34 @@ from .arrangement import arrange
 from .fusion import Fusion, Group
 from .placing import Placing, Rolled
 from .template import Place, Storage
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A value that is read where `places` has it and written to `target`."""
+
+    node: Node
+    places: Mapping[Node, Place]
+    target: Place
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A group that is computed once, its values where `places` has them."""
+
+    group: Group
+    places: Mapping[Node, Place]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What a loop does at each of its steps."""
+
+    loop: Rolled
+    parts: Iterator[Part]
+
+
+Part = Copied | Computed | Repeated
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,13 @@ class Schedule:
     places: dict[Node, Place]
     copies: tuple[tuple[int, int], ...]
     rolled: dict[Group, Rolled]
+
+    def parts(self) -> Iterator[Part]:
+        """What the program does, in its order."""
+        yield from _parts(self.groups, self.places, self.rolled)
+        values = {place.buffer: node for node, place in self.places.items()}
+        for source, target in self.copies:
+            yield Copied(values[source], self.places, Place(target))
 
 
 def schedule(fusion: Fusion) -> Schedule:
@@ -56,3 +92,16 @@ def schedule(fusion: Fusion) -> Schedule:
         if value not in found.in_place
     )
     return Schedule(graph, found.order, tuple(placing.storages), places, copies, rolled)
+
+
+def _parts(
+    groups: Iterable[Group], places: Mapping[Node, Place], rolled: Mapping[Group, Rolled]
+) -> Iterator[Part]:
+    for group in groups:
+        if group.kind != "recurrence":
+            yield Computed(group, places)
+            continue
+        loop = rolled[group]
+        for node, target in loop.starts:
+            yield Copied(node, places, target)
+        yield Repeated(loop, _parts(loop.groups, loop.places, loop.inner))

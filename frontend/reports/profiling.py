@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...compiler.emission.costs import Cost, row_costs
+from ...compiler.graph import Graph
+from ...compiler.pipeline import compile_kernels
+from ...compiler.scheduling.schedule import Schedule
 from ...runtime.program import BoundProgram, Instruction
 from ..errors import InputError
 from ..programs.execution import Method
@@ -81,7 +84,7 @@ def profile(
     outside = float(median(trace.wall - trace.span for trace in traces))
     medians = np.median(times, axis=0)
     parts = float(medians.sum()) + between + outside
-    costs = row_costs(execution.graph, sizes)
+    costs = row_costs(_schedule_of(execution.graph), sizes)
     rows = _rows(compiled, traces, medians, costs, limits, parts)
     return Profile(
         name=program.diagram.name,
@@ -98,6 +101,14 @@ def profile(
         limits=limits,
         trace=min(traces, key=lambda trace: (abs(trace.wall - traced), trace.wall)),
     )
+
+
+def _schedule_of(graph: Graph) -> Schedule:
+    """The schedule of a prepared graph."""
+    found: dict[str, Any] = {}
+    compile_kernels(graph, observe=found.__setitem__)
+    schedule: Schedule = found["schedule"]
+    return schedule
 
 
 def _rows(

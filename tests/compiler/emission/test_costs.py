@@ -9,6 +9,7 @@ import pytest
 import diagrad as dg
 from diagrad.compiler.emission.costs import Cost, row_costs
 from diagrad.compiler.graphs.flops import node_flops
+from diagrad.compiler.pipeline import compile_kernels
 from diagrad.compiler.sizes import evaluate
 
 from ..building import b, given
@@ -19,7 +20,9 @@ def costs_of(**outputs: Any) -> list[Cost]:
     program = dg.Diagram("costs", outputs).compile(target="cpu")
     names = dict.fromkeys(program.diagram.observed)
     execution = program.execution("run", names)
-    costs = row_costs(execution.graph, {"B": 7})
+    found: dict[str, Any] = {}
+    compile_kernels(execution.graph, observe=found.__setitem__)
+    costs = row_costs(found["schedule"], {"B": 7})
     rows = execution.executor({"B": 7}).program.instructions
     assert [tuple(name for name, _ in cost.work) for cost in costs] == [r.origins for r in rows]
     return costs
