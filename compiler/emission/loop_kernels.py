@@ -34,12 +34,12 @@ from ..graphs.views import contiguous, mergeable
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import lookup
 from ..primitives.reduction import BLOCK, STRETCH
-from ..scheduling.fusion import Group
+from ..scheduling.fusion import Group, ready_phases
 from ..scheduling.template import Tiled, Word
 from ..sizes import Dim, ceil_divide, floor_divide, nominal, product
 from .accumulators import Accumulators
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
-from .phases import CACHE, plan_phases, ready_phases
+from .phases import CACHE, plan_phases
 from .writer import Writer, decode
 
 FLAT = STRETCH

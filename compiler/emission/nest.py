@@ -18,8 +18,7 @@ from ..graphs.views import base_of, contiguous, resolve
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import Builder, lookup
 from ..primitives.source import RANDOM_BITS
-from ..scheduling.fuse import NEEDS_MEMORY
-from ..scheduling.fusion import Group, Level
+from ..scheduling.fusion import NEEDS_MEMORY, Group, Level
 from ..scheduling.template import Place
 from ..sizes import Dim
 from .writer import Writer

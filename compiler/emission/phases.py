@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from ..graph import Node
-from ..graphs.views import base_of
 from ..primitives.record import lookup
 from ..scheduling.fusion import Group
 from .nest import Memory, Operand
@@ -15,17 +14,6 @@ CACHE = 65536
 
 DEAR = 4
 """Cost, in operations and loads, above which a value is saved between phases, not recomputed."""
-
-
-def ready_phases(group: Group) -> dict[Node, int]:
-    """The phase before whose loop each member is known, counting the reductions it waits for."""
-    ready: dict[Node, int] = {}
-    for node in group.members:
-        bases = map(base_of, node.inputs)
-        before = [ready[base] for base in bases if base in group.members]
-        after = 1 if lookup(node.op).kind == "reduction" else 0
-        ready[node] = max(before, default=0) + after
-    return ready
 
 
 def plan_phases(

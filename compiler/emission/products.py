@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 
 from ...runtime.program import Routine
 from ..graph import Node
-from ..graphs.views import contiguous, mergeable, resolve
-from ..passes.materialise import merged_axis
+from ..graphs.views import contiguous, mergeable, merged_axis, resolve
 from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group

@@ -1,11 +1,14 @@
-"""Numbers that are known but for sizes: scalars made of constants and sizes alone.
+"""Numbers that are known before a program runs.
 
-They are no values in memory: a kernel gets them as words, computed where sizes become integers.
-They are asked for often and their chains may be long, so what was found is remembered.
+`is_known`    scalars made of constants and sizes alone.  They are no values in memory: a kernel
+              gets them as words, computed where sizes become integers.  They are asked for often
+              and their chains may be long, so what was found is remembered.
+`fill_value`  the constant that every element of an array is.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..graph import Node
@@ -34,3 +37,12 @@ def _is_function(node: Node) -> bool:
     """Whether a node is a number computed from numbers; a copy has been given a place in memory."""
     computed = node.shape == () and node.op != "copy" and bool(node.inputs)
     return computed and lookup(node.op).kind == "elementwise"
+
+
+def fill_value(node: Node) -> Any:
+    """The known scalar that fills a node, or None."""
+    while node.op in ("broadcast", "reshape"):
+        node = node.inputs[0]
+    if node.op == "constant" and node.attrs["value"].ndim == 0:
+        return node.attrs["value"][()]
+    return None

@@ -179,3 +179,22 @@ def _below(size: Dim, other: Dim) -> bool:
 def mergeable(outer: tuple[Dim, Dim], inner: tuple[Dim, Dim]) -> bool:
     """Whether two neighbouring axes (extent, stride) read as one."""
     return outer[1] == inner[0] * inner[1]
+
+
+def merged_axis(
+    view: View, labels: tuple[int, ...], order: tuple[int, ...]
+) -> tuple[Dim, Dim] | None:
+    """Extent and stride of the axes called `order`, read as one axis; None if they do not merge.
+
+    No axes read as one of one element.
+    """
+    found = [(view.shape[labels.index(k)], view.strides[labels.index(k)]) for k in order]
+    pairs = [pair for pair in found if pair[0] != 1]
+    if not pairs:
+        return (1, 0)
+    if not all(mergeable(a, b) for a, b in pairwise(pairs)):
+        return None
+    extent: Dim = 1
+    for size, _ in pairs:
+        extent = extent * size
+    return extent, pairs[-1][1]

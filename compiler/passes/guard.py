@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Check, Graph, Node, topological
+from ..graphs.known import fill_value
 from ..graphs.loop_bodies import replace_inputs
 from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, role_of
-from .simplify.simplify import fill_value
 
 Ranges = dict[tuple[Node, Any, Any], Node]
 """For a node and the range in which it must lie, the `in_range` that says so."""

@@ -26,10 +26,10 @@ from typing import Any
 from ..graph import Graph, Node, Origin, depending, topological
 from ..graphs.alignment import aligned_axes
 from ..graphs.batching import batch, can_batch
+from ..graphs.known import fill_value
 from ..graphs.loop_bodies import each_level, replace_inputs, substitute
 from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, role_of
-from .simplify.simplify import fill_value
 
 
 @each_level

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from ..graph import Graph, Node, topological
 from ..graphs.known import is_known
 from ..graphs.loop_bodies import map_bodies, replace_inputs
-from ..graphs.views import View, apply_view, base_of, contiguous, mergeable, resolve
+from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
 from ..primitives.contraction import summed_labels
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, role_of
@@ -188,22 +187,3 @@ def _packed_order(n: Node, extents: Mapping[int, Dim], summed: tuple[int, ...]) 
     own = tuple(label for label in out if label in extents and label not in batch)
     lengths = [nominal(product(extents[label] for label in part)) for part in (summed, own)]
     return (*batch, *summed, *own) if lengths[0] <= lengths[1] else (*batch, *own, *summed)
-
-
-def merged_axis(
-    view: View, labels: tuple[int, ...], order: tuple[int, ...]
-) -> tuple[Dim, Dim] | None:
-    """Extent and stride of the axes called `order`, read as one axis; None if they do not merge.
-
-    No axes read as one of one element.
-    """
-    found = [(view.shape[labels.index(k)], view.strides[labels.index(k)]) for k in order]
-    pairs = [pair for pair in found if pair[0] != 1]
-    if not pairs:
-        return (1, 0)
-    if not all(mergeable(a, b) for a, b in pairwise(pairs)):
-        return None
-    extent: Dim = 1
-    for size, _ in pairs:
-        extent = extent * size
-    return extent, pairs[-1][1]

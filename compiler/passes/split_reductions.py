@@ -23,19 +23,14 @@ import numpy as np
 
 from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level
+from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import base_of
 from ..primitives.record import Builder, lookup
 from ..primitives.reduction import BLOCK, block_count
 from ..sizes import Dim, ceil_divide, floor_divide
 
-SHORTEST = 32
-"""Elements below which a row is not worth a reduction of its own."""
-
 MOST_UPDATES = 2**40
 """More floats than are ever added into one array."""
-
-SMALL = 4096
-"""Elements up to which a reduction to one number is not worth more than one thread."""
 
 
 @each_level
@@ -113,7 +108,7 @@ def _full(node: Node, plain: bool) -> Node:
     (x,), b = node.inputs, Builder(node.origin)
     real = [axis for axis, extent in enumerate(x.shape) if extent != 1]
     last = x.shape[real[-1]] if real else 0
-    short = isinstance(last, int) and last < SHORTEST
+    short = isinstance(last, int) and last < SHORTEST_ROW
     if len(real) > 1 and not short:
         parts = b.apply(node.op, x, axes=(real[-1],))
     elif node.op != "reduce_sum" or not _is_long(x, plain):
@@ -133,4 +128,4 @@ def _is_long(x: Node, plain: bool) -> bool:
     long.
     """
     count = x.type.count
-    return count > SMALL if isinstance(count, int) else plain
+    return count > ONE_THREAD if isinstance(count, int) else plain

@@ -21,12 +21,12 @@ from typing import Any
 
 from ..graph import Graph, Node, topological
 from ..graphs.known import is_known
+from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import View, base_of, resolve, squeeze
-from ..passes.split_reductions import SHORTEST, SMALL
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
 from ..sizes import product
-from .fusion import Fusion, Group, GroupKind, Level, aligned
+from .fusion import NEEDS_MEMORY, Fusion, Group, GroupKind, Level, aligned
 
 MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
@@ -40,9 +40,6 @@ ALONE: dict[str, GroupKind] = {
 
 PARTIAL_SUMS = ("block_sum", "stretch_sum")
 """Sums of independent parts, each of which a thread makes alone."""
-
-NEEDS_MEMORY = {"gather": (0, 1), "random_bits": (0,), "contract": (0, 1)}
-"""Inputs that are read from memory and never from the same group."""
 
 
 def fuse(graph: Graph) -> Fusion:
@@ -90,10 +87,10 @@ def keeps_pace(group: Group) -> bool:
     """Whether elementwise work is as fast in a group's rows as along one line of all elements."""
     if len(group.domain) == len(group.reduced):
         count = product(group.domain)
-        return isinstance(count, int) and count <= SMALL
+        return isinstance(count, int) and count <= ONE_THREAD
     last = group.domain[-1]
     return by_rows(group) and (
-        len(group.domain) == 1 or (isinstance(last, int) and last >= SHORTEST)
+        len(group.domain) == 1 or (isinstance(last, int) and last >= SHORTEST_ROW)
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..graph import Graph, Node
-from ..graphs.views import View, contiguous
+from ..graphs.views import View, base_of, contiguous
+from ..primitives.record import lookup
 from ..sizes import Dim
 
 GroupKind = Literal[
@@ -20,6 +21,9 @@ GroupKind = Literal[
     "first_outside", "recurrence",
 ]  # fmt: skip
 Level = Literal["full", "kept", "column"]
+
+NEEDS_MEMORY = {"gather": (0, 1), "random_bits": (0,), "contract": (0, 1)}
+"""Inputs that are read from memory and never from the same group."""
 
 
 @dataclass(eq=False)
@@ -89,3 +93,14 @@ def aligned(view: View, group: Group, level: Level) -> bool:
     for axis, stride in zip(member_axes, inner, strict=True):
         wanted[axis] = stride
     return plain.strides == tuple(wanted)
+
+
+def ready_phases(group: Group) -> dict[Node, int]:
+    """The phase before whose loop each member is known, counting the reductions it waits for."""
+    ready: dict[Node, int] = {}
+    for node in group.members:
+        bases = map(base_of, node.inputs)
+        before = [ready[base] for base in bases if base in group.members]
+        after = 1 if lookup(node.op).kind == "reduction" else 0
+        ready[node] = max(before, default=0) + after
+    return ready

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..emission.phases import ready_phases
 from ..graph import Node
 from ..graphs.views import base_of, resolve, squeeze
 from ..primitives.record import lookup
-from .fuse import NEEDS_MEMORY
-from .fusion import Group
+from .fusion import NEEDS_MEMORY, Group, ready_phases
 
 
 def bases_of(group: Group) -> list[Node]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ...graph import Graph, Node, topological
 from ...graphs.binding import value_of
+from ...graphs.known import fill_value
 from ...graphs.loop_bodies import replace_inputs
 from ...primitives.contraction import summed_labels
 from ...primitives.record import Builder, lookup
@@ -89,15 +90,6 @@ def _key(node: Node) -> Any:
         for name, value in node.attrs.items()
     )
     return node.op, node.inputs, attrs, node.type
-
-
-def fill_value(node: Node) -> Any:
-    """The known scalar that fills a node, or None."""
-    while node.op in ("broadcast", "reshape"):
-        node = node.inputs[0]
-    if node.op == "constant" and node.attrs["value"].ndim == 0:
-        return node.attrs["value"][()]
-    return None
 
 
 def _fold(b: Builder, n: Node) -> Node | None:

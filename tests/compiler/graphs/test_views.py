@@ -15,6 +15,7 @@ from diagrad.compiler.graphs.views import (
     apply_view,
     contiguous,
     mergeable,
+    merged_axis,
     reshaped_strides,
     resolve,
     squeeze,
@@ -181,3 +182,14 @@ def test_axes_of_one_element_do_not_count() -> None:
 def test_mergeable() -> None:
     assert mergeable((2, 15), (5, 3)) and not mergeable((2, 15), (5, 2))
     assert mergeable((2, B * 3), (B, 3)) and mergeable((2, 0), (7, 0))
+
+
+def test_merged_axes() -> None:
+    view = View(given("x"), 0, (B, 2, 1, 3), (6, 3, 9, 1))
+    labels = (0, 1, 2, 3)
+    assert merged_axis(view, labels, ()) == (1, 0)
+    assert merged_axis(view, labels, (1, 3)) == (6, 1)
+    assert merged_axis(view, labels, (1, 2, 3)) == (6, 1)
+    assert merged_axis(view, labels, (0, 1, 3)) == (B * 6, 1)
+    assert merged_axis(view, labels, (3, 1)) is None
+    assert merged_axis(view, labels, (2,)) == (1, 0)

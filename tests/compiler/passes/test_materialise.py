@@ -8,8 +8,8 @@ import pytest
 from diagrad.compiler.graph import Graph, Node
 from diagrad.compiler.graphs.known import is_known
 from diagrad.compiler.graphs.verify import verify
-from diagrad.compiler.graphs.views import View, resolve
-from diagrad.compiler.passes.materialise import IN_MEMORY, materialise, merged_axis
+from diagrad.compiler.graphs.views import resolve
+from diagrad.compiler.passes.materialise import IN_MEMORY, materialise
 from diagrad.compiler.primitives.record import lookup
 from diagrad.compiler.sizes import named
 
@@ -138,14 +138,3 @@ def test_known_scalars() -> None:
     assert is_known(size) and is_known(b.exp(b.mul(size, b.constant(2, "float32"))))
     assert not is_known(b.copy(size)) and not is_known(S) and not is_known(b.add(S, size))
     assert not is_known(number(2, X)) and not is_known(b.constant([1, 2], "int32"))
-
-
-def test_merged_axes() -> None:
-    view = View(X, 0, (B, 2, 1, 3), (6, 3, 9, 1))
-    labels = (0, 1, 2, 3)
-    assert merged_axis(view, labels, ()) == (1, 0)
-    assert merged_axis(view, labels, (1, 3)) == (6, 1)
-    assert merged_axis(view, labels, (1, 2, 3)) == (6, 1)
-    assert merged_axis(view, labels, (0, 1, 3)) == (B * 6, 1)
-    assert merged_axis(view, labels, (3, 1)) is None
-    assert merged_axis(view, labels, (2,)) == (1, 0)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from diagrad.compiler.graph import Node
+from diagrad.compiler.graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from diagrad.compiler.graphs.verify import verify
-from diagrad.compiler.passes.split_reductions import SHORTEST, SMALL, split_reductions
+from diagrad.compiler.passes.split_reductions import split_reductions
 from diagrad.compiler.primitives.reduction import BLOCK, STRETCH
 from diagrad.compiler.sizes import evaluate, named
 
@@ -16,7 +17,7 @@ from ..building import b, expression, given, graph, numbers, run
 B, N = named("B"), named("N")
 X, Y, Z = given("x", "B", 512), given("y", "B", 3), given("z", BLOCK, 5)
 CUBE, LINE, TALL = given("cube", "B", 3, 40), given("line", "B"), given("tall", 200, 5)
-LONG, THIN = given("long", 1, SMALL + 3), given("thin", SMALL, 3)
+LONG, THIN = given("long", 1, ONE_THREAD + 3), given("thin", ONE_THREAD, 3)
 WHERE, FEW, SAME = given("i", "B", dtype="int32"), given("few", 64, dtype="int32"), 200 * [1]
 INPUTS = (X, Y, Z, CUBE, LINE, TALL, LONG, THIN, WHERE, FEW)
 SUMS: list[Node] = [
@@ -25,7 +26,7 @@ SUMS: list[Node] = [
     b.reduce_max(X, axes=(0,)), b.reduce_sum(X, axes=(1,)), b.reduce_sum(CUBE, axes=(0, 1)),
     b.reduce_sum(CUBE, axes=(0, 2)), b.reduce_sum(Z, axes=(0,)), b.reduce_sum(TALL, axes=(0,)),
     b.reduce_min(b.reshape(X, shape=(B, 512, 1)), axes=(0, 1, 2)),
-    b.reduce_sum(LONG, axes=(0, 1)), b.reduce_sum(b.slice(LONG, start=(0, 0), stop=(1, SMALL),
+    b.reduce_sum(LONG, axes=(0, 1)), b.reduce_sum(b.slice(LONG, start=(0, 0), stop=(1, ONE_THREAD),
                                                            step=(1, 1)), axes=(0, 1)),
     b.reduce_sum(b.exp(LONG), axes=(0, 1)), b.reduce_max(LONG, axes=(0, 1)),
     b.reduce_sum(THIN, axes=(0, 1)), b.reduce_sum(b.mul(LINE, LINE), axes=(0,)),
@@ -48,7 +49,7 @@ def test_rules(golden: Callable[[str, str], None]) -> None:
 
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
-@pytest.mark.parametrize("batch", [0, 1, BLOCK, BLOCK + 1, 3 * SHORTEST])
+@pytest.mark.parametrize("batch", [0, 1, BLOCK, BLOCK + 1, 3 * SHORTEST_ROW])
 def test_the_values_stay(batch: int, target: str) -> None:
     sizes = {"B": batch, "N": 17}
     arrays = {
