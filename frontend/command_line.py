@@ -83,6 +83,7 @@ def _complain(message: str, code: int) -> int:
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
+    from .pictures.layout.layout import LAYOUTS
     from .pictures.stages.stages import STAGES
 
     parser = _Parser(
@@ -102,6 +103,12 @@ def _parser(version: str) -> argparse.ArgumentParser:
         "--depth", type=_depth, default=1, metavar="N|all", help="levels of blocks; by default 1"
     )
     render.add_argument("--steps", type=_count, metavar="N", help="copies of an unrolled loop")
+    render.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default="wasm",
+        help="the Graphviz that pip installs (by default), or the system's program dot",
+    )
     summary = commands.add_parser("summary", help="count what a diagram costs", epilog=_EPILOG)
     summary.add_argument("file", metavar="FILE[:diagram]")
     summary.add_argument("sizes", nargs="*", type=_size, metavar="NAME=SIZE", help="such as B=64")
@@ -150,7 +157,7 @@ def _render(diagram: Diagram, options: argparse.Namespace) -> int:
 
     output = options.output
     try:
-        path = diagram.render(output, stage=options.stage, depth=options.depth, steps=options.steps)
+        path = diagram.render(output, options.stage, options.depth, options.steps, options.layout)
     except ValueError as error:
         raise MisuseError(str(error)) from None
     except OSError as error:

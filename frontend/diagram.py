@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .drawing.drawing import Drawing
@@ -86,6 +86,7 @@ class Diagram(Drawing):
         stage: str = "drawn",
         depth: int | None = 1,
         steps: int | None = None,
+        layout: str = "wasm",
     ) -> Path:
         """Draw the diagram into a file, and return its path.
 
@@ -98,19 +99,21 @@ class Diagram(Drawing):
                 bullet, 2 also what is in it, None everything.
             steps: of "unrolled", the number of copies; by default as many as a loop has steps.
                 Loops within loops are not unrolled.
+            layout: who finds the coordinates: "wasm", the Graphviz that pip installs and that
+                draws the same everywhere; or "system", the program `dot` of your system.
 
         Raises:
-            ValueError: another suffix, stage, depth or number of steps; no number of steps for a
-                loop whose own is only named.
+            ValueError: another suffix, stage, depth, number of steps or layout; no number of steps
+                for a loop whose own is only named.
             DiagramError: the stage "backward" of a diagram without a cost.
-            LayoutError: Graphviz is not installed; the message says how to.
+            LayoutError: that Graphviz is not installed; the message says how to.
         """
         from .files import picture_path
         from .pictures import write
         from .pictures.stages.stages import stage_picture
 
         path = picture_path(path)  # before the work
-        return write(stage_picture(self, stage, depth, steps), path)
+        return write(stage_picture(self, stage, depth, steps), path, layout)
 
     def summary(self, **sizes: int) -> Summary:
         """Blocks, shapes, links, free parameters, floating-point operations and memory: a table.
@@ -127,6 +130,17 @@ class Diagram(Drawing):
         from .reports.summary import summarise
 
         return summarise(self, sizes)
+
+    def _repr_mimebundle_(
+        self,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+    ) -> dict[str, str]:
+        """What a notebook shows: the diagram as drawn, and its text."""
+        from .pictures import mimebundle
+        from .pictures.stages.stages import stage_picture
+
+        return mimebundle(repr(self), lambda: stage_picture(self), include, exclude)
 
     def __repr__(self) -> str:
         return (

@@ -62,6 +62,24 @@ def test_render_beside_where_one_stands(
     assert (tmp_path / "small.svg").exists()
 
 
+def test_render_by_the_system(
+    script: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    output = str(tmp_path / "picture.svg")
+    assert main(["render", str(script), "-o", output, "--layout", "system"]) == 1
+    assert capsys.readouterr().err == (
+        f"{PROGRAM}the layout \"system\" needs Graphviz's program 'dot', which is not on PATH: "
+        'install your system\'s graphviz package, or ask for the layout "wasm", which pip has '
+        "installed\n"
+    )
+    said = complaint(capsys, "render", str(script), "--layout", "dot")
+    assert said.startswith("argument --layout: invalid choice: 'dot' (choose from ")
+
+
 def test_summary(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", str(script), "B=2"]) == 0
     out = capsys.readouterr().out

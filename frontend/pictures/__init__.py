@@ -5,6 +5,17 @@
 
 from ..errors import LayoutError
 from .export import to_png, to_svg, write
+from .notebook import mimebundle
 from .picture import Cluster, Edge, Node, Picture
 
-__all__ = ["Cluster", "Edge", "LayoutError", "Node", "Picture", "to_png", "to_svg", "write"]
+__all__ = [
+    "Cluster",
+    "Edge",
+    "LayoutError",
+    "Node",
+    "Picture",
+    "mimebundle",
+    "to_png",
+    "to_svg",
+    "write",
+]

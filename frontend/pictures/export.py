@@ -18,26 +18,34 @@ _FONTS = Path(__file__).resolve().parent / "fonts"
 _LONGEST = 16000.0
 
 
-def to_svg(picture: Picture) -> str:
+def to_svg(picture: Picture, layout: str = "wasm") -> str:
     """The picture as SVG text, byte for byte the same for the same picture.
 
+    Its ids are its own, and it has no style sheet: any number of pictures can be put into a page.
+
+    Args:
+        picture: what is drawn.
+        layout: "wasm" or "system", as `lay_out` has it.
+
     Raises:
-        LayoutError: if no layout engine is installed.
+        ValueError: another layout.
+        LayoutError: if that layout engine is not installed.
     """
     from .layout.dot import to_dot  # with it comes graphviz, for the first picture
 
     drawn = with_branches(picture)
-    return finish(lay_out(to_dot(drawn)), drawn)
+    return finish(lay_out(to_dot(drawn), layout), drawn)
 
 
-def to_png(picture: Picture) -> bytes:
+def to_png(picture: Picture, layout: str = "wasm") -> bytes:
     """The picture as a PNG at twice the size of the SVG, with the fonts of this package.
 
     Raises:
-        LayoutError: if no layout engine is installed.
+        ValueError: another layout than "wasm" and "system".
+        LayoutError: if that layout engine is not installed.
         ImportError: if ``resvg_py`` is not installed.
     """
-    svg = to_svg(picture)
+    svg = to_svg(picture, layout)
     try:
         import resvg_py
     except ImportError as error:
@@ -57,17 +65,17 @@ def to_png(picture: Picture) -> bytes:
     )
 
 
-def write(picture: Picture, path: str | os.PathLike[str]) -> Path:
+def write(picture: Picture, path: str | os.PathLike[str], layout: str = "wasm") -> Path:
     """Draw ``picture`` into the file ``path`` and return that path.
 
     Raises:
-        ValueError: if the suffix is neither .svg nor .png.
-        LayoutError: if no layout engine is installed.
+        ValueError: if the suffix is neither .svg nor .png; another layout than "wasm" and "system".
+        LayoutError: if that layout engine is not installed.
         ImportError: if a .png is asked for and ``resvg_py`` is not installed.
     """
     target = picture_path(path)
     is_svg = target.suffix.lower() == ".svg"
-    data = to_svg(picture).encode("utf-8") if is_svg else to_png(picture)
+    data = to_svg(picture, layout).encode("utf-8") if is_svg else to_png(picture, layout)
     write_atomically(target, data)
     return target
 

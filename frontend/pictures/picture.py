@@ -6,9 +6,9 @@ Every stage (diagram as drawn, lowered graph, backward graph) becomes a ``Pictur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 NodeKind = Literal[
     "observed",
@@ -104,6 +104,8 @@ class Picture:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...] = ()
     clusters: tuple[Cluster, ...] = ()
+
+    _repr_mimebundle_: ClassVar[Callable[..., dict[str, str]]]  # `notebook` attaches it
 
     def __post_init__(self) -> None:
         """Refuse doubled and dangling names.

@@ -13,6 +13,7 @@ from ..layout.metrics import printable
 from ..picture import Picture
 from .bullets import bullet, depth, pill
 from .folding import fold
+from .ids import own_ids
 from .legend import add_legend
 from .residuals import smooth
 
@@ -44,6 +45,7 @@ def finish(svg: str, picture: Picture) -> str:
     title = ElementTree.Element("title", {"id": "title"})
     title.text = printable(picture.title) or "diagram"
     root.insert(0, title)
+    own_ids(root)
     ElementTree.indent(root, " ")
     text = ElementTree.tostring(root, encoding="unicode")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + text + "\n"

