@@ -76,8 +76,9 @@ class Diagram(Drawing):
     def graph(self) -> nx.MultiDiGraph[Any]:
         """What was drawn, as a NetworkX graph: variables and functions, joined by arrows."""
         from .drawing.drawn import drawn_graph
+        from .drawing.networkx_graph import networkx_graph
 
-        return drawn_graph(self)
+        return networkx_graph(drawn_graph(self))
 
     @guarded
     def render(

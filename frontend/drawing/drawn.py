@@ -1,4 +1,4 @@
-"""What was drawn, as a NetworkX graph: for pictures, and for users who want to look into it.
+"""What was drawn, as a graph: for pictures, reports, and users who want to look into it.
 
 A node for every variable and every application of a function, an arrow for every argument and
 result.  The inside of a block is there too, with the path of the blocks around it.  A port of a
@@ -10,7 +10,8 @@ cyclic only through delays.  This file draws nothing and lowers nothing.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...compiler.unwinding import Steps, unwound
 from ..library.costs import CostFunction
@@ -19,51 +20,26 @@ from ..variables.dependencies import captured_by, dependencies, opened
 from ..variables.kinds import Connection
 from ..variables.loop_parts import Delay, Entry, LoopParts
 from ..variables.variable import Application, Variable
+from .drawn_nodes import (
+    ArgumentArrow,
+    DrawnBlock,
+    DrawnCost,
+    DrawnDelay,
+    DrawnFunction,
+    DrawnGraph,
+    DrawnLoop,
+    DrawnVariable,
+    Path,
+    ResultArrow,
+)
 from .lower import Origins
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from .drawing import Drawing
 
-Path = tuple[str, ...]
 
-
-def drawn_graph(diagram: Drawing) -> nx.MultiDiGraph[Any]:
-    """The variables and functions of a diagram, joined by arrows.
-
-    Nodes are strings: a parameter's path, a block's path, an output's name, and a made-up one for
-    what has no name.  Attributes of a variable's node:
-
-        kind      "observed", "computed", "parameter", "state" or "constant"
-        name      the user's name for it, or None
-        output    the name under which the diagram returns it, or None
-        shape     integers and named sizes
-        dtype     "float32" and so on
-        variable  the variable itself
-
-    of a function's node:
-
-        kind         "function", "cost" for a cost function, or "delay"
-        name         the block's path, or the operation's name
-        label        a short name: the last part of the path
-        opens        whether it is a block, whose inside is in the graph too
-        application  the application itself
-
-    and of both:
-
-        path   the nodes of the blocks around it, from the outermost
-        loops  the loops it is in, as the graph's attribute `loops` calls them
-        where  the user's file:line
-
-    An edge into a function has `argument` (its place among the arguments, its key too) and
-    `captured` (whether a block reads it without being given it, as its parameters, or what they
-    are bound to); an edge out of a function has `result`.  The edge from what closes a delay has
-    `delayed`, True.  What a step makes of a state is a variable's node of kind "state" too, "next
-    NAME", behind a function "update".  The graph's attributes are `name`, `cost` (a node, or None)
-    and, where there are loops, `loops`: for each its `name`, `steps`, `reverse`, `keep` (what its
-    derivative stores) and `where`.
-    """
+def drawn_graph(diagram: Drawing) -> DrawnGraph:
+    """The variables and functions of a diagram, joined by arrows; `networkx_graph` says which."""
     drawing = _Drawing(diagram)
     unwound(drawing.level(diagram.wanted, {}, ()))
     drawing.outputs(diagram)
@@ -73,30 +49,24 @@ def drawn_graph(diagram: Drawing) -> nx.MultiDiGraph[Any]:
     return drawing.graph
 
 
-def next_values(drawn: nx.MultiDiGraph[Any]) -> dict[str, str]:
+def next_values(drawn: DrawnGraph) -> dict[str, str]:
     """The nodes of the next values of states, and what each is called."""
-    data = drawn.nodes
     return {
-        node: data[node]["name"]
-        for node in drawn
-        if data[node]["kind"] == "state" and any(True for _ in drawn.predecessors(node))
+        node: item.name or ""
+        for node, item in drawn.variables.items()
+        if item.kind == "state" and drawn.predecessors(node)
     }
 
 
-def origins_of(drawn: nx.MultiDiGraph[Any]) -> Origins:
+def origins_of(drawn: DrawnGraph) -> Origins:
     """For a lowering: its nodes belong to the functions of a drawn graph."""
-    return Origins({
-        data["application"]: node
-        for node, data in drawn.nodes(data=True)
-        if data.get("application") is not None
-    })  # fmt: skip
+    functions = drawn.functions.items()
+    return Origins({f.application: node for node, f in functions if f.application is not None})
 
 
 class _Drawing:
     def __init__(self, diagram: Drawing) -> None:
-        import networkx as nx
-
-        self.graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(name=diagram.name, cost=None)
+        self.graph = DrawnGraph(diagram.name)
         self.diagram = diagram
         self.outside: dict[Variable, Variable] = {}  # what a body returns -> the block's result
         self.ids: dict[Variable, str] = {}
@@ -179,17 +149,19 @@ class _Drawing:
         if variable in self.names and not path and variable.kind == "computed":
             wish = self.names[variable]
         node = self.ids[variable] = self._free(wish)
-        self.graph.add_node(
+        assert variable.kind != "port"
+        self.graph.add(
             node,
-            kind=variable.kind,
-            name=variable.name or self.names.get(variable),
-            output=None,
-            shape=variable.shape,
-            dtype=variable.dtype,
-            where=variable.where,
-            path=path if variable.kind == "computed" else (),
-            loops=self.loops_of.get(variable, ()),
-            variable=variable,
+            DrawnVariable(
+                kind=variable.kind,
+                name=variable.name or self.names.get(variable),
+                shape=variable.shape,
+                dtype=variable.dtype,
+                variable=variable,
+                path=path if variable.kind == "computed" else (),
+                loops=self.loops_of.get(variable, ()),
+                where=variable.where,
+            ),
         )
         return node
 
@@ -199,11 +171,11 @@ class _Drawing:
         captured = [] if application.body is None else captured_by(application.body)
         own = len(given) - application.weights
         for place, item in enumerate((*given, *(item for item in captured if item is not KEY))):
-            self.graph.add_edge(
-                self.node_of(item, path), node, key=place, argument=place, captured=place >= own
+            self.graph.join(
+                self.node_of(item, path), node, ArgumentArrow(place, captured=place >= own)
             )
         for place, item in enumerate(application.outputs):
-            self.graph.add_edge(node, self.node_of(item, path), key=place, result=place)
+            self.graph.join(node, self.node_of(item, path), ResultArrow(place))
         if isinstance(application, Entry) and application.next is not None:
             self.delays[node] = application.next, path
         if application.body is not None:
@@ -217,23 +189,16 @@ class _Drawing:
         else:
             wish = "/".join([*path[-1:], name])
         node = self._free(wish)
-        self.graph.add_node(
-            node,
-            kind=self._kind(application),
-            name=name,
-            label=name.rsplit("/", 1)[-1],
-            opens=application.body is not None,
-            where=application.where,
-            path=path,
-            loops=self.loops_of.get(application.outputs[0], ()),
-            application=application,
+        kind: type[DrawnFunction] = DrawnFunction
+        if application.body is not None:
+            kind = DrawnCost if isinstance(block, CostFunction) else DrawnBlock
+        elif isinstance(application, Delay):
+            kind = DrawnDelay
+        loops, where = self.loops_of.get(application.outputs[0], ()), application.where
+        self.graph.add(
+            node, kind(name=name, application=application, path=path, loops=loops, where=where)
         )
         return node
-
-    def _kind(self, application: Application) -> str:
-        if isinstance(application.block, CostFunction):
-            return "cost"
-        return "delay" if isinstance(application, Delay) else "function"
 
     def _open(
         self, application: Application, captured: Sequence[Variable], path: Path
@@ -246,73 +211,66 @@ class _Drawing:
                 self.outside[value] = result
             else:  # it returns what it was given, or one variable twice
                 same = self._free(f"{path[-1]}/identity")
-                self.graph.add_node(
-                    same, kind="function", name="identity", label="identity", opens=False,
-                    where=application.where, path=path, application=None,
-                    loops=self.loops_of.get(result, ()),
-                )  # fmt: skip
-                self.graph.add_edge(
-                    self.node_of(value, path), same, key=0, argument=0, captured=False
+                loops, where = self.loops_of.get(result, ()), application.where
+                self.graph.add(
+                    same,
+                    DrawnFunction(
+                        name="identity", application=None, path=path, loops=loops, where=where
+                    ),
                 )
-                self.graph.add_edge(same, self.node_of(result, path), key=0, result=0)
+                self.graph.join(self.node_of(value, path), same, ArgumentArrow(0))
+                self.graph.join(same, self.node_of(result, path), ResultArrow(0))
         around = self.loops_of.get(application.outputs[0], ())
         yield self.level(body.outputs, dict.fromkeys((*body.ports, *captured)), path, around)
 
     def outputs(self, diagram: Drawing) -> None:
         """Mark what the diagram returns, and its cost."""
         for name, item in diagram.outputs.items():
-            data = self.graph.nodes[self.node_of(item, ())]
-            data["output"] = data["output"] or name
+            node = self.node_of(item, ())
+            drawn = self.graph.variable(node)
+            self.graph.nodes[node] = replace(drawn, output=drawn.output or name)
         if diagram.cost is not None:
-            self.graph.graph["cost"] = self.node_of(diagram.cost, ())
+            self.graph.cost = self.node_of(diagram.cost, ())
 
     def updates(self, diagram: Drawing) -> None:
         """Draw the next value of every state."""
         for state, value in diagram.updates.items():
             name = f"next {diagram.names[state]}"
             node, result = self._free(f"update of {diagram.names[state]}"), self._free(name)
-            shared = {"where": value.where, "path": (), "loops": ()}
-            self.graph.add_node(
-                node, kind="function", name="update", label="update", opens=False,
-                application=None, **shared,
-            )  # fmt: skip
-            self.graph.add_node(
-                result, kind="state", name=f"next {state.name}", output=None, shape=state.shape,
-                dtype=state.dtype, variable=value, **shared,
-            )  # fmt: skip
-            source = self.node_of(value, ())
-            self.graph.add_edge(source, node, key=0, argument=0, captured=False)
-            self.graph.add_edge(node, result, key=0, result=0)
+            self.graph.add(node, DrawnFunction(name="update", application=None, where=value.where))
+            self.graph.add(
+                result,
+                DrawnVariable(
+                    kind="state",
+                    name=f"next {state.name}",
+                    shape=state.shape,
+                    dtype=state.dtype,
+                    variable=value,
+                    where=value.where,
+                ),
+            )
+            self.graph.join(self.node_of(value, ()), node, ArgumentArrow(0))
+            self.graph.join(node, result, ResultArrow(0))
 
     def close(self) -> None:
         """Draw the arrows back into the delays."""
         for node, (value, path) in self.delays.items():
-            self.graph.add_edge(
-                self.node_of(value, path), node, key=1, argument=1, captured=False, delayed=True
-            )
-        if self.loops:
-            self.graph.graph["loops"] = {
-                name: {
-                    "name": loop.name,
-                    "steps": loop.steps,
-                    "reverse": loop.reverse,
-                    "keep": loop.keep,
-                    "where": loop.where,
-                }
-                for loop, name in self.loops.items()
-            }
+            self.graph.join(self.node_of(value, path), node, ArgumentArrow(1, delayed=True))
+        self.graph.loops = {
+            name: DrawnLoop(loop.name, loop.steps, loop.reverse, loop.keep, loop.where)
+            for loop, name in self.loops.items()
+        }
 
     def settle(self) -> None:
         """Put a parameter or constant into the innermost block around all that reads it."""
-        nodes = self.graph.nodes
-        for node, data in nodes(data=True):
-            if data["kind"] in ("parameter", "constant"):
-                readers = [nodes[other] for other in self.graph.successors(node)]
-                paths = [reader["path"] for reader in readers if not reader["opens"]]
-                data["path"] = common_path(paths)
+        for node, item in self.graph.variables.items():
+            if item.kind in ("parameter", "constant"):
+                readers = [self.graph.function(name) for name in self.graph.successors(node)]
+                paths = [reader.path for reader in readers if not isinstance(reader, DrawnBlock)]
+                self.graph.nodes[node] = replace(item, path=common_path(paths))
 
     def _free(self, wish: str) -> str:
-        return _unused(wish, self.graph)
+        return _unused(wish, self.graph.nodes)
 
 
 def _unused(wish: str, taken: Container[str]) -> str:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ...compiler.graph import Graph, Node
 from ...compiler.graphs.flops import node_flops
 from ...compiler.primitives.recurrence import results_of
 from ...compiler.sizes import Dim
 from ..drawing.blocks import Chain, FunctionBlock
+from ..drawing.drawn_nodes import DrawnBlock, DrawnFunction, DrawnGraph
 from .connections import Connections, Piece, count_elements
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,7 @@ def count_flops(graph: Graph) -> dict[str, Dim]:
     return found
 
 
-def count_rows(
-    drawn: nx.MultiDiGraph[Any], found: Connections, flops: Mapping[str, Dim]
-) -> Iterable[Row]:
+def count_rows(drawn: DrawnGraph, found: Connections, flops: Mapping[str, Dim]) -> Iterable[Row]:
     """A row for each block of a drawn graph, and one for what is in none.
 
     Args:
@@ -84,33 +79,30 @@ def count_rows(
         found: its links and weights.
         flops: the operations of each function of it; others are in no block.
     """
-    data = dict(drawn.nodes(data=True))
-    links = {
-        node: found.links.get(item["application"], 0)
-        for node, item in data.items()
-        if "application" in item
-    }
-    inside: dict[str, list[str]] = {row: [] for row in data if _has_row(row, data, found)}
+    functions = drawn.functions
+    links = {node: _links(item, found) for node, item in functions.items()}
+    inside: dict[str, list[str]] = {row: [] for row in functions if _has_row(row, drawn, found)}
     outside = []
     for node in {**links, **flops}:
-        around = [row for row in _around(node, data) if row in inside]
-        for row in around:
+        around = (*functions[node].path, node) if node in functions else ()
+        rows = [row for row in around if row in inside]
+        for row in rows:
             inside[row].append(node)
-        if not around:
+        if not rows:
             outside.append(node)
     counted: dict[str, dict[Piece, int]] = {}
     for row, nodes in inside.items():
-        item = data[row]
-        read = found.parameters(item["application"])
-        block = item["application"].block
+        item, application = functions[row], functions[row].application
+        assert application is not None
+        read, block = found.parameters(application), application.block
         before: dict[Piece, int] = {}
-        for name in counted.keys() - set(item["path"]):
+        for name in counted.keys() - set(item.path):
             before |= counted[name]
         yield Row(
-            name=item["name"],
+            name=item.name,
             kind="" if block is None else type(block).__name__,
-            level=len(item["path"]),
-            outputs=tuple(data[node]["shape"] for node in drawn.successors(row)),
+            level=len(item.path),
+            outputs=tuple(drawn.variable(node).shape for node in drawn.successors(row)),
             links=sum_sizes(links.get(node, 0) for node in nodes),
             parameters=sum(read.values()),
             shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
@@ -120,9 +112,9 @@ def count_rows(
         counted[row] = read
     taken = {parameter for read in counted.values() for parameter, _ in read}
     rest = sum(
-        count_elements(item["shape"])
-        for item in data.values()
-        if item["kind"] == "parameter" and item["variable"] not in taken
+        count_elements(item.shape)
+        for item in drawn.variables.values()
+        if item.kind == "parameter" and item.variable not in taken
     )
     made = sum_sizes(links.get(node, 0) for node in outside)
     if rest or made != 0:
@@ -140,18 +132,17 @@ def _in_common(piece: Piece, size: int, before: Mapping[Piece, int]) -> int:
     return sum(part for (other, _), part in before.items() if other is parameter)
 
 
-def _around(node: str, data: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
-    """A function and the blocks around it."""
-    item = data.get(node)
-    return () if item is None or "opens" not in item else (*item["path"], node)
+def _links(item: DrawnFunction, found: Connections) -> Dim:
+    return 0 if item.application is None else found.links.get(item.application, 0)
 
 
-def _has_row(node: str, data: Mapping[str, dict[str, Any]], found: Connections) -> bool:
+def _has_row(node: str, drawn: DrawnGraph, found: Connections) -> bool:
     """Whether a node is a block, or an operation on units as one of a chain's blocks."""
-    item = data[node]
-    if item.get("opens") or item.get("application") not in found.weights or not item["path"]:
-        return bool(item.get("opens"))
-    return isinstance(data[item["path"][-1]]["application"].block, Chain)
+    item = drawn.function(node)
+    if isinstance(item, DrawnBlock):
+        return True
+    weighs = item.application is not None and item.application in found.weights
+    return weighs and bool(item.path) and isinstance(drawn.block(item.path[-1]).block, Chain)
 
 
 def sum_sizes(sizes: Iterable[Dim]) -> Dim:

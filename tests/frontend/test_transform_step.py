@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.drawing.drawn import drawn_graph
 from diagrad.frontend.pictures.stages.from_diagram import from_diagram
 
 from .evaluating import TARGETS, Target, text
@@ -127,7 +128,7 @@ def test_a_block_with_parameters_of_its_own() -> None:
 
 def picture(diagram: dg.Diagram) -> dict[str, str]:
     """What is written in the drawing, and in which form."""
-    return {node.label: node.kind for node in from_diagram(diagram.graph).nodes}
+    return {node.label: node.kind for node in from_diagram(drawn_graph(diagram)).nodes}
 
 
 def test_the_pictures_read_like_the_rules(tmp_path: Path) -> None:

@@ -6,16 +6,14 @@ bullets stand.  This file calls nothing by a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
 
+from ...drawing.drawn_nodes import ArgumentArrow, DrawnDelay, DrawnGraph, DrawnStart
 from ..picture import Edge
+from .loop_frames import Loop
 from .outline import Outline
 from .texts import type_text
 from .weights import is_implicit
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 class Circles(Outline):
@@ -28,8 +26,8 @@ class Circles(Outline):
         order: circles and bullets, each after what it is computed from but for a delay.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
-        super().__init__(graph, depth)
+    def __init__(self, graph: DrawnGraph, loops: Mapping[str, Loop], depth: int | None) -> None:
+        super().__init__(graph, loops, depth)
         self.circle_of: dict[str, str] = {}
         self.circles: dict[str, list[str]] = {}
         self._collect()
@@ -39,12 +37,12 @@ class Circles(Outline):
     def _collect(self) -> None:
         """Which variables are drawn, and which weights of a bullet are one circle together."""
         together: dict[tuple[str | None, ...], str] = {}
-        for node, data in self.data.items():
-            if "opens" in data or node in self.numbers:
+        for node, item in self.variables.items():
+            if node in self.numbers:
                 continue
             readers, maker = self.readers.get(node, []), self.makers.get(node)
-            returned = data["output"] or node == self.graph.graph["cost"]
-            returned = returned and self.reached(data["path"])
+            returned = item.output or node == self.graph.cost
+            returned = returned and self.reached(item.path)
             alone = maker is not None and self._only_result(maker) == node
             if maker in self.costs or not (readers or returned or alone):
                 continue
@@ -56,34 +54,36 @@ class Circles(Outline):
 
     def _only_result(self, maker: str) -> str | None:
         """The first result of a function whose results are all unused, so that one is drawn."""
-        results = list(self.graph.successors(maker))
-        used = any(self.readers.get(node) or self.data[node]["output"] for node in results)
+        results = self.graph.successors(maker)
+        used = any(self.readers.get(node) or self.variables[node].output for node in results)
         return None if used else results[0]
 
     def _edges(self) -> Iterable[Edge]:
-        for source, target, link in self.graph.edges(data=True):
-            if target in self.functions and source not in self.numbers:
-                start = self.circle_of.get(source, self.makers.get(source))
-                if start is not None:
-                    tip = (
-                        "" if len(self.circles.get(start, [])) > 1 else type_text(self.data[source])
-                    )
-                    yield self._entering(start, target, link, tip)
-            elif source in self.functions and self.circle_of.get(target) == target:
-                yield Edge(source, target, tooltip=type_text(self.data[target]))
+        for source in self.nodes:
+            for target, arrow in self.graph.leaving(source):
+                if isinstance(arrow, ArgumentArrow):
+                    yield from self._reading(source, target, arrow)
+                elif source in self.functions and self.circle_of.get(target) == target:
+                    yield Edge(source, target, tooltip=type_text(self.variables[target]))
 
-    def _entering(self, start: str, function: str, link: dict[str, Any], tip: str) -> Edge:
+    def _reading(self, source: str, function: str, arrow: ArgumentArrow) -> Iterable[Edge]:
         """The arrow into a function; the value that a delay starts with goes to what it gives."""
-        if self.data[function]["kind"] != "delay":
-            shared = "copy_of" in self.data[function] and self.data[start]["kind"] == "parameter"
-            return Edge(start, function, "shared" if shared else "normal", tooltip=tip)
-        (outlet,) = self.graph.successors(function)
-        if link.get("lengths"):
+        start = self.circle_of.get(source, self.makers.get(source))
+        if function not in self.functions or source in self.numbers or start is None:
+            return
+        item, together = self.functions[function], len(self.circles.get(start, [])) > 1
+        tip = "" if together else type_text(self.variables[source])
+        if not isinstance(item, DrawnDelay):
+            shared = item.copy_of is not None and self.is_parameter(start)
+            yield Edge(start, function, "shared" if shared else "normal", tooltip=tip)
+        elif arrow.delayed:
+            yield Edge(start, function, tooltip=tip, back=True)
+        elif arrow.lengths:
             frame = self.loops[self.loops_around(function)[-1]].frame
-            return Edge(start, outlet, "normal", "lengths", tip, frame=frame)
-        if link.get("delayed"):
-            return Edge(start, function, tooltip=tip, back=True)
-        return Edge(start, outlet, "normal", "init", tip, starts=True)
+            outlet = self.graph.result(function)
+            yield Edge(start, outlet, "normal", "lengths", tip, frame=frame)
+        else:
+            yield Edge(start, self.graph.result(function), "normal", "init", tip, starts=True)
 
     def _through_borders(self, links: Sequence[Edge]) -> Iterable[Edge]:
         """The arrows, one for each pair that leads into a border and out of it."""
@@ -93,11 +93,10 @@ class Circles(Outline):
                 into.setdefault(edge.target, []).append(edge.source)
         for edge in links:
             if edge.source in self.borders:
-                label, kind = self.borders[edge.source], self.functions[edge.source]["kind"]
+                label, item = self.borders[edge.source], self.functions[edge.source]
                 for source in into.get(edge.source, []):
-                    yield Edge(
-                        source, edge.target, "normal", label, edge.tooltip, starts=kind == "init"
-                    )
+                    starts = isinstance(item, DrawnStart)
+                    yield Edge(source, edge.target, "normal", label, edge.tooltip, starts=starts)
             elif edge.target not in self.borders:
                 yield edge
 
@@ -105,7 +104,7 @@ class Circles(Outline):
         """Circles and functions, each after what it is computed from but for a delay."""
         import networkx as nx
 
-        place = {node: index for index, node in enumerate(self.data)}
+        place = {node: index for index, node in enumerate(self.nodes)}
         flow: nx.DiGraph[str] = nx.DiGraph()
         flow.add_nodes_from([*self.circles, *(f for f in self.functions if f not in self.borders)])
         flow.add_edges_from((edge.source, edge.target) for edge in self.links if not edge.back)

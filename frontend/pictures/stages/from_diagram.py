@@ -6,25 +6,23 @@ parameters of a bullet are one circle.  This file places nothing and reads no di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
 
+from ....compiler.sizes import Dim
 from ...drawing.drawn import common_path
+from ...drawing.drawn_nodes import DrawnBlock, DrawnDelay, DrawnGraph, DrawnVariable
 from ...variables.kinds import Gradient
 from ...variables.loop_parts import Each, Result
 from ..picture import Cluster, Node, NodeKind, Picture
 from .circles import Circles
-from .loop_frames import frame_of, without_masks
+from .loop_frames import Loop, frame_of, loops_of, without_masks
 from .naming import circle_texts
 from .symbols import applied, delayed, operation, operator_name, shown_name
 from .texts import block_name, symbol_of, type_text
 from .weights import is_weight
 
-if TYPE_CHECKING:
-    import networkx as nx
 
-
-def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
+def from_diagram(graph: DrawnGraph, depth: int | None = 1) -> Picture:
     """The picture of a drawn graph.
 
     Args:
@@ -33,7 +31,8 @@ def from_diagram(graph: nx.MultiDiGraph[Any], depth: int | None = 1) -> Picture:
             2 draws what is in it as well, None everything. Costs and the functions of this
             package (`dg.relu`) are only opened by None.
     """
-    return Conversion(without_masks(graph), depth).picture()
+    plain = without_masks(graph)
+    return Conversion(plain, loops_of(plain), depth).picture()
 
 
 class Conversion(Circles):
@@ -43,8 +42,8 @@ class Conversion(Circles):
         text: what is written in each circle; and what a cost is called, which has none.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
-        super().__init__(graph, depth)
+    def __init__(self, graph: DrawnGraph, loops: Mapping[str, Loop], depth: int | None) -> None:
+        super().__init__(graph, loops, depth)
         self.text = circle_texts(self)
 
     def picture(self) -> Picture:
@@ -53,25 +52,23 @@ class Conversion(Circles):
             self._bullet(node) if node in self.functions else self._circle(node)
             for node in self.order
         ]
-        title = self.graph.graph["name"]
-        return Picture(title, tuple(nodes), tuple(self.links), tuple(self._frames()))
+        return Picture(self.graph.name, tuple(nodes), tuple(self.links), tuple(self._frames()))
 
     def _circle(self, circle: str) -> Node:
-        members = [self.data[node] for node in self.circles[circle]]
-        data = members[0]
+        item = self.variables[circle]
         readers = self.readers.get(circle, [])
         paths = [self.frames_around(reader) for reader in readers]
-        beside = self._beside(circle, data, readers)
+        beside = self._beside(circle, item, readers)
         path = common_path(paths)
-        if data["kind"] == "computed":
+        if item.kind == "computed":
             own = self.frames_around(circle)
             path = self._port(path, own) if beside else own
         return Node(
             circle,
             self._kind(circle),
             self.text[circle],
-            "\n".join([*(self.type_line(node) for node in self.circles[circle]), data["where"]]),
-            path[-1] if path and data["kind"] not in ("observed", "state") else None,
+            "\n".join([*(self.type_line(node) for node in self.circles[circle]), item.where]),
+            path[-1] if path and item.kind not in ("observed", "state") else None,
             "parameter" if beside else "main",
         )
 
@@ -83,19 +80,19 @@ class Conversion(Circles):
 
     def _kind(self, circle: str) -> NodeKind:
         """What a circle is; an element of an observed sequence is observed too."""
-        kind: NodeKind = self.data[circle]["kind"]
-        if "element_of" in self.data[circle]:
+        item = self.variables[circle]
+        if item.element_of is not None:
             return "observed"
         maker = self.makers.get(circle)
-        if maker in self.borders and isinstance(self.data[maker]["application"], Each):
-            return self._kind(next(iter(self.graph.predecessors(maker))))
-        return kind
+        if maker in self.borders and isinstance(self.functions[maker].application, Each):
+            return self._kind(self.graph.predecessors(maker)[0])
+        return item.kind
 
-    def _beside(self, circle: str, data: dict[str, Any], readers: Sequence[str]) -> bool:
+    def _beside(self, circle: str, item: DrawnVariable, readers: Sequence[str]) -> bool:
         """Whether a variable enters its reader from below: weights, and the target of a cost."""
-        if data["kind"] in ("parameter", "constant"):
+        if item.kind in ("parameter", "constant"):
             return not self._starts_row(circle)
-        if any(self.data[reader]["kind"] == "delay" for reader in readers):
+        if any(isinstance(self.nodes[reader], DrawnDelay) for reader in readers):
             return False
         others = [
             [n for n in self.graph.predecessors(reader) if n != circle and n in self.circle_of]
@@ -103,36 +100,36 @@ class Conversion(Circles):
         ]
         if is_weight(self, circle):
             return all(others)
-        if self._kind(circle) != "observed" or data["output"] or len(readers) != 1:
+        if self._kind(circle) != "observed" or item.output or len(readers) != 1:
             return False
-        given = any(self.data[node]["kind"] != "parameter" for node in others[0])
+        given = not all(self.is_parameter(node) for node in others[0])
         return given and readers[0] in self.costs
 
     def _starts_row(self, node: str) -> bool:
         """Whether a parameter is the first input of an operation on parameters alone: A @ B."""
         for reader in self.readers.get(node, []):
-            if self.functions[reader]["opens"]:
+            if isinstance(self.functions[reader], DrawnBlock):
                 continue
-            links = sorted(self.graph.in_edges(reader, data="argument"), key=lambda link: link[2])
-            inputs = list(dict.fromkeys(name for name, _, _ in links if name in self.circle_of))
-            fixed = all(self.data[name]["kind"] in ("parameter", "constant") for name in inputs)
+            arguments = self.graph.arguments(reader)
+            inputs = list(dict.fromkeys(name for name in arguments if name in self.circle_of))
+            fixed = all(self.variables[n].kind in ("parameter", "constant") for n in inputs)
             if fixed and len(inputs) > 1 and inputs[0] == node:
                 return True
         return False
 
     def type_line(self, node: str) -> str:
         """A variable with its type, for tooltips."""
-        data = self.data[node]
-        name = data["output"] or (node if data["kind"] in ("observed", "parameter") else "")
-        name = name or data["name"] or self.text[self.circle_of[node]]
-        return f"{name}: {type_text(data)}"
+        item = self.variables[node]
+        name = item.output or (node if item.kind in ("observed", "parameter") else "")
+        name = name or item.name or self.text[self.circle_of[node]]
+        return f"{name}: {type_text(item)}"
 
     def _bullet(self, function: str) -> Node:
         path = self.frames_around(function)
-        kind = self.functions[function]["kind"]
+        kind: NodeKind = "delay" if isinstance(self.functions[function], DrawnDelay) else "function"
         return Node(
             function,
-            "cost" if function in self.costs else "delay" if kind == "delay" else "function",
+            "cost" if function in self.costs else kind,
             self._label(function),
             self._function_lines(function),
             path[-1] if path else None,
@@ -140,31 +137,30 @@ class Conversion(Circles):
 
     def visible(self, node: str) -> str | None:
         """The bullet that a function of the drawn graph is, or is in."""
-        data = self.data.get(node)
-        around = () if data is None else (*data["path"], node)
+        item = self.nodes.get(node)
+        around = () if item is None else (*item.path, node)
         return next((name for name in around if name in self.functions), None)
 
     def bare_name(self, function: str) -> str:
         """What a function is called without its arguments."""
-        data = self.functions[function]
-        if isinstance(data["application"], Gradient):
+        item = self.functions[function]
+        if isinstance(item.application, Gradient):
             return self._label(function)
-        return shown_name(block_name(data)) if data["opens"] else operator_name(data["name"])
+        if isinstance(item, DrawnBlock):
+            return shown_name(block_name(item))
+        return operator_name(item.name)
 
     def _label(self, function: str) -> str:
-        data = self.functions[function]
-        if data["kind"] == "delay":
-            return delayed(data["steps"])
-        if isinstance(data["application"], Result):
-            return self._result_label(data["application"], function)
-        arguments, fixed = [], []
-        links = self.graph.in_edges(function, data="argument")
-        for node, _, _ in sorted(links, key=lambda link: link[2]):
-            arguments.append(self._argument(node))
-            fixed.append(node in self.numbers)
-        if data["opens"] or (function in self.costs and data["kind"] == "cost"):
-            return symbol_of(data) or applied(shown_name(block_name(data)), arguments)
-        return operation(data["name"], arguments, fixed)
+        item = self.functions[function]
+        if isinstance(item, DrawnDelay):
+            return delayed(item.steps)
+        if isinstance(item.application, Result):
+            return self._result_label(item.application, function)
+        inputs = self.graph.arguments(function)
+        arguments = [self._argument(node) for node in inputs]
+        if isinstance(item, DrawnBlock):
+            return symbol_of(item) or applied(shown_name(block_name(item)), arguments)
+        return operation(item.name, arguments, [node in self.numbers for node in inputs])
 
     def _result_label(self, result: Result, function: str) -> str:
         """A loop's result that is the diagram's cost."""
@@ -183,23 +179,21 @@ class Conversion(Circles):
         return self.text[self.circle_of.get(node, node)].split(" = ")[0]
 
     def _function_lines(self, function: str) -> str:
-        data = self.functions[function]
-        application = data["application"]
-        block = getattr(application, "block", None)
-        lines = [data["name"]]
-        if block is not None and block._has_place:
-            lines = [f"{data['name']}: {type(block).__name__}"]
-        results = [self.data[node] for node in self.graph.successors(function)]
-        lines += [f"→ {type_text(item)}" for item in results]
+        item, lines = self.functions[function], []
+        if isinstance(item, DrawnBlock) and item.block._has_place:
+            lines.append(f"{item.name}: {type(item.block).__name__}")
+        else:
+            lines.append(item.name)
+        lines += [f"→ {type_text(self.variables[n])}" for n in self.graph.successors(function)]
         parameters = [
-            self.data[node]["shape"]
+            self.variables[node].shape
             for node in self.graph.predecessors(function)
-            if self.data[node]["kind"] == "parameter"
+            if self.variables[node].kind == "parameter"
         ]
-        if data["opens"] and parameters:
+        if isinstance(item, DrawnBlock) and parameters:
             count = sum(_count(shape) for shape in parameters)
             lines.append(f"{count:,} parameter{'s' if count > 1 else ''}")
-        return "\n".join([*lines, data["where"]])
+        return "\n".join([*lines, item.where])
 
     def _frames(self) -> Iterable[Cluster]:
         shown = {frame for node in self.order for frame in self.frames_around(node)}
@@ -213,15 +207,16 @@ class Conversion(Circles):
                 parent = around[place - 1] if place else None
                 after = None if loop.after is None else frame_of(loop.after)
                 yield Cluster(loop.frame, loop.caption, "loop", parent, after)
-        for block, data in self.opened.items():
-            if self.reached(data["path"]):
+        for block, item in self.opened.items():
+            if self.reached(item.path):
                 around = self.frames_around(block)
                 parent = around[-1] if around else None
-                yield Cluster(block, shown_name(block_name(data)), "block", parent)
+                yield Cluster(block, shown_name(block_name(item)), "block", parent)
 
 
-def _count(shape: Iterable[Any]) -> int:
+def _count(shape: Iterable[Dim]) -> int:
     count = 1
     for extent in shape:
-        count *= int(extent)
+        assert isinstance(extent, int)  # of a parameter
+        count *= extent
     return count

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
 from ....compiler.primitives.recurrence import result_source
 from ...drawing.drawn import drawn_graph, next_values
+from ...drawing.drawn_nodes import DrawnDelay, DrawnGraph
 from ...variables.kinds import Elementwise, Gradient
 from ...variables.loop_parts import Entry, LoopParts, Result
+from ...variables.variable import Application
 from ..picture import Cluster, Edge, Node, NodeKind, Picture
 from .from_diagram import Conversion
 from .from_graph import from_graph, known_number
-from .loop_frames import frame_of, without_masks
+from .loop_frames import frame_of, loops_of, without_masks
 from .lowered import Lowered, lower_drawn
 from .symbols import delayed
 from .texts import type_text
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from ...drawing.drawing import Drawing
 
 _STOPS = ("stop_gradient", "sign", "floor", "ceil")  # primitives
@@ -43,40 +43,41 @@ def from_gradient(diagram: Drawing, depth: int | None = 1) -> Picture:
     drawn = without_masks(drawn_graph(diagram))
     parameters = [
         node
-        for node, data in drawn.nodes(data=True)
-        if data["kind"] == "parameter" and data["dtype"].startswith("float")
+        for node, item in drawn.variables.items()
+        if item.kind == "parameter" and item.dtype.startswith("float")
     ]
     if depth is None:
-        outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
-        cost = drawn.graph["cost"]
-        updates = next_values(drawn)
-        found = lower_drawn(diagram, drawn, [*outputs.values(), *updates, cost], parameters)
+        assert drawn.cost is not None
+        outputs, updates = drawn.outputs, next_values(drawn)
+        found = lower_drawn(diagram, drawn, [*outputs.values(), *updates, drawn.cost], parameters)
         values = {name: found.values[node] for name, node in outputs.items()}
         gradients = {k: v for k, v in found.gradients.items() if known_number(v) != "0"}
         following = {name: found.values[node] for node, name in updates.items()}
-        last = found.values[cost]
+        last = found.values[drawn.cost]
         return from_graph(diagram.name, drawn, values, last, gradients, None, following)
-    return _Conversion(diagram, drawn, Conversion(drawn, depth), parameters).picture()
+    forward = Conversion(drawn, loops_of(drawn), depth)
+    return _Conversion(diagram, drawn, forward, parameters).picture()
 
 
 class _Conversion:
     def __init__(
         self,
         diagram: Drawing,
-        drawn: nx.MultiDiGraph[Any],
+        drawn: DrawnGraph,
         forward: Conversion,
         parameters: list[str],
     ) -> None:
         self.drawn, self.forward = drawn, forward
-        self.cost: str = drawn.graph["cost"]
+        assert drawn.cost is not None
+        self.cost = drawn.cost
         # A name of the user may begin with this sign as well.
-        self.sign = "∂" * (1 + max(len(name) - len(name.lstrip("∂")) for name in drawn))
+        self.sign = "∂" * (1 + max(len(name) - len(name.lstrip("∂")) for name in drawn.nodes))
         self.wires = self.on_the_way(parameters)
         inner = [node for node in self.wires if self.is_repeated(node)]
         values = [
             node
             for node in forward.circle_of
-            if forward.data[node]["kind"] != "parameter" and not self.is_repeated(node)
+            if forward.variables[node].kind != "parameter" and not self.is_repeated(node)
         ]
         outer = [node for node in self.wires if not self.is_repeated(node)]
         self.lowered = lower_drawn(diagram, drawn, [*values, self.cost], outer)
@@ -84,8 +85,8 @@ class _Conversion:
         self.wires = [node for node, value in known if known_number(value) != "0"] + inner
         self.bullets = {
             function
-            for function, data in forward.functions.items()
-            if not _stops(data["application"])
+            for function, item in forward.functions.items()
+            if not _stops(item.application)
             and function not in forward.borders
             and any(node in self.wires for node in drawn.predecessors(function))
             and any(node in self.wires for node in drawn.successors(function))
@@ -96,9 +97,9 @@ class _Conversion:
         import networkx as nx
 
         functions = self.forward.functions
-        shown = [node for node, data in self.forward.data.items() if "opens" not in data]
-        passed = [name for name, data in functions.items() if not _stops(data["application"])]
-        flow = self.drawn.subgraph([*shown, *passed])
+        shown = list(self.forward.variables)
+        passed = [name for name, item in functions.items() if not _stops(item.application)]
+        flow = self.drawn.flow([*shown, *passed])
         before = nx.ancestors(flow, self.cost) if self.cost in flow else set()
         after = set().union(*(nx.descendants(flow, node) for node in parameters if node in flow))
         way = (before & (after | set(parameters))) | {self.cost}
@@ -109,13 +110,13 @@ class _Conversion:
 
         Such a variable has no one gradient: it is drawn where its way back is.
         """
-        data = self.forward.data[node]
-        around = [self.forward.data[block]["application"] for block in data["path"]]
-        apart = any(item.body.samples is not None for item in around)
-        return bool(data["loops"]) or (apart and data["kind"] == "computed")
+        item = self.forward.variables[node]
+        bodies = [self.drawn.block(block).application.body for block in item.path]
+        apart = any(body is not None and body.samples is not None for body in bodies)
+        return bool(item.loops) or (apart and item.kind == "computed")
 
     def is_float(self, node: str) -> bool:
-        return bool(self.forward.data[node]["dtype"].startswith("float"))
+        return self.forward.variables[node].dtype.startswith("float")
 
     def picture(self) -> Picture:
         front = self.forward.picture()
@@ -137,11 +138,12 @@ class _Conversion:
 
         loops = [loop for loop in self.forward.loops.values() if len(loop.chain) == 1]
         nodes = {
-            loop.name: {n for n, data in self.forward.data.items() if loop.name in data["loops"]}
+            loop.name: {n for n, item in self.forward.nodes.items() if loop.name in item.loops}
             for loop in loops
         }
+        flow = self.drawn.flow()
         after = {
-            name: set().union(*(nx.descendants(self.drawn, node) for node in own))
+            name: set().union(*(nx.descendants(flow, node) for node in own))
             for name, own in nodes.items()
         }
         apart = {
@@ -197,13 +199,13 @@ class _Conversion:
         return Node(name, "value", text, "\n".join(lines), frame, front.side, "backward")
 
     def bullet(self, function: str) -> Node:
-        data = self.forward.functions[function]
+        item = self.forward.functions[function]
         name = self.forward.bare_name(function)
         label = f"∂{name}" if name.replace(" ", "").isalnum() else f"∂({name})"
-        tip = f"gradient of {data['name']}\n{data['where']}"
+        tip = f"gradient of {item.name}\n{item.where}"
         kind: NodeKind = "function"
-        if data["kind"] == "delay":
-            kind, label = "delay", delayed(-data["steps"])
+        if isinstance(item, DrawnDelay):
+            kind, label = "delay", delayed(-item.steps)
         return Node(
             self.back(function),
             kind,
@@ -221,7 +223,7 @@ class _Conversion:
         if root in self.bullets:
             yield Edge(root, self.back(root), "backward")
         for node in self.wires:
-            tip = type_text(self.forward.data[node])
+            tip = type_text(self.forward.variables[node])
             circle, maker = self.forward.circle_of.get(node), self.forward.makers.get(node)
             target = self.back(maker if circle is None else circle)
             for reader in self.forward.readers.get(node, []):
@@ -230,14 +232,14 @@ class _Conversion:
                 elif reader in self.forward.borders:
                     yield from self.through(reader, target, tip)
             if circle is not None and maker in self.bullets:
-                back = self.forward.data[maker]["kind"] == "delay"
+                back = isinstance(self.drawn.nodes[maker], DrawnDelay)
                 yield Edge(target, self.back(maker), "backward", tooltip=tip, back=back)
 
     def leaving(self, reader: str, node: str, target: str, tip: str) -> Edge:
         """The gradient that a function gives; of what all steps share, it is the sum over them."""
-        links = self.drawn.get_edge_data(node, reader).values()
-        if self.forward.data[reader]["kind"] == "delay" and not any("delayed" in x for x in links):
-            (outlet,) = self.drawn.successors(reader)
+        closes = any(arrow.delayed for arrow in self.drawn.between(node, reader))
+        if isinstance(self.forward.functions[reader], DrawnDelay) and not closes:
+            outlet = self.drawn.result(reader)
             return Edge(self.back(outlet), target, "backward", "last", tip)
         inner = self.forward.loops_around(reader)
         more = inner[len(self.forward.loops_around(node)) :]
@@ -248,7 +250,7 @@ class _Conversion:
 
     def through(self, border: str, target: str, tip: str) -> Iterable[Edge]:
         """The gradient of a sequence is one of its elements, and the other way round."""
-        (out,) = self.drawn.successors(border)
+        out = self.drawn.result(border)
         word = {"each": "stack", "stack": "each", "last": "init", "sum": "to all"}
         circle, maker = self.forward.circle_of.get(out), self.forward.makers.get(out)
         if out in self.wires and (circle is not None or maker in self.bullets):
@@ -307,16 +309,15 @@ class _Conversion:
         if _is_weight(outer):
             return None
         loop = self.loop_at(item.origin.path)
-        for function, data in self.forward.functions.items():
-            entry = data["application"]
+        for function, drawn in self.forward.functions.items():
+            entry = drawn.application
             if isinstance(entry, Entry) and entry.loop is loop and entry.name == item.attrs["name"]:
-                (out,) = self.drawn.successors(function)
-                return self.forward.circle_of.get(out)
+                return self.forward.circle_of.get(self.drawn.result(function))
         return None
 
     def loop_at(self, path: str) -> LoopParts | None:
         """The loop that was lowered for a result of the drawing."""
-        result = self.forward.data.get(path, {}).get("application")
+        result = self.drawn.application(path)
         return result.loop if isinstance(result, Result) else None
 
     def shown(self, function: str | None) -> str | None:
@@ -339,8 +340,8 @@ class _Conversion:
             return self.forward.visible(value.origin.path)
         drawn = [
             node
-            for node, data in self.forward.data.items()
-            if isinstance(data.get("application"), Gradient)
+            for node, item in self.drawn.functions.items()
+            if isinstance(item.application, Gradient)
         ]
         return self.forward.visible(drawn[min(made - sweeps, len(drawn)) - 1]) if drawn else None
 
@@ -354,7 +355,7 @@ def _read(value: Value) -> Iterable[Value]:
             yield item
 
 
-def _stops(application: Any) -> bool:
+def _stops(application: Application | None) -> bool:
     """Whether no gradient passes an operation."""
     return isinstance(application, Elementwise) and application.op in _STOPS
 

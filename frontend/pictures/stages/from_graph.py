@@ -9,26 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
 from ....compiler.primitives.recurrence import loop_of, result_source, role_of
+from ...drawing.drawn_nodes import DrawnBlock, DrawnGraph
 from ...operations.random import is_key
 from ...variables.variable import shape_text
 from ..picture import INPUT_KINDS, Cluster, Edge, EdgeStyle, Node, NodeKind, Phase, Picture, Side
 from .symbols import INFIX, delayed, number, primitive, shown_name
 from .texts import block_name, type_text
 
-if TYPE_CHECKING:
-    import networkx as nx
-
-Drawn = Mapping[str, dict[str, Any]]
-
 
 def from_graph(
     title: str,
-    drawn: nx.MultiDiGraph[Any],
+    drawn: DrawnGraph,
     outputs: Mapping[str, Value],
     cost: Value | None = None,
     gradients: Mapping[str, Value] | None = None,
@@ -47,16 +43,14 @@ def from_graph(
         depth: how many levels of blocks get a frame; None for all.
         updates: the next values of states, as their circles are called.
     """
-    return _Conversion(
-        title, dict(drawn.nodes(data=True)), outputs, cost, gradients or {}, depth, updates or {}
-    ).picture
+    return _Conversion(title, drawn, outputs, cost, gradients or {}, depth, updates or {}).picture
 
 
 class _Conversion:
     def __init__(
         self,
         title: str,
-        drawn: Drawn,
+        drawn: DrawnGraph,
         outputs: Mapping[str, Value],
         cost: Value | None,
         gradients: Mapping[str, Value],
@@ -216,8 +210,9 @@ class _Conversion:
         label = shown_name(value.attrs["name"].rsplit("/", 1)[-1])
         tip = f"{value.attrs['name']}: {type_text(value)}\n{value.origin.where}"
         side: Side = "parameter" if kind == "parameter" else "main"
-        data = self.drawn.get(value.attrs["name"], {})
-        frame = self.framed(data.get("path", ()), False) if kind == "parameter" else None
+        item = self.drawn.nodes.get(value.attrs["name"])
+        path = () if item is None else item.path
+        frame = self.framed(path, False) if kind == "parameter" else None
         self.draw(Node(name, kind, label, tip, frame, side))
 
     def link(self, source: Value, end: str, phase: Phase, word: str = "") -> None:
@@ -269,14 +264,12 @@ class _Conversion:
             return self.loop.frame
         if value not in self.forward:
             return None
-        data = self.drawn.get(value.origin.path)
-        if data is None:
+        item = self.drawn.nodes.get(value.origin.path)
+        if item is None:
             return None
-        path = data.get("path", ())
-        return self.framed(
-            (*path, value.origin.path) if data.get("opens") else path,
-            value.origin.direction == "backward",
-        )
+        opens = isinstance(item, DrawnBlock)
+        path = (*item.path, value.origin.path) if opens else item.path
+        return self.framed(path, value.origin.direction == "backward")
 
     def framed(self, path: Iterable[str], back: bool) -> str | None:
         """The innermost frame of a path of blocks, down to the depth; made where it is missing."""
@@ -287,7 +280,7 @@ class _Conversion:
                 break
             name = f"∂\0{block}" if back else block  # no block is called so
             if name not in self.frames:
-                label = sign + shown_name(block_name(self.drawn[block]))
+                label = sign + shown_name(block_name(self.drawn.block(block)))
                 self.frames[name] = Cluster(name, label, "block", parent)
             parent = name
         return parent

@@ -7,16 +7,14 @@ one delay of the first, and remarks of the others.  This file makes no picture.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
+from ....compiler.sizes import Dim
 from ...drawing import masks
+from ...drawing.drawn_nodes import ArgumentArrow, DrawnDelay, DrawnGraph, DrawnLoop
 from ...variables.kinds import Keeps, Lasts
 from ...variables.loop_parts import Delay, Each, Entry, Result
 from .symbols import shown_name
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 _MASKS = (masks.stop_gradient_at, masks.hold, masks.blank)
 _INDICES = "tskijτ"
@@ -42,7 +40,7 @@ class Loop:
     index: str
     caption: str
     chain: tuple[str, ...]
-    steps: Any
+    steps: Dim | None
     reverse: bool
     label: str
     truncate: int | None
@@ -67,32 +65,34 @@ def frame_of(loop: str) -> str:
     return f"loop\0{loop}"  # no block is called so
 
 
-def loops_of(graph: nx.MultiDiGraph[Any]) -> dict[str, Loop]:
+def loops_of(graph: DrawnGraph) -> dict[str, Loop]:
     """The loops of a drawn graph by name, outer ones before inner ones."""
-    facts: dict[str, dict[str, Any]] = graph.graph.get("loops", {})
-    if all("loop" in fact for fact in facts.values()):  # of an unrolled graph
-        return {name: fact["loop"] for name, fact in facts.items()}
-    around: dict[str, set[str]] = {name: set() for name in facts}
+    around: dict[str, set[str]] = {name: set() for name in graph.loops}
     names = {}
-    for _, data in graph.nodes(data=True):
-        if isinstance(data.get("application"), Entry):
-            names[data["application"].loop] = data["loops"][-1]
-    for _, data in graph.nodes(data=True):
-        application = data.get("application")
-        if isinstance(application, Result) and application.loop in names:
-            around[names[application.loop]] |= set(data["loops"])
-    for _ in facts:  # what is around the loops that are around
+    for item in graph.functions.values():
+        if isinstance(item.application, Entry):
+            names[item.application.loop] = item.loops[-1]
+    for item in graph.functions.values():
+        if isinstance(item.application, Result) and item.application.loop in names:
+            around[names[item.application.loop]] |= set(item.loops)
+    for _ in graph.loops:  # what is around the loops that are around
         for outer in around.values():
             outer.update(*(around[name] for name in tuple(outer)))
     found: dict[str, Loop] = {}
-    for name in sorted(facts, key=lambda name: len(around[name])):
+    for name in sorted(graph.loops, key=lambda name: len(around[name])):
+        loop = graph.loops[name]
         chain = tuple(outer for outer in found if outer in around[name])
-        index = _index(facts[name]["name"], [found[outer].index for outer in chain])
+        index = _index(loop.name, [found[outer].index for outer in chain])
         found[name] = Loop(
-            name, index, _caption(facts[name], index), (*chain, name),
-            facts[name]["steps"], facts[name]["reverse"],
-            shown_name(facts[name]["name"]), facts[name].get("truncate"),
-        )  # fmt: skip
+            name,
+            index,
+            _caption(loop, index),
+            (*chain, name),
+            loop.steps,
+            loop.reverse,
+            shown_name(loop.name),
+            loop.truncate,
+        )
     return found
 
 
@@ -104,146 +104,125 @@ def _index(name: str, taken: Iterable[str]) -> str:
     return next((letter for letter in _INDICES if letter not in taken), name)
 
 
-def _caption(facts: dict[str, Any], index: str) -> str:
-    last = str(facts["steps"]).replace("*", "·")
-    ends = (last, "1") if facts["reverse"] else ("1", last)
+def _caption(loop: DrawnLoop, index: str) -> str:
+    last = str(loop.steps).replace("*", "·")
+    ends = (last, "1") if loop.reverse else ("1", last)
     text = f"{index} = {ends[0]} … {ends[1]}"
-    if facts["name"] != index:
-        text = f"{shown_name(facts['name'])}:  {text}"
-    if facts["reverse"]:
+    if loop.name != index:
+        text = f"{shown_name(loop.name)}:  {text}"
+    if loop.reverse:
         text += ",  reversed"
-    if "truncate" in facts:
-        text += f",  truncated every {facts['truncate']}"
-    if facts["keep"] != "all":
-        text += f",  checkpoint every {facts['keep'][1]}"
+    if loop.truncate is not None:
+        text += f",  truncated every {loop.truncate}"
+    if loop.keep != "all":
+        text += f",  checkpoint every {loop.keep[1]}"
     return text
 
 
-def without_masks(graph: nx.MultiDiGraph[Any]) -> nx.MultiDiGraph[Any]:
+def without_masks(graph: DrawnGraph) -> DrawnGraph:
     """A drawn graph in which a delay is one node, and masks are told instead of drawn.
 
-    A delay's node has `steps`, by how many it delays; the variable with the lengths of the samples
-    is its third argument.  A loop's facts have `truncate` where it is truncated.  The graph that
-    is given stays as it is, and is returned where it has no loops.
+    A delay's node says by how many steps it delays; the variable with the lengths of the samples
+    is its third argument.  A loop says where it is truncated.  The graph that is given stays as it
+    is, and is returned where it has no loops.
     """
-    if not graph.graph.get("loops"):
-        return graph
-    return _Plain(graph.copy()).graph
+    return _Plain(graph.copy()).graph if graph.loops else graph
 
 
 class _Plain:
-    def __init__(self, graph: nx.MultiDiGraph[Any]) -> None:
+    def __init__(self, graph: DrawnGraph) -> None:
         self.graph = graph
-        self.nodes = graph.nodes
-        loops = graph.graph["loops"]
-        self.loops = graph.graph["loops"] = {name: dict(facts) for name, facts in loops.items()}
         self.lengths: dict[str, str] = {}
-        for node in self.functions():
-            if node in graph and self.application(node).block in _MASKS:
+        for node, item in graph.functions.items():
+            application = item.application
+            if node in graph.nodes and application is not None and application.block in _MASKS:
                 self.bypass(node)
-        for node in self.functions(Entry):
-            if node in graph and isinstance(self.application(node), Each):
+        for node, item in graph.functions.items():
+            if node in graph.nodes and isinstance(item.application, Each):
                 self.sequence(node)
-        for node in self.functions(Entry):
-            if node in graph and isinstance(self.application(node), Delay):
+        for node in graph.functions:
+            if node in graph.nodes and isinstance(graph.nodes[node], DrawnDelay):
                 self.delay(node)
-
-    def functions(self, kind: type = object) -> list[str]:
-        """The functions that an application of this kind made."""
-        return [
-            node
-            for node, data in self.nodes(data=True)
-            if data.get("application") is not None and isinstance(data["application"], kind)
-        ]
-
-    def application(self, node: str) -> Any:
-        return self.nodes[node]["application"]
-
-    def argument(self, node: str, place: int) -> str:
-        links = self.graph.in_edges(node, data="argument")
-        found: str = next(source for source, _, at in links if at == place)
-        return found
 
     def bypass(self, node: str) -> None:
         """Take a mask out of the way: what it masks, its second argument, stays."""
-        kept, out = self.argument(node, 1), next(iter(self.graph.successors(node)))
-        for _, end, key, data in list(self.graph.out_edges(out, keys=True, data=True)):
-            if node not in self.nodes[end]["path"]:
-                self.graph.add_edge(kept, end, key=key, **data)
-        self.nodes[kept]["name"] = self.nodes[kept]["name"] or self.nodes[out]["name"]
-        inner = [other for other, data in self.nodes(data=True) if node in data["path"]]
-        self.graph.remove_nodes_from([node, out, *inner])
+        graph = self.graph
+        kept, out = graph.argument(node, 1), graph.successors(node)[0]
+        for end, arrow in graph.leaving(out):
+            if node not in graph.nodes[end].path:
+                graph.join(kept, end, arrow)
+        item = graph.variable(kept)
+        graph.nodes[kept] = replace(item, name=item.name or graph.variable(out).name)
+        graph.remove([node, out, *(n for n, item in graph.nodes.items() if node in item.path)])
 
     def sequence(self, node: str) -> None:
         """Take away the masks' own sequences, and note what they say."""
-        (source,) = self.graph.predecessors(node)
-        maker = next(iter(self.graph.predecessors(source)), None)
-        application = None if maker is None else self.application(maker)
-        (element,) = self.graph.successors(node)
-        (loop,) = self.nodes[node]["loops"][-1:]
-        if self.graph.out_degree(element):
+        graph = self.graph
+        (source,), (element,) = graph.predecessors(node), graph.successors(node)
+        maker = next(iter(graph.predecessors(source)), None)
+        loop = graph.nodes[node].loops[-1]
+        if maker is None or graph.is_read(element):
             return
+        application = graph.application(maker)
         if isinstance(application, Keeps):
-            self.loops[loop]["truncate"] = application.every
+            graph.loops[loop] = replace(graph.loops[loop], truncate=application.every)
         elif isinstance(application, Lasts):
-            (self.lengths[loop],) = self.graph.predecessors(maker)
+            (self.lengths[loop],) = graph.predecessors(maker)
         else:
             return
         self.prune(element)
 
     def prune(self, variable: str) -> None:
         """Take away a variable that nothing reads, and what only it needs."""
-        data = self.nodes[variable]
-        if self.graph.out_degree(variable) or data["output"] or data["kind"] == "observed":
+        graph, item = self.graph, self.graph.variable(variable)
+        if graph.is_read(variable) or item.output or item.kind == "observed":
             return
-        makers = list(self.graph.predecessors(variable))
-        self.graph.remove_node(variable)
+        makers = graph.predecessors(variable)
+        graph.remove([variable])
         for maker in makers:
-            if self.graph.out_degree(maker) == 0:
-                inputs = list(dict.fromkeys(self.graph.predecessors(maker)))
-                self.graph.remove_node(maker)
+            if not graph.is_read(maker):
+                inputs = graph.predecessors(maker)
+                graph.remove([maker])
                 for source in inputs:
                     self.prune(source)
 
     def delay(self, node: str) -> None:
         """One delay for all of its registers; none for the register of a final value."""
-        (out,) = self.graph.successors(node)
-        if self.graph.out_degree(out) == 0:
+        graph = self.graph
+        (out,) = graph.successors(node)
+        if not graph.is_read(out):
             self.registers([node])
             return
-        if any(self.before(reader) == node for reader in self.graph.successors(out)):
+        if any(self.before(reader) == node for reader in graph.successors(out)):
             return  # a register between two others: the last one speaks for all
         taken = [node]
         while (before := self.before(taken[0])) is not None:
             taken.insert(0, before)
-        self.nodes[node]["steps"] = len(taken)
-        (loop,) = self.nodes[node]["loops"][-1:]
-        inits = dict.fromkeys(self.argument(register, 0) for register in taken)
-        source = self.argument(taken[0], 1)
-        self.graph.remove_edges_from(list(self.graph.in_edges(node, keys=True)))
-        self.graph.add_edge(source, node, key=1, argument=1, captured=False, delayed=True)
+        item = graph.nodes[node]
+        assert isinstance(item, DrawnDelay)
+        graph.nodes[node] = replace(item, steps=len(taken))
+        inits = dict.fromkeys(graph.argument(register, 0) for register in taken)
+        source = graph.argument(taken[0], 1)
+        graph.disconnect(node)
+        graph.join(source, node, ArgumentArrow(1, delayed=True))
         for place, init in enumerate(inits):
-            place = place + 2 if place else 0
-            self.graph.add_edge(init, node, key=place, argument=place, captured=False)
-        if loop in self.lengths:
-            self.graph.add_edge(
-                self.lengths[loop], node, key=-1, argument=-1, captured=False, lengths=True
-            )
+            graph.join(init, node, ArgumentArrow(place + 2 if place else 0))
+        if item.loops[-1] in self.lengths:
+            graph.join(self.lengths[item.loops[-1]], node, ArgumentArrow(-1, lengths=True))
         self.registers(taken[:-1])
 
     def before(self, node: str) -> str | None:
         """The register before this one, of a delay of several steps."""
-        application = self.application(node)
+        application = self.graph.application(node)
         if not isinstance(application, Delay) or application.before is None:
             return None
-        maker = next(iter(self.graph.predecessors(self.argument(node, 1))), None)
-        known = maker is not None and self.application(maker) is application.before
+        maker = next(iter(self.graph.predecessors(self.graph.argument(node, 1))), None)
+        known = maker is not None and self.graph.application(maker) is application.before
         return maker if known else None
 
     def registers(self, nodes: Iterable[str]) -> None:
         """Take registers away."""
         for node in nodes:
-            inits = self.argument(node, 0)
-            outs = list(self.graph.successors(node))
-            self.graph.remove_nodes_from([node, *outs])
-            self.prune(inits)
+            init = self.graph.argument(node, 0)
+            self.graph.remove([node, *self.graph.successors(node)])
+            self.prune(init)

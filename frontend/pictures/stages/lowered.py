@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....compiler.graph import Graph, Node, Origin
 from ....compiler.primitives.record import Builder
 from ...drawing.drawn import origins_of
+from ...drawing.drawn_nodes import DrawnGraph
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from ...drawing.drawing import Drawing
 
 
@@ -33,7 +32,7 @@ class Lowered:
 
 def lower_drawn(
     diagram: Drawing,
-    drawn: nx.MultiDiGraph[Any],
+    drawn: DrawnGraph,
     values: Sequence[str],
     gradients: Sequence[str] = (),
 ) -> Lowered:
@@ -45,7 +44,7 @@ def lower_drawn(
     inputs = diagram.lower(wanted, origins=origins).inputs
 
     def made(node: str) -> Node:
-        return origins.nodes[drawn.nodes[node]["variable"]]
+        return origins.nodes[drawn.variable(node).variable]
 
     outputs = [(f"value {node}", made(node)) for node in values]
     if gradients:

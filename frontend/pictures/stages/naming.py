@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...drawing.drawn_nodes import DrawnDelay
 from ...variables.loop_parts import Entry
 from .circles import Circles
 from .symbols import indexed, number, series, shown_name, subscript
@@ -30,23 +31,23 @@ class _Naming:
         self.after: dict[str, str] = {}  # what closes a delay, and the delay's name
         self.delays: dict[str, int] = {}  # what comes out of a delay, and how much later
         self.elements: dict[str, str] = {}  # an element of a sequence, and the sequence
-        for function, data in drawing.functions.items():
-            if data["kind"] == "delay":
-                (out,) = drawing.graph.successors(function)
-                self.delays[out] = data["steps"]
-                name = shown_name(drawing.data[out]["name"])
+        for function, item in drawing.functions.items():
+            if isinstance(item, DrawnDelay):
+                out = drawing.graph.result(function)
+                self.delays[out] = item.steps
+                name = shown_name(drawing.variables[out].name or "")
                 self.names[out] = name
-                for source, _, found in drawing.graph.in_edges(function, data=True):
-                    if found.get("delayed") and drawing.data[source]["kind"] == "computed":
-                        self.after.setdefault(source, name)
-            elif function in drawing.borders and isinstance(data["application"], Entry):
-                (out,) = drawing.graph.successors(function)
+                source = drawing.graph.argument(function, 1)
+                if drawing.variables[source].kind == "computed":
+                    self.after.setdefault(source, name)
+            elif function in drawing.borders and isinstance(item.application, Entry):
+                out = drawing.graph.result(function)
                 for source in drawing.graph.predecessors(function):
                     self.elements[out] = source
-        for node, data in drawing.data.items():
-            if "element_of" in data:
-                self.elements[node] = source = data["element_of"]
-                self.names[source] = shown_name(drawing.data[source]["name"])
+        for node, variable in drawing.variables.items():
+            if variable.element_of is not None:
+                self.elements[node] = source = variable.element_of
+                self.names[source] = shown_name(drawing.variables[source].name or "")
 
     def texts(self) -> dict[str, str]:
         self.name()
@@ -62,23 +63,23 @@ class _Naming:
         for circle in drawing.order:
             if circle in drawing.functions or circle in self.delays or circle in self.elements:
                 continue
-            data = drawing.data[circle]
+            item = drawing.variables[circle]
             implicit, whole = is_implicit(drawing, circle), whole_of(drawing, circle)
             if implicit and whole is not None:
                 pieces.setdefault(whole, []).append(circle)
             elif implicit:
                 weights.setdefault(self.letters(circle, level), []).append(circle)
-            elif data["kind"] == "constant" and data["name"] is None:
-                value = data["variable"].value
-                self.names[circle] = number(value.item()) if value.ndim == 0 else "const"
-            elif data["output"] and data["kind"] == "computed":
-                self.names[circle] = shown_name(data["output"])
-            elif circle in self.after and data["loops"]:
+            elif item.kind == "constant" and item.name is None:
+                scalar = item.value.ndim == 0
+                self.names[circle] = number(item.value.item()) if scalar else "const"
+            elif item.output and item.kind == "computed":
+                self.names[circle] = shown_name(item.output)
+            elif circle in self.after and item.loops:
                 self.names[circle] = self.after[circle]
-            elif "closes" in data:
-                self.names[circle] = shown_name(data["closes"])
-            elif data["name"] is not None:
-                self.names[circle] = shown_name(data["name"])
+            elif item.closes is not None:
+                self.names[circle] = shown_name(item.closes)
+            elif item.name is not None:
+                self.names[circle] = shown_name(item.name)
             elif is_weight(drawing, circle):
                 weights.setdefault(self.letters(circle, level), []).append(circle)
             else:
@@ -107,13 +108,13 @@ class _Naming:
         """The circles, those that an unrolled loop has for each step together."""
         found: dict[str, list[str]] = {}
         for circle in circles:
-            original = self.drawing.data[circle].get("copy_of", circle)
-            found.setdefault(original, []).append(circle)
+            original = self.drawing.variables[circle].copy_of
+            found.setdefault(circle if original is None else original, []).append(circle)
         return list(found.values())
 
     def letters(self, circle: str, level: dict[str, int]) -> str:
         """What a weight can be called: w, or b for biases alone; u where it helps compute w."""
-        names = [self.drawing.data[node]["name"] or "" for node in self.drawing.circles[circle]]
+        names = [self.drawing.variables[node].name or "" for node in self.drawing.circles[circle]]
         above = min(level.get(circle, 1), len(_LEVELS)) - 1
         return _BIASES if not above and set(names) == {"bias"} else _LEVELS[above]
 
@@ -124,13 +125,13 @@ class _Naming:
         return node if node in self.names else None
 
     def text(self, node: str) -> str:
-        data = self.drawing.data[node]
+        item = self.drawing.variables[node]
         root = self.root(node)
-        if data["kind"] != "computed" or root is None:
+        if item.kind != "computed" or root is None:
             return self.names[node]
         text = indexed(self.names[root], self.indices(node))
         maker = self.drawing.makers.get(node)
-        if "at" in data and maker is not None:
+        if item.start is not None and maker is not None:
             starts = (self.drawing.numbers.get(n) for n in self.drawing.graph.predecessors(maker))
             text += "".join(f" = {start}" for start in starts if start is not None)
         return text
@@ -138,8 +139,9 @@ class _Naming:
     def indices(self, node: str) -> list[str]:
         """The index of the innermost loop; of an element, that of its sequence too."""
         drawing = self.drawing
-        if "at" in drawing.data[node]:
-            return [drawing.data[node]["at"]]
+        start = drawing.variables[node].start
+        if start is not None:
+            return [start]
         loops = drawing.loops_around(node)
         if not loops:
             return []
@@ -171,8 +173,7 @@ def _levels(drawing: Circles) -> dict[str, int]:
         (
             node
             for node in drawing.order
-            if node in drawing.costs
-            or (drawing.data[node].get("output") and not is_weight(drawing, node))
+            if node in drawing.costs or (_is_output(drawing, node) and not is_weight(drawing, node))
         ),
         0,
     )
@@ -184,3 +185,7 @@ def _levels(drawing: Circles) -> dict[str, int]:
                 found[source] = found[node] + step
                 waiting.append(source)
     return found
+
+
+def _is_output(drawing: Circles, node: str) -> bool:
+    return node in drawing.variables and drawing.variables[node].output is not None

@@ -6,16 +6,20 @@ Numbers are told in the bullets that read them.  This file decides on no circle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
 
+from ...drawing.drawn_nodes import (
+    DrawnBlock,
+    DrawnCost,
+    DrawnDelay,
+    DrawnGraph,
+    DrawnNode,
+    DrawnStart,
+)
 from ...variables.kinds import Number, Spread
 from ...variables.loop_parts import Each, Result
-from .loop_frames import loops_of
+from .loop_frames import Loop
 from .symbols import number
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 _PACKAGE = __name__.split(".")[0] + "."
 
@@ -24,7 +28,8 @@ class Outline:
     """What a drawn graph shows at a depth, before anything is called or placed.
 
     Attributes:
-        data: the drawn graph's nodes.
+        nodes: the drawn graph's nodes.
+        variables: those that are variables.
         opened: the blocks that are frames.
         functions: those drawn as bullets.
         costs: the functions that are cost nodes.
@@ -36,23 +41,24 @@ class Outline:
             are no bullets: an arrow leads through each, which is called as it is.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph[Any], depth: int | None) -> None:
+    def __init__(self, graph: DrawnGraph, loops: Mapping[str, Loop], depth: int | None) -> None:
         self.graph = graph
-        self.loops = loops_of(graph)
-        self.data: dict[str, dict[str, Any]] = dict(graph.nodes(data=True))
+        self.loops = loops
+        self.nodes: Mapping[str, DrawnNode] = graph.nodes
+        self.variables = graph.variables
         self.opened = {
-            node: data
-            for node, data in self.data.items()
-            if data.get("opens") and _opens(data, depth)
+            node: item
+            for node, item in self.nodes.items()
+            if isinstance(item, DrawnBlock) and _opens(item, depth)
         }
         self.functions = {
-            node: data
-            for node, data in self.data.items()
-            if "opens" in data and node not in self.opened and self.reached(data["path"])
+            node: item
+            for node, item in graph.functions.items()
+            if node not in self.opened and self.reached(item.path)
         }
         self.costs = self._find_costs()
         self.borders = {
-            node: data["name"] for node, data in self.functions.items() if self._is_border(node)
+            node: item.name for node, item in self.functions.items() if self._is_border(node)
         }
         self.numbers: dict[str, str] = {}
         self.readers: dict[str, list[str]] = {}
@@ -69,29 +75,33 @@ class Outline:
         """Whether all blocks of a path are open."""
         return all(block in self.opened for block in path)
 
+    def is_parameter(self, node: str) -> bool:
+        """Whether a node is a parameter."""
+        return node in self.variables and self.variables[node].kind == "parameter"
+
     def _is_border(self, node: str) -> bool:
-        application = self.functions[node]["application"]
-        if self.functions[node]["kind"] == "init":
+        item = self.functions[node]
+        if isinstance(item, DrawnStart):
             return True
-        return isinstance(application, (Each, Result)) and node not in self.costs
+        return isinstance(item.application, (Each, Result)) and node not in self.costs
 
     def _find_costs(self) -> set[str]:
         """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""
-        found = {node for node, data in self.functions.items() if data["kind"] == "cost"}
-        cost = self.graph.graph["cost"]
+        found = {node for node, item in self.functions.items() if isinstance(item, DrawnCost)}
+        cost = self.graph.cost
         if cost is not None:
             found |= {node for node in self.graph.predecessors(cost) if node in self.functions}
         return found
 
     def _fold_starts(self) -> None:
         """A number that is spread over a delay's shape is told at the delay."""
-        for function, data in list(self.functions.items()):
-            if not isinstance(data["application"], Spread):
+        for function, item in list(self.functions.items()):
+            if not isinstance(item.application, Spread):
                 continue
             (start,), (out,) = self.graph.predecessors(function), self.graph.successors(function)
             readers = self.readers.get(out, [])
             only = readers and all(
-                self.functions[reader]["kind"] in ("delay", "init") for reader in readers
+                isinstance(self.functions[reader], (DrawnDelay, DrawnStart)) for reader in readers
             )
             if start in self.numbers and only:
                 self.numbers[out] = self.numbers[start]
@@ -100,37 +110,34 @@ class Outline:
     def _fold_numbers(self) -> None:
         """Scalar constants are told in the bullet that reads them; so are sizes and fills."""
         for node, readers in self.readers.items():
-            if any(self.functions[reader]["opens"] for reader in readers):
+            if any(isinstance(self.functions[reader], DrawnBlock) for reader in readers):
                 continue
-            data, maker = self.data[node], self.makers.get(node)
-            if data["kind"] == "constant" and data["shape"] == ():
-                self.numbers[node] = number(data["variable"].value.item())
+            item, maker = self.variables[node], self.makers.get(node)
+            if item.kind == "constant" and item.shape == ():
+                self.numbers[node] = number(item.value.item())
             elif maker is not None:
-                application = self.functions[maker]["application"]
+                application = self.functions[maker].application
                 if isinstance(application, Number):
                     self.numbers[node] = application.shown
                     del self.functions[maker]
 
     def loops_around(self, node: str) -> tuple[str, ...]:
         """The loops in which a variable or a function is, from the outermost."""
-        return max(
-            (self.loops[loop].chain for loop in self.data[node]["loops"]), key=len, default=()
-        )
+        return max((self.loops[loop].chain for loop in self.nodes[node].loops), key=len, default=())
 
     def frames_around(self, node: str) -> tuple[str, ...]:
         """The frames in which a variable or a function stands: of open blocks and of loops."""
         found: list[str] = []
-        for block in self.data[node]["path"]:
+        for block in self.nodes[node].path:
             if block in self.opened:
                 found += [*(self.loops[loop].frame for loop in self.loops_around(block)), block]
         found += [self.loops[loop].frame for loop in self.loops_around(node)]
         return tuple(dict.fromkeys(found))
 
 
-def _opens(data: dict[str, Any], depth: int | None) -> bool:
+def _opens(item: DrawnBlock, depth: int | None) -> bool:
     if depth is None:
         return True
-    block = data["application"].block
-    function = getattr(block, "function", None)
+    function = getattr(item.block, "function", None)
     own = function is not None and function.__module__.startswith(_PACKAGE)
-    return len(data["path"]) + 1 < depth and data["kind"] != "cost" and not own
+    return len(item.path) + 1 < depth and not isinstance(item, DrawnCost) and not own

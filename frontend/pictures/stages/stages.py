@@ -52,7 +52,7 @@ def _unrolled(diagram: Drawing, depth: int | None, steps: int | None) -> Picture
     from .loop_frames import without_masks
     from .unrolled import unrolled
 
-    return Conversion(unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()
+    return Conversion(*unrolled(without_masks(drawn_graph(diagram)), steps), depth).picture()
 
 
 def _graph(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
@@ -60,16 +60,13 @@ def _graph(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:
     from .lowered import lower_drawn
 
     drawn = drawn_graph(diagram)
-    outputs = {d["output"]: node for node, d in drawn.nodes(data=True) if d.get("output")}
-    cost = drawn.graph["cost"]
-    updates = next_values(drawn)
-    wanted = [*outputs.values(), *updates, *([cost] if cost else [])]
+    outputs, updates = drawn.outputs, next_values(drawn)
+    wanted = [*outputs.values(), *updates, *([drawn.cost] if drawn.cost is not None else [])]
     found = lower_drawn(diagram, drawn, wanted)
     values = {name: found.values[node] for name, node in outputs.items()}
     following = {name: found.values[node] for node, name in updates.items()}
-    return from_graph(
-        diagram.name, drawn, values, found.values.get(cost), depth=depth, updates=following
-    )
+    cost = None if drawn.cost is None else found.values[drawn.cost]
+    return from_graph(diagram.name, drawn, values, cost, depth=depth, updates=following)
 
 
 def _backward(diagram: Drawing, depth: int | None, steps: int | None) -> Picture:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ....compiler.graph import Node
+from ...drawing.drawn_nodes import DrawnBlock, DrawnFunction, DrawnVariable
 from ...variables.variable import shape_text
 
 
-def block_name(data: dict[str, Any]) -> str:
+def block_name(item: DrawnBlock) -> str:
     """A block's symbol or own name; its class where it is only an index, as in a chain."""
-    block, label = data["application"].block, data["label"]
-    numbered = block.name is None and label.isdigit()
-    return symbol_of(data) or (type(block).__name__ if numbered else label)
+    numbered = item.block.name is None and item.label.isdigit()
+    return symbol_of(item) or (type(item.block).__name__ if numbered else item.label)
 
 
-def symbol_of(data: dict[str, Any]) -> str:
+def symbol_of(item: DrawnFunction) -> str:
     """What a block says itself should be written in its bullet, arguments included; or nothing."""
-    block = getattr(data["application"], "block", None)
-    return getattr(block, "symbol", "")
+    return getattr(item.block, "symbol", "") if isinstance(item, DrawnBlock) else ""
 
 
-def type_text(value: Any) -> str:
-    """Dtype and shape of a drawn variable's data, or of a value of the compiler."""
-    data = value if isinstance(value, dict) else {"dtype": value.dtype, "shape": value.shape}
-    return f"{data['dtype']} {shape_text(data['shape'])}"
+def type_text(value: DrawnVariable | Node) -> str:
+    """Dtype and shape of a drawn variable, or of a value of the compiler."""
+    return f"{value.dtype} {shape_text(value.shape)}"

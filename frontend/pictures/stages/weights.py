@@ -5,13 +5,14 @@ A weight is what a block reads without being given it.  This file names and plac
 
 from __future__ import annotations
 
+from ...drawing.drawn_nodes import DrawnBlock
 from ...variables.kinds import FlatParts
 from .outline import Outline
 
 
 def is_weight(drawing: Outline, node: str) -> bool:
     """Whether a variable is read as a parameter wherever it is read, or cut out of such a one."""
-    if drawing.data[node]["kind"] == "parameter":
+    if drawing.variables[node].kind == "parameter":
         return True
     whole, readers = whole_of(drawing, node), drawing.readers.get(node, [])
     if whole is not None and is_weight(drawing, whole):
@@ -21,21 +22,21 @@ def is_weight(drawing: Outline, node: str) -> bool:
 
 def _captures(drawing: Outline, node: str, reader: str) -> bool:
     """Whether a function reads a variable as a weight: its own, or of a block that it is in."""
-    for block in (reader, *drawing.data[reader]["path"]):
-        links = (drawing.graph.get_edge_data(node, block) or {}).values()
-        if links and all(link["captured"] for link in links):
+    for block in (reader, *drawing.nodes[reader].path):
+        arrows = drawing.graph.between(node, block)
+        if arrows and all(arrow.captured for arrow in arrows):
             return True
     return False
 
 
 def is_implicit(drawing: Outline, node: str) -> bool:
     """Whether a weight belongs to blocks that are drawn as bullets, and so is just "w"."""
-    data = drawing.data[node]
+    item = drawing.variables[node]
     readers = drawing.readers.get(node, [])
-    if not readers or not all(drawing.functions[reader]["opens"] for reader in readers):
+    if not readers or not all(isinstance(drawing.functions[r], DrawnBlock) for r in readers):
         return False
-    if data["kind"] == "parameter":
-        return data["variable"].owner is not None
+    if item.kind == "parameter":
+        return item.variable.owner is not None
     return whole_of(drawing, node) is not None and is_weight(drawing, node)
 
 
@@ -44,10 +45,9 @@ def whole_of(drawing: Outline, node: str) -> str | None:
     maker = drawing.makers.get(node)
     if maker is None or not cuts(drawing, maker):
         return None
-    whole: str = next(iter(drawing.graph.predecessors(maker)))
-    return whole
+    return drawing.graph.predecessors(maker)[0]
 
 
 def cuts(drawing: Outline, function: str) -> bool:
     """Whether a function cuts a vector of parameters into its parts."""
-    return isinstance(drawing.functions[function]["application"], FlatParts)
+    return isinstance(drawing.functions[function].application, FlatParts)

@@ -6,6 +6,7 @@ import networkx as nx
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.drawing.drawn import drawn_graph
 
 from ..pictures.diagrams import DIAGRAMS, classifier, hypernetwork, penalty, sharing, siamese
 
@@ -58,6 +59,42 @@ def test_edges_know_their_place() -> None:
     assert graph.edges["net", "scores", 0] == {"result": 0}
     given = graph.in_edges("cross_entropy", data="argument")
     assert sorted((place, name) for name, _, place in given) == [(0, "scores"), (1, "y")]
+
+
+def test_attributes_of_networkx() -> None:
+    graph = classifier().graph
+    kinds = nx.get_node_attributes(graph, "kind")
+    assert kinds["x"] == "observed" and kinds["net/0/weight"] == "parameter"
+    assert kinds["net"] == kinds["net/relu"] == "function" and kinds["cross_entropy"] == "cost"
+    shared = {"kind", "name", "path", "loops", "where"}
+    variable = shared | {"output", "shape", "dtype", "variable"}
+    function = shared | {"label", "opens", "application"}
+    for node, data in graph.nodes(data=True):
+        assert set(data) == (
+            variable if node in nx.get_node_attributes(graph, "shape") else function
+        )
+    assert graph.nodes["net/0"]["label"] == "0"
+
+
+def test_what_comes_before_a_function_is_in_the_order_of_its_arguments() -> None:
+    w, x = dg.parameter("w", (3,)), dg.observed("x", (3,))
+    graph = dg.Diagram("order", {"sum": x + w, "difference": w - x}).graph
+    assert list(graph.predecessors("add")) == ["x", "w"]
+    assert list(graph.predecessors("subtract")) == ["w", "x"]
+
+
+def test_a_copy_changes_alone() -> None:
+    drawn = drawn_graph(hypernetwork())
+    before = list(drawn.nodes), list(drawn.arrows)
+    copy = drawn.copy()
+    assert (list(copy.nodes), list(copy.arrows)) == before
+    readers = copy.successors("x")
+    copy.remove(["x"])
+    assert "x" not in copy.nodes and not any("x" in ends for ends in copy.arrows)
+    assert readers and all("x" not in copy.predecessors(reader) for reader in readers)
+    copy.disconnect(readers[0])
+    assert copy.predecessors(readers[0]) == copy.arguments(readers[0]) == []
+    assert (list(drawn.nodes), list(drawn.arrows)) == before
 
 
 def test_one_variable_given_twice_makes_two_arrows() -> None:

@@ -96,9 +96,9 @@ def test_origins_know_what_became_of_a_variable() -> None:
     graph = diagram.lower(origins=origins)
     assert not any(node.op == "call" for node in every_node(graph))
     found = {
-        name: (origins.nodes[data["variable"]].op, origins.nodes[data["variable"]].origin.path)
-        for name, data in drawn.nodes(data=True)
-        if data.get("variable") in origins.nodes and data["kind"] != "constant"
+        name: (origins.nodes[item.variable].op, origins.nodes[item.variable].origin.path)
+        for name, item in drawn.variables.items()
+        if item.variable in origins.nodes and item.kind != "constant"
     }
     assert found == {
         "x": ("input", "x"),
