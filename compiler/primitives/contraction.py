@@ -100,4 +100,13 @@ def contraction_flops(node: Node) -> Dim:
     return node.type.count * product(extents[label] for label in summed_labels(node)) * 2
 
 
-PRIMITIVES = (Primitive("contract", "contraction", _infer, _reference, _vjp, batch=_batch),)
+PRIMITIVES = (
+    Primitive(
+        name="contract",
+        kind="contraction",
+        infer=_infer,
+        reference=_reference,
+        vjp=_vjp,
+        batch=_batch,
+    ),
+)

@@ -157,6 +157,7 @@ def _unary(
     function: Callable[..., Any],
     vjp: Callable[[Builder, Node, Node, Node], Node] | None,
     emit: str,
+    *,
     flops: int = 1,
     allowed: str = "f",
 ) -> Primitive:
@@ -169,19 +170,27 @@ def _unary(
             return (derivative(b, n.inputs[0], n, g),)
 
     return Primitive(
-        name,
-        "elementwise",
-        _arithmetic(allowed),
-        _plain(function),
-        rule,
-        emit,
-        flops,
-        elementwise,
+        name=name,
+        kind="elementwise",
+        infer=_arithmetic(allowed),
+        reference=_plain(function),
+        vjp=rule,
+        emit=emit,
+        flops=flops,
+        batch=elementwise,
     )
 
 
 def _compare(name: str, function: Callable[..., Any], emit: str) -> Primitive:
-    return Primitive(name, "elementwise", _comparison, _plain(function), None, emit, 1, elementwise)
+    return Primitive(
+        name=name,
+        kind="elementwise",
+        infer=_comparison,
+        reference=_plain(function),
+        emit=emit,
+        flops=1,
+        batch=elementwise,
+    )
 
 
 def _binary(
@@ -189,11 +198,19 @@ def _binary(
     function: Callable[..., Any],
     vjp: Vjp | None,
     emit: str,
-    allowed: str = "fiu",
+    *,
     flops: int = 1,
+    allowed: str = "fiu",
 ) -> Primitive:
     return Primitive(
-        name, "elementwise", _arithmetic(allowed), _plain(function), vjp, emit, flops, elementwise
+        name=name,
+        kind="elementwise",
+        infer=_arithmetic(allowed),
+        reference=_plain(function),
+        vjp=vjp,
+        emit=emit,
+        flops=flops,
+        batch=elementwise,
     )
 
 
@@ -231,27 +248,27 @@ PRIMITIVES = (
     _compare("le", np.less_equal, "{0} <= {1}"),
     _compare("gt", np.greater, "{0} > {1}"),
     _compare("ge", np.greater_equal, "{0} >= {1}"),
-    _unary("not", np.logical_not, None, "~{0}", 0, "b"),
-    _unary("neg", np.negative, lambda b, x, y, g: b.neg(g), "-{0}", 1, "fi"),
-    _unary("abs", np.abs, lambda b, x, y, g: b.mul(g, b.sign(x)), "absolute({0})", 1, "fi"),
-    _unary("sign", np.sign, None, "sign({0})", 1, "fi"),
+    _unary("not", np.logical_not, None, "~{0}", flops=0, allowed="b"),
+    _unary("neg", np.negative, lambda b, x, y, g: b.neg(g), "-{0}", allowed="fi"),
+    _unary("abs", np.abs, lambda b, x, y, g: b.mul(g, b.sign(x)), "absolute({0})", allowed="fi"),
+    _unary("sign", np.sign, None, "sign({0})", allowed="fi"),
     _unary("floor", np.floor, None, "floor({0})"),
     _unary("ceil", np.ceil, None, "ceil({0})"),
-    _unary("exp", np.exp, lambda b, x, y, g: b.mul(g, y), "exp({0})", 10),
+    _unary("exp", np.exp, lambda b, x, y, g: b.mul(g, y), "exp({0})", flops=10),
     _unary(
         "expm1",
         np.expm1,
         lambda b, x, y, g: b.mul(g, b.exp(x)),  # y + 1 would round to 0 far below 0
         "expm1({0})",
-        10,
+        flops=10,
     ),
-    _unary("log", np.log, lambda b, x, y, g: b.div(g, x), "log({0})", 10),
+    _unary("log", np.log, lambda b, x, y, g: b.div(g, x), "log({0})", flops=10),
     _unary(
         "log1p",
         np.log1p,
         lambda b, x, y, g: b.div(g, b.add(x, b.fill(1, x.type))),
         "log1p({0})",
-        10,
+        flops=10,
     ),
     _unary("sqrt", np.sqrt, lambda b, x, y, g: b.div(b.scale(g, 0.5), y), "sqrt({0})"),
     _unary(
@@ -259,75 +276,73 @@ PRIMITIVES = (
         lambda x: 1 / np.sqrt(x),
         lambda b, x, y, g: b.mul(b.scale(g, -0.5), b.div(y, x)),
         "rsqrt({0})",
-        2,
+        flops=2,
     ),
-    _unary("sin", np.sin, lambda b, x, y, g: b.mul(g, b.cos(x)), "sin({0})", 10),
-    _unary("cos", np.cos, lambda b, x, y, g: b.neg(b.mul(g, b.sin(x))), "cos({0})", 10),
+    _unary("sin", np.sin, lambda b, x, y, g: b.mul(g, b.cos(x)), "sin({0})", flops=10),
+    _unary("cos", np.cos, lambda b, x, y, g: b.neg(b.mul(g, b.sin(x))), "cos({0})", flops=10),
     _unary(
         "tanh",
         np.tanh,
         lambda b, x, y, g: b.mul(g, _one_minus(b, b.mul(y, y))),
         "tanh({0})",
-        10,
+        flops=10,
     ),
     _unary(
         "sigmoid",
         _sigmoid,
         lambda b, x, y, g: b.mul(g, b.mul(y, _one_minus(b, y))),
         "sigmoid({0})",
-        10,
+        flops=10,
     ),
     _unary(
         "erf",
         _erf,
         lambda b, x, y, g: b.mul(g, b.scale(b.exp(b.neg(b.mul(x, x))), _ERF_SLOPE)),
         "erf({0})",
-        10,
+        flops=10,
     ),
     Primitive(
-        "select",
-        "elementwise",
-        _select,
-        _plain(np.where),
-        lambda b, n, g: (
+        name="select",
+        kind="elementwise",
+        infer=_select,
+        reference=_plain(np.where),
+        vjp=lambda b, n, g: (
             None,
             b.select(n.inputs[0], g, b.fill(0, g.type)),
             b.zeros_where(n.inputs[0], g),
         ),
-        "select({0}, {1}, {2})",
-        1,
-        elementwise,
+        emit="select({0}, {1}, {2})",
+        flops=1,
+        batch=elementwise,
     ),
     Primitive(
-        "cast",
-        "elementwise",
-        _cast,
-        lambda result, attrs, x: _converted(x, np.dtype(result.dtype)),
-        lambda b, n, g: (
+        name="cast",
+        kind="elementwise",
+        infer=_cast,
+        reference=lambda result, attrs, x: _converted(x, np.dtype(result.dtype)),
+        vjp=lambda b, n, g: (
             b.cast(g, dtype=n.inputs[0].dtype) if n.inputs[0].type.is_float else None,
         ),
-        lambda n: f"to_{LANE_TYPES[n.dtype]}({{0}})",
+        emit=lambda n: f"to_{LANE_TYPES[n.dtype]}({{0}})",
         batch=elementwise,
     ),
     # The value itself; no gradient flows back through it.
     Primitive(
-        "stop_gradient",
-        "elementwise",
-        lambda types, attrs: types[0],
-        lambda result, attrs, x: x,
-        None,
-        "{0}",
+        name="stop_gradient",
+        kind="elementwise",
+        infer=lambda types, attrs: types[0],
+        reference=lambda result, attrs, x: x,
+        emit="{0}",
         batch=elementwise,
     ),
     # The value itself, which must lie in [low, high): checked before a step starts where the
     # value is an observed variable, see `schedule`.
     Primitive(
-        "in_range",
-        "elementwise",
-        lambda types, attrs: types[0],
-        lambda result, attrs, x: x,
-        None,
-        "{0}",
+        name="in_range",
+        kind="elementwise",
+        infer=lambda types, attrs: types[0],
+        reference=lambda result, attrs, x: x,
+        emit="{0}",
         batch=elementwise,
     ),
 )

@@ -188,33 +188,40 @@ def _first_outside_batch(
 
 
 PRIMITIVES = (
-    Primitive("gather", "movement", _gather, _reference_gather, _gather_vjp, batch=_gather_batch),
+    Primitive(
+        name="gather",
+        kind="movement",
+        infer=_gather,
+        reference=_reference_gather,
+        vjp=_gather_vjp,
+        batch=_gather_batch,
+    ),
     # Zeros of `size` elements along `axis`, with every update added where its index says.
     Primitive(
-        "scatter_add",
-        "movement",
-        _scatter_add,
-        _reference_scatter_add,
-        _scatter_add_vjp,
+        name="scatter_add",
+        kind="movement",
+        infer=_scatter_add,
+        reference=_reference_scatter_add,
+        vjp=_scatter_add_vjp,
         flops=1,
         batch=_scatter_add_batch,
     ),
     # The same in one or two `parts`: totals, and what their additions have rounded away.  Both add
     # up to what is asked for; made by `split_reductions` alone.
     Primitive(
-        "scatter_sums",
-        "movement",
-        _scatter_sums,
-        _reference_scatter_sums,
+        name="scatter_sums",
+        kind="movement",
+        infer=_scatter_sums,
+        reference=_reference_scatter_sums,
         flops=5,
         batch=_scatter_sums_batch,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.
     Primitive(
-        "first_outside",
-        "movement",
-        _first_outside,
-        _reference_first_outside,
+        name="first_outside",
+        kind="movement",
+        infer=_first_outside,
+        reference=_reference_first_outside,
         batch=_first_outside_batch,
     ),
 )

@@ -78,4 +78,8 @@ def solve_work(node: Node) -> Dim:
     return floor_divide(solve_flops(node), 8) + product(lead) * rows * (rows * 10 + 200)
 
 
-PRIMITIVES = (Primitive("solve", "contraction", _infer, _reference, _vjp, batch=_batch),)
+PRIMITIVES = (
+    Primitive(
+        name="solve", kind="contraction", infer=_infer, reference=_reference, vjp=_vjp, batch=_batch
+    ),
+)

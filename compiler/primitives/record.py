@@ -29,7 +29,7 @@ Reference = Callable[..., Array]
 Batch = Callable[["Builder", Node, Sequence[Node], Sequence[bool]], Node]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
     """A primitive and its rules.
 

@@ -96,4 +96,4 @@ def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     return inside if result == "sum" else inside.with_shape((steps, *inside.shape))
 
 
-PRIMITIVES = (Primitive("loop", "structured", _infer, None),)
+PRIMITIVES = (Primitive(name="loop", kind="structured", infer=_infer, reference=None),)

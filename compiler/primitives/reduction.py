@@ -95,7 +95,15 @@ def _extremum_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 def _reduction(name: str, infer: Infer, reference: Reference, vjp: Any) -> Primitive:
     shifted = along(lambda attrs, n: {"axes": shift_axes(attrs["axes"])})
-    return Primitive(name, "reduction", infer, reference, vjp, flops=1, batch=shifted)
+    return Primitive(
+        name=name,
+        kind="reduction",
+        infer=infer,
+        reference=reference,
+        vjp=vjp,
+        flops=1,
+        batch=shifted,
+    )
 
 
 BLOCK = 64
@@ -171,19 +179,19 @@ PRIMITIVES = (
     ),
     # Sums of the columns over blocks of BLOCK rows: made by `split_reductions` alone.
     Primitive(
-        "block_sum",
-        "reduction",
-        _block_sum,
-        _reference_block_sum,
+        name="block_sum",
+        kind="reduction",
+        infer=_block_sum,
+        reference=_reference_block_sum,
         flops=1,
         batch=_block_sum_batch,
     ),
     # Sums of stretches of STRETCH elements of a line: made by `split_reductions` alone.
     Primitive(
-        "stretch_sum",
-        "reduction",
-        _stretch_sum,
-        _reference_stretch_sum,
+        name="stretch_sum",
+        kind="reduction",
+        infer=_stretch_sum,
+        reference=_reference_stretch_sum,
         flops=1,
         batch=_stretch_sum_batch,
     ),
@@ -193,11 +201,11 @@ PRIMITIVES = (
     _reduction("argmax", _index, _extremum_index(np.argmax), None),
     _reduction("argmin", _index, _extremum_index(np.argmin), None),
     Primitive(
-        "cumsum",
-        "movement",
-        _cumsum,
-        _reference_cumsum,
-        lambda b, n, g: (b.cumsum(g, axis=n.attrs["axis"], reverse=not n.attrs["reverse"]),),
+        name="cumsum",
+        kind="movement",
+        infer=_cumsum,
+        reference=_reference_cumsum,
+        vjp=lambda b, n, g: (b.cumsum(g, axis=n.attrs["axis"], reverse=not n.attrs["reverse"]),),
         flops=1,
         batch=along(lambda attrs, n: {"axis": attrs["axis"] + 1}),
     ),

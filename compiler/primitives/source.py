@@ -64,12 +64,24 @@ def _reference_random_bits(result: Type, attrs: Attrs, key: Array, stream: Array
 
 
 PRIMITIVES = (
-    Primitive("input", "source", _input, None),
-    Primitive("constant", "source", _constant, lambda result, attrs: attrs["value"]),
+    Primitive(name="input", kind="source", infer=_input, reference=None),
+    Primitive(
+        name="constant",
+        kind="source",
+        infer=_constant,
+        reference=lambda result, attrs: attrs["value"],
+    ),
     # The value of a size, such as the batch size in a mean.
-    Primitive("size", "source", _size, lambda r, attrs: np.asarray(attrs["size"], attrs["dtype"])),
+    Primitive(
+        name="size",
+        kind="source",
+        infer=_size,
+        reference=lambda r, attrs: np.asarray(attrs["size"], attrs["dtype"]),
+    ),
     # Each element's index along one axis.
-    Primitive("iota", "source", _iota, _reference_iota),
+    Primitive(name="iota", kind="source", infer=_iota, reference=_reference_iota),
     # Philox4x32-10 (Salmon et al. 2011) of each element's flat index, in a stream, under a key.
-    Primitive("random_bits", "source", _random_bits, _reference_random_bits),
+    Primitive(
+        name="random_bits", kind="source", infer=_random_bits, reference=_reference_random_bits
+    ),
 )

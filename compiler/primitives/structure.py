@@ -156,28 +156,28 @@ def _concatenate_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 PRIMITIVES = (
     Primitive(
-        "reshape",
-        "view",
-        _reshape,
-        lambda result, attrs, x: x.reshape(result.extents),
-        lambda b, n, g: (b.reshape(g, shape=n.inputs[0].shape),),
+        name="reshape",
+        kind="view",
+        infer=_reshape,
+        reference=lambda result, attrs, x: x.reshape(result.extents),
+        vjp=lambda b, n, g: (b.reshape(g, shape=n.inputs[0].shape),),
         batch=along(lambda attrs, n: {"shape": (n, *attrs["shape"])}),
     ),
     Primitive(
-        "transpose",
-        "view",
-        _transpose,
-        lambda result, attrs, x: x.transpose(attrs["axes"]),
-        _transpose_vjp,
+        name="transpose",
+        kind="view",
+        infer=_transpose,
+        reference=lambda result, attrs, x: x.transpose(attrs["axes"]),
+        vjp=_transpose_vjp,
         batch=along(lambda attrs, n: {"axes": (0, *shift_axes(attrs["axes"]))}),
     ),
     # Axis i of the operand becomes axis axes[i] of the result; the other axes are new.
     Primitive(
-        "broadcast",
-        "view",
-        _broadcast,
-        _reference_broadcast,
-        _broadcast_vjp,
+        name="broadcast",
+        kind="view",
+        infer=_broadcast,
+        reference=_reference_broadcast,
+        vjp=_broadcast_vjp,
         batch=along(
             lambda attrs, n: {
                 "shape": (n, *attrs["shape"]),
@@ -187,11 +187,11 @@ PRIMITIVES = (
     ),
     # start:stop:step on every axis, steps positive.
     Primitive(
-        "slice",
-        "view",
-        _slice,
-        lambda r, attrs, x: x[_slices(attrs)],
-        _slice_vjp,
+        name="slice",
+        kind="view",
+        infer=_slice,
+        reference=lambda r, attrs, x: x[_slices(attrs)],
+        vjp=_slice_vjp,
         batch=along(
             lambda attrs, n: {
                 "start": (0, *attrs["start"]),
@@ -201,20 +201,20 @@ PRIMITIVES = (
         ),
     ),
     Primitive(
-        "flip",
-        "view",
-        _same,
-        lambda result, attrs, x: np.flip(x, attrs["axes"]),
-        lambda b, n, g: (b.flip(g, axes=n.attrs["axes"]),),
+        name="flip",
+        kind="view",
+        infer=_same,
+        reference=lambda result, attrs, x: np.flip(x, attrs["axes"]),
+        vjp=lambda b, n, g: (b.flip(g, axes=n.attrs["axes"]),),
         batch=along(lambda attrs, n: {"axes": shift_axes(attrs["axes"])}),
     ),
     # Zeros of `shape` with the operand at low, low + inner, low + 2 inner, ... on every axis.
     Primitive(
-        "pad",
-        "movement",
-        _pad,
-        _reference_pad,
-        _pad_vjp,
+        name="pad",
+        kind="movement",
+        infer=_pad,
+        reference=_reference_pad,
+        vjp=_pad_vjp,
         batch=along(
             lambda attrs, n: {
                 "low": (0, *attrs["low"]),
@@ -224,21 +224,21 @@ PRIMITIVES = (
         ),
     ),
     Primitive(
-        "concatenate",
-        "movement",
-        _concatenate,
-        lambda result, attrs, *parts: np.concatenate(parts, attrs["axis"]),
-        _concatenate_vjp,
+        name="concatenate",
+        kind="movement",
+        infer=_concatenate,
+        reference=lambda result, attrs, *parts: np.concatenate(parts, attrs["axis"]),
+        vjp=_concatenate_vjp,
         batch=along(lambda attrs, n: {"axis": attrs["axis"] + 1}),
     ),
     # The value in memory of its own, row-major: made by `fuse` where a view will not do.
     Primitive(
-        "copy",
-        "elementwise",
-        _same,
-        lambda result, attrs, x: x,
-        lambda b, n, g: (g,),
-        "{0}",
+        name="copy",
+        kind="elementwise",
+        infer=_same,
+        reference=lambda result, attrs, x: x,
+        vjp=lambda b, n, g: (g,),
+        emit="{0}",
         batch=elementwise,
     ),
 )

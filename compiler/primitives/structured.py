@@ -33,6 +33,6 @@ def _gradient(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 PRIMITIVES = (
-    Primitive("call", "structured", _call, None),
-    Primitive("gradient", "structured", _gradient, None),
+    Primitive(name="call", kind="structured", infer=_call, reference=None),
+    Primitive(name="gradient", kind="structured", infer=_gradient, reference=None),
 )

@@ -112,14 +112,21 @@ def _overlap_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 _batch = along(lambda attrs, n: {"axis": attrs["axis"] + 1})
 
 PRIMITIVES = (
-    Primitive("windows", "view", _windows, _reference_windows, _windows_vjp, batch=_batch),
+    Primitive(
+        name="windows",
+        kind="view",
+        infer=_windows,
+        reference=_reference_windows,
+        vjp=_windows_vjp,
+        batch=_batch,
+    ),
     # Zeros of `extent` elements along `axis`, with each tap added where its window has it.
     Primitive(
-        "overlap_add",
-        "movement",
-        _overlap_add,
-        _reference_overlap_add,
-        _overlap_add_vjp,
+        name="overlap_add",
+        kind="movement",
+        infer=_overlap_add,
+        reference=_reference_overlap_add,
+        vjp=_overlap_add_vjp,
         flops=1,
         batch=_batch,
     ),
