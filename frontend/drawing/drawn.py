@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 def drawn_graph(diagram: Drawing) -> DrawnGraph:
     """The variables and functions of a diagram, joined by arrows; `networkx_graph` says which."""
-    drawing = _Drawing(diagram)
-    unwound(drawing.level(diagram.wanted, {}, ()))
-    drawing.outputs(diagram)
-    drawing.updates(diagram)
-    drawing.close()
-    drawing.settle()
-    return drawing.graph
+    builder = _Builder(diagram)
+    unwound(builder.level(diagram.wanted, {}, ()))
+    builder.outputs(diagram)
+    builder.updates(diagram)
+    builder.close()
+    builder.settle()
+    return builder.graph
 
 
 def next_values(drawn: DrawnGraph) -> dict[str, str]:
@@ -64,7 +64,7 @@ def origins_of(drawn: DrawnGraph) -> Origins:
     return Origins({f.application: node for node, f in functions if f.application is not None})
 
 
-class _Drawing:
+class _Builder:
     def __init__(self, diagram: Drawing) -> None:
         self.graph = DrawnGraph(diagram.name)
         self.diagram = diagram

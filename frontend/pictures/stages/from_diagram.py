@@ -1,4 +1,4 @@
-"""Stage "drawn": from what was drawn, as a NetworkX graph, to a picture like that on a slide.
+"""Stage "drawn": from what was drawn, as a graph, to a picture like that on a slide.
 
 Blocks are one bullet each down to a depth; below it they are frames around what is in them.  The
 parameters of a bullet are one circle.  This file places nothing and reads no diagram but its graph.
