@@ -9,31 +9,32 @@ values, whatever the depth is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...program import GEMM_DEEP, GEMM_LONG
 from ..building.llvm_loops import I64, internal, loop, smaller
 from .dot import Sums
+from .product import Product
 
 
 def deep_function(module: Any, element: Any, lanes: int, routine: Any) -> Any:
     """(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, space), words as the routine's own."""
     function, b = internal(module, "deep", [I64] * 12)
-    a, a_row, a_col, b_, b_row, b_col, c, c_row, m, n, k, space = function.args
+    x = Product(*function.args)
     sums, pointer = Sums(module, b, element, lanes), element.as_pointer()
     size = 4 if sums.letter == "f32" else 8
-    room = b.add(space, I64(GEMM_DEEP))
-    part, out = b.inttoptr(room, pointer), b.inttoptr(c, pointer)
-    lost = b.gep(part, [b.mul(m, n)])
-    with loop(b, I64(0), k, GEMM_LONG) as p:
-        depth, fresh = smaller(b, b.sub(k, p), I64(GEMM_LONG)), b.icmp_signed("==", p, I64(0))
-        left = b.add(a, b.mul(b.mul(p, a_col), I64(size)))
-        right = b.add(b_, b.mul(b.mul(p, b_row), I64(size)))
-        args = [left, a_row, a_col, right, b_row, b_col, room, n, m, n, depth, space, I64(0)]
-        b.call(routine, args)
-        with loop(b, I64(0), m, 1) as i:
-            row, target = b.mul(i, n), b.gep(out, [b.mul(i, c_row)])
-            for j, mask in sums.over(n):
+    room = b.add(x.space, I64(GEMM_DEEP))
+    part, out = b.inttoptr(room, pointer), b.inttoptr(x.c, pointer)
+    lost = b.gep(part, [b.mul(x.m, x.n)])
+    with loop(b, I64(0), x.k, GEMM_LONG) as p:
+        depth, fresh = smaller(b, b.sub(x.k, p), I64(GEMM_LONG)), b.icmp_signed("==", p, I64(0))
+        left = b.add(x.a, b.mul(b.mul(p, x.a_col), I64(size)))
+        right = b.add(x.b, b.mul(b.mul(p, x.b_row), I64(size)))
+        b.call(routine, replace(x, a=left, b=right, c=room, c_row=x.n, k=depth).arguments)
+        with loop(b, I64(0), x.m, 1) as i:
+            row, target = b.mul(i, x.n), b.gep(out, [b.mul(i, x.c_row)])
+            for j, mask in sums.over(x.n):
                 here = b.add(row, j)
                 gone, total = b.gep(lost, [here]), b.gep(target, [j])
                 kept = b.select(fresh, sums.zeros, sums.load(gone, mask))
