@@ -12,7 +12,7 @@ A node is equal to itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -140,14 +140,18 @@ class Graph:
         )
 
     def rebuilt(self, done: Mapping[Node, Node]) -> Graph:
-        """The same graph on other nodes: `done` gives the new one for every input and root."""
-        return Graph(
+        """The same graph on other nodes: `done` gives the new one for every input and root.
+
+        Itself if those are its own.
+        """
+        found = Graph(
             self.name,
             tuple(done[node] for node in self.inputs),
             tuple((name, done[node]) for name, node in self.outputs),
             tuple((done[state], done[value]) for state, value in self.updates),
             tuple(replace(check, node=done[check.node]) for check in self.checks),
         )
+        return self if found == self else found
 
     def nodes(self) -> list[Node]:
         """Every node that a root depends on, each after its inputs."""
@@ -157,8 +161,12 @@ class Graph:
         return to_text(self)
 
 
-def topological(roots: Iterable[Node]) -> Iterator[Node]:
-    """Yield `roots` and all that they depend on once each, inputs first."""
+def topological(roots: Iterable[Node], without: Container[Node] = ()) -> Iterator[Node]:
+    """Yield `roots` and all that they depend on once each, inputs first.
+
+    `without` are nodes that are left out, and with them what only they depend on; those that are
+    yielded may be added to it.
+    """
     done: set[Node] = set()
     for root in roots:
         stack: list[Node | None] = [root]
@@ -168,7 +176,7 @@ def topological(roots: Iterable[Node]) -> Iterator[Node]:
                 node = cast("Node", stack.pop())
                 done.add(node)
                 yield node
-            elif node not in done:
+            elif node not in done and node not in without:
                 stack += (node, None)
                 for item in reversed(node.inputs):
                     if item not in done:

@@ -16,7 +16,8 @@ from typing import Any
 
 from .graph import Graph, Node, Type, depending, topological
 from .graphs.batching import Batched, Batching, batch
-from .graphs.loop_bodies import every_node, map_bodies, substitute
+from .graphs.loop_bodies import every_node, map_bodies
+from .graphs.rewrite import substitute
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate, differentiate_where
 from .passes.inline import inline

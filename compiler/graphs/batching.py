@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..errors import InvalidGraphError
-from ..graph import Graph, Node, Origin, topological
+from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.batch import turned
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, result_source, role_of
 from ..sizes import Dim
-from .loop_bodies import replace_inputs
+from .rewrite import replace_inputs
 
 
 class Batched(NamedTuple):
@@ -53,16 +53,7 @@ def batch(
     batching = Batching(extent)
     done = {node: Batched(value, False) for node, value in shared.items()}
     done |= {node: Batched(value, True) for node, value in batched.items()}
-    stack = [(root, False) for root in roots]
-    while stack:
-        node, ready = stack.pop()
-        if node in done:
-            continue
-        if ready:
-            done[node] = batching.apply(node, [done[item] for item in node.inputs])
-            continue
-        stack.append((node, True))
-        stack.extend((item, False) for item in node.inputs if item not in done)
+    batching.complete(roots, done)
     return done
 
 
@@ -85,6 +76,11 @@ class Batching:
     def __init__(self, extent: Dim) -> None:
         self.extent = extent
         self.bodies: dict[Any, _Body] = {}
+
+    def complete(self, roots: Iterable[Node], done: dict[Node, Batched]) -> None:
+        """Apply `roots` and all that they depend on, up to the nodes that are done."""
+        for node in topological(roots, done):
+            done[node] = self.apply(node, [done[item] for item in node.inputs])
 
     def apply(self, node: Node, operands: Sequence[Batched]) -> Batched:
         """The node on these operands; InvalidGraphError if it cannot have the axis."""
@@ -196,9 +192,7 @@ class _Body:
                 attrs = {**entry.attrs, "type": wide}
                 inside = replace(entry, attrs=attrs, type=wide)
             done[entry] = Batched(inside, entries[entry])
-        for node in topological(body.roots):
-            if node not in done:
-                done[node] = batching.apply(node, [done[item] for item in node.inputs])
+        batching.complete(body.roots, done)
         self.found = done
         self.graph = Graph(
             body.name,
@@ -218,10 +212,7 @@ def _loop_body(batching: Batching, body: Graph, flags: Sequence[bool]) -> _Body:
     """The body of a loop: a carry has the axis if it starts with it, or if a step gives it."""
     entries = dict(zip(body.inputs, flags, strict=True))
     while True:
-        depends = {entry for entry, has in entries.items() if has}
-        for node in topological(body.roots):
-            if any(item in depends for item in node.inputs):
-                depends.add(node)
+        depends = depending(topological(body.roots), [e for e, has in entries.items() if has])
         more = [carry for carry, v in body.updates if v in depends and not entries[carry]]
         if not more:
             return _Body(batching, body, entries)

@@ -12,6 +12,7 @@ from ..graph import Graph, Node, Type, topological
 from ..primitives.record import lookup
 from ..sizes import Dim, Size, assign, evaluate
 from .loop_bodies import each_level
+from .rewrite import rewrite
 
 Sizes = Mapping[str, int]
 
@@ -49,12 +50,11 @@ def _assign(graph: Graph, values: Mapping[str, Dim]) -> Graph:
             return tuple(of(item) for item in value)
         return value
 
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
+    def assigned(node: Node, _: Node) -> Node:
         attrs = {key: of(value) for key, value in node.attrs.items()}
-        done[node] = replace(node, inputs=inputs, attrs=attrs, type=of(node.type))
-    return graph.rebuilt(done)
+        return replace(node, attrs=attrs, type=of(node.type))
+
+    return rewrite(graph, assigned)
 
 
 def value_of(node: Node, sizes: Sizes) -> np.generic:

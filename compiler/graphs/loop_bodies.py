@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any
 
 from ..graph import Graph, Node, topological
 from ..primitives.recurrence import loop_of, results_of
+from .rewrite import replace_body, rewrite
 
 
 def every_node(graph: Graph) -> Iterator[Node]:
@@ -74,11 +75,7 @@ def _with_bodies(graph: Graph, bodies: Mapping[int, Graph]) -> Graph:
     """The graph with other bodies of its loops, by the id of the first ones; itself with those."""
     if all(bodies[id(body)] is body for body in inner_graphs(graph, calls=False)):
         return graph
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        done[node] = with_body(replace_inputs(node, inputs), bodies)
-    return graph.rebuilt(done)
+    return rewrite(graph, lambda node, _: with_body(node, bodies))
 
 
 def extend_loops(
@@ -88,52 +85,19 @@ def extend_loops(
 
     `extend` gives both for a result of the loop and its inputs; it is asked once for each loop.
     """
-    done: dict[Node, Node] = {}
-    found: dict[Any, tuple[Graph, Sequence[Node]]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in found:
-            found[key] = extend(node, inputs)
-        body, more = found[key]
-        attrs = {**node.attrs, "body": body}
-        done[node] = replace(node, inputs=(*inputs, *more), attrs=attrs)
-    return graph.rebuilt(done)
+
+    def extended(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        body, more = extend(results[0], inputs)
+        return {node: replace_body(node, body, (*inputs, *more)) for node in results}
+
+    return rewrite(graph, loops=extended)
 
 
 def with_body(node: Node, bodies: Mapping[int, Graph]) -> Node:
     """A node, its body replaced if it is a loop, by the id of the first one."""
     if node.op != "loop":
         return node
-    body: Graph = node.attrs["body"]
-    new = bodies[id(body)]
-    return node if new is body else replace(node, attrs={**node.attrs, "body": new})
-
-
-def replace_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """The node on other inputs; itself where they are the same."""
-    if inputs == node.inputs:
-        return node
-    return Node(node.op, inputs, node.attrs, node.type, node.origin)
-
-
-def substitute(roots: Iterable[Node], known: Mapping[Node, Node]) -> dict[Node, Node]:
-    """For each of `roots` and all it depends on, the same on the nodes that `known` puts there."""
-    done = dict(known)
-    stack = [(root, False) for root in roots]
-    while stack:
-        node, ready = stack.pop()
-        if node in done:
-            continue
-        if ready:
-            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
-            continue
-        stack.append((node, True))
-        stack.extend((item, False) for item in node.inputs if item not in done)
-    return done
+    return replace_body(node, bodies[id(node.attrs["body"])], node.inputs)
 
 
 def merge_loops(graph: Graph) -> Graph:
@@ -141,8 +105,7 @@ def merge_loops(graph: Graph) -> Graph:
 
     A derivative asks a loop for more results than it was drawn with; this makes both one again.
     """
-    order = list(topological((*graph.inputs, *graph.roots)))
-    loops = results_of(order)
+    loops = results_of(list(topological((*graph.inputs, *graph.roots))))
     if not loops:
         return graph
     alike: dict[Any, list[Any]] = {}
@@ -158,18 +121,17 @@ def merge_loops(graph: Graph) -> Graph:
             inner[id(union)] = union, merge_loops(union)
         for key, renamed in zip(keys, names, strict=True):
             merged[key] = inner[id(union)][1], renamed
-    done: dict[Node, Node] = {}
-    for node in order:
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop":
-            done[node] = replace_inputs(node, inputs)
-            continue
-        body, renamed = merged[loop_of(node)]
-        of = node.attrs["of"]
-        if node.attrs["result"] != "last":
-            of = renamed[of]
-        done[node] = replace(node, inputs=inputs, attrs={**node.attrs, "body": body, "of": of})
-    return graph.rebuilt(done)
+
+    def on_union(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        body, renamed = merged[loop_of(results[0])]
+        found = {}
+        for node in results:
+            of = node.attrs["of"]
+            of = of if node.attrs["result"] == "last" else renamed[of]
+            found[node] = replace_body(node, body, inputs, of=of)
+        return found
+
+    return rewrite(graph, loops=on_union)
 
 
 def _union(bodies: list[Graph]) -> tuple[Graph, list[dict[str, str]]]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import result_source, role_of
-from .loop_bodies import substitute
+from .rewrite import substitute
 
 Accumulate = Callable[[Mapping[Node, Node], Iterable[Node]], dict[Node, Node]]
 

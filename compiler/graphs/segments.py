@@ -17,7 +17,8 @@ from ..graph import Graph, Node, Origin, topological
 from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, results_of, role_of
 from ..sizes import Dim, floor_divide
-from .loop_bodies import each_level, replace_inputs
+from .loop_bodies import each_level
+from .rewrite import replace_inputs
 
 Wanted = tuple[str, str]
 """A result of a loop: its kind, and the output or carry that it is of."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import each_level, merge_loops, replace_inputs
+from ..graphs.loop_bodies import each_level, merge_loops
 from ..graphs.reverse import gradients
+from ..graphs.rewrite import rewrite
 
 
 @each_level
@@ -36,11 +37,10 @@ def differentiate_where(graph: Graph, needed: Callable[[Graph], Sequence[Node]])
 
 def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
     """The graph without those gradients, of all or `among` some, that depend on no other."""
-    order = list(topological((*graph.inputs, *graph.roots)))
     chosen: set[Node] = set()
     above: set[Node] = set()  # gradients, and what depends on one
     wanted: dict[Node, list[Node]] = {}
-    for node in order:
+    for node in topological((*graph.inputs, *graph.roots)):
         if any(item in above for item in node.inputs):
             above.add(node)
         elif node.op == "gradient" and (among is None or node in among):
@@ -48,10 +48,6 @@ def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
             chosen.add(node)
             above.add(node)
     found = {cost: gradients(cost, dict.fromkeys(items)) for cost, items in wanted.items()}
-    done: dict[Node, Node] = {}
-    for node in order:
-        if node in chosen:
-            done[node] = found[node.inputs[0]][node.inputs[1]]
-        else:
-            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
-    return graph.rebuilt(done)
+    return rewrite(
+        graph, lambda node, old: found[old.inputs[0]][old.inputs[1]] if old in chosen else node
+    )

@@ -14,8 +14,9 @@ known; for the others the routine has ways of its own (`gemm_dot`).
 
 from __future__ import annotations
 
-from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import each_level, replace_inputs
+from ..graph import Graph, Node
+from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import rewrite
 from ..graphs.views import resolve
 from ..primitives.contraction import summed_labels
 from ..primitives.record import Builder
@@ -28,11 +29,7 @@ LONG = 128
 @each_level
 def expand_products(graph: Graph) -> Graph:
     """An equal graph whose products of lines are elementwise: Graph -> Graph."""
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        made = replace_inputs(node, tuple(done[item] for item in node.inputs))
-        done[node] = _expanded(made) if node.op == "contract" else made
-    return graph.rebuilt(done)
+    return rewrite(graph, lambda node, _: _expanded(node) if node.op == "contract" else node)
 
 
 def _expanded(n: Node) -> Node:

@@ -14,11 +14,11 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Check, Graph, Node, topological
+from ..graph import Check, Graph, Node
 from ..graphs.known import fill_value
-from ..graphs.loop_bodies import replace_inputs
+from ..graphs.rewrite import replace_body, rewrite
 from ..primitives.record import Builder
-from ..primitives.recurrence import loop_of, role_of
+from ..primitives.recurrence import role_of
 
 Ranges = dict[tuple[Node, Any, Any], Node]
 """For a node and the range in which it must lie, the `in_range` that says so."""
@@ -37,7 +37,7 @@ def guard(graph: Graph) -> Graph:
             selected = b.select(mask, x, fine)
         outside = b.first_outside(selected, low=low, high=high)
         checks.append(Check(outside, x.attrs["name"], low, high))
-    return replace(graph, checks=(*graph.checks, *checks))
+    return replace(graph, checks=(*graph.checks, *checks)) if checks else graph
 
 
 def _guarded(graph: Graph, observed: Set[Node], whole: Set[Node]) -> tuple[Graph, Ranges]:
@@ -45,26 +45,21 @@ def _guarded(graph: Graph, observed: Set[Node], whole: Set[Node]) -> tuple[Graph
 
     Of those that are `whole`, all elements are checked, and not only those that a mask selects.
     """
-    done: dict[Node, Node] = {}
     ranges: Ranges = {}
-    bodies: dict[Any, Graph] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
+
+    def without_range(node: Node, old: Node) -> Node:
         if node.op == "in_range":
-            done[node] = x = inputs[0]
+            x = node.inputs[0]
             if _source(x) in observed and x.type.count != 0:
                 ranges.setdefault((x, node.attrs["low"], node.attrs["high"]), node)
-        elif _holds(node, whole):
-            done[node] = Builder(node.origin).fill(True, node.type)
-        elif node.op == "loop":
-            key = loop_of(node)
-            if key not in bodies:
-                bodies[key] = _body(node, inputs, observed, whole, ranges)
-            attrs = {**node.attrs, "body": bodies[key]}
-            done[node] = replace(node, inputs=inputs, attrs=attrs)
-        else:
-            done[node] = replace_inputs(node, inputs)
-    return graph.rebuilt(done), ranges
+            return x
+        return Builder(node.origin).fill(True, node.type) if _holds(old, whole) else node
+
+    def inside(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        body = _body(results[0], inputs, observed, whole, ranges)
+        return {node: replace_body(node, body, inputs) for node in results}
+
+    return rewrite(graph, without_range, inside), ranges
 
 
 def _body(

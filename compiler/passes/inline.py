@@ -9,8 +9,9 @@ body of a loop become part of that body.
 
 from __future__ import annotations
 
-from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import inner_graphs, replace_inputs, with_body
+from ..graph import Graph, Node
+from ..graphs.loop_bodies import inner_graphs, with_body
+from ..graphs.rewrite import rewrite, substitute
 from ..unwinding import Steps, unwound
 
 
@@ -23,25 +24,17 @@ def _inlined(graph: Graph) -> Steps[Graph]:
     bodies: dict[int, Graph] = {}
     for inner in inner_graphs(graph, calls=True):
         bodies[id(inner)] = yield _inlined(inner)
-    done: dict[Node, Node] = {}
     expanded: dict[tuple[int, tuple[Node, ...]], dict[str, Node]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op == "call":
-            body: Graph = node.attrs["body"]
-            key = (id(body), inputs)
-            if key not in expanded:
-                expanded[key] = _expand(body, bodies[id(body)], inputs)
-            done[node] = expanded[key][node.attrs["output"]]
-        else:
-            done[node] = with_body(replace_inputs(node, inputs), bodies)
-    return graph.rebuilt(done)
 
+    def without_call(node: Node, _: Node) -> Node:
+        if node.op != "call":
+            return with_body(node, bodies)
+        body: Graph = node.attrs["body"]
+        key = (id(body), node.inputs)
+        if key not in expanded:
+            flat = bodies[id(body)]
+            done = substitute(flat.roots, dict(zip(body.inputs, node.inputs, strict=True)))
+            expanded[key] = {name: done[output] for name, output in flat.outputs}
+        return expanded[key][node.attrs["output"]]
 
-def _expand(body: Graph, flat: Graph, inputs: tuple[Node, ...]) -> dict[str, Node]:
-    """The outputs of a body, of which `flat` is the same without `call`, on these inputs."""
-    done: dict[Node, Node] = dict(zip(body.inputs, inputs, strict=True))
-    for node in topological(flat.roots):
-        if node not in done:
-            done[node] = replace_inputs(node, tuple([done[item] for item in node.inputs]))
-    return {name: done[node] for name, node in flat.outputs}
+    return rewrite(graph, without_call)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import Graph, Node, depending, topological
-from ..graphs.loop_bodies import each_level, extend_loops, substitute
+from ..graphs.loop_bodies import each_level, extend_loops
+from ..graphs.rewrite import substitute
 from ..primitives.record import Builder
 from ..primitives.recurrence import role_of
 
@@ -23,8 +24,6 @@ def lift_draws(graph: Graph) -> Graph:
 
     Those stay whose key or stream is not the same at every step.
     """
-    if not any(node.op == "loop" for node in graph.nodes()):
-        return graph
     return extend_loops(graph, _lifted)
 
 

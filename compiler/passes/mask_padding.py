@@ -27,28 +27,27 @@ from ..graph import Graph, Node, Origin, depending, topological
 from ..graphs.alignment import aligned_axes
 from ..graphs.batching import batch, can_batch
 from ..graphs.known import fill_value
-from ..graphs.loop_bodies import each_level, replace_inputs, substitute
+from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import replace_inputs, rewrite, substitute
 from ..primitives.record import Builder
-from ..primitives.recurrence import loop_of, role_of
+from ..primitives.recurrence import role_of
 
 
 @each_level
 def mask_padding(graph: Graph) -> Graph:
     """The same graph without `masks` in its loops: Graph -> Graph."""
-    done: dict[Node, Node] = {}
-    found: dict[Any, tuple[Graph, tuple[Node, ...]]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop" or "masks" not in node.attrs:
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in found:
-            found[key] = _masked(node, inputs)
-        body, operands = found[key]
-        attrs = {name: value for name, value in node.attrs.items() if name != "masks"}
-        done[node] = replace(node, inputs=operands, attrs={**attrs, "body": body})
-    return graph.rebuilt(done)
+
+    def without_masks(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        if "masks" not in results[0].attrs:
+            return {node: replace_inputs(node, inputs) for node in results}
+        body, operands = _masked(results[0], inputs)
+        found = {}
+        for node in results:
+            attrs = {name: value for name, value in node.attrs.items() if name != "masks"}
+            found[node] = replace(node, inputs=operands, attrs={**attrs, "body": body})
+        return found
+
+    return rewrite(graph, loops=without_masks)
 
 
 def _masked(loop: Node, inputs: Sequence[Node]) -> tuple[Graph, tuple[Node, ...]]:

@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph, Node, topological
+from ..graph import Graph, Node
 from ..graphs.known import is_known
-from ..graphs.loop_bodies import map_bodies, replace_inputs
+from ..graphs.loop_bodies import map_bodies
+from ..graphs.rewrite import replace_inputs, rewrite
 from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
 from ..primitives.contraction import summed_labels
 from ..primitives.record import Builder, lookup
-from ..primitives.recurrence import loop_of, role_of
+from ..primitives.recurrence import role_of
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
@@ -31,42 +32,38 @@ IN_MEMORY = (
 
 def materialise(graph: Graph) -> Graph:
     """The same graph with copies: Graph -> Graph."""
-    graph = map_bodies(graph, _materialise_body)
-    done = _operands_in_memory(graph)
-    root = _Roots(done)
+    graph = _operands_in_memory(map_bodies(graph, _materialise_body))
+    root = _Roots()
     return replace(
         graph,
-        checks=tuple(replace(check, node=done[check.node]) for check in graph.checks),
         outputs=tuple((name, root(node)) for name, node in graph.outputs),
-        updates=tuple((done[state], root(value)) for state, value in graph.updates),
+        updates=tuple((state, root(value)) for state, value in graph.updates),
     )
 
 
 def _materialise_body(body: Graph) -> Graph:
     """The body of a loop: its outputs may be what it carries, which lies in memory anyway."""
-    done = _operands_in_memory(body)
-    root = _Roots(done)
-    updates = tuple((done[carry], root(value)) for carry, value in body.updates)
+    body = _operands_in_memory(body)
+    root = _Roots()
+    updates = tuple((carry, root(value)) for carry, value in body.updates)
     kept = {carry: carry for carry, _ in updates}
     for (_, value), (_, placed) in zip(body.updates, updates, strict=True):
-        kept.setdefault(done[value], placed)
+        kept.setdefault(value, placed)
     outputs = []
     for name, node in body.outputs:
-        if done[node] not in kept:
-            kept[done[node]] = root(node)
-        outputs.append((name, kept[done[node]]))
+        if node not in kept:
+            kept[node] = root(node)
+        outputs.append((name, kept[node]))
     return replace(body, outputs=tuple(outputs), updates=updates)
 
 
 class _Roots:
     """Nodes that compute roots: a copy where a root is a view or known, or a root already."""
 
-    def __init__(self, done: Mapping[Node, Node]) -> None:
-        self.done = done
+    def __init__(self) -> None:
         self.taken: set[Node] = set()
 
     def __call__(self, node: Node) -> Node:
-        node = self.done[node]
         known = lookup(node.op).kind in ("view", "source", "structured") or is_known(node)
         if known or node in self.taken:
             node = Builder(node.origin).copy(node)
@@ -74,35 +71,33 @@ class _Roots:
         return node
 
 
-def _operands_in_memory(graph: Graph) -> dict[Node, Node]:
-    """Every node on operands that lie as its kernel needs them."""
-    done: dict[Node, Node] = {}
-    entered: dict[Any, tuple[Node, ...]] = {}
+def _operands_in_memory(graph: Graph) -> Graph:
+    """The graph with every node on operands that lie as its kernel needs them."""
     packed: dict[Any, Node] = {}
     used_again = _used_again(graph)
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        copier = Builder(node.origin)
+
+    def placed(node: Node, old: Node) -> Node:
+        copier, inputs = Builder(node.origin), node.inputs
         if node.op == "reshape" and apply_view(resolve(inputs[0]), node) is None:
             inputs = (copier.copy(inputs[0]),)
         if node.op in IN_MEMORY:
             inputs = tuple(item if _lies(item) else copier.copy(item) for item in inputs)
         if node.op == "concatenate":
             # A copy of its own can be made by the kernel that makes the value: see `joining`.
-            shared = [base_of(item) in used_again for item in node.inputs]
+            shared = [base_of(item) in used_again for item in old.inputs]
             inputs = tuple(
                 copier.copy(item) if again else item
                 for item, again in zip(inputs, shared, strict=True)
             )
         if node.op == "contract":
-            inputs = _one_summed_axis(copier, replace(node, inputs=inputs), packed)
-        if node.op == "loop":
-            key = loop_of(node)
-            if key not in entered:  # the results of a loop share their copies
-                entered[key] = _entered(node, inputs, copier)
-            inputs = entered[key]
-        done[node] = replace_inputs(node, inputs)
-    return done
+            inputs = _one_summed_axis(copier, replace_inputs(node, inputs), packed)
+        return replace_inputs(node, inputs)
+
+    def entered(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        inputs = _entered(results[0], inputs)
+        return {node: replace_inputs(node, inputs) for node in results}
+
+    return rewrite(graph, placed, entered)
 
 
 def _used_again(graph: Graph) -> set[Node]:
@@ -116,8 +111,9 @@ def _used_again(graph: Graph) -> set[Node]:
     return {node for node in again if lookup(node.op).kind not in ("source", "structured")}
 
 
-def _entered(loop: Node, inputs: Sequence[Node], copier: Builder) -> tuple[Node, ...]:
+def _entered(loop: Node, inputs: Sequence[Node]) -> tuple[Node, ...]:
     """The inputs of a loop: its kernels read sequences and invariants as they read a buffer."""
+    copier = Builder(loop.origin)
     return tuple(
         item if role_of(entry) == "carry" or _lies_in_order(item) else copier.copy(item)
         for entry, item in zip(loop.attrs["body"].inputs, inputs, strict=True)

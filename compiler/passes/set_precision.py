@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph, Node, Type, topological
+from ..graph import Graph, Node, Type
 from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import rewrite
 
 
 def set_precision(graph: Graph, precision: str) -> Graph:
@@ -20,19 +21,17 @@ def set_precision(graph: Graph, precision: str) -> Graph:
 def _set(graph: Graph, dtype: str) -> Graph:
     def of(value: Any) -> Any:
         if isinstance(value, Type):
-            return value.with_dtype(dtype) if value.is_float else value
-        if isinstance(value, str) and value in ("float32", "float64"):
+            return value.with_dtype(dtype) if value.is_float and value.dtype != dtype else value
+        if isinstance(value, str) and value in ("float32", "float64") and value != dtype:
             return dtype
         if hasattr(value, "astype") and value.dtype.kind == "f":
-            return value.astype(dtype)
+            return value.astype(dtype, copy=False)
         return value
 
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        done[node] = replace(
-            node,
-            inputs=tuple(done[item] for item in node.inputs),
-            attrs={k: v if k == "name" else of(v) for k, v in node.attrs.items()},
-            type=of(node.type),
-        )
-    return graph.rebuilt(done)
+    def converted(node: Node, _: Node) -> Node:
+        attrs = {k: v if k == "name" else of(v) for k, v in node.attrs.items()}
+        type = of(node.type)
+        same = type is node.type and all(attrs[k] is v for k, v in node.attrs.items())
+        return node if same else replace(node, attrs=attrs, type=type)
+
+    return rewrite(graph, converted)

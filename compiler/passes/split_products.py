@@ -15,8 +15,9 @@ step, which most batches are too small to pay for.
 
 from __future__ import annotations
 
-from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import each_level, replace_inputs
+from ..graph import Graph, Node
+from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import rewrite
 from ..primitives.contraction import summed_labels
 from ..primitives.record import Builder
 from ..sizes import evaluate, names, product
@@ -34,11 +35,7 @@ LARGEST = 128 * 128
 @each_level
 def split_products(graph: Graph) -> Graph:
     """An equal graph whose deep products have parts: Graph -> Graph."""
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        made = replace_inputs(node, tuple(done[item] for item in node.inputs))
-        done[node] = _split(made) if node.op == "contract" else made
-    return graph.rebuilt(done)
+    return rewrite(graph, lambda node, _: _split(node) if node.op == "contract" else node)
 
 
 def _split(node: Node) -> Node:

@@ -17,13 +17,12 @@ is kept in a second part; where that depends on a name, so does the number of pa
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from ..graph import Graph, Node, topological
+from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
+from ..graphs.rewrite import rewrite
 from ..graphs.views import base_of
 from ..primitives.record import Builder, lookup
 from ..primitives.reduction import BLOCK, block_count
@@ -36,23 +35,23 @@ MOST_UPDATES = 2**40
 @each_level
 def split_reductions(graph: Graph) -> Graph:
     """An equal graph whose full reductions have two parts: Graph -> Graph."""
-    done: dict[Node, Node] = {}
     plain: set[Node] = set()  # neither a reduction nor a product behind them
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if lookup(node.op).kind in ("view", "source", "elementwise") and plain.issuperset(
-            node.inputs
-        ):
+
+    def in_parts(node: Node, _: Node) -> Node:
+        kind = lookup(node.op).kind
+        if kind in ("view", "source", "elementwise") and plain.issuperset(node.inputs):
             plain.add(node)
-        done[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
         if node.op == "reduce_sum" and is_column_sum(node):
             b = Builder(node.origin)
-            done[node] = b.reduce_sum(b.block_sum(inputs[0]), axes=(0,))
-        elif node.op == "scatter_add" and (more := second_parts(node)) != 0:
-            done[node] = _in_parts(done[node], more)
-        elif node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
-            done[node] = _full(done[node], node.inputs[0] in plain)
-    return graph.rebuilt(done)
+            total: Node = b.reduce_sum(b.block_sum(node.inputs[0]), axes=(0,))
+            return total
+        if node.op == "scatter_add" and (more := second_parts(node)) != 0:
+            return _in_parts(node, more)
+        if node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
+            return _full(node, node.inputs[0] in plain)
+        return node
+
+    return rewrite(graph, in_parts)
 
 
 def is_column_sum(node: Node) -> bool:

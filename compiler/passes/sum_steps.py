@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import each_level, replace_inputs
+from ..graph import Graph, Node
+from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import replace_body, rewrite
 from ..primitives.record import Builder
-from ..primitives.recurrence import loop_of, results_of
 from ..primitives.reduction import BLOCK
 from ..sizes import Dim
 
@@ -32,16 +32,12 @@ from ..sizes import Dim
 @each_level
 def sum_steps(graph: Graph) -> Graph:
     """An equal graph whose loops have no result "sum": Graph -> Graph."""
-    order = list(topological((*graph.inputs, *graph.roots)))
-    loops = {key: _Summed(results) for key, results in results_of(order).items()}
-    done: dict[Node, Node] = {}
-    for node in order:
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op == "loop":
-            done[node] = loops[loop_of(node)].result(node, inputs)
-        else:
-            done[node] = replace_inputs(node, inputs)
-    return graph.rebuilt(done) if loops else graph
+
+    def summed(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        loop = _Summed(results)
+        return {node: loop.result(node, inputs) for node in results}
+
+    return rewrite(graph, loops=summed)
 
 
 @dataclass(frozen=True)
@@ -73,12 +69,13 @@ class _Summed:
             self._carry(names, outputs[of])
             self.starts += [Builder(node.origin).fill(0, node.type)] * (2 if long else 1)
         stacks = {node.attrs["of"] for node in results if node.attrs["result"] == "stack"}
-        self.body = replace(
+        found = replace(
             body,
             inputs=(*body.inputs, *(carry for carry, _ in self.carries)),
             outputs=tuple(pair for pair in body.outputs if pair[0] in stacks),
             updates=(*body.updates, *self.carries),
         )
+        self.body = body if found == body else found
 
     def _carry(self, names: _Sum, value: Node) -> None:
         """The carries to which a value is added at every step."""
@@ -96,13 +93,13 @@ class _Summed:
 
     def result(self, node: Node, inputs: tuple[Node, ...]) -> Node:
         """What stands for a result of the loop."""
-        attrs, inputs = {**node.attrs, "body": self.body}, (*inputs, *self.starts)
+        inputs = (*inputs, *self.starts)
         if node.attrs["result"] != "sum":
-            return replace(node, inputs=inputs, attrs=attrs)
+            return replace_body(node, self.body, inputs)
         names = self.sums[node.attrs["of"]]
 
         def last(name: str) -> Node:
-            return replace(node, inputs=inputs, attrs={**attrs, "result": "last", "of": name})
+            return replace_body(node, self.body, inputs, result="last", of=name)
 
         total = last(names.total)
         if names.lost is None:

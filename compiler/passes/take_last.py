@@ -12,19 +12,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import Graph, Node, topological
-from ..graphs.loop_bodies import each_level, replace_inputs
+from ..graph import Graph, Node
+from ..graphs.loop_bodies import each_level
+from ..graphs.rewrite import replace_inputs, rewrite
 from ..primitives.record import Builder
 
 
 @each_level
 def take_last(graph: Graph) -> Graph:
     """The same graph with last states in the place of stacks: Graph -> Graph."""
-    done: dict[Node, Node] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        made = replace_inputs(node, tuple(done[item] for item in node.inputs))
-        done[node] = _of_state(made) if made.op == "slice" else made
-    return graph.rebuilt(done)
+    return rewrite(graph, lambda node, _: _of_state(node) if node.op == "slice" else node)
 
 
 def _of_state(node: Node) -> Node:

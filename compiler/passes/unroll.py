@@ -13,7 +13,8 @@ from typing import Any
 
 from ..graph import Graph, Node, Origin, topological
 from ..graphs.binding import Sizes, assign_sizes
-from ..graphs.loop_bodies import each_level, map_bodies, replace_inputs, substitute
+from ..graphs.loop_bodies import each_level, map_bodies
+from ..graphs.rewrite import replace_inputs, substitute
 from ..graphs.segments import in_segments
 from ..primitives.record import Builder
 from ..primitives.recurrence import loop_of, result_source, role_of

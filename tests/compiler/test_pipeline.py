@@ -71,6 +71,7 @@ def test_the_driver_times_and_shows_what_changed() -> None:
     seen: list[str] = []
     timings = Timings()
     ready = prepare(unchanged, Options(), timings, lambda name, value: seen.append(name))
+    assert ready is unchanged and seen == []
     names = list(dict.fromkeys(row.name for row in GRAPH_PASSES if row.option is None))
     assert list(timings.seconds) == names
     assert all(seconds >= 0 for seconds in timings.seconds.values())

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ...graph import Graph, Node, Origin, Type, topological
+from ...graph import Graph, Node, Origin, Type
 from ...graphs.batching import Batched, Batching
-from ...graphs.loop_bodies import each_level, replace_inputs, substitute
+from ...graphs.loop_bodies import each_level
+from ...graphs.rewrite import replace_inputs, rewrite, substitute
 from ...primitives.record import Builder
-from ...primitives.recurrence import loop_of, result_source, results_of, role_of
+from ...primitives.recurrence import result_source, role_of
 from .hoisting import Plan, When
 from .separating import separate
 from .step_totals import StepTotals
@@ -28,18 +29,7 @@ from .step_totals import StepTotals
 @each_level
 def hoist(graph: Graph) -> Graph:
     """An equal graph whose loops do less; itself if nothing leaves: Graph -> Graph."""
-    order = list(topological((*graph.inputs, *graph.roots)))
-    loops = results_of(order)
-    if not loops:
-        return graph
-    done: dict[Node, Node] = {}
-    for node in order:
-        if node.op != "loop":
-            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
-        elif node not in done:
-            done |= _Hoisting(loops[loop_of(node)], done).results()
-    found = graph.rebuilt(done)
-    return graph if found == graph else found
+    return rewrite(graph, loops=lambda results, inputs: _Hoisting(results, inputs).results())
 
 
 def _planned(results: Sequence[Node]) -> tuple[Sequence[Node], Plan]:
@@ -53,15 +43,15 @@ def _planned(results: Sequence[Node]) -> tuple[Sequence[Node], Plan]:
 
 
 class _Hoisting:
-    """One loop: its results, and `done` with the nodes that its inputs have become."""
+    """One loop: its results, and what enters it."""
 
-    def __init__(self, results: Sequence[Node], done: Mapping[Node, Node]) -> None:
+    def __init__(self, results: Sequence[Node], inputs: tuple[Node, ...]) -> None:
         self.asked = results
         self.old, self.plan = _planned(results)
         self.loop = self.old[0]
         self.body = self.plan.body
         self.batching = Batching(self.loop.attrs["steps"])
-        self.outside = [done[item] for item in self.loop.inputs]
+        self.outside = inputs
         self.values: dict[Node, Batched] = {
             entry: Batched(item, role_of(entry) == "sequence")
             for entry, item in zip(self.body.inputs, self.outside, strict=True)
@@ -72,9 +62,8 @@ class _Hoisting:
         """What stands for each result."""
         plan = self.plan
         if not plan.precomputed and not plan.leaving:
-            inputs = tuple(self.outside)
             pairs = zip(self.asked, self.old, strict=True)
-            return {asked: replace_inputs(node, inputs) for asked, node in pairs}
+            return {asked: replace_inputs(node, self.outside) for asked, node in pairs}
         entries = self.entries(plan.precomputed)
         body, names = self.reduced(dict(zip(plan.precomputed, entries, strict=True)))
         inputs = (*self.outside, *(self.value(node).node for node in plan.precomputed))
@@ -148,15 +137,5 @@ class _Hoisting:
 
     def value(self, root: Node) -> Batched:
         """The value of a node of the body at all steps, or the same for every step."""
-        stack = [(root, False)]
-        while stack:
-            node, ready = stack.pop()
-            if node in self.values:
-                continue
-            if ready:
-                operands = [self.values[item] for item in node.inputs]
-                self.values[node] = self.batching.apply(node, operands)
-                continue
-            stack.append((node, True))
-            stack.extend((item, False) for item in node.inputs)
+        self.batching.complete([root], self.values)
         return self.values[root]

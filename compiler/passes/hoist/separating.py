@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from ...graph import Graph, Node
-from ...graphs.loop_bodies import replace_inputs
+from ...graphs.rewrite import rewrite
 from ...primitives.contraction import summed_labels
 from ...primitives.record import Builder
 from ...sizes import Dim
@@ -25,16 +25,13 @@ def separate(plan: Plan) -> Graph:
     if plan.carries_only:
         return plan.body
     apart = _sliced_products(plan)
-    done: dict[Node, Node] = {}
-    for node in plan.order:
-        made = replace_inputs(node, tuple(done[item] for item in node.inputs))
-        if node.op == "contract" and (part := _joined_operand(plan, node)) is not None:
-            made = _sum_of_products(plan, node, made, part)
-        elif node in apart:
-            made = _product_of_slice(made, *apart[node])
-        done[node] = made
-    found = plan.body.rebuilt(done)
-    return plan.body if found == plan.body else found
+
+    def taken_apart(node: Node, old: Node) -> Node:
+        if node.op == "contract" and (part := _joined_operand(plan, old)) is not None:
+            return _sum_of_products(plan, old, node, part)
+        return _product_of_slice(node, *apart[old]) if old in apart else node
+
+    return rewrite(plan.body, taken_apart)
 
 
 def _joined_operand(plan: Plan, node: Node) -> int | None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...graph import Graph, Node, topological
-from ...graphs.loop_bodies import replace_inputs, substitute
+from ...graphs.rewrite import rewrite, substitute
 from ...primitives.record import Builder
 from ...primitives.recurrence import Role, loop_of, results_of, role_of
 
@@ -31,17 +31,14 @@ def prune(graph: Graph, simplify: Simplify) -> Graph:
     if not loops:
         return graph
     live = _live(graph, order, loops)
-    done: dict[Node, Node] = {}
-    for node in order:
-        if node in done or node not in live:
-            continue
-        if node.op == "loop":
-            results = [item for item in loops[loop_of(node)] if item in live]
-            done |= _Loop(results, done, simplify).results()
-        else:
-            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
-    found = graph.rebuilt(done)
-    return graph if found == graph else found
+
+    def smaller(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        found = dict(zip(results, results, strict=True))
+        if used := [item for item in results if item in live]:
+            found |= _Loop(used, inputs, simplify).results()
+        return found
+
+    return rewrite(graph, loops=smaller)
 
 
 def _live(graph: Graph, order: list[Node], loops: Mapping[Any, list[Node]]) -> set[Node]:
@@ -81,9 +78,9 @@ def _used(body: Graph, results: Iterable[Node]) -> set[Node]:
 
 
 class _Loop:
-    """A loop made smaller: `results` are those that are used, `done` has its outer inputs."""
+    """A loop made smaller: `results` are those that are used, `inputs` what enters it."""
 
-    def __init__(self, results: list[Node], done: Mapping[Node, Node], simplify: Simplify) -> None:
+    def __init__(self, results: list[Node], inputs: tuple[Node, ...], simplify: Simplify) -> None:
         self.asked = results
         self.loop = results[0]
         self.body: Graph = self.loop.attrs["body"]
@@ -92,9 +89,9 @@ class _Loop:
         self.known: dict[Node, Node] = {}  # what stands for each entry of the old one
         used = _used(self.body, results)
         shared: dict[Any, Node] = {}
-        for entry, item in zip(self.body.inputs, self.loop.inputs, strict=True):
+        for entry, item in zip(self.body.inputs, inputs, strict=True):
             if entry in used:
-                self.known[entry] = self.enter(entry, done[item], shared)
+                self.known[entry] = self.enter(entry, item, shared)
         self.new = self.shrunk(simplify)
         self.outputs = dict(self.new.outputs)
         self.carries = {carry.attrs["name"]: carry for carry in self.following}

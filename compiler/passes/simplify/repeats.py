@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...graph import Graph, Node, topological
-from ...graphs.loop_bodies import replace_inputs
+from ...graphs.rewrite import rewrite
 from ...graphs.views import axis_groups, squeeze
 from ...primitives.record import Builder
 
@@ -99,25 +99,24 @@ def sum_products(graph: Graph) -> Graph:
     readers = Counter(graph.roots)
     for node in order:
         readers.update(node.inputs)
-    done: dict[Node, Node] = {}
-    changed = False
-    for node in order:
-        found = _product_under(node, readers) if node.op == "reduce_sum" else None
-        if found is None:
-            done[node] = replace_inputs(node, tuple(done[item] for item in node.inputs))
-            continue
-        product, labels = found
+
+    def as_product(node: Node, old: Node) -> Node:
+        labels = _labels_under(old, readers) if node.op == "reduce_sum" else None
+        if labels is None:
+            return node
+        x = node.inputs[0]
+        product = x.inputs[0] if x.op == "reshape" else x
         b, attrs = Builder(product.origin), product.attrs
         out = tuple(label for label in attrs["out"] if label not in labels)
-        inputs = [done[item] for item in product.inputs]
-        whole = b.contract(*inputs, a=attrs["a"], b=attrs["b"], out=out)
-        done[node] = b.reshape(whole, shape=node.shape)
-        changed = True
-    return graph.rebuilt(done) if changed else graph
+        whole = b.contract(*product.inputs, a=attrs["a"], b=attrs["b"], out=out)
+        found: Node = b.reshape(whole, shape=node.shape)
+        return found
+
+    return rewrite(graph, as_product)
 
 
-def _product_under(n: Node, readers: Mapping[Node, int]) -> tuple[Node, list[int]] | None:
-    """The product that a sum adds up, and the labels of what it sums; both operands have them."""
+def _labels_under(n: Node, readers: Mapping[Node, int]) -> list[int] | None:
+    """The labels of a product, maybe reshaped, that a sum adds up; both operands have them."""
     x, axes = n.inputs[0], list(n.attrs["axes"])
     if x.op == "reshape" and readers[x] == 1:
         groups = axis_groups(x.inputs[0].shape, x.shape) or []
@@ -129,4 +128,4 @@ def _product_under(n: Node, readers: Mapping[Node, int]) -> tuple[Node, list[int
         return None
     labels = [x.attrs["out"][axis] for axis in axes]
     both = {*x.attrs["a"]} & {*x.attrs["b"]}
-    return (x, labels) if labels and both.issuperset(labels) else None
+    return labels if labels and both.issuperset(labels) else None

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Graph, Node, topological
+from ...graph import Graph, Node
 from ...graphs.binding import value_of
 from ...graphs.known import fill_value
-from ...graphs.loop_bodies import replace_inputs
+from ...graphs.rewrite import replace_inputs, rewrite
 from ...primitives.contraction import summed_labels
 from ...primitives.record import Builder, lookup
 from ...primitives.structure import slice_extents
@@ -59,12 +59,13 @@ def _walked(graph: Graph) -> Graph:
             if item in done or not waiting:
                 stack.pop()
                 if item not in done:
-                    done[item] = finish(item)
+                    inputs = tuple([done[part] for part in item.inputs])
+                    done[item] = finish(replace_inputs(item, inputs))
             stack.extend(waiting)
         return done[node]
 
     def finish(node: Node) -> Node:
-        node = replace_inputs(node, tuple([done[item] for item in node.inputs]))
+        """A node on simplified inputs, rewritten and shared."""
         builder = Builder(node.origin)
         for rule in (_fold, _on_scalars, *RULES.get(node.op, ())):
             better = rule(builder, node)
@@ -74,10 +75,7 @@ def _walked(graph: Graph) -> Graph:
         done.setdefault(node, node)
         return node
 
-    for node in topological((*graph.inputs, *graph.roots)):
-        if node not in done:
-            done[node] = finish(node)
-    return graph.rebuilt(done)
+    return rewrite(graph, lambda node, _: done[node] if node in done else finish(node))
 
 
 def _key(node: Node) -> Any:
