@@ -154,7 +154,7 @@ def evaluate(size: Dim, values: Mapping[str, Any]) -> Any:
 
 
 NOMINAL = 64
-"""What a name stands for where sizes are compared before they are known."""
+"""What every named size counts as where sizes are compared before they are known."""
 
 
 def nominal(size: Dim) -> int:

@@ -9,7 +9,7 @@ Such a product is one block of a kernel, so that all threads but one would wait.
 the graph, not of the threads: the sums are the same, bit for bit, for any number of them.
 
 Only an axis whose length is known here is split, such as the steps of a loop; one with a name
-counts as `STANDS_FOR`.  For a depth of names alone, the parts would be two kernels more in every
+counts as `sizes.NOMINAL`.  For a depth of names alone, the parts would be two kernels more in every
 step, which most batches are too small to pay for.
 """
 
@@ -20,13 +20,10 @@ from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
 from ..primitives.contraction import summed_labels
 from ..primitives.record import Builder
-from ..sizes import evaluate, names, product
+from ..sizes import nominal, product
 
 PART = 1536
 """The least depth of a part: four of the chains that the routines add up (`gemm.Blocking`)."""
-
-STANDS_FOR = 32
-"""What a named size counts as beside the one that is split: a batch that is not large."""
 
 LARGEST = 128 * 128
 """Elements of a result up to which its rows and columns alone do not make enough blocks."""
@@ -46,7 +43,7 @@ def _split(node: Node) -> Node:
     count, depth = node.type.count, product(summed.values())
     if not isinstance(count, int) or count > LARGEST or any(k in a and k in b for k in out):
         return node
-    depth = evaluate(depth, dict.fromkeys(names(depth), STANDS_FOR))
+    depth = nominal(depth)
     if depth < 2 * PART:
         return node
     lengths = {k: int(n) for k, n in summed.items() if isinstance(n, int)}

@@ -24,6 +24,7 @@ from diagrad.compiler.pipeline import (
 from diagrad.compiler.primitives.record import PRIMITIVES
 from diagrad.compiler.timings import Timings
 
+from ..test_house import dotted, imports, python_files, shown
 from .building import b, given, graph, number, state
 
 TABLE = [*(row[:2] for row in GRAPH_PASSES), *KERNEL_PASSES, *BINDING_PASSES]
@@ -35,6 +36,18 @@ def test_the_folder_of_passes_and_the_tables_agree() -> None:
         name for name, function in TABLE if function.__module__.startswith(f"{passes.__name__}.")
     }
     assert rooms == found | {"unroll"}  # no program asks for it yet
+
+
+def test_a_pass_knows_nothing_of_the_others() -> None:
+    wrong = []
+    for path in python_files("compiler/passes"):
+        own = ".".join(dotted(path).split(".")[:4])  # a pass is a file, or a folder of files
+        wrong += [
+            f"{shown(path)}:{line}: imports {name}"
+            for line, name in imports(path, path.read_text())
+            if name.startswith(passes.__name__) and f"{name}.".partition(f"{own}.")[0]
+        ]
+    assert not wrong
 
 
 @pytest.mark.parametrize(("name", "function"), TABLE)
