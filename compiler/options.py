@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Unroll = int | Literal["all"]
+"""How many steps of a loop are one turn of it: 1 or more, or all."""
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,8 @@ class Options:
 
     Attributes:
         precision: "float32" or "float64", which every float becomes.
+        unroll: how many steps of a loop that says nothing of its own are one turn of it.
     """
 
     precision: str | None = None
+    unroll: Unroll = 1

@@ -34,6 +34,7 @@ from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
 from .passes.sum_steps import sum_steps
 from .passes.take_last import take_last
+from .passes.unroll import unroll
 from .scheduling.fuse import fuse
 from .scheduling.schedule import schedule
 from .scheduling.template import Template
@@ -67,6 +68,8 @@ GRAPH_PASSES = (
     GraphPass("guard", guard, frozenset({"call", "gradient", "in_range"})),
     GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
     GraphPass("hoist", hoist, frozenset({"call", "gradient", "in_range"})),
+    GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
+    GraphPass("unroll", unroll, frozenset({"call", "gradient", "in_range"}), option="unroll"),
     GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
 )
 
@@ -109,7 +112,7 @@ def prepare(
         if asked == (None,):
             continue
         if last_results.get(name) is graph:
-            continue  # simplify has nothing left to do where hoist has changed nothing
+            continue  # simplify has nothing left to do where hoist or unroll changed nothing
         before = graph
         graph = last_results[name] = timings.run(name, function, graph, *asked)
         verify(graph, gone, sound)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..compiler.options import Unroll
 from .location import user_location
 
 T = TypeVar("T")
@@ -82,6 +83,18 @@ def number(
     ):
         raise wrong(what, expected, value, ValueError)
     return found
+
+
+def turn(what: str, value: Any) -> Unroll:
+    """How many steps of a loop are one turn of it: an integer of 1 or more, or True for all."""
+    if isinstance(value, (bool, np.bool_)) and value:
+        return "all"
+    expected = "unroll to be an integer of 1 or more, or True"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise wrong(what, expected, value)
+    if value < 1:
+        raise wrong(what, expected, value, ValueError)
+    return int(value)
 
 
 def flag(what: str, name: str, value: Any) -> bool:

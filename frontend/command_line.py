@@ -123,6 +123,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
     profile.add_argument("--optimizer", choices=_OPTIMIZERS, default="SGD", help="of a step")
     profile.add_argument("--repeats", type=_count, default=20, metavar="N", help="by default 20")
     profile.add_argument("--threads", type=_count, metavar="N", help="by default as many as cores")
+    profile.add_argument(
+        "--unroll", type=_unroll, default=1, metavar="N|all", help="steps of a loop in one turn"
+    )
     profile.add_argument("--top", type=_depth, default=12, metavar="N|all", help="lines of a table")
     profile.add_argument("--trace", metavar="OUT.json", help="write a step for ui.perfetto.dev")
     run = commands.add_parser("run", help="run a script")
@@ -137,6 +140,11 @@ def _depth(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of 1 or more, or all, got {text!r}")
     return int(text)
+
+
+def _unroll(text: str) -> int:
+    found = _depth(text)
+    return True if found is None else found
 
 
 def _count(text: str) -> int:
@@ -190,7 +198,7 @@ def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
     if method == "step" and cost is None:
         raise MisuseError(f"diagram '{diagram.name}' has no cost to make a step for: --method run")
     optimizer = getattr(optimizers, options.optimizer)(1e-3) if method == "step" else None
-    program = diagram.compile(optimizer, threads=options.threads)
+    program = diagram.compile(optimizer, threads=options.threads, unroll=options.unroll)
     wanted = [*diagram.outputs.values()] or [item for item in (cost,) if item is not None]
     reached = set(ordered(wanted, {}))
     given = {name: None for name, item in diagram.observed.items() if item in reached}

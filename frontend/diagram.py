@@ -57,6 +57,7 @@ class Diagram(Drawing):
         dtype: Any = None,
         seed: int = 0,
         threads: int | None = None,
+        unroll: int = 1,
     ) -> Program:
         """A program of this diagram.
 
@@ -67,10 +68,18 @@ class Diagram(Drawing):
             seed: of the initial parameters and of random draws; the same seed, the same numbers.
             threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores
                 that this process may use. The numbers do not depend on it.
+            unroll: how many steps of a loop are compiled as one turn of it, for every loop that
+                says nothing of its own (`dg.loop(unroll=...)` counts more); True for all steps,
+                which leaves no loops, and needs known numbers of steps. What K does not divide
+                are further steps. The numbers are the same, but for rounding.
+
+        Raises:
+            DiagramError: an optimizer, and no cost; unroll=True, and a loop whose number of steps
+                has a name.
         """
         from .program import Program
 
-        return Program(self, optimizer, target, dtype, seed, threads)
+        return Program(self, optimizer, target, dtype, seed, threads, unroll)
 
     @property
     def graph(self) -> nx.MultiDiGraph[Any]:

@@ -29,6 +29,7 @@ class Program(Running):
         seed: of the initial parameters and of random draws.
         threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores
             that this process may use.
+        unroll: how many steps of a loop are one turn of it, or True for all of them.
     """
 
     _settable = ("learning_rate",)
@@ -42,8 +43,9 @@ class Program(Running):
         dtype: Any = None,
         seed: int = 0,
         threads: int | None = None,
+        unroll: int = 1,
     ) -> None:
-        super().__init__(diagram, optimizer, target, dtype, seed, threads)
+        super().__init__(diagram, optimizer, target, dtype, seed, threads, unroll)
 
     @property
     def learning_rate(self) -> float:

@@ -247,8 +247,9 @@ class _LoopGradient:
         result = {"sequence": "stack", "invariant": "sum", "carry": "last"}[role]
         attrs = self.loop.attrs
         of = carries[entry] if role == "carry" else name
+        own = {word: attrs[word] for word in ("unroll",) if word in attrs}
         found: Node = self.b.loop(
             *outer, body=body, steps=attrs["steps"], reverse=not attrs["reverse"],
-            result=result, of=of, keep=attrs["keep"],
+            result=result, of=of, keep=attrs["keep"], **own,
         )  # fmt: skip
         return found

@@ -4,12 +4,14 @@
                                         body: loop(...; steps=K)
                                     loop(x[n*K:], ...; steps=T-n*K)
 
-n = floor(T / K), so T keeps its name.  The results are the same.
+n = floor(T / K), so T keeps its name.  A reversed loop does what is left over first: the segments
+begin at the first element, whichever way a loop goes, so that a loop and its derivative have the
+same ones.  A loop of at most K steps is one segment.  The results are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +25,26 @@ from .rewrite import replace_inputs
 Wanted = tuple[str, str]
 """A result of a loop: its kind, and the output or carry that it is of."""
 
+Results = Callable[
+    [Builder, Sequence[Node], Mapping[str, Any], Sequence[Wanted]], dict[Wanted, Node]
+]
+"""Makes results of a loop that has these inputs and attributes."""
+
+
+def results_of_loop(
+    b: Builder, inputs: Sequence[Node], attrs: Mapping[str, Any], wanted: Sequence[Wanted]
+) -> dict[Wanted, Node]:
+    """Results of a loop, as nodes of the primitive."""
+    return {
+        (kind, of): b.loop(*inputs, **{**attrs, "result": kind, "of": of}) for kind, of in wanted
+    }
+
 
 def in_segments(
-    graph: Graph, length_of: Callable[[Node], int | None], keep: Callable[[Node], str]
+    graph: Graph,
+    length_of: Callable[[Node], int | None],
+    keep: Callable[[Node], str],
+    segment: Results = results_of_loop,
 ) -> Graph:
     """An equal graph with loops in segments: Graph -> Graph.
 
@@ -33,16 +52,20 @@ def in_segments(
         graph: any graph.
         length_of: for a result of a loop, the steps of a segment, or None to leave the loop.
         keep: what the loop of segments keeps for its derivative.
+        segment: makes a segment, and what is left over.
     """
-    return each_level(lambda level: _split_loops(level, length_of, keep))(graph)
+    return each_level(lambda level: _split_loops(level, length_of, keep, segment))(graph)
 
 
 def _split_loops(
-    graph: Graph, length_of: Callable[[Node], int | None], keep: Callable[[Node], str]
+    graph: Graph,
+    length_of: Callable[[Node], int | None],
+    keep: Callable[[Node], str],
+    segment: Results,
 ) -> Graph:
     order = list(topological((*graph.inputs, *graph.roots)))
     loops = results_of(order)
-    if not any(length_of(results[0]) for results in loops.values()):
+    if all(length_of(results[0]) is None for results in loops.values()):
         return graph
     done: dict[Node, Node] = {}
     split: dict[Any, Mapping[Wanted, Node]] = {}
@@ -54,8 +77,9 @@ def _split_loops(
             continue
         key = loop_of(node)
         if key not in split:
-            wanted = [_wanted(item) for item in loops[key]]
-            split[key] = _split(node, inputs, wanted, length, keep(node))
+            wanted = list(dict.fromkeys(_wanted(item) for item in loops[key]))
+            b = Builder(Origin(node.origin.path, node.origin.where, node.origin.direction))
+            split[key] = _split(b, node, inputs, wanted, length, keep(node), segment)
         done[node] = split[key][_wanted(node)]
     return graph.rebuilt(done)
 
@@ -65,71 +89,86 @@ def _wanted(node: Node) -> Wanted:
 
 
 def _split(
-    loop: Node, inputs: tuple[Node, ...], wanted: list[Wanted], length: int, keep: str
-) -> Mapping[Wanted, Node]:
+    b: Builder,
+    loop: Node,
+    inputs: tuple[Node, ...],
+    wanted: list[Wanted],
+    length: int,
+    keep: str,
+    segment: Results,
+) -> dict[Wanted, Node]:
     """The results of a loop, from one of segments and one of what is left over."""
-    b = Builder(Origin(loop.origin.path, loop.origin.where, loop.origin.direction))
     steps: Dim = loop.attrs["steps"]
-    plain = {**loop.attrs, "keep": "all"}
-    segments = floor_divide(steps, length)
+    attrs = {**loop.attrs, "keep": "all"}
+    if isinstance(steps, int) and steps <= length:
+        return segment(b, inputs, attrs, wanted)
     body: Graph = loop.attrs["body"]
-    if segments == 0:
-        return {item: _result(b, inputs, plain, item) for item in wanted}
-    covered = segments * length
+    covered = floor_divide(steps, length) * length
     rest = steps - covered
-    main_from, rest_from = (rest, 0) if loop.attrs["reverse"] else (0, covered)
-    main_inputs = [
-        _segments(b, _part(b, value, main_from, covered), segments, length)
+    final = [("last", carry.attrs["name"]) for carry, _ in body.updates]
+
+    def part(
+        first: int | Dim, count: Dim, carries: Mapping[str, Node], made: Sequence[Wanted]
+    ) -> dict[Wanted, Node]:
+        given = [
+            _part(b, value, first, count)
+            if role_of(entry) == "sequence"
+            else carries.get(entry.attrs["name"], value)
+            for entry, value in zip(body.inputs, inputs, strict=True)
+        ]
+        if first == 0:
+            return _segments(b, given, {**attrs, "steps": covered}, made, length, keep, segment)
+        return segment(b, given, {**attrs, "steps": rest}, made)
+
+    if rest == 0:
+        return part(0, covered, {}, wanted)
+    parts = [(0, covered), (covered, rest)]
+    parts = parts[::-1] if loop.attrs["reverse"] else parts
+    begin = part(*parts[0], {}, list(dict.fromkeys([*wanted, *final])))
+    end = part(*parts[1], {of: begin["last", of] for _, of in final}, wanted)
+    found = dict(end)
+    for item in wanted:
+        if item[0] == "stack":
+            rows = (end[item], begin[item]) if loop.attrs["reverse"] else (begin[item], end[item])
+            found[item] = b.concatenate(*rows, axis=0)
+        elif item[0] == "sum":
+            found[item] = b.add(begin[item], end[item])
+    return found
+
+
+def _segments(
+    b: Builder,
+    inputs: Sequence[Node],
+    attrs: Mapping[str, Any],
+    wanted: Sequence[Wanted],
+    length: int,
+    keep: str,
+    segment: Results,
+) -> dict[Wanted, Node]:
+    """The results of a loop whose steps are segments of one of `attrs`; stacks of stacks flat."""
+    body: Graph = attrs["body"]
+    covered: Dim = attrs["steps"]
+    segments = floor_divide(covered, length)
+    rows = [
+        b.reshape(value, shape=(segments, length, *value.shape[1:]))
         if role_of(entry) == "sequence"
         else value
         for entry, value in zip(body.inputs, inputs, strict=True)
     ]
-    outer = _outer_body(b, {**plain, "steps": length}, wanted)
-    attrs = {**plain, "body": outer, "steps": segments, "keep": keep}
-    main = {item: _main_result(b, main_inputs, attrs, item, covered) for item in wanted}
-    if rest == 0:
-        return main
-    carried = {
-        carry: _result(b, main_inputs, attrs, ("last", carry.attrs["name"]))
-        for carry, _ in body.updates
-    }
-    rest_inputs = [
-        _part(b, value, rest_from, rest)
-        if role_of(entry) == "sequence"
-        else carried.get(entry, value)
-        for entry, value in zip(body.inputs, inputs, strict=True)
-    ]
-    found = {}
-    for item in wanted:
-        end = _result(b, rest_inputs, {**plain, "steps": rest}, item)
-        if item[0] == "stack":
-            parts = (end, main[item]) if loop.attrs["reverse"] else (main[item], end)
-            end = b.concatenate(*parts, axis=0)
-        elif item[0] == "sum":
-            end = b.add(main[item], end)
-        found[item] = end
+    outer = _outer_body(b, {**attrs, "steps": length}, wanted, segment)
+    attrs = {**attrs, "body": outer, "steps": segments, "keep": keep}
+    names = {(kind, of): (kind, of if kind == "last" else f"{kind} {of}") for kind, of in wanted}
+    made = results_of_loop(b, rows, attrs, list(names.values()))
+    found = {item: made[name] for item, name in names.items()}
+    for (kind, of), node in found.items():
+        if kind == "stack":
+            found[kind, of] = b.reshape(node, shape=(covered, *node.shape[2:]))
     return found
 
 
-def _result(b: Builder, inputs: Any, attrs: Mapping[str, Any], wanted: Wanted) -> Node:
-    node: Node = b.loop(*inputs, **{**attrs, "result": wanted[0], "of": wanted[1]})
-    return node
-
-
-def _main_result(
-    b: Builder, inputs: Any, attrs: Mapping[str, Any], wanted: Wanted, covered: Dim
-) -> Node:
-    """A result of the outer loop; stacks of stacks become stacks."""
-    kind, of = wanted
-    if kind == "last":
-        return _result(b, inputs, attrs, wanted)
-    found = _result(b, inputs, attrs, (kind, f"{kind} {of}"))
-    if kind == "stack":
-        found = b.reshape(found, shape=(covered, *found.shape[2:]))
-    return found
-
-
-def _outer_body(b: Builder, attrs: Mapping[str, Any], wanted: list[Wanted]) -> Graph:
+def _outer_body(
+    b: Builder, attrs: Mapping[str, Any], wanted: Sequence[Wanted], segment: Results
+) -> Graph:
     """A segment: the loop of `attrs` over its own elements, from the carries it is given."""
     body: Graph = attrs["body"]
     entries = []
@@ -139,16 +178,12 @@ def _outer_body(b: Builder, attrs: Mapping[str, Any], wanted: list[Wanted]) -> G
             type = type.with_shape((attrs["steps"], *type.shape))
         entries.append(replace(entry, attrs={**entry.attrs, "type": type}, type=type))
     known = dict(zip(body.inputs, entries, strict=True))
-    outputs = {
-        f"{kind} {of}": _result(b, entries, attrs, (kind, of))
-        for kind, of in wanted
-        if kind != "last"
-    }
-    updates = tuple(
-        (known[carry], _result(b, entries, attrs, ("last", carry.attrs["name"])))
-        for carry, _ in body.updates
-    )
-    return Graph(body.name, tuple(entries), tuple(outputs.items()), updates)
+    given = [item for item in wanted if item[0] != "last"]
+    finals = {carry: ("last", carry.attrs["name"]) for carry, _ in body.updates}
+    made = segment(b, entries, attrs, [*given, *finals.values()])
+    outputs = tuple((f"{kind} {of}", made[kind, of]) for kind, of in given)
+    updates = tuple((known[carry], made[name]) for carry, name in finals.items())
+    return Graph(body.name, tuple(entries), outputs, updates)
 
 
 def _part(b: Builder, sequence: Node, start: Dim, count: Dim) -> Node:
@@ -160,9 +195,4 @@ def _part(b: Builder, sequence: Node, start: Dim, count: Dim) -> Node:
         stop=(start + count, *rest),
         step=(1,) * sequence.type.rank,
     )
-    return found
-
-
-def _segments(b: Builder, sequence: Node, segments: Dim, length: int) -> Node:
-    found: Node = b.reshape(sequence, shape=(segments, length, *sequence.shape[1:]))
     return found

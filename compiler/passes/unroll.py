@@ -1,93 +1,104 @@
-"""unroll: every loop is replaced by as many copies of its body as it has steps.
+"""unroll: so many steps of a loop become one turn of it; with "all", none of it is left.
 
-    %5 = loop(%x, %h0, %w; steps=2, result=last, of=h)      ->      %6 = <body>(x[0], %h0, %w)
-                                                                   %7 = <body>(x[1], %6, %w)
+    %5 = loop(%x, %h0; steps=T)     ->     %5 = loop(%x[:n*K] as (n, K), %h0; steps=n)
+                                                body: %6 = <body>(x[0], h), ...  # K times
+                                           %7 = loop(%x[n*K:], %5; steps=T-n*K)
 
-What the lecture draws, and what the rolled loop is tested against.
+    %5 = loop(%x, %h0; steps=2)     ->     %6 = <body>(x[0], %h0)                # "all"
+                                           %7 = <body>(x[1], %6)
+
+n = floor(T / K).  What is left over has no loop either where its number of steps is known, and a
+loop of at most K steps has none at all.
+
+A loop's own attribute `unroll` counts more than the option.  A loop of segments, which keeps its
+`carries` alone, has steps of many steps already: only "all" unrolls it.
+
+The pass stands behind `differentiate`, so that a gradient in a body is one step's, and the way back
+is unrolled as the way forward is; and behind `hoist`, so that what needs no loop is one product for
+all steps, and what is copied is what each step needs of the one before.  Random bits are sequences
+by then: the same ones, rolled and unrolled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..graph import Graph, Node, Origin, topological
-from ..graphs.binding import Sizes, assign_sizes
-from ..graphs.loop_bodies import each_level, map_bodies
-from ..graphs.rewrite import replace_inputs, substitute
-from ..graphs.segments import in_segments
+from ..errors import InvalidGraphError
+from ..graph import Graph, Node
+from ..graphs.rewrite import substitute
+from ..graphs.segments import Wanted, in_segments, results_of_loop
+from ..options import Unroll
 from ..primitives.record import Builder
-from ..primitives.recurrence import loop_of, result_source, role_of
-from ..sizes import evaluate
+from ..primitives.recurrence import role_of
+from ..primitives.reduction import BLOCK
 
 
-def unroll(graph: Graph, sizes: Sizes) -> Graph:
-    """The graph without `loop`, for these values of the sizes that say the steps: Graph -> Graph.
-
-    Raises:
-        KeyError: the number of steps depends on a name that `sizes` does not have.
-    """
-    return each_level(_unroll_level)(assign_sizes(graph, sizes))
-
-
-def unroll_by(graph: Graph, copies: int) -> Graph:
+def unroll(graph: Graph, unroll: Unroll) -> Graph:
     """An equal graph whose loops do so many steps in a turn: Graph -> Graph.
 
-    A loop of T steps becomes one of floor(T / copies) turns, whose body is that many copies of the
-    old one, and a loop of the steps that are left over.
+    Args:
+        graph: without gradients in the bodies of its loops.
+        unroll: the steps of a turn, where a loop says nothing of its own.
 
     Raises:
-        ValueError: fewer than one copy.
+        InvalidGraphError: all steps of a loop that has no known number of them.
     """
-    if copies < 1:
-        raise ValueError(f"unroll_by expects copies from 1 on, got {copies}")
-    if copies == 1:
-        return graph
-    whole = in_segments(graph, lambda loop: copies, lambda loop: str(loop.attrs["keep"]))
-    return map_bodies(
-        whole, lambda body: _unroll_level(body, lambda loop: bool(loop.attrs["steps"] == copies))
+    return in_segments(
+        graph, lambda loop: _length(loop, unroll), lambda loop: str(loop.attrs["keep"]), _copies
     )
 
 
-def _every(loop: Node) -> bool:
-    return True
+def _length(loop: Node, unroll: Unroll) -> int | None:
+    """The steps of a turn, None where they stay as they are."""
+    wanted: Unroll = loop.attrs.get("unroll", unroll)
+    steps = loop.attrs["steps"]
+    if wanted != "all":
+        return None if wanted == 1 or loop.attrs["keep"] == "carries" else wanted
+    if not isinstance(steps, int):
+        raise InvalidGraphError(
+            f"all steps of loop {loop.attrs['body'].name} ({loop.origin.where}) are to be "
+            f"unrolled: expected a known number of them, got {steps}"
+        )
+    return steps
 
 
-def _unroll_level(graph: Graph, chosen: Callable[[Node], bool] = _every) -> Graph:
-    done: dict[Node, Node] = {}
-    runs: dict[Any, list[dict[Node, Node]]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        if node.op != "loop" or not chosen(node):
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in runs:
-            runs[key] = _run(node, inputs, evaluate(node.attrs["steps"], {}))
-        done[node] = _result(node, inputs, runs[key])
-    return graph.rebuilt(done)
-
-
-def _run(node: Node, inputs: tuple[Node, ...], steps: int) -> list[dict[Node, Node]]:
-    """For every step, by its place in the sequences: the nodes of the body as they are there."""
-    body: Graph = node.attrs["body"]
+def _copies(
+    b: Builder, inputs: Sequence[Node], attrs: Mapping[str, Any], wanted: Sequence[Wanted]
+) -> dict[Wanted, Node]:
+    """Results of a loop, from a copy of its body for every step where their number is known."""
+    steps = attrs["steps"]
+    if not isinstance(steps, int):
+        return results_of_loop(b, inputs, attrs, wanted)
+    body: Graph = attrs["body"]
     values = dict(zip(body.inputs, inputs, strict=True))
-    copies: dict[int, dict[Node, Node]] = {}
-    order = range(steps)
-    for t in reversed(order) if node.attrs["reverse"] else order:
+    copies: list[dict[Node, Node]] = []  # in the order in which they run
+    for t in reversed(range(steps)) if attrs["reverse"] else range(steps):
         known = {
-            entry: _element(value, t) if role_of(entry) == "sequence" else value
+            entry: _element(b, value, t) if role_of(entry) == "sequence" else value
             for entry, value in values.items()
         }
-        copies[t] = substitute(body.roots, known)
-        values |= {carry: copies[t][value] for carry, value in body.updates}
-    return [copies[t] for t in order]
+        copies.append(substitute(body.roots, known))
+        values |= {carry: copies[-1][value] for carry, value in body.updates}
+    carries = {carry.attrs["name"]: values[carry] for carry, _ in body.updates}
+    outputs = dict(body.outputs)
+    found = {}
+    for kind, of in wanted:
+        if kind == "last":
+            found[kind, of] = carries[of]
+            continue
+        parts = [copy[outputs[of]] for copy in copies]
+        if kind == "stack":
+            parts = parts[::-1] if attrs["reverse"] else parts
+            found[kind, of] = _stack(b, outputs[of], parts)
+        else:
+            found[kind, of] = _sum(b, outputs[of], parts)
+    return found
 
 
-def _element(sequence: Node, t: int) -> Node:
-    b = Builder(sequence.origin)
+def _element(b: Builder, sequence: Node, t: int) -> Node:
     rest = sequence.shape[1:]
-    one: Node = b.slice(
+    one = b.slice(
         sequence,
         start=(t, *(0 for _ in rest)),
         stop=(t + 1, *rest),
@@ -97,25 +108,25 @@ def _element(sequence: Node, t: int) -> Node:
     return found
 
 
-def _result(node: Node, inputs: tuple[Node, ...], copies: Sequence[Mapping[Node, Node]]) -> Node:
-    b = Builder(Origin(node.origin.path, node.origin.where, node.origin.direction))
-    result = node.attrs["result"]
-    body: Graph = node.attrs["body"]
-    value = result_source(body, node)
-    if result == "last":
-        if not copies:
-            carry = next(e for e in body.inputs if e.attrs["name"] == node.attrs["of"])
-            return inputs[body.inputs.index(carry)]
-        return copies[0 if node.attrs["reverse"] else -1][value]
-    parts = [copy[value] for copy in copies]
-    if not parts:
-        empty: Node = b.fill(0, node.type)
-        return empty
-    if result == "stack":
-        rows = [b.reshape(part, shape=(1, *value.shape)) for part in parts]
-        whole: Node = b.concatenate(*rows, axis=0)
-        return whole
-    total: Node = parts[-1] if node.attrs["reverse"] else parts[0]
-    for part in parts[-2::-1] if node.attrs["reverse"] else parts[1:]:
-        total = b.add(total, part)
-    return total
+def _stack(b: Builder, like: Node, parts: Sequence[Node]) -> Node:
+    found: Node
+    if parts:
+        rows = [b.reshape(part, shape=(1, *part.shape)) for part in parts]
+        found = b.concatenate(*rows, axis=0)
+    else:
+        found = b.fill(0, like.type.with_shape((0, *like.shape)))
+    return found
+
+
+def _sum(b: Builder, like: Node, parts: Sequence[Node]) -> Node:
+    """One after another; more than BLOCK of them in the way that long sums are made."""
+    found: Node
+    if len(parts) > BLOCK:
+        found = b.reduce_sum(_stack(b, like, parts), axes=(0,))
+    elif parts:
+        found = parts[0]
+        for part in parts[1:]:
+            found = b.add(found, part)
+    else:
+        found = b.fill(0, like.type)
+    return found

@@ -15,7 +15,8 @@ one).  Nodes with the same body and inputs are results of one loop, which runs o
 loop goes from the last element of its sequences to the first; so do its stacks.
 
 `keep` says what its derivative stores of every step: "all" that it needs beyond what is cheaply
-recomputed, or only the "carries", from which the rest is computed again.
+recomputed, or only the "carries", from which the rest is computed again.  `unroll`, where a loop
+has one, says how many steps are one turn of it; for the others an option of the program says it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from ..errors import DiagramError, UnusedError
+from ...compiler.options import Unroll
+from ..errors import DiagramError, UnusedError, raise_together
 from ..variables.dependencies import dependencies, part_of
 from ..variables.kinds import Gradient
 from ..variables.loop_parts import Delay, Each, Entry, LoopParts, Result
@@ -20,7 +21,7 @@ def loop_mistakes(
         wanted: what leaves the diagram, by what it is called in messages.
         applications: all that the diagram depends on, inside of blocks and loops too.
     """
-    loops = dict.fromkeys(item.loop for item in applications if isinstance(item, (Entry, Result)))
+    loops = loops_of(applications)
     found: list[DiagramError] = []
     for loop in loops:
         found += _in_itself(loop)
@@ -45,6 +46,34 @@ def loop_mistakes(
             found.append(_leak(text, entry) if mixed is None else _mixture(mixed, entry))
             break
     return list({str(item): item for item in found}.values())
+
+
+def loops_of(applications: Iterable[Application]) -> list[LoopParts]:
+    """The loops that some applications are parts of, in their order."""
+    parts = (item for item in applications if isinstance(item, (Entry, Result)))
+    return list(dict.fromkeys(item.loop for item in parts))
+
+
+def check_unroll(place: str, loops: Iterable[LoopParts], unroll: Unroll) -> Unroll:
+    """The option of a program that its loops shall be unrolled, if they can be.
+
+    Raises:
+        DiagramError: all steps, and there are loops whose number of steps has a name.
+    """
+    if unroll == "all":
+        raise_together(
+            place,
+            [
+                DiagramError(
+                    f"{place} with unroll=True expects loops of known numbers of steps, got "
+                    f"{loop} of {loop.steps}: give an integer in the place of the name, "
+                    "dg.loop(unroll=K), or unroll=K for K steps in one turn of the loop"
+                )
+                for loop in loops
+                if loop.unroll is None and not isinstance(loop.steps, int)
+            ],
+        )
+    return unroll
 
 
 def _in_itself(loop: LoopParts) -> list[DiagramError]:

@@ -70,6 +70,13 @@ class Wiring:
     def begin(self, steps: Dim) -> None:
         """Say how many steps there are, and with it what the masks are made of."""
         self.parts.steps = steps
+        if self.parts.unroll == "all" and not isinstance(steps, int):
+            text = f"{self.parts} expects a known number of steps for unroll=True, got {steps}"
+            self.note(
+                ShapeError,
+                f"{text}: give an integer in the place of the name, or unroll=K for K steps in "
+                "one turn of the loop",
+            )
         if self._keeps is not None and self._truncate is not None:
             _feed(self._keeps, masks.keeps(steps, self._truncate, self.parts.reverse))
         if self._lasts is not None and self._lengths is not None:

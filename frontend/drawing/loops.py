@@ -21,7 +21,7 @@ import numpy as np
 
 from ...compiler.graph import Type
 from ...compiler.sizes import Dim
-from ..arguments import integer
+from ..arguments import integer, turn
 from ..errors import DiagramError, DtypeError, NameTakenError, ShapeError
 from ..location import around, place_of, user_location
 from ..operations.broadcasting import as_variables
@@ -57,6 +57,7 @@ def loop(
     lengths: Variable | None = None,
     truncate: int | None = None,
     checkpoint: int | None = None,
+    unroll: int | None = None,
 ) -> Loop:
     """A loop over time, or over anything that is done step by step.
 
@@ -72,13 +73,17 @@ def loop(
             algorithm for on-line training of recurrent network trajectories, 1990), in chunks.
         checkpoint: the derivative keeps every K-th state and computes the steps between again
             (Chen et al., Training deep nets with sublinear memory cost, 2016).
+        unroll: how many steps are compiled as one turn of the loop; True for all of them, which
+            leaves no loop and needs a known number of steps. It counts more than `unroll` of
+            `Diagram.compile`, which is for the loops that say nothing; the numbers are the same,
+            but for rounding.
 
     Raises:
         ShapeError: a negative number of steps.
-        ValueError: `truncate` or `checkpoint` below 1.
+        ValueError: `truncate`, `checkpoint` or `unroll` below 1.
         TypeError: arguments of another type.
     """
-    return Loop(name, steps, reverse, lengths, truncate, checkpoint)
+    return Loop(name, steps, reverse, lengths, truncate, checkpoint, unroll)
 
 
 class Loop:
@@ -92,6 +97,7 @@ class Loop:
         lengths: Variable | None,
         truncate: int | None,
         checkpoint: int | None,
+        unroll: int | None,
     ) -> None:
         where = user_location()
         place = f"loop '{checked_name('loop', name)}' ({where})"
@@ -109,7 +115,8 @@ class Loop:
                 f"{place} expects lengths to be a variable, got {type(lengths).__name__}"
             )
         keep: Keep = "all" if checkpoint is None else ("every", int(checkpoint))
-        self.parts = LoopParts(name, where, reverse, keep, around())
+        copies = None if unroll is None else turn(place, unroll)
+        self.parts = LoopParts(name, where, reverse, keep, copies, around())
         self._wiring = Wiring(self.parts, truncate, lengths)
         self._delays: dict[Variable, _Delay] = {}  # by what the user reads of them
         self._waiting: list[tuple[Variable, Result]] = []  # final values, by what they are of

@@ -140,6 +140,8 @@ def _attrs(result: Result, body: Graph, nodes: Mapping[Variable, Node]) -> dict[
         "of": of,
         "keep": loop.keep,
     }
+    if loop.unroll is not None:
+        attrs["unroll"] = loop.unroll
     if loop.masks:
         attrs["masks"] = tuple(entry.name for entry in loop.masks)
     return attrs

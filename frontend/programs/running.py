@@ -18,10 +18,11 @@ from ...compiler.options import Options
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
 from ...runtime.program import refuse
-from ..arguments import integer, shown, wrong
+from ..arguments import integer, shown, turn, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing
 from ..drawing.draws import first_key, other_key
+from ..drawing.loop_checks import check_unroll, loops_of
 from ..errors import DiagramError, DtypeError, InputError
 from ..library.init import initial_state, initial_value
 from ..location import user_location
@@ -44,6 +45,7 @@ class Running(Sealed):
         optimizer: what a step does with the gradients, or None.
         target: "cpu" or "reference".
         threads: how many may share a step, or None for the default.
+        unroll: how many steps are one turn of a loop that says nothing of its own.
         timings: the passes' times.
         workspace: what a call holds, so that there is one at a time.
         states: all arrays that the program goes on with, by name.
@@ -60,6 +62,7 @@ class Running(Sealed):
         dtype: Any,
         seed: int,
         threads: int | None,
+        unroll: int,
     ) -> None:
         from ...compiler.timings import Timings
 
@@ -76,7 +79,8 @@ class Running(Sealed):
         precision = None if dtype is None else dtype_name(dtype, place)
         if precision not in (None, "float32", "float64"):
             raise DtypeError(f"{place} expects dtype float32 or float64, got {precision}")
-        self._options = Options(precision=precision)
+        self.unroll = check_unroll(place, loops_of(diagram.applications), turn(place, unroll))
+        self._options = Options(precision=precision, unroll=self.unroll)
         seed = self._seed = integer(place, "seed", seed, 0)
         if not (threads is None or (type(threads) is int and threads > 0)):
             raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.program import BoundProgram, Instruction
+from ..drawing.loop_checks import loops_of
 from ..variables.variable import shape_text
 from .summary import byte_text
 
@@ -29,7 +30,7 @@ def explain(program: Running) -> str:
     from ...runtime.cpu.stepping.workspace import Workspace
 
     executions = program.executions()
-    lines = [f"program '{program.diagram.name}' on target {program.target}"]
+    lines = [f"program '{program.diagram.name}' on target {program.target}", *_loops(program)]
     if program.target == "cpu":
         lines += _native_code(executions)
         lines += [_table(execution) for execution in executions]
@@ -41,6 +42,17 @@ def explain(program: Running) -> str:
         arena, scratch = byte_text(shared.arena_bytes), byte_text(shared.scratch_bytes)
         lines.append(f"memory that all sizes share: temporaries {arena}, kernels' own {scratch}")
     return "\n".join(lines)
+
+
+def _loops(program: Running) -> list[str]:
+    """The loops with more than one step in a turn."""
+    lines = []
+    for loop in loops_of(program.diagram.applications):
+        unroll = program.unroll if loop.unroll is None else loop.unroll
+        if unroll != 1:
+            what = f"{unroll} steps in a turn" if unroll != "all" else f"all {loop.steps} steps"
+            lines.append(f"{loop} is unrolled: {what}")
+    return lines
 
 
 def _native_code(executions: list[Execution]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from ...compiler.options import Unroll
 from ...compiler.sizes import Dim
 from ..errors import DiagramError
 from ..location import Enclosing
@@ -27,6 +28,7 @@ class LoopParts:
         where: the user's file:line.
         reverse: whether it runs from the last element to the first.
         keep: what its derivative stores of every step, as the primitive says.
+        unroll: how many steps are one turn of it; None where the program says it.
         scope: the block in whose `forward` it was begun.
         steps: how many; None while unknown.
         entries: the ways into it.
@@ -40,6 +42,7 @@ class LoopParts:
     where: str
     reverse: bool
     keep: Keep
+    unroll: Unroll | None
     scope: Enclosing | None
     steps: Dim | None = None
     entries: list[Entry] = field(default_factory=list)

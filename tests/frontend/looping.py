@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 import diagrad as dg
 from diagrad.compiler.graph import Graph
+from diagrad.compiler.graphs.binding import assign_sizes
 from diagrad.compiler.graphs.loop_bodies import map_bodies
 from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.passes.differentiate import differentiate
@@ -30,13 +31,15 @@ SIZES = [(steps, batch) for steps in (0, 1, 2, 7) for batch in (1, 3)]
 """Steps and samples."""
 WIDTH, FEATURES = 3, 2
 
-__all__ = ["SIZES", "TARGETS", "Target", "check", "given", "numbers", "unrolled_values"]
+__all__ = [
+    "SIZES", "TARGETS", "Target", "check", "derivatives", "given", "numbers", "unrolled_values",
+]  # fmt: skip
 
 
-def given() -> Inputs:
+def given(steps: int | str = "T") -> Inputs:
     """A sequence, an initial state, and weights, all observed, so that all can be moved."""
     shapes: dict[str, tuple[Any, ...]] = {
-        "x": ("T", "B", FEATURES),
+        "x": (steps, "B", FEATURES),
         "h": ("B", WIDTH),
         "w": (WIDTH, WIDTH),
         "u": (FEATURES, WIDTH),
@@ -65,13 +68,13 @@ def total(outputs: Mapping[str, Any]) -> Any:
     return found
 
 
-def derivatives(net: Net, orders: int) -> tuple[Inputs, dict[str, Any]]:
+def derivatives(net: Net, orders: int, steps: int | str = "T") -> tuple[Inputs, dict[str, Any]]:
     """The outputs of a net, its cost, and derivatives of it along directions v_x, v_h, ...
 
     "slope 1" is the cost's derivative along the directions, "slope 2" that of "slope 1", and so on;
     "gradient 1 x" and so on are the gradients of which they are made.
     """
-    variables = given()
+    variables = given(steps)
     outputs = net(variables)
     along = {
         name: dg.observed(f"v_{name}", item.shape, dg.float64) for name, item in variables.items()
@@ -149,7 +152,7 @@ def unrolled(graph: Graph, sizes: Mapping[str, int]) -> Graph:
     """A lowered graph without loops, as the pipeline prepares it."""
     # A gradient in a loop's body is one step's: it must be taken before the steps are joined.
     graph = map_bodies(lift_draws(inline(graph)), differentiate)
-    return prepare(unroll(graph, sizes))
+    return prepare(unroll(assign_sizes(graph, sizes), "all"))
 
 
 def unrolled_values(

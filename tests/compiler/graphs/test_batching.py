@@ -12,6 +12,7 @@ from diagrad.compiler.errors import InvalidGraphError
 from diagrad.compiler.graph import Graph, Node, Type
 from diagrad.compiler.graphs import batching
 from diagrad.compiler.graphs.batching import batch, can_batch
+from diagrad.compiler.graphs.binding import assign_sizes
 from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.inline import inline
@@ -275,7 +276,7 @@ def test_loops(steps: int, reverse: bool) -> None:
         compare(source, elements, chosen, {"T": steps}, extent=named("N"))
         many = batched_graph(source, chosen, 4)
         assert len({id(n.attrs["body"]) for n in many.nodes() if n.op == "loop"}) == 1
-        flat = unroll(source, {"T": steps})
+        flat = unroll(assign_sizes(source, {"T": steps}), "all")
         compare(flat, elements, chosen)
 
 

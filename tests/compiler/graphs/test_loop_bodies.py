@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from diagrad.compiler.graph import Graph, Node
+from diagrad.compiler.graphs.binding import assign_sizes
 from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.passes.differentiate import differentiate
 from diagrad.compiler.passes.simplify.simplify import simplify
-from diagrad.compiler.passes.unroll import unroll, unroll_by
+from diagrad.compiler.passes.unroll import unroll
 from diagrad.compiler.primitives.recurrence import results_of
 from diagrad.compiler.sizes import named
 
@@ -81,11 +82,11 @@ def test_rolled_is_unrolled_to_the_third_derivative(
     given_arrays = arrays(steps, batch)
     rolled = simplify(differentiate(drawn))
     verify(rolled)
-    flat = differentiate(simplify(unroll(drawn, sizes)))
+    flat = differentiate(simplify(unroll(assign_sizes(drawn, sizes), "all")))
     verify(flat)
     wanted = run(flat, given_arrays, sizes={"B": batch})
     found_values = run(rolled, given_arrays, sizes=sizes)
-    again = run(unroll(rolled, sizes), given_arrays, sizes={"B": batch})
+    again = run(unroll(assign_sizes(rolled, sizes), "all"), given_arrays, sizes={"B": batch})
     for name, value in wanted.items():
         scale = 1 + np.abs(value).max(initial=0)
         np.testing.assert_allclose(found_values[name], value, atol=1e-9 * scale, err_msg=name)
@@ -97,25 +98,3 @@ def test_one_loop_forward_and_one_backward() -> None:
     cost = total(results["stack_y"])
     drawn = graph(*outer.values(), cost=cost, w=b.gradient(cost, outer["w"]), z=results["last_z"])
     assert len(results_of(differentiate(drawn).nodes())) == 2
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("copies", [1, 2, 3])
-def test_some_steps_in_a_turn(copies: int, reverse: bool) -> None:
-    outer, results = recurrent(reverse)
-    drawn = graph(*outer.values(), outputs=results)
-    fewer = simplify(unroll_by(drawn, copies))
-    verify(fewer)
-    bodies = [node.attrs["body"] for node in fewer.nodes() if node.op == "loop"]
-    most = max(sum(node.op == "tanh" for node in body.nodes()) for body in bodies)
-    assert most == copies
-    for steps in (0, 1, 2, 3, 7):
-        sizes = {"T": steps, "B": 2}
-        wanted = run(drawn, arrays(steps, 2), sizes=sizes)
-        for name, value in run(fewer, arrays(steps, 2), sizes=sizes).items():
-            np.testing.assert_allclose(value, wanted[name], atol=1e-12, err_msg=name)
-
-
-def test_no_copies_are_an_error() -> None:
-    with pytest.raises(ValueError, match="expects copies from 1 on, got 0"):
-        unroll_by(graph(given("x", 3), y=given("x", 3)), 0)

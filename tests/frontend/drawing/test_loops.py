@@ -30,7 +30,7 @@ def shared(v: Inputs) -> Values:
 def chained(v: Inputs) -> Values:
     """A decoder that starts from the encoder's last state and reads all of them, and itself."""
     encoder = plain(v)
-    s = dg.loop("s", steps="T")
+    s = dg.loop("s", steps=v["x"].shape[0])
     y, h = s.each(encoder["Y"]), s.delay("h", encoder["last"])
     out = s.delay("out", dg.fill(0.5, ("B", WIDTH), dg.float64))
     h_next = dg.sigmoid(h @ v["w"] + y * out)
@@ -84,7 +84,7 @@ def counted(v: Inputs) -> Values:
     t = dg.loop("t", steps=4)
     z = t.delay("z", v["h"])
     t.close(z, dg.tanh(z @ v["w"]))
-    s = dg.loop("s", steps="T")
+    s = dg.loop("s", steps=v["x"].shape[0])
     a = s.delay("a", v["h"])
     s.close(a, dg.tanh(a @ v["w"] + v["x"].sum(axis=0) @ v["u"]))
     return {"z": t.stack(z), "a": s.last(a)}
@@ -131,7 +131,7 @@ def checkpointed(v: Inputs) -> Values:
     s.close(a, a_next)
     z_next = s.last(a_next) + s.sum(a_next)
     t.close(z, z_next)
-    whole = plain(v, checkpoint=100, steps="T")
+    whole = plain(v, checkpoint=100, steps=v["x"].shape[0])
     return {
         **first,
         **{f"{name} back": y for name, y in second.items()},
@@ -172,7 +172,7 @@ def in_blocks(v: Inputs) -> Values:
 
 def connected(v: Inputs) -> Values:
     """What computes a variable of the loop is said after its reader, and the loop's results."""
-    t = dg.loop("t", steps="T")
+    t = dg.loop("t", steps=v["x"].shape[0])
     later = dg.variable("later", ("B", WIDTH), dg.float64)
     z = t.delay("z", v["h"])
     z_next = dg.tanh(later + z)
