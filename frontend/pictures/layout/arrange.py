@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import networkx as nx
+
 from ..picture import Edge, Node, Picture
 from .arrangement import Arrangement, Links
 from .loop_rows import (
@@ -138,16 +140,11 @@ def _find_rows(
     outlets: Sequence[str],
 ) -> None:
     """In each connected part, the longest way is the main row; through loops, if there are any."""
-    part = {name: name for name in order}
-
-    def top(name: str) -> str:
-        while part[name] != name:
-            part[name] = part[part[name]]
-            name = part[name]
-        return name
-
-    for edge in flow:
-        part[top(edge.target)] = top(edge.source)
+    joined = nx.Graph()
+    joined.add_nodes_from(order)
+    joined.add_edges_from((edge.source, edge.target) for edge in flow)
+    parts = enumerate(nx.connected_components(joined))
+    part = {name: number for number, names in parts for name in names}
     place = {name: index for index, name in enumerate(order)}
     best = {name: (int(name in outlets), 0) for name in order}
     back: dict[str, str] = {}
@@ -155,17 +152,17 @@ def _find_rows(
     for edge in flow:
         if place[edge.source] < place[edge.target]:
             into[edge.target].append(edge.source)
-    ends: dict[str, str] = {}
+    ends: dict[int, str] = {}
     for name in order:
         for source in into[name]:
             way = best[source][0] + (name in outlets), best[source][1] + 1
             if way > best[name]:
                 best[name], back[name] = way, source
-        end = ends.get(top(name))
+        end = ends.get(part[name])
         # On equal length the cost ends the row.
         worth = (best[name], nodes[name].kind == "cost")
         if end is None or worth > (best[end], nodes[end].kind == "cost"):
-            ends[top(name)] = name
+            ends[part[name]] = name
     for number, end in enumerate(ends.values()):
         if best[end][1] == 0:
             continue

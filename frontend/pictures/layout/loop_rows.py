@@ -71,6 +71,7 @@ def find_inner_rows(
                 break
             while at is not None:
                 found.row[at] = f"row {number} of {cluster.id}"
+                found.inner.add(at)
                 end = max(after[at], key=lambda name: length[name], default=None)
                 if end is not None:
                     found.row_edges.add((at, end))
@@ -141,10 +142,10 @@ def align_copies(found: Arrangement, picture: Picture) -> None:
     places = {
         (node.cluster, found.late[node.id]): node.id
         for node in picture.nodes
-        if node.id in found.row and " of " not in found.row[node.id]
+        if node.id in found.row and node.id not in found.inner
     }
     for node in picture.nodes:
-        if node.cluster in copies and " of " in found.row.get(node.id, ""):
+        if node.cluster in copies and node.id in found.inner:
             upper = places.get((node.cluster, found.late[node.id]))
             if upper is not None:
                 found.outlets.setdefault(upper, []).append(node.id)

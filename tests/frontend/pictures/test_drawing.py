@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from diagrad.frontend.pictures import Cluster, Edge, Node, Picture, to_svg
+from diagrad.frontend.pictures.layout.arrangement import Arrangement
 from diagrad.frontend.pictures.layout.branches import with_branches
 from diagrad.frontend.pictures.layout.dot import to_dot
+from diagrad.frontend.pictures.layout.loop_rows import align_copies
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = [
@@ -172,6 +174,18 @@ def test_a_cycle_without_a_delay_is_still_drawn() -> None:
     nodes = tuple(Node(name, "function", name) for name in "abc")
     edges = (Edge("a", "b"), Edge("b", "c"), Edge("c", "a"))
     assert texts(parse(to_svg(Picture("", nodes, edges)))) == ["a", "b", "c"]
+
+
+def test_a_row_in_a_loop_is_not_known_by_its_name() -> None:
+    nodes = Node("a of b", "computed", cluster="two"), Node("f", "function", cluster="two")
+    picture = Picture("", nodes, (), (Cluster("one"), Cluster("two", after="one")))
+    rows = {"a of b": "beside a of b", "f": "row0"}
+    found = Arrangement(late={"a of b": 0, "f": 0}, row=rows)
+    align_copies(found, picture)
+    assert found.outlets == {}
+    found.inner.add("a of b")
+    align_copies(found, picture)
+    assert found.outlets == {"f": ["a of b"]}
 
 
 def test_large_pictures_are_drawn_with_less_effort() -> None:
