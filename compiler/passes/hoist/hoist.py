@@ -21,7 +21,7 @@ from ...graphs.loop_bodies import each_level
 from ...graphs.rewrite import replace_inputs, rewrite, substitute
 from ...primitives.record import Builder
 from ...primitives.recurrence import result_source, role_of
-from .hoisting import Plan, When
+from .hoisting import Plan
 from .separating import separate
 from .step_totals import StepTotals
 
@@ -76,13 +76,7 @@ class _Hoisting:
         for node in plan.stacked:
             type = node.type.with_shape((steps, *node.shape))
             self.values[node] = Batched(result(type, node.origin, "stack", names[node]), True)
-        totals = StepTotals(
-            plan.order,
-            lambda node: node in plan.stacked,
-            lambda node: plan.when[node] == When.FIXED,
-            self.value,
-            steps,
-        )
+        totals = StepTotals(plan, self.batching, self.value)
         found = {}
         for asked, node in zip(self.asked, self.old, strict=True):
             kind = node.attrs["result"]

@@ -29,6 +29,7 @@ from enum import IntEnum
 from ...graph import Graph, Node, topological
 from ...graphs.batching import can_batch
 from ...graphs.known import is_known
+from ...graphs.views import base_of
 from ...primitives.contraction import summed_labels
 from ...primitives.record import lookup
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
@@ -221,13 +222,6 @@ def is_product(node: Node, summing: bool = False) -> bool:
 def is_wide_view(node: Node) -> bool:
     """Whether a node is a view that shows all of its operand."""
     return lookup(node.op).kind == "view" and size_of([node]) >= size_of(node.inputs)
-
-
-def base_of(node: Node) -> Node:
-    """What a chain of views shows."""
-    while lookup(node.op).kind == "view":
-        node = node.inputs[0]
-    return node
 
 
 def size_of(nodes: Iterable[Node]) -> int:

@@ -13,13 +13,13 @@ What is not linear, or has none of these behind it, is summed as it is: reduce_s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ...graph import Node
-from ...graphs.batching import Batched
+from ...graphs.batching import Batched, Batching
 from ...primitives.batch import shift_axes, turned
 from ...primitives.record import Builder
-from ...sizes import Dim
+from .hoisting import Plan, When
 
 MOVES = (
     "reshape", "transpose", "broadcast", "slice", "flip", "windows", "pad", "overlap_add", "neg",
@@ -31,29 +31,24 @@ class StepTotals:
     """Sums over steps.
 
     Args:
-        order: the nodes of the body, inputs first.
-        leaves: whether a node is to be summed as it is, since its values at all steps are there.
-        fixed: whether a node is the same at every step.
+        plan: what leaves the loop; what is stacked is summed as it is.
+        batching: over the steps.
         value: the value of a node at all steps, or the same for every step.
-        steps: how many there are.
     """
 
-    def __init__(
-        self,
-        order: Iterable[Node],
-        leaves: Callable[[Node], bool],
-        fixed: Callable[[Node], bool],
-        value: Callable[[Node], Batched],
-        steps: Dim,
-    ) -> None:
-        self.fixed = fixed
+    def __init__(self, plan: Plan, batching: Batching, value: Callable[[Node], Batched]) -> None:
+        self.when = plan.when
+        self.batching = batching
         self.value = value
-        self.steps = steps
         self.done: dict[Node, Node] = {}
         self.linear: set[Node] = set()  # with a product or a sum behind, through what is linear
-        for node in order:
-            if not fixed(node) and not leaves(node) and self._is_linear(node):
+        for node in plan.order:
+            if not self.fixed(node) and node not in plan.stacked and self._is_linear(node):
                 self.linear.add(node)
+
+    def fixed(self, node: Node) -> bool:
+        """Whether a node is the same at every step."""
+        return self.when[node] == When.FIXED
 
     def _is_linear(self, node: Node) -> bool:
         varying = [item for item in node.inputs if not self.fixed(item)]
@@ -103,7 +98,7 @@ class StepTotals:
             ]
             return b.apply(node.op, *operands, **node.attrs)
         if node.op == "reduce_sum":
-            x = self._repeated(b, self.value(node.inputs[0]))
+            x = self.batching.repeated(b, self.value(node.inputs[0]))
             return b.apply("reduce_sum", x, axes=(0, *shift_axes(node.attrs["axes"])))
         first, second = (self.value(item) for item in node.inputs)
         if node.op == "contract":
@@ -115,26 +110,19 @@ class StepTotals:
         if has_axis:
             found: Node = b.reduce_sum(value, axes=(0,))
             return found
-        count = b.apply("size", size=self.steps, dtype=node.dtype)
+        count = b.apply("size", size=self.batching.extent, dtype=node.dtype)
         return b.apply("mul", value, b.spread(count, node.shape))
 
     def _contraction(self, b: Builder, node: Node, first: Batched, second: Batched) -> Node:
         labels = node.attrs["a"], node.attrs["b"]
         step = max((*labels[0], *labels[1]), default=-1) + 1
         left, right = ((step, *text) for text in labels)
-        operands = self._repeated(b, first), self._repeated(b, second)
+        operands = self.batching.repeated(b, first), self.batching.repeated(b, second)
         return b.apply("contract", *operands, a=left, b=right, out=node.attrs["out"])
 
     def _scattered(self, b: Builder, node: Node, index: Batched, updates: Batched) -> Node:
         """The updates of all steps added to one array: the steps are one more axis of indices."""
-        places, x, axis = self._repeated(b, index), self._repeated(b, updates), node.attrs["axis"]
+        places, x = (self.batching.repeated(b, item) for item in (index, updates))
+        axis = node.attrs["axis"]
         x = turned(b, x, (*range(1, axis + 1), 0, *range(axis + 1, x.type.rank)))
         return b.apply("scatter_add", places, x, **node.attrs)
-
-    def _repeated(self, b: Builder, value: Batched) -> Node:
-        x = value.node
-        if value.has_axis:
-            return x
-        axes = tuple(range(1, x.type.rank + 1))
-        found: Node = b.broadcast(x, shape=(self.steps, *x.shape), axes=axes)
-        return found
