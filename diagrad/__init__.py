@@ -9,6 +9,8 @@ if not _path.isdir(_path.join(__path__[0], "compiler")):
 from numpy import bool_, float32, float64, int32, int64, uint32
 
 from .frontend.diagram import Diagram
+from .frontend.drawing import copying as _copying  # noqa: F401 (attaches `copy.deepcopy`)
+from .frontend.drawing import showing as _showing  # noqa: F401 (attaches what consoles show)
 from .frontend.drawing.binding import Bound, bind
 from .frontend.drawing.blocks import Block, Chain, block
 from .frontend.drawing.connect import connect, variable
@@ -105,7 +107,7 @@ from .frontend.operations.elementwise import (
     tanh,
     where,
 )
-from .frontend.operations.indexing import arange, fill, one_hot, scatter_add, size, take
+from .frontend.operations.indexing import one_hot, scatter_add, take
 from .frontend.operations.linear_algebra import inverse, solve
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
@@ -118,6 +120,7 @@ from .frontend.operations.reductions import (
     sum,
     variance,
 )
+from .frontend.operations.source import arange, fill, size
 from .frontend.operations.structure import (
     broadcast_to,
     concatenate,

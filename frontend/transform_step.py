@@ -20,9 +20,9 @@ from .drawing.derivatives import gradient
 from .errors import DiagramError, ShapeError
 from .location import user_location
 from .operations.elementwise import stop_gradient
-from .operations.indexing import fill
 from .operations.random import KEY
 from .operations.reductions import sum as total
+from .operations.source import fill
 from .variables.dependencies import captured_by, ordered
 from .variables.variable import Variable, shape_text, source_text
 

@@ -7,9 +7,7 @@ meanwhile is the body of that application.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from ...compiler.unwinding import Steps, unwound
@@ -19,10 +17,12 @@ from ..errors import DtypeError, ShapeError
 from ..keywords import expect_call, with_name
 from ..location import user_location
 from ..operations.broadcasting import as_variables
+from ..variables.block_base import BlockBase
 from ..variables.dependencies import resolve_ties
 from ..variables.variable import Variable, parameter, shape_text, source_text
 from ..variables.weak import adopted
-from .applying import apply_block
+from .block_calls import apply_block
+from .flat_vectors import element_count, flatten, unflatten
 
 R = TypeVar("R")
 Told = TypeVar("Told")
@@ -51,7 +51,7 @@ class _Told(Generic[Told]):
         return cast("Told", self) if block is None else self.read(block)
 
 
-class Block:
+class Block(BlockBase):
     """A deterministic function with an implicit parameter.
 
     Subclass it, make parameters and inner blocks in `__init__` as attributes, and say in
@@ -71,8 +71,7 @@ class Block:
             or the class's name.
     """
 
-    name: str | None = None
-    _parent: tuple[Block, str] | None = None
+    # `copy.deepcopy` is attached by `copying.py`, what a console shows by `showing.py`.
 
     @with_name
     def __init__(self, *, name: str | None = None) -> None:
@@ -91,21 +90,9 @@ class Block:
                 cls.__eq__ = object.__eq__  # type: ignore[method-assign]
             cls.__hash__ = object.__hash__  # type: ignore[method-assign]
 
-    def forward(self, *inputs: Any) -> Any:
-        """What the block computes: variables to a variable, or a tuple or dict of them."""
-        raise TypeError(
-            f"{self._describe()} ({user_location()}) has no forward: write `def forward(self, x): "
-            "...` in its class"
-        )
-
     def __call__(self: HasForward[R], *inputs: Any, **options: Any) -> R:
         """Apply the block to variables; options are what is no variable."""
         return cast("R", apply_block(cast("Block", self), inputs, options))
-
-    def __repr__(self) -> str:
-        from .showing import show
-
-        return show(self)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if attribute == "name" and not (value is None or isinstance(value, str)):
@@ -168,45 +155,10 @@ class Block:
         twin.__dict__.update({k: v for k, v in vars(self).items() if k != "_parent"})
         return twin
 
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Block:
-        """A block with new parameters, tied to each other as this one's are: see `copying`."""
-        from .copying import copy_block
-
-        return copy_block(self, memo)
-
-    @property
-    def _has_place(self) -> bool:
-        """Whether the block belongs to one place; a mere function does not."""
-        return True
-
-    @property
-    def _root(self) -> Block:
-        """The outermost block that holds this one."""
-        block = self
-        while block._parent is not None:
-            block = block._parent[0]
-        return block
-
-    @property
-    def _default_name(self) -> str:
-        """What `default_name` says."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
-
     @_Told
     def default_name(self) -> str:
         """The class's name as an identifier: `LayerNorm` is layer_norm."""
         return self._default_name
-
-    def _path(self, roots: Mapping[Block, str] | None = None) -> str:
-        """What `path` says, in a diagram that names its outermost blocks so."""
-        words: list[str] = []
-        block = self
-        while block._parent is not None:
-            parent, attribute = block._parent
-            words.append(block.name or attribute)
-            block = parent
-        words.append((roots or {}).get(block) or block.name or block._default_name)
-        return "/".join(reversed(words))
 
     def path(self) -> str:
         """The names of the blocks around this one and its own, joined by "/"."""
@@ -215,11 +167,6 @@ class Block:
     def describe(self) -> str:
         """The block for messages: "Linear 'fc1'"."""
         return self._describe()
-
-    def _describe(self) -> str:
-        """What `describe` says."""
-        named = self.name is not None or self._parent is not None
-        return f"{type(self).__name__} '{self._path()}'" if named else type(self).__name__
 
     def parameters(self) -> dict[str, Variable]:
         """The parameters held by this block and the blocks in it, by name below this block.
@@ -249,12 +196,10 @@ class Block:
             DiagramError: a name that is missing, or not a parameter's.
             ShapeError: an array of another shape.
         """
-        from .binding import flatten
-
         if not (values is None or isinstance(values, Mapping)):
             place = f"flatten of {self._describe()}"
             raise wrong(place, "values by the names of its parameters", values)
-        return flatten(self, values)
+        return flatten(self._describe(), parameters_of(self), values)
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """The parts of a vector by the names of `parameters()`: what `flatten` has joined.
@@ -268,9 +213,7 @@ class Block:
         Raises:
             ShapeError: another number of elements along the last axis.
         """
-        from .binding import unflatten
-
-        return unflatten(self, vector)
+        return unflatten(self._describe(), parameters_of(self), vector)
 
 
 def parameters_of(block: Block) -> dict[str, Variable]:
@@ -296,12 +239,7 @@ def _parameters(block: Block) -> Steps[dict[str, Variable]]:
     return {names[item]: item for item in dict.fromkeys(found.values())}
 
 
-def element_count(variables: Mapping[str, Variable]) -> int:
-    """The number of elements of variables of fixed shape."""
-    return sum(prod(item.type.extents) for item in variables.values())
-
-
-def members(block: Block) -> Iterator[tuple[str, Block | Variable]]:
+def members(block: BlockBase) -> Iterator[tuple[str, Block | Variable]]:
     """The blocks and variables that the attributes hold, with the attribute's name."""
 
     def walk(name: str, value: Any) -> Iterator[tuple[str, Block | Variable]]:
@@ -399,11 +337,6 @@ class FunctionBlock(Block, Generic[R]):
         expect_call(self._describe(), self.function, inputs, options)
         return cast("R", apply_block(self, inputs, options))
 
-    def __repr__(self) -> str:
-        from .showing import show_function
-
-        return show_function(self.function, self._describe())
-
     def __deepcopy__(self, memo: dict[Any, Any]) -> FunctionBlock[R]:
         """Itself: a function has no parameters of its own."""
         return self
@@ -420,6 +353,10 @@ class FunctionBlock(Block, Generic[R]):
     def forward(self, *inputs: Any, **options: Any) -> R:
         """The function itself."""
         return self.function(*inputs, **options)
+
+
+class CostFunction(FunctionBlock[R]):
+    """A function whose value training makes small: drawn as a cost node."""
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...compiler.graph import Type
 from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
 from ..variables.kinds import Connection, connect_to
@@ -22,8 +23,6 @@ from ..variables.weak import adopted
 
 def variable(name: str, shape: Any, dtype: Any = "float32") -> Variable:
     """A computed variable drawn before its function: `dg.connect` says later what computes it."""
-    from ...compiler.graph import Type
-
     place = f"variable '{checked_name('variable', name)}' ({user_location()})"
     return Variable("computed", Type(dtype_name(dtype, place), shape_of(shape, place)), name)
 

@@ -87,3 +87,7 @@ def copy_variable(variable: Variable, memo: dict[Any, Any]) -> Variable:
     twin.where, twin.owner = variable.where, memo.get(id(variable.owner))
     memo.setdefault(COPIED, {})[variable] = twin
     return twin
+
+
+Block.__deepcopy__ = copy_block  # type: ignore[attr-defined]
+Variable.__deepcopy__ = copy_variable  # type: ignore[attr-defined]

@@ -12,10 +12,11 @@ from ..arguments import wrong
 from ..errors import DiagramError, ShapeError
 from ..location import place_of, user_location
 from ..operations.structure import reshape, stack
+from ..variables.applying import apply
 from ..variables.dependencies import ordered
 from ..variables.kinds import Gradient
 from ..variables.substitution import current
-from ..variables.variable import Variable, apply, mistaken, shape_text, source_text
+from ..variables.variable import Variable, mistaken, shape_text, source_text
 
 
 @overload

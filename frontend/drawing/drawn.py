@@ -14,12 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...compiler.unwinding import Steps, unwound
-from ..library.costs import CostFunction
 from ..operations.random import KEY
 from ..variables.dependencies import captured_by, dependencies, opened
 from ..variables.kinds import Connection
 from ..variables.loop_parts import Delay, Entry, LoopParts
 from ..variables.variable import Application, Variable
+from .blocks import CostFunction
 from .drawn_nodes import (
     ArgumentArrow,
     DrawnBlock,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 
 from ...compiler.sizes import Dim
+from ..variables.block_base import BlockBase
 from ..variables.loop_parts import Keep
 from ..variables.variable import Application, Variable
-from .blocks import Block
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -98,7 +98,7 @@ class DrawnBlock(DrawnFunction):
     application: Application
 
     @property
-    def block(self) -> Block:
+    def block(self) -> BlockBase:
         """The block itself."""
         assert self.application.block is not None
         return self.application.block

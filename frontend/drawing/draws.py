@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..variables.block_base import BlockBase
 from ..variables.dependencies import captured_by, opened
 from ..variables.kinds import Draw
 from ..variables.variable import Application, Rule, Variable
-from .blocks import Block
 
 
 def hashed(*facts: Any) -> int:
@@ -38,7 +38,7 @@ def other_key(key: int) -> int:
 
 
 def streams_of(
-    wanted: Sequence[Variable], applications: Sequence[Application], roots: Mapping[Block, str]
+    wanted: Sequence[Variable], applications: Sequence[Application], roots: Mapping[BlockBase, str]
 ) -> dict[Application, int]:
     """The stream of every draw among the applications of a diagram that computes `wanted`.
 
@@ -77,7 +77,7 @@ def streams_of(
     return found
 
 
-def path_of(application: Application, path: str, roots: Mapping[Block, str]) -> str:
+def path_of(application: Application, path: str, roots: Mapping[BlockBase, str]) -> str:
     """The path of a block's application that is drawn below `path`."""
     block = application.block
     assert block is not None

@@ -12,10 +12,10 @@ from ...compiler.graph import Direction, Graph, Node, Origin
 from ...compiler.primitives.record import Builder
 from ...compiler.unwinding import Steps, unwound
 from ..errors import DiagramError
+from ..variables.block_base import BlockBase
 from ..variables.dependencies import captured_by, ordered
 from ..variables.loop_parts import Result
 from ..variables.variable import Application, Body, Variable, source_text
-from .blocks import Block
 from .draws import Streams, path_of
 from .lower_loops import Pending
 
@@ -44,7 +44,7 @@ def lower(
     outputs: Mapping[str, Variable],
     updates: Sequence[tuple[Variable, Variable]],
     names: Names,
-    roots: Mapping[Block, str],
+    roots: Mapping[BlockBase, str],
     streams: Mapping[Application, int],
     origins: Origins | None = None,
 ) -> Graph:
@@ -78,7 +78,7 @@ def lower(
 
 class _Lowering:
     def __init__(
-        self, roots: Mapping[Block, str], streams: Streams, origins: Origins | None
+        self, roots: Mapping[BlockBase, str], streams: Streams, origins: Origins | None
     ) -> None:
         self.roots = roots
         self.streams = streams

@@ -11,8 +11,9 @@ from ...compiler.sizes import Dim
 from ..operations.elementwise import stop_gradient, where
 from ..operations.places import expect_within, fixed_value
 from ..operations.structure import reshape
+from ..variables.applying import apply
 from ..variables.kinds import Keeps, Lasts
-from ..variables.variable import Variable, apply
+from ..variables.variable import Variable
 from .blocks import block
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import DiagramError, NameTakenError
 from ..operations.random import KEY
+from ..variables.block_base import BlockBase
 from ..variables.variable import Application, Variable
-from .blocks import Block
 
 REMEDY = "give one of them another name"
 RESERVED = {
@@ -25,13 +25,13 @@ def name_blocks(
     applications: Sequence[Application],
     variables: Sequence[Variable],
     mistakes: list[DiagramError],
-) -> tuple[dict[Block, str], set[str]]:
+) -> tuple[dict[BlockBase, str], set[str]]:
     """A name for every outermost block, and the paths that two blocks have.
 
     A block without a name is called by its class, numbered where that is taken, in the order in
     which the blocks were applied.
     """
-    blocks: dict[Block, str] = {}
+    blocks: dict[BlockBase, str] = {}
     for application in sorted(applications, key=lambda item: item.outputs[0].serial):
         if application.block is not None and application.block._has_place:
             _note(application.block, application.where, blocks)
@@ -40,7 +40,7 @@ def name_blocks(
             _note(item.owner, item.where, blocks)
     outermost = [block for block in blocks if block._root is block]
     taken = {block.name for block in outermost}
-    roots: dict[Block, str] = {}
+    roots: dict[BlockBase, str] = {}
     for block in outermost:
         name, number = block.name or block._default_name, 1
         while block.name is None and name in taken | RESERVED.keys():
@@ -51,7 +51,7 @@ def name_blocks(
     return roots, _shared_paths(blocks, roots, mistakes)
 
 
-def _note(block: Block, where: str, blocks: dict[Block, str]) -> None:
+def _note(block: BlockBase, where: str, blocks: dict[BlockBase, str]) -> None:
     """Remember a block and those around it, outermost first, with the line that applied it."""
     around = [block]
     while (parent := around[-1]._parent) is not None:
@@ -61,10 +61,10 @@ def _note(block: Block, where: str, blocks: dict[Block, str]) -> None:
 
 
 def _shared_paths(
-    blocks: Mapping[Block, str], roots: Mapping[Block, str], mistakes: list[DiagramError]
+    blocks: Mapping[BlockBase, str], roots: Mapping[BlockBase, str], mistakes: list[DiagramError]
 ) -> set[str]:
     shared: set[str] = set()
-    taken: dict[str, Block] = {}
+    taken: dict[str, BlockBase] = {}
     for block, where in blocks.items():
         path = block._path(roots)
         if path in RESERVED:
@@ -83,7 +83,7 @@ def _shared_paths(
 
 def name_variables(
     variables: Sequence[Variable],
-    roots: Mapping[Block, str],
+    roots: Mapping[BlockBase, str],
     shared: set[str],
     mistakes: list[DiagramError],
 ) -> dict[Variable, str]:

@@ -19,11 +19,12 @@ from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..operations.places import Places, fixed_value, from_the_front
+from ..variables.applying import apply
+from ..variables.block_base import BlockBase
 from ..variables.dependencies import resolve_ties
 from ..variables.kinds import Connection, connect_to
 from ..variables.numbers import refuse_masked
-from ..variables.variable import Variable, apply, mark_read, shape_text, source_text
-from .blocks import Block
+from ..variables.variable import Variable, mark_read, shape_text, source_text
 
 Axes = list[tuple[int, int]]
 """Extents and strides (1 or more), the largest stride first."""
@@ -221,7 +222,7 @@ def _expect_free(place: str, item: Variable) -> None:
 
 
 def tied_names(
-    variables: Iterable[Variable], names: Mapping[Variable, str], roots: Mapping[Block, str]
+    variables: Iterable[Variable], names: Mapping[Variable, str], roots: Mapping[BlockBase, str]
 ) -> dict[str, str]:
     """The names that tied parameters would have, and those that they have instead.
 

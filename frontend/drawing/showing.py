@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from ..variables.variable import Variable, shape_text
-from .blocks import Block, Chain, FunctionBlock, element_count, members, parameters_of
+from .blocks import Block, Chain, FunctionBlock, members, parameters_of
+from .flat_vectors import element_count
 
 _DEFAULTS = {"dtype": "float32"}
 """Attributes that are not worth a word where they have this value; of others, False."""
@@ -74,10 +75,11 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (bool, int, float, str))
 
 
-def show_function(function: Callable[..., Any], name: str) -> str:
+def show_function(block: FunctionBlock[Any]) -> str:
     """A function that is drawn as one bullet: "<block leaky_relu(x, slope=0.01)>"."""
+    name = block._describe()
     try:
-        given = inspect.signature(function).parameters.values()
+        given = inspect.signature(block.function).parameters.values()
     except ValueError:
         return f"<block {name}>"
     plain = (item.replace(annotation=inspect.Parameter.empty) for item in given)
@@ -86,3 +88,7 @@ def show_function(function: Callable[..., Any], name: str) -> str:
 
 def _called(item: Any) -> str:
     return getattr(item, "__name__", type(item).__name__)
+
+
+Block.__repr__ = show  # type: ignore[assignment, method-assign]
+FunctionBlock.__repr__ = show_function  # type: ignore[assignment, method-assign]

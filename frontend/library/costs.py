@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ..arguments import number, one_of
-from ..drawing.blocks import FunctionBlock, R
+from ..drawing.blocks import CostFunction, R
 from ..errors import DiagramWarning, DtypeError, ShapeError
 from ..location import user_location, warn_user
 from ..operations import reductions
@@ -30,19 +30,16 @@ from ..operations.elementwise import (
     maximum,
     where,
 )
-from ..operations.indexing import arange, size
 from ..operations.places import expect_within, fixed_value
+from ..operations.source import arange, size
 from ..operations.structure import expand_dims
+from ..variables.applying import apply
 from ..variables.dependencies import maker_of
 from ..variables.kinds import Elementwise
-from ..variables.variable import Variable, application_text, apply, shape_text, source_text
+from ..variables.variable import Variable, application_text, shape_text, source_text
 from .functions import greatest, minus_magnitude, softmax
 
 Reduction = Literal["mean", "sum", "none"]
-
-
-class CostFunction(FunctionBlock[R]):
-    """A function whose value training makes small: drawn as a cost node."""
 
 
 def cost(function: Callable[..., R], name: str | None = None) -> CostFunction[R]:

@@ -15,6 +15,7 @@ from ..variables.constants import constant
 from ..variables.numbers import default_dtype
 from ..variables.variable import Variable, shape_text
 from ..variables.weak import adopted, common_dtype, number
+from .source import size
 
 
 def broadcast_shape(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
@@ -105,8 +106,6 @@ def _alone(value: Any) -> str:
 def _number(value: Any, dtype: str, stated: bool) -> Variable:
     """A number beside this dtype, if it is one of such numbers."""
     if isinstance(value, Size):  # of x.shape, say
-        from .indexing import size
-
         return adopted(size(value), dtype, stated)
     fraction = isinstance(value, float) and not value.is_integer()
     if isinstance(value, bool) or dtype == "bool" or (fraction and not dtype.startswith("float")):

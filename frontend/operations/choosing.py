@@ -17,8 +17,9 @@ from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, product
 from ..location import user_location
+from ..variables.applying import apply
 from ..variables.numbers import refuse_masked
-from ..variables.variable import Variable, apply, shape_text
+from ..variables.variable import Variable, shape_text
 from .broadcasting import align
 from .places import as_index, expect_integers, fixed_value, from_the_front, gather_fixed
 from .structure import index_by

@@ -8,7 +8,8 @@ from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ..arguments import text as text_of
-from ..variables.variable import Variable, apply
+from ..variables.applying import apply
+from ..variables.variable import Variable
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 

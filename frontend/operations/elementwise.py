@@ -7,8 +7,9 @@ from typing import Any
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
+from ..variables.applying import apply
 from ..variables.kinds import Elementwise
-from ..variables.variable import Variable, apply, dtype_name
+from ..variables.variable import Variable, dtype_name
 from .broadcasting import align, as_variables, one_dtype
 from .reach import within_reach
 

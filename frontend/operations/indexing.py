@@ -1,4 +1,4 @@
-"""Elements chosen by integer arrays, and the coordinates of elements."""
+"""NumPy's indexing, and elements chosen by integer arrays along an axis."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import numpy as np
 
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
-from ..arguments import wrong
 from ..location import user_location
-from ..variables.kinds import Number
-from ..variables.numbers import in_dtype, number_array
-from ..variables.variable import Shape, Variable, apply, dtype_name, shape_of
-from ..variables.weak import unstated
+from ..variables.applying import apply
+from ..variables.variable import Variable, shape_of
+from ..variables.weak import of_dtype
 from .broadcasting import as_variables
+from .choosing import choose
 from .places import (
     as_index,
     expect_integers,
@@ -23,7 +22,25 @@ from .places import (
     gather_fixed,
     scatter_fixed,
 )
-from .structure import normal_axis
+from .structure import index_by, normal_axis
+
+
+def getitem(x: Variable, key: Any) -> Variable:
+    """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather)."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if not any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
+        result: Variable = apply("index", lambda b, node: index_by(b, node, keys), [x])
+        return result
+    alone = len(keys) == 1 and not _is_mask(keys[0])
+    return take(x, keys[0], axis=0) if alone else choose(x, keys)
+
+
+def _is_mask(key: Any) -> bool:
+    """Whether an index says of each element whether it is chosen."""
+    if isinstance(key, Variable):
+        return not key.mistakes and key.dtype == "bool"
+    array = np.asarray(key)
+    return array.dtype == bool and array.ndim > 0
 
 
 def take(x: Any, index: Any, axis: int = 0) -> Variable:
@@ -99,77 +116,4 @@ def one_hot(index: Any, size: Any, dtype: Any = None) -> Variable:
         result: Variable = apply("one_hot", rule, [chosen])
         return result
 
-    return _of_dtype(draw, dtype, "float32")
-
-
-def arange(size: Any, dtype: Any = None) -> Variable:
-    """0, 1, ... size - 1; the size may be a name.
-
-    int32 by default, or the dtype of the integers that it meets; DtypeError if it cannot hold them.
-    """
-    shape = shape_of((size,))
-    place = f"arange ({user_location()})"
-
-    def draw(name: str) -> Variable:
-        if isinstance(shape[0], int) and shape[0]:
-            in_dtype(place, np.asarray(shape[0] - 1), name)
-        result: Variable = apply(
-            "arange", lambda b: b.apply("iota", axis=0, shape=shape, dtype=name), []
-        )
-        return result
-
-    return _of_dtype(draw, dtype, "int32", "i")
-
-
-def fill(value: Any, shape: Shape, dtype: Any = None) -> Variable:
-    """`value` in every element of `shape`, which may have named sizes.
-
-    float32 by default, or the float dtype of what it meets; DtypeError for a number that the dtype
-    cannot hold.
-    """
-    extents = shape_of(shape)
-    place = f"fill ({user_location()})"
-    if isinstance(value, Variable):
-        raise wrong(place, "a number: dg.broadcast_to spreads a variable", value)
-    array = number_array(place, value)
-
-    def draw(name: str) -> Variable:
-        known = in_dtype(place, array, name)
-        result: Variable = apply(
-            f"fill {value}",
-            lambda b: b.spread(b.constant(known, name), extents),
-            [],
-            kind=Number,
-            shown=str(value),
-        )
-        return result
-
-    return _of_dtype(draw, dtype, "float32")
-
-
-def size(extent: Any, dtype: Any = None) -> Variable:
-    """A named size as a number: dg.size("B") is the batch size.
-
-    float32 by default, or the dtype of what it meets.
-    """
-    amount = shape_of((extent,))[0]
-
-    def draw(name: str) -> Variable:
-        result: Variable = apply(
-            f"size {extent}",
-            lambda b: b.apply("size", size=amount, dtype=name),
-            [],
-            kind=Number,
-            shown=str(extent),
-        )
-        return result
-
-    return _of_dtype(draw, dtype, "float32", "fi")
-
-
-def _of_dtype(draw: Any, dtype: Any, default: str, kinds: str = "f") -> Variable:
-    """A variable of a stated dtype, or of a default one that adopts another."""
-    if dtype is None:
-        return unstated(draw(default), draw, kinds)
-    result: Variable = draw(dtype_name(dtype))
-    return result
+    return of_dtype(draw, dtype, "float32")

@@ -9,7 +9,8 @@ from ...compiler.graph import Node
 from ...compiler.primitives.linear_algebra import solve_for_many
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
-from ..variables.variable import Variable, apply
+from ..variables.applying import apply
+from ..variables.variable import Variable
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..location import user_location
 from ..variables.variable import Variable, source_text
-from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
+from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
 
 
 def _clip(x: Any, low: Any = None, high: Any = None) -> Variable:
@@ -45,7 +45,7 @@ def _ravel(x: Any) -> Variable:
 
 
 def _full_like(x: Any, value: Any) -> Variable:
-    return indexing.fill(value, x.shape, x.dtype)
+    return source.fill(value, x.shape, x.dtype)
 
 
 UFUNCS: dict[str, Callable[..., Any]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..keywords import guarded
 from ..variables.variable import Variable
-from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
+from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
 from .broadcasting import is_operand
 from .numpy_calls import array_function, array_ufunc
 from .python_words import INSTEAD, REVERSED, missing_attribute, refusing
@@ -30,7 +30,7 @@ def _transpose_method(self: Variable, *axes: int) -> Variable:
 
 
 OPERATORS: dict[str, Any] = {
-    "__getitem__": structure.getitem,
+    "__getitem__": indexing.getitem,
     "__add__": elementwise.add,
     "__radd__": _reversed(elementwise.add),
     "__sub__": elementwise.subtract,
@@ -74,9 +74,10 @@ OPERATORS: dict[str, Any] = {
     **{method: refusing(method) for method in INSTEAD},
     **{f"__r{method}__": refusing(f"__{method}__") for method in REVERSED},
 }
+_FILES = (contractions, elementwise, indexing, linear_algebra, reductions, source, structure)
 _FUNCTIONS = frozenset(
     name
-    for module in (contractions, elementwise, indexing, linear_algebra, reductions, structure)
+    for module in _FILES
     for name, item in vars(module).items()
     if callable(item) and getattr(item, "__module__", "") == module.__name__ and name[0] != "_"
 )

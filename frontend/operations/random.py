@@ -13,8 +13,9 @@ from ...compiler.graph import Node, Type
 from ...compiler.primitives.record import Builder
 from ...compiler.primitives.source import RANDOM_BITS
 from ..arguments import text
+from ..variables.applying import apply
 from ..variables.kinds import Draw
-from ..variables.variable import Shape, Variable, apply, dtype_name, shape_of
+from ..variables.variable import Shape, Variable, dtype_name, shape_of
 from ..variables.weak import unstated
 from .elementwise import astype, cos, log, multiply, sqrt
 

@@ -9,7 +9,8 @@ from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
 from ..arguments import flag
-from ..variables.variable import Variable, apply
+from ..variables.applying import apply
+from ..variables.variable import Variable
 from .broadcasting import as_variables
 from .structure import normal_axes, normal_axis
 

@@ -1,4 +1,4 @@
-"""Shape operations and NumPy-style basic indexing."""
+"""Shape operations, and the rule of NumPy's basic indexing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, Size, exact_divide, product
 from ..arguments import integer, items, shown
 from ..location import user_location
+from ..variables.applying import apply
 from ..variables.kinds import Spread
-from ..variables.variable import Shape, Variable, apply, shape_of, source_text
+from ..variables.variable import Shape, Variable, shape_of, source_text
 from .broadcasting import as_variables, one_dtype, spread_to
 
 
@@ -208,27 +209,6 @@ def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
 
     result: Variable = apply("pad", rule, as_variables(x))
     return result
-
-
-def getitem(x: Variable, key: Any) -> Variable:
-    """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather)."""
-    keys = key if isinstance(key, tuple) else (key,)
-    if not any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
-        result: Variable = apply("index", lambda b, node: index_by(b, node, keys), [x])
-        return result
-    from .choosing import choose
-    from .indexing import take
-
-    alone = len(keys) == 1 and not _is_mask(keys[0])
-    return take(x, keys[0], axis=0) if alone else choose(x, keys)
-
-
-def _is_mask(key: Any) -> bool:
-    """Whether an index says of each element whether it is chosen."""
-    if isinstance(key, Variable):
-        return not key.mistakes and key.dtype == "bool"
-    array = np.asarray(key)
-    return array.dtype == bool and array.ndim > 0
 
 
 def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:

@@ -11,7 +11,8 @@ from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.primitives.windows import window_reach
 from ..location import user_location
-from ..variables.variable import Variable, apply
+from ..variables.applying import apply
+from ..variables.variable import Variable
 from .broadcasting import as_variables
 from .structure import normal_axis
 

@@ -23,8 +23,9 @@ from ...compiler.primitives.contraction import contraction_flops
 from ...compiler.primitives.record import Builder, lookup
 from ...compiler.sizes import Dim, assign, evaluate, exact_divide, named, product
 from ...compiler.unwinding import Steps, unwound
-from ..drawing.blocks import Block, members
+from ..drawing.blocks import members
 from ..operations.random import KEY
+from ..variables.block_base import BlockBase
 from ..variables.dependencies import captured_by, ordered, part_of
 from ..variables.kinds import FlatParts
 from ..variables.loop_parts import Delay, Entry, LoopParts, Result
@@ -258,12 +259,12 @@ def _links(node: Node, roles: Mapping[Node, Role]) -> Dim:
     return node.type.count if node.op in ("add", "sub", "mul", "div") else 0
 
 
-def _held(block: Block) -> Iterator[Variable]:
+def _held(block: BlockBase) -> Iterator[Variable]:
     """The variables that a block and those in it hold; a state is no weight."""
-    stack: list[Block | Variable] = [block]
+    stack: list[BlockBase | Variable] = [block]
     while stack:
         item = stack.pop()
-        if isinstance(item, Block):
+        if isinstance(item, BlockBase):
             stack += [held for _, held in members(item)]
         elif item.kind != "state":
             yield item

@@ -22,10 +22,8 @@ from ...compiler.sizes import Dim, Size, named
 from ..arguments import shown
 from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
-
-if TYPE_CHECKING:
-    from ..drawing.blocks import Block
-    from .samples import Samples
+from .block_base import BlockBase
+from .samples import Samples
 
 Kind = Literal["observed", "parameter", "state", "constant", "computed", "port"]
 Shape = Sequence[int | str | Dim]
@@ -70,7 +68,7 @@ class Variable:
         self.mistakes = mistakes
         self.where = user_location()
         self.serial = new_serial()
-        self.owner: Block | None = None
+        self.owner: BlockBase | None = None
         self.source: Variable | None = None  # of a port: the variable that enters there
         self.exact: npt.NDArray[Any] | None = None  # of a constant: what its dtype has rounded
         self.weak = ""  # the kinds of dtypes (f, i) that it may adopt: nobody has stated its own
@@ -144,11 +142,6 @@ class Variable:
             f"{source_text(self)} cannot be pickled or sent to another process: draw the diagram "
             "there, and send arrays, as in program.parameters"
         )
-
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Variable:
-        from ..drawing.copying import copy_variable
-
-        return copy_variable(self, memo)
 
     def _number(self) -> Any:
         raise TypeError(
@@ -238,7 +231,7 @@ class Application:
     inputs: tuple[Variable, ...]
     rule: Rule | None = None
     body: Body | None = None
-    block: Block | None = None
+    block: BlockBase | None = None
     where: str = ""
     outputs: tuple[Variable, ...] = field(default=())
     weights: int = 0
@@ -291,43 +284,6 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
 def new_serial() -> int:
     """A serial number: what is drawn before has a lesser one, what is drawn after a greater."""
     return next(_serial)
-
-
-def apply(
-    label: str,
-    rule: Rule,
-    inputs: Sequence[Variable],
-    outputs: int = 1,
-    kind: type[Application] = Application,
-    **facts: Any,
-) -> Any:
-    """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type.
-
-    `kind` is what it is, where other files must know it (`kinds.py`), `facts` what is known of it.
-    """
-    from .substitution import current
-
-    application = kind(label, current(inputs), rule=rule, where=user_location(), **facts)
-    mark_read(inputs)
-    conclude(application, outputs)
-    return application.outputs[0] if outputs == 1 else application.outputs
-
-
-def conclude(application: Application, outputs: int) -> None:
-    """Give an operation its outputs: of a stated dtype, unless it has no float of a stated one."""
-    from .typing_rules import infer
-
-    types, mistakes = infer(application, outputs)
-    application.outputs = tuple(
-        Variable("computed", type, producer=application, index=i, mistakes=mistakes)
-        for i, type in enumerate(types)
-    )
-    if not any(item.weak for item in application.inputs):
-        return
-    floats = [item for item in application.inputs if not item.mistakes and item.type.is_float]
-    if floats and all(item.weak for item in floats):
-        for item in application.outputs:
-            item.weak = "f" if not item.mistakes and item.type.is_float else ""
 
 
 def mark_read(variables: Sequence[Variable]) -> None:

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..errors import DtypeError
 from ..location import user_location
+from .applying import conclude
 from .constants import constant
 from .numbers import holder
 from .substitution import current
-from .variable import Variable, conclude
+from .variable import Variable, dtype_name
 
 LEAST = {"int32": -(2**31), "int64": -(2**63), "uint32": 0}
 GREATEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "uint32": 2**32 - 1}
@@ -30,6 +32,15 @@ def unstated(variable: Variable, restate: Callable[[str], Variable], kinds: str 
     """The variable itself, whose dtype nobody has stated; `restate` draws it in another one."""
     variable.weak, variable.restate = kinds, restate
     return variable
+
+
+def of_dtype(
+    draw: Callable[[str], Variable], dtype: Any, default: str, kinds: str = "f"
+) -> Variable:
+    """A variable of a stated dtype, or of a default one that adopts another."""
+    if dtype is None:
+        return unstated(draw(default), draw, kinds)
+    return draw(dtype_name(dtype))
 
 
 ORDER = ("float64", "float32", "uint32", "int64", "int32", "bool")

@@ -10,7 +10,7 @@ from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.contractions import einsum
 from ...operations.elementwise import less, tanh, where
-from ...operations.indexing import arange
+from ...operations.source import arange
 from ...operations.structure import expand_dims, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers

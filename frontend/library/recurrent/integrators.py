@@ -13,7 +13,7 @@ from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import astype, sigmoid
-from ...operations.indexing import arange
+from ...operations.source import arange
 from ...variables.variable import Variable, dtype_name, shape_of, shape_text, source_text
 
 Method = Literal["euler", "midpoint", "rk4"]

@@ -12,7 +12,7 @@ from ...location import user_location
 from ...operations import reductions
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import absolute, greater, sqrt, stop_gradient, where
-from ...operations.indexing import fill
+from ...operations.source import fill
 from ...variables.variable import Shape, Variable, shape_of, shape_text
 
 Probes = tuple[Variable, Variable]

@@ -11,8 +11,9 @@ from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import astype, less, tanh, where
-from ...operations.indexing import arange, fill, take
+from ...operations.indexing import take
 from ...operations.reductions import argmax
+from ...operations.source import arange, fill
 from ...operations.structure import concatenate, expand_dims, reshape, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers

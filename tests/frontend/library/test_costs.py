@@ -195,7 +195,7 @@ def test_an_observed_label_outside_the_classes_is_found_before_the_step(target: 
 
 
 def test_a_cost_is_drawn_as_one_cost_node() -> None:
-    from diagrad.frontend.library.costs import CostFunction
+    from diagrad.frontend.drawing.blocks import CostFunction
 
     x = dg.observed("x", ("B", 3))
     y = dg.observed("y", ("B",), "int64")

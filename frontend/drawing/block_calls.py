@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import DiagramError
+from ...compiler.graph import Type
+from ..errors import DiagramError, ShapeError
 from ..location import Enclosing, inside, placed, user_location
+from ..variables.block_base import BlockBase
 from ..variables.samples import Samples, samples_of
 from ..variables.substitution import bound, current
 from ..variables.variable import (
@@ -16,18 +18,16 @@ from ..variables.variable import (
     mark_read,
     mistaken,
     new_serial,
+    shape_text,
     source_text,
 )
 from ..variables.weak import restated
+from .flat_vectors import Source
 from .states import leave_block, updates_inside
-
-if TYPE_CHECKING:
-    from .binding import Source
-    from .blocks import Block
 
 
 def apply_block(
-    block: Block,
+    block: BlockBase,
     inputs: tuple[Any, ...],
     options: Mapping[str, Any],
     sources: Sequence[Source] = (),
@@ -48,7 +48,7 @@ def apply_block(
     carried = [item for variable in variables for item in variable.mistakes]
     if carried:
         return mistaken(carried)
-    samples = samples_of(sources, len(variables))
+    samples = samples_of([source.samples for source in sources], len(variables))
     ports: list[Variable] = []
 
     def enter(variable: Variable) -> Variable:
@@ -97,7 +97,7 @@ def apply_block(
     def leave(variable: Variable) -> Variable:
         type, mistakes = variable._type, variable.mistakes
         if samples is not None and type is not None:
-            type, mistakes = samples.result(str(place), variable)
+            type, mistakes = _for_samples(samples, type, place)
         output = Variable("computed", type, None, application, len(outputs), mistakes=mistakes)
         return _noted(output, outputs)
 
@@ -108,7 +108,7 @@ def apply_block(
     return outer
 
 
-def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Variable]:
+def _settled(block: BlockBase, variables: Sequence[Variable]) -> dict[Variable, Variable]:
     """Floats without a stated dtype in that of the others beside them, or of the parameters."""
     floats = [item for item in variables if not item.mistakes and item.type.is_float]
     weak = [item for item in floats if item.weak]
@@ -120,6 +120,21 @@ def _settled(block: Block, variables: Sequence[Variable]) -> dict[Variable, Vari
         return {}
     (dtype,) = dtypes
     return {item: restated(item, dtype) for item in weak if item.dtype != dtype}
+
+
+def _for_samples(
+    samples: Samples, type: Type, place: Enclosing
+) -> tuple[Type | None, tuple[DiagramError, ...]]:
+    """The type of a block's result for all samples, or what is wrong with it."""
+    result = samples.result(type)
+    if result is not None:
+        return result, ()
+    mistake = ShapeError(
+        f"{place} has weights for each sample, and expects results with at most one axis of "
+        f"{samples.extent} samples, got {shape_text(type.shape)}: keep the samples apart"
+    )
+    mistake.locate()
+    return None, (mistake,)
 
 
 def _one_value(
