@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph import Node
-from ..graphs.known import is_known
 from ..graphs.views import base_of, contiguous, resolve
 from ..primitives.elementwise import LANE_TYPES
+from ..primitives.known import is_known
 from ..primitives.record import Builder, lookup
 from ..primitives.source import RANDOM_BITS
 from ..scheduling.fusion import NEEDS_MEMORY, Group, Level

@@ -100,6 +100,14 @@ def with_body(node: Node, bodies: Mapping[int, Graph]) -> Node:
     return replace_body(node, bodies[id(node.attrs["body"])], node.inputs)
 
 
+def fresh_name(name: str, taken: set[str]) -> str:
+    """A name that is not taken yet, and now is: the one wished for, or that with `_` behind it."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
 def merge_loops(graph: Graph) -> Graph:
     """The graph with one body where several loops carry the same values by the same nodes.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import result_source, role_of
+from .loop_bodies import fresh_name
 from .rewrite import substitute
 
 Accumulate = Callable[[Mapping[Node, Node], Iterable[Node]], dict[Node, Node]]
@@ -137,9 +138,7 @@ class _LoopGradient:
         seeds[node] = self.b.add(seeds[node], part) if node in seeds else part
 
     def enter(self, role: str, name: str, like: Node, outside: Node) -> _Entry:
-        while name in self.taken:
-            name += "_"
-        self.taken.add(name)
+        name = fresh_name(name, self.taken)
         inside = Builder(like.origin).input(name=name, type=like.type, role=role)
         return _Entry(inside, outside)
 
@@ -213,11 +212,8 @@ class _LoopGradient:
         taken = {name for name, _ in self.body.outputs}
         pairs = []
         for node, name in fresh.items():
-            while name in taken:
-                name += "_"
-            names[node] = name
-            taken.add(name)
-            pairs.append((name, node))
+            names[node] = fresh_name(name, taken)
+            pairs.append((names[node], node))
         body = replace(self.body, outputs=(*self.body.outputs, *pairs)) if pairs else self.body
         found = {}
         for node in nodes:

@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Check, Graph, Node
-from ..graphs.known import fill_value
 from ..graphs.rewrite import replace_body, rewrite
+from ..primitives.known import fill_value
 from ..primitives.record import Builder
 from ..primitives.recurrence import role_of
 

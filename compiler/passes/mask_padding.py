@@ -26,9 +26,9 @@ from typing import Any
 from ..graph import Graph, Node, Origin, depending, topological
 from ..graphs.alignment import aligned_axes
 from ..graphs.batching import batch, can_batch
-from ..graphs.known import fill_value
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import replace_inputs, rewrite, substitute
+from ..primitives.known import fill_value
 from ..primitives.record import Builder
 from ..primitives.recurrence import role_of
 

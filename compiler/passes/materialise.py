@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node
-from ..graphs.known import is_known
 from ..graphs.loop_bodies import map_bodies
 from ..graphs.rewrite import replace_inputs, rewrite
 from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
 from ..primitives.contraction import summed_labels
+from ..primitives.known import is_known
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import role_of
 from ..sizes import Dim, nominal, product

@@ -60,12 +60,7 @@ def _split(node: Node) -> Node:
         axis = labels.index(label)
         if (start, stop) == (0, extent):
             return item
-        return build.slice(
-            item,
-            start=tuple(start if i == axis else 0 for i in range(len(labels))),
-            stop=tuple(stop if i == axis else n for i, n in enumerate(item.shape)),
-            step=(1,) * len(labels),
-        )
+        return build.slice_axis(item, axis, start, stop)
 
     def in_parts(item: Node, labels: tuple[int, ...]) -> tuple[Node, tuple[int, ...]]:
         axis = labels.index(label)

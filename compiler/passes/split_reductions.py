@@ -85,9 +85,7 @@ def _in_parts(scatter: Node, more: Dim) -> Node:
     both, rest = b.scatter_sums(*scatter.inputs, **scatter.attrs, parts=1 + more), scatter.shape
 
     def part(number: Dim) -> Node:
-        start, stop = (number, *(0 for _ in rest)), (number + 1, *rest)
-        one = b.slice(both, start=start, stop=stop, step=(1,) * both.type.rank)
-        found: Node = b.reshape(one, shape=rest)
+        found: Node = b.reshape(b.slice_axis(both, 0, number, number + 1), shape=rest)
         return found
 
     total: Node = part(0)

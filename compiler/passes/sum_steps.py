@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node
-from ..graphs.loop_bodies import each_level
+from ..graphs.loop_bodies import each_level, fresh_name
 from ..graphs.rewrite import replace_body, rewrite
 from ..primitives.record import Builder
 from ..primitives.reduction import BLOCK
@@ -64,7 +64,9 @@ class _Summed:
             if node.attrs["result"] != "sum" or of in self.sums:
                 continue
             long = node.type.is_float and not (isinstance(steps, int) and steps <= BLOCK)
-            names = _Sum(_fresh(f"sum_{of}", taken), _fresh(f"lost_{of}", taken) if long else None)
+            names = _Sum(
+                fresh_name(f"sum_{of}", taken), fresh_name(f"lost_{of}", taken) if long else None
+            )
             self.sums[of] = names
             self._carry(names, outputs[of])
             self.starts += [Builder(node.origin).fill(0, node.type)] * (2 if long else 1)
@@ -106,11 +108,3 @@ class _Summed:
             return total
         found: Node = Builder(node.origin).add(total, last(names.lost))
         return found
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    """A name that no input of the body has yet."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from .batch import elementwise
+from .known import fill_value
 from .record import Array, Attrs, Builder, Infer, Primitive, Reference, Vjp
 
 LANE_TYPES = {
@@ -118,7 +119,7 @@ def _extremum_vjp(b: Builder, n: Node, g: Node, no_win: str, loses: str) -> tupl
     x, y = n.inputs
     zero = b.fill(0, g.type)
     for this, other in ((x, y), (y, x)):
-        if is_fill(other):
+        if fill_value(other) is not None:
             kept = b.select(b.apply(no_win, n, other), zero, g)
             return (kept, None) if this is x else (None, kept)
     shared = b.select(b.eq(x, y), b.scale(g, 0.5), g)
@@ -126,13 +127,6 @@ def _extremum_vjp(b: Builder, n: Node, g: Node, no_win: str, loses: str) -> tupl
         b.select(b.apply(loses, x, y), zero, shared),
         b.select(b.apply(loses, y, x), zero, shared),
     )
-
-
-def is_fill(node: Node) -> bool:
-    """Whether every element of the node is one known scalar."""
-    while node.op in ("broadcast", "cast"):
-        node = node.inputs[0]
-    return node.op == "constant" and node.shape == ()
 
 
 def _pow_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
@@ -146,7 +140,7 @@ def _pow_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     one, zero = b.fill(1, x.type), b.fill(0, x.type)
     less = b.zeros_where(b.eq(y, zero), b.sub(y, one))
     to_x = b.mul(g, b.mul(y, b.pow(x, less)))
-    if is_fill(y):
+    if fill_value(y) is not None:
         return to_x, None
     base = b.select(b.eq(x, zero), b.select(b.ge(y, zero), one, x), x)
     return to_x, b.mul(g, b.mul(n, b.log(base)))

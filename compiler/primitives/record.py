@@ -105,6 +105,15 @@ class Builder:
         """A scalar repeated over `shape`."""
         return self.broadcast(scalar, shape=tuple(shape), axes=()) if shape else scalar
 
+    def slice_axis(self, x: Node, axis: int, start: Dim, stop: Dim) -> Node:
+        """The elements start:stop along one axis."""
+        return self.slice(
+            x,
+            start=(*(0,) * axis, start, *(0,) * (x.type.rank - axis - 1)),
+            stop=(*x.shape[:axis], stop, *x.shape[axis + 1 :]),
+            step=(1,) * x.type.rank,
+        )
+
     def scale(self, x: Node, factor: float) -> Node:
         """The product of a node and a number."""
         return self.mul(x, self.fill(factor, x.type))

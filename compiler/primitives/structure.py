@@ -138,18 +138,11 @@ def _pad_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _concatenate_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
-    axis, start, parts = n.attrs["axis"], [0] * g.type.rank, []
+    axis, parts = n.attrs["axis"], []
     begin: Dim = 0
     for item in n.inputs:
         end = begin + item.shape[axis]
-        parts.append(
-            b.slice(
-                g,
-                start=(*start[:axis], begin, *start[axis + 1 :]),
-                stop=(*g.shape[:axis], end, *g.shape[axis + 1 :]),
-                step=(1,) * g.type.rank,
-            )
-        )
+        parts.append(b.slice_axis(g, axis, begin, end))
         begin = end
     return tuple(parts)
 

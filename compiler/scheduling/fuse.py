@@ -20,9 +20,9 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..graph import Graph, Node, topological
-from ..graphs.known import is_known
 from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import View, base_of, resolve, squeeze
+from ..primitives.known import is_known
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
 from ..sizes import product

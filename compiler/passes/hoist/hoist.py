@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from ...graph import Graph, Node, Origin, Type
 from ...graphs.batching import Batched, Batching
-from ...graphs.loop_bodies import each_level
+from ...graphs.loop_bodies import each_level, fresh_name
 from ...graphs.rewrite import replace_inputs, rewrite, substitute
 from ...primitives.record import Builder
 from ...primitives.recurrence import result_source, role_of
@@ -95,9 +95,7 @@ class _Hoisting:
         taken = {entry.attrs["name"] for entry in self.body.inputs}
         found = []
         for number, node in enumerate(nodes):
-            name = f"hoisted_{number}"
-            while name in taken:
-                name += "_"
+            name = fresh_name(f"hoisted_{number}", taken)
             role = "sequence" if self.value(node).has_axis else "invariant"
             found.append(Builder(node.origin).input(name=name, type=node.type, role=role))
         return found
@@ -112,12 +110,8 @@ class _Hoisting:
                 names.setdefault(node, name)
         taken = {name for name, _ in self.body.outputs}
         for node in self.plan.stacked:
-            name = f"stacked_{len(names)}"
-            while name in taken:
-                name += "_"
             if node not in names:
-                names[node] = name
-                taken.add(name)
+                names[node] = fresh_name(f"stacked_{len(names)}", taken)
         roots: Iterable[Node] = [*names, *(value for _, value in self.body.updates)]
         known = {entry: entry for entry in self.body.inputs} | dict(precomputed)
         done = substitute(roots, known)

@@ -28,9 +28,9 @@ from enum import IntEnum
 
 from ...graph import Graph, Node, topological
 from ...graphs.batching import can_batch
-from ...graphs.known import is_known
 from ...graphs.views import base_of
 from ...primitives.contraction import summed_labels
+from ...primitives.known import is_known
 from ...primitives.record import lookup
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
 

@@ -61,7 +61,7 @@ def _sum_of_products(plan: Plan, node: Node, made: Node, place: int) -> Node:
         nodes = [part for _, part in run]
         x = b.concatenate(*nodes, axis=axis) if len(nodes) > 1 else nodes[0]
         end = begin + x.shape[axis]
-        operands = x, _range(b, other, along, begin, end)
+        operands = x, b.slice_axis(other, along, begin, end)
         product = b.contract(*(operands if place == 0 else operands[::-1]), **node.attrs)
         total = product if total is None else b.add(total, product)
         begin = end
@@ -110,15 +110,6 @@ def _product_of_slice(node: Node, place: int, axis: int) -> Node:
     (cut,) = (a for a, n in enumerate(product.shape) if node.shape[a] != n)
     begin, end = node.attrs["start"][cut], node.attrs["stop"][cut]
     operands = list(product.inputs)
-    operands[place] = _range(b, operands[place], axis, begin, end)
+    operands[place] = b.slice_axis(operands[place], axis, begin, end)
     found: Node = b.contract(*operands, **product.attrs)
-    return found
-
-
-def _range(b: Builder, x: Node, axis: int, begin: Dim, end: Dim) -> Node:
-    """The elements begin:end of one axis."""
-    start: list[Dim] = [0] * x.type.rank
-    stop = list(x.shape)
-    start[axis], stop[axis] = begin, end
-    found: Node = b.slice(x, start=tuple(start), stop=tuple(stop), step=(1,) * x.type.rank)
     return found

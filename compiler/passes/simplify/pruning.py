@@ -12,12 +12,13 @@ Derivatives leave much of this: they ask a loop for everything that they might n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ...graph import Graph, Node, topological
 from ...graphs.rewrite import rewrite, substitute
+from ...primitives.known import filled_with, is_known
 from ...primitives.record import Builder
 from ...primitives.recurrence import Role, loop_of, results_of, role_of
 
@@ -103,7 +104,7 @@ class _Loop:
             role = "invariant"
         if role == "sequence" and outside.op == "broadcast" and 0 not in outside.attrs["axes"]:
             role, outside = "invariant", _element(outside)
-        if role == "invariant" and _is_number(outside):
+        if role == "invariant" and is_known(filled_with(outside)):
             return _copied(outside)
         if (role, outside, following) not in shared:
             new = entry if role == role_of(entry) else _with_role(entry, role)
@@ -204,14 +205,9 @@ def _element(repeated: Node) -> Node:
     return found
 
 
-def _is_number(node: Node) -> bool:
-    """Whether a node is a number that is known once sizes are, repeated over a shape."""
-    while node.op in ("broadcast", "reshape"):
-        node = node.inputs[0]
-    return node.op == "size" or (node.op == "constant" and node.shape == ())
-
-
 def _copied(number: Node) -> Node:
     """A number, as a node of another graph."""
-    inputs: Sequence[Node] = [_copied(item) for item in number.inputs]
-    return replace(number, inputs=tuple(inputs))
+    done: dict[Node, Node] = {}
+    for node in topological([number]):
+        done[node] = replace(node, inputs=tuple(done[item] for item in node.inputs))
+    return done[number]

@@ -22,9 +22,9 @@ import numpy as np
 
 from ...graph import Graph, Node
 from ...graphs.binding import value_of
-from ...graphs.known import fill_value
 from ...graphs.rewrite import replace_inputs, rewrite
 from ...primitives.contraction import summed_labels
+from ...primitives.known import fill_value
 from ...primitives.record import Builder, lookup
 from ...primitives.structure import slice_extents
 from ...primitives.windows import tiles

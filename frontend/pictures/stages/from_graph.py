@@ -13,6 +13,7 @@ from typing import Any
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
+from ....compiler.primitives.known import filled_with
 from ....compiler.primitives.recurrence import loop_of, result_source, role_of
 from ...drawing.drawn_nodes import DrawnBlock, DrawnGraph
 from ...operations.random import is_key
@@ -321,23 +322,16 @@ def longest(edges: Iterable[Edge]) -> str | None:
 def known_number(value: Value) -> str | None:
     """The text of a value that is one number everywhere, known but for sizes; else None."""
     found: dict[Value, str | None] = {}
-    stack = [_shown(value)]
+    stack = [filled_with(value)]
     while stack:
         item = stack[-1]
-        parts = [_shown(part) for part in item.inputs] if _is_infix(item) else []
+        parts = [filled_with(part) for part in item.inputs] if _is_infix(item) else []
         waiting = [part for part in parts if part not in found]
         if waiting and all(found.get(part, "") is not None for part in parts):
             stack.append(waiting[0])
         else:
             found[stack.pop()] = _number_text(item, [found.get(part) for part in parts])
-    return found[_shown(value)]
-
-
-def _shown(value: Value) -> Value:
-    """What is repeated in a value."""
-    while value.op in ("broadcast", "reshape"):
-        value = value.inputs[0]
-    return value
+    return found[filled_with(value)]
 
 
 def _is_infix(value: Value) -> bool:

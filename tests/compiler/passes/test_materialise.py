@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from diagrad.compiler.graph import Graph, Node
-from diagrad.compiler.graphs.known import is_known
 from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.graphs.views import resolve
 from diagrad.compiler.passes.materialise import IN_MEMORY, materialise
+from diagrad.compiler.primitives.known import is_known
 from diagrad.compiler.primitives.record import lookup
 from diagrad.compiler.sizes import named
 

@@ -1,9 +1,10 @@
 """Numbers that are known before a program runs.
 
-`is_known`    scalars made of constants and sizes alone.  They are no values in memory: a kernel
-              gets them as words, computed where sizes become integers.  They are asked for often
-              and their chains may be long, so what was found is remembered.
-`fill_value`  the constant that every element of an array is.
+`is_known`     scalars made of constants and sizes alone.  They are no values in memory: a kernel
+               gets them as words, computed where sizes become integers.  They are asked for often
+               and their chains may be long, so what was found is remembered.
+`filled_with`  the scalar that every element of an array is.
+`fill_value`   its value, if it is a constant.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..graph import Node
-from ..primitives.record import lookup
+from .record import lookup
 
 _found: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 
@@ -39,10 +40,24 @@ def _is_function(node: Node) -> bool:
     return computed and lookup(node.op).kind == "elementwise"
 
 
-def fill_value(node: Node) -> Any:
-    """The known scalar that fills a node, or None."""
+def filled_with(node: Node) -> Node:
+    """What is repeated in a node: a scalar, where each of its elements is that scalar."""
     while node.op in ("broadcast", "reshape"):
         node = node.inputs[0]
-    if node.op == "constant" and node.attrs["value"].ndim == 0:
-        return node.attrs["value"][()]
-    return None
+    return node
+
+
+def fill_value(node: Node) -> Any:
+    """The constant that every element of a node is, or None."""
+    scalar, casts = filled_with(node), []
+    while scalar.op == "cast":
+        casts.append(scalar)
+        scalar = filled_with(scalar.inputs[0])
+    if scalar.op != "constant" or scalar.shape != ():
+        return None
+    value = scalar.attrs["value"]
+    for cast in reversed(casts):
+        rule = lookup("cast").reference
+        assert rule is not None
+        value = rule(cast.type, cast.attrs, value)
+    return value[()]
