@@ -157,6 +157,10 @@ class Graph:
         """Every node that a root depends on, each after its inputs."""
         return list(topological(self.roots))
 
+    def all_nodes(self) -> list[Node]:
+        """Every input, used or not, and every node that a root depends on, in such an order."""
+        return list(topological((*self.inputs, *self.roots)))
+
     def __str__(self) -> str:
         return to_text(self)
 

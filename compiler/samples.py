@@ -10,12 +10,12 @@ for instance, is that sample itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from .graph import Graph, Node, Type, depending, topological
+from .graph import Graph, Node, Type, depending
 from .graphs.batching import Batched, Batching, batch
+from .graphs.binding import assigned_nodes
 from .graphs.loop_bodies import every_node, map_bodies
 from .graphs.rewrite import substitute
 from .passes.checkpoint import checkpoint
@@ -25,8 +25,8 @@ from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.take_last import take_last
 from .primitives.batch import turned
-from .primitives.record import Builder, lookup
-from .sizes import Dim, Size, assign, named
+from .primitives.record import Builder
+from .sizes import Dim, assign, named
 
 
 def batch_axis(type: Type, size: str) -> int | None:
@@ -56,7 +56,7 @@ def each_sample(graph: Graph, size: str, own: Sequence[bool], extent: Dim) -> Gr
     if any(node.op == "random_bits" for node in every_node(graph)):
         graph = lift_draws(graph)  # each sample has its own part of what is drawn
     graph = _differentiated(graph, size, own)
-    alone = _assigned(graph, {size: 1})
+    alone = assigned_nodes(graph, {size: 1})
     inputs, shared, batched = [], {}, {}
     for entry, has_own in zip(graph.inputs, own, strict=True):
         type = _outside(entry.type, size, extent, has_own)
@@ -130,29 +130,3 @@ def _back(value: Batched, axis: int | None, extent: Dim) -> Node:
     shape = (*x.shape[: axis + 1], *x.shape[axis + 2 :])
     samples: Node = b.reshape(x, shape=shape)
     return turned(b, samples, (*range(1, axis + 1), 0, *range(axis + 1, len(shape))))
-
-
-def _assigned(graph: Graph, values: Mapping[str, Dim]) -> dict[Node, Node]:
-    """For each node of a graph, the same with values in the place of some named sizes."""
-    done: dict[Node, Node] = {}
-    bodies: dict[int, Graph] = {}
-
-    def value(item: Any) -> Any:
-        if isinstance(item, Size):
-            return assign(item, values)
-        if isinstance(item, tuple):
-            return tuple(value(part) for part in item)
-        if isinstance(item, Type):
-            return item.with_shape(value(item.shape))
-        if isinstance(item, Graph):
-            if id(item) not in bodies:
-                bodies[id(item)] = item.rebuilt(_assigned(item, values))
-            return bodies[id(item)]
-        return item
-
-    for node in topological((*graph.inputs, *graph.roots)):
-        inputs = tuple(done[item] for item in node.inputs)
-        attrs = {name: value(item) for name, item in node.attrs.items()}
-        type = lookup(node.op).infer([item.type for item in inputs], attrs)
-        done[node] = Node(node.op, inputs, attrs, type, node.origin)
-    return done

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InvalidGraphError
 from ..graph import Graph, Node, Origin, depending, topological
-from ..primitives.batch import turned
+from ..primitives.batch import repeat, turned
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import loop_of, result_source, role_of
 from ..sizes import Dim
@@ -106,10 +106,7 @@ class Batching:
         """A value with the axis, repeated along it where it has none."""
         if value.has_axis:
             return value.node
-        x = value.node
-        axes = tuple(range(1, x.type.rank + 1))
-        found: Node = b.broadcast(x, shape=(self.extent, *x.shape), axes=axes)
-        return found
+        return repeat(b, value.node, self.extent)
 
     def gradient(
         self, b: Builder, node: Node, inputs: Sequence[Node], flags: Sequence[bool]

@@ -11,8 +11,8 @@ import numpy as np
 from ..graph import Graph, Node, Type, topological
 from ..primitives.record import lookup
 from ..sizes import Dim, Size, assign, evaluate
-from .loop_bodies import each_level
-from .rewrite import rewrite
+from .loop_bodies import innermost_first
+from .rewrite import replacements, rewrite
 
 Sizes = Mapping[str, int]
 
@@ -37,10 +37,13 @@ def _bind(value: Any, sizes: Sizes) -> Any:
 
 def assign_sizes(graph: Graph, values: Mapping[str, Dim]) -> Graph:
     """The graph with values in the place of some named sizes, bodies of loops included."""
-    return each_level(lambda level: _assign(level, values))(graph)
+    return graph.rebuilt(assigned_nodes(graph, values))
 
 
-def _assign(graph: Graph, values: Mapping[str, Dim]) -> Graph:
+def assigned_nodes(graph: Graph, values: Mapping[str, Dim]) -> dict[Node, Node]:
+    """For each node of a graph, what `assign_sizes` puts in its place."""
+    bodies: dict[int, Graph] = {}
+
     def of(value: Any) -> Any:
         if isinstance(value, Size):
             return assign(value, values)
@@ -48,13 +51,15 @@ def _assign(graph: Graph, values: Mapping[str, Dim]) -> Graph:
             return value.with_shape(of(extent) for extent in value.shape)
         if isinstance(value, tuple):
             return tuple(of(item) for item in value)
-        return value
+        return bodies[id(value)] if isinstance(value, Graph) else value
 
     def assigned(node: Node, _: Node) -> Node:
         attrs = {key: of(value) for key, value in node.attrs.items()}
         return replace(node, attrs=attrs, type=of(node.type))
 
-    return rewrite(graph, assigned)
+    for level in innermost_first(graph, calls=True)[:-1]:
+        bodies[id(level)] = rewrite(level, assigned)
+    return replacements(graph, assigned)
 
 
 def value_of(node: Node, sizes: Sizes) -> np.generic:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..graph import Graph, Node, Type, topological
+from ..graph import Graph, Node, Type
 from ..sizes import Size
 from .loop_bodies import innermost_first
 
@@ -56,7 +56,7 @@ class _Digesting:
             return self.bodies[id(graph)]
         own: list[str] = []
         places: dict[Node, int] = {}
-        for node in topological((*graph.inputs, *graph.roots)):
+        for node in graph.all_nodes():
             places[node] = len(places)
             origin = node.origin
             own.append(

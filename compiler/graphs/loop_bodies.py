@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from ..graph import Graph, Node, topological
+from ..graph import Graph, Node
 from ..primitives.recurrence import loop_of, results_of
 from .rewrite import replace_body, rewrite
 
@@ -18,7 +18,7 @@ def every_node(graph: Graph) -> Iterator[Node]:
     waiting = [graph]
     while waiting:
         level = waiting.pop()
-        for node in topological((*level.inputs, *level.roots)):
+        for node in level.all_nodes():
             yield node
             body = node.attrs["body"] if node.op == "loop" else None
             if body is not None and id(body) not in bodies:
@@ -113,7 +113,7 @@ def merge_loops(graph: Graph) -> Graph:
 
     A derivative asks a loop for more results than it was drawn with; this makes both one again.
     """
-    loops = results_of(list(topological((*graph.inputs, *graph.roots))))
+    loops = results_of(graph.all_nodes())
     if not loops:
         return graph
     alike: dict[Any, list[Any]] = {}

@@ -44,7 +44,7 @@ def replacements(
     graph: Graph, rule: Rule = unchanged, loops: LoopRule | None = None
 ) -> dict[Node, Node]:
     """What `rewrite` puts in the place of each node of a graph."""
-    order: Iterable[Node] = topological((*graph.inputs, *graph.roots))
+    order: Iterable[Node] = graph.all_nodes()
     results: dict[Any, list[Node]] = {}
     if loops is not None:
         order = list(order)

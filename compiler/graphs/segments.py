@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph, Node, Origin, topological
+from ..graph import Graph, Node, Origin
 from ..primitives.record import Builder
-from ..primitives.recurrence import loop_of, results_of, role_of
+from ..primitives.recurrence import role_of
 from ..sizes import Dim, floor_divide
 from .loop_bodies import each_level
-from .rewrite import replace_inputs
+from .rewrite import replace_inputs, rewrite
 
 Wanted = tuple[str, str]
 """A result of a loop: its kind, and the output or carry that it is of."""
@@ -63,25 +63,17 @@ def _split_loops(
     keep: Callable[[Node], str],
     segment: Results,
 ) -> Graph:
-    order = list(topological((*graph.inputs, *graph.roots)))
-    loops = results_of(order)
-    if all(length_of(results[0]) is None for results in loops.values()):
-        return graph
-    done: dict[Node, Node] = {}
-    split: dict[Any, Mapping[Wanted, Node]] = {}
-    for node in order:
-        inputs = tuple(done[item] for item in node.inputs)
-        length = length_of(node) if node.op == "loop" else None
+    def split(results: list[Node], inputs: tuple[Node, ...]) -> dict[Node, Node]:
+        loop = results[0]
+        length = length_of(loop)
         if length is None:
-            done[node] = replace_inputs(node, inputs)
-            continue
-        key = loop_of(node)
-        if key not in split:
-            wanted = list(dict.fromkeys(_wanted(item) for item in loops[key]))
-            b = Builder(Origin(node.origin.path, node.origin.where, node.origin.direction))
-            split[key] = _split(b, node, inputs, wanted, length, keep(node), segment)
-        done[node] = split[key][_wanted(node)]
-    return graph.rebuilt(done)
+            return {node: replace_inputs(node, inputs) for node in results}
+        wanted = list(dict.fromkeys(_wanted(node) for node in results))
+        b = Builder(Origin(loop.origin.path, loop.origin.where, loop.origin.direction))
+        found = _split(b, loop, inputs, wanted, length, keep(loop), segment)
+        return {node: found[_wanted(node)] for node in results}
+
+    return rewrite(graph, loops=split)
 
 
 def _wanted(node: Node) -> Wanted:
@@ -111,7 +103,7 @@ def _split(
         first: int | Dim, count: Dim, carries: Mapping[str, Node], made: Sequence[Wanted]
     ) -> dict[Wanted, Node]:
         given = [
-            _part(b, value, first, count)
+            b.slice_axis(value, 0, first, first + count)
             if role_of(entry) == "sequence"
             else carries.get(entry.attrs["name"], value)
             for entry, value in zip(body.inputs, inputs, strict=True)
@@ -184,15 +176,3 @@ def _outer_body(
     outputs = tuple((f"{kind} {of}", made[kind, of]) for kind, of in given)
     updates = tuple((known[carry], made[name]) for carry, name in finals.items())
     return Graph(body.name, tuple(entries), outputs, updates)
-
-
-def _part(b: Builder, sequence: Node, start: Dim, count: Dim) -> Node:
-    """So many elements of a sequence."""
-    rest = sequence.shape[1:]
-    found: Node = b.slice(
-        sequence,
-        start=(start, *(0 for _ in rest)),
-        stop=(start + count, *rest),
-        step=(1,) * sequence.type.rank,
-    )
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidGraphError, TypeRuleError
-from ..graph import Graph, Node, line_text, topological
+from ..graph import Graph, Node, line_text
 from ..primitives.record import PRIMITIVES, lookup
 from .loop_bodies import innermost_first
 
@@ -26,7 +26,7 @@ def verify(
 
 
 def _verify_level(graph: Graph, banned: frozenset[str], sound: set[Node]) -> None:
-    order = list(topological((*graph.inputs, *graph.roots)))
+    order = graph.all_nodes()
     known = set(graph.inputs)
     for index, node in enumerate(order):
         fault = None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.program import Recurrence, Step, Tape
-from ..graph import Graph, Node, topological
+from ..graph import Graph, Node
 from ..graphs.binding import Sizes, bind_attrs, bind_type
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of, role_of
@@ -20,7 +20,7 @@ MOVING = ("observed", "sequence", "invariant")
 
 def emit_tape(graph: Graph, sizes: Sizes) -> Tape:
     """The tape of a graph whose named sizes are `sizes`."""
-    order = list(topological((*graph.inputs, *graph.roots)))
+    order = graph.all_nodes()
     slots = {node: i for i, node in enumerate(order)}
     inputs = [(node, slots[node]) for node in graph.inputs]
     steps: list[Step | Recurrence] = []

@@ -40,7 +40,7 @@ def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
     chosen: set[Node] = set()
     above: set[Node] = set()  # gradients, and what depends on one
     wanted: dict[Node, list[Node]] = {}
-    for node in topological((*graph.inputs, *graph.roots)):
+    for node in graph.all_nodes():
         if any(item in above for item in node.inputs):
             above.add(node)
         elif node.op == "gradient" and (among is None or node in among):

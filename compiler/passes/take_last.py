@@ -15,6 +15,7 @@ from dataclasses import replace
 from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import replace_inputs, rewrite
+from ..primitives.batch import repeat
 from ..primitives.record import Builder
 
 
@@ -39,6 +40,4 @@ def _of_state(node: Node) -> Node:
         return node
     attrs = {**stack.attrs, "result": "last", "of": carry.attrs["name"]}
     state = replace(stack, attrs=attrs, type=value.type)
-    axes = tuple(range(1, stack.type.rank))
-    repeated = Builder(node.origin).broadcast(state, shape=stack.shape, axes=axes)
-    return replace_inputs(node, (repeated,))
+    return replace_inputs(node, (repeat(Builder(node.origin), state, steps),))

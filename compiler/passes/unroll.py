@@ -97,14 +97,7 @@ def _copies(
 
 
 def _element(b: Builder, sequence: Node, t: int) -> Node:
-    rest = sequence.shape[1:]
-    one = b.slice(
-        sequence,
-        start=(t, *(0 for _ in rest)),
-        stop=(t + 1, *rest),
-        step=(1,) * sequence.type.rank,
-    )
-    found: Node = b.reshape(one, shape=rest)
+    found: Node = b.reshape(b.slice_axis(sequence, 0, t, t + 1), shape=sequence.shape[1:])
     return found
 
 

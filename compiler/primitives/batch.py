@@ -10,16 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph import Node
+from ..sizes import Dim
 from .record import Attrs, Batch, Builder
 
 
 def repeated(b: Builder, operands: Sequence[Node], batched: Sequence[bool]) -> list[Node]:
     """The operands, those without the leading axis repeated along one."""
     extent = next(x.shape[0] for x, has in zip(operands, batched, strict=True) if has)
-    return [
-        x if has else b.broadcast(x, shape=(extent, *x.shape), axes=shift_axes(range(x.type.rank)))
-        for x, has in zip(operands, batched, strict=True)
-    ]
+    pairs = zip(operands, batched, strict=True)
+    return [x if has else repeat(b, x, extent) for x, has in pairs]
+
+
+def repeat(b: Builder, x: Node, extent: Dim) -> Node:
+    """A node repeated along a new leading axis."""
+    return b.broadcast(x, shape=(extent, *x.shape), axes=shift_axes(range(x.type.rank)))
 
 
 def shift_axes(axes: Sequence[int]) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-from ...graph import Graph, Node, topological
+from ...graph import Graph, Node
 from ...graphs.batching import can_batch
 from ...graphs.views import base_of
 from ...primitives.contraction import summed_labels
@@ -63,7 +63,7 @@ class Plan:
     def __init__(self, results: Sequence[Node]) -> None:
         self.results = results
         self.body: Graph = results[0].attrs["body"]
-        self.order = list(topological((*self.body.inputs, *self.body.roots)))
+        self.order = self.body.all_nodes()
         self.entries = set(self.body.inputs)
         self.carries_only = results[0].attrs["keep"] == "carries"
         self.when = self._classified()

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...graph import Graph, Node, topological
 from ...graphs.rewrite import rewrite, substitute
+from ...primitives.batch import repeat
 from ...primitives.known import filled_with, is_known
 from ...primitives.record import Builder
 from ...primitives.recurrence import Role, loop_of, results_of, role_of
@@ -27,7 +28,7 @@ Simplify = Callable[[Graph], Graph]
 
 def prune(graph: Graph, simplify: Simplify) -> Graph:
     """The graph with smaller loops, their bodies simplified; itself if nothing can go."""
-    order = list(topological((*graph.inputs, *graph.roots)))
+    order = graph.all_nodes()
     loops = results_of(order)
     if not loops:
         return graph
@@ -157,11 +158,7 @@ class _Loop:
         outside, stacked = self.outside[value], node.attrs["result"] == "stack"
         if role_of(value) == "sequence":
             return outside if stacked else b.reduce_sum(outside, axes=(0,))
-        if not stacked:
-            return None
-        axes = tuple(range(1, node.type.rank))
-        repeated: Node = b.broadcast(outside, shape=node.shape, axes=axes)
-        return repeated
+        return repeat(b, outside, node.shape[0]) if stacked else None
 
     def shared(self, wanted: Mapping[Node, str]) -> dict[Node, Node]:
         """The results that stay, of one loop that has no more than they need."""

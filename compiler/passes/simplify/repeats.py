@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ...graph import Graph, Node, topological
+from ...graph import Graph, Node
 from ...graphs.rewrite import rewrite
 from ...graphs.views import axis_groups, squeeze
 from ...primitives.record import Builder
@@ -95,7 +95,7 @@ def contract_ones(b: Builder, n: Node) -> Node | None:
 
 def sum_products(graph: Graph) -> Graph:
     """Sums of products as products, where nothing else reads what is summed: Graph -> Graph."""
-    order = list(topological((*graph.inputs, *graph.roots)))
+    order = graph.all_nodes()
     readers = Counter(graph.roots)
     for node in order:
         readers.update(node.inputs)
