@@ -29,12 +29,13 @@ def arrange(picture: Picture) -> Arrangement:
     nodes = {node.id: node for node in picture.nodes}
     links = Links(picture)
     flow = [edge for edge in picture.edges if _flows(nodes[edge.source], nodes[edge.target], edge)]
-    turns = [*successions(picture, flow), *entrances(picture, flow)]
-    wider = [*flow, *_through_sides(links, nodes), *turns]
-    order = _order(picture.nodes, wider)
-    found = Arrangement(rank=_ranks(order, wider))
-    found.late = _late_ranks(found.rank, order, wider)
-    found.successions = [(edge.source, edge.target) for edge in turns]
+    wider = _without_cycles(picture.nodes, [*flow, *_through_sides(links, nodes)])
+    turns = _add_turns(wider, [*successions(picture, flow), *entrances(picture, flow)])
+    levels = enumerate(nx.topological_generations(wider))
+    found = Arrangement(rank={name: rank for rank, level in levels for name in level})
+    order = list(found.rank)
+    found.late = _late_ranks(found.rank, wider)
+    found.successions = turns
     _find_rows(found, nodes, order, flow, outlets_of(links, nodes))
     find_inner_rows(found, picture, order, flow)
     _hang_parameters(found, links, nodes, rising(picture, links, nodes))
@@ -97,39 +98,24 @@ def _through_sides(links: Links, nodes: Mapping[str, Node]) -> list[Edge]:
     ]
 
 
-def _order(nodes: Sequence[Node], flow: Sequence[Edge]) -> list[str]:
-    waiting = {node.id: 0 for node in nodes}
-    after: dict[str, list[str]] = {node.id: [] for node in nodes}
-    for edge in flow:
-        waiting[edge.target] += 1
-        after[edge.source].append(edge.target)
-    order: list[str] = []
-    ready = [name for name, count in waiting.items() if count == 0]
-    left = dict.fromkeys(waiting)
-    while left:
-        # A cycle without a delay should not come here; if it does, it is cut at its first node.
-        name = ready.pop(0) if ready else next(iter(left))
-        if name not in left:
-            continue
-        del left[name]
-        order.append(name)
-        for target in after[name]:
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                ready.append(target)
-    return order
+def _without_cycles(nodes: Sequence[Node], links: Sequence[Edge]) -> nx.DiGraph[str]:
+    graph = nx.DiGraph()
+    graph.add_nodes_from(node.id for node in nodes)
+    graph.add_edges_from((edge.source, edge.target) for edge in links)
+    # A cycle without a delay should not come here; if it does, it is cut at its first node.
+    while not nx.is_directed_acyclic_graph(graph):
+        graph.remove_edge(*nx.find_cycle(graph)[-1])
+    return graph
 
 
-def _ranks(order: Sequence[str], flow: Sequence[Edge]) -> dict[str, int]:
-    place = {name: index for index, name in enumerate(order)}
-    rank = dict.fromkeys(order, 0)
-    into: dict[str, list[str]] = {name: [] for name in order}
-    for edge in flow:
-        if place[edge.source] < place[edge.target]:
-            into[edge.target].append(edge.source)
-    for name in order:
-        rank[name] = max((rank[source] + 1 for source in into[name]), default=0)
-    return rank
+def _add_turns(graph: nx.DiGraph[str], turns: Sequence[Edge]) -> list[tuple[str, str]]:
+    """Those of the `turns` that close no cycle: what leaves a frame may come back into it."""
+    added = []
+    for edge in turns:
+        if not nx.has_path(graph, edge.target, edge.source):
+            graph.add_edge(edge.source, edge.target)
+            added.append((edge.source, edge.target))
+    return added
 
 
 def _find_rows(
@@ -271,14 +257,9 @@ def _raise_shared(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -
             found.above.setdefault(middle, []).extend(raised)
 
 
-def _late_ranks(
-    rank: Mapping[str, int], order: Sequence[str], flow: Sequence[Edge]
-) -> dict[str, int]:
+def _late_ranks(rank: dict[str, int], graph: nx.DiGraph[str]) -> dict[str, int]:
     """The last ranks at which nodes can stand before what reads them, as the layout draws them."""
     late = dict(rank)
-    after: dict[str, list[str]] = {name: [] for name in order}
-    for edge in flow:
-        after[edge.source].append(edge.target)
-    for name in reversed(order):
-        late[name] = min((late[end] - 1 for end in after[name]), default=rank[name])
+    for name in reversed(rank):
+        late[name] = min((late[end] - 1 for end in graph.successors(name)), default=rank[name])
     return late

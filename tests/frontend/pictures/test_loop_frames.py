@@ -15,7 +15,7 @@ from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .diagrams import classifier
 from .geometry import layout
-from .recurrent import RECURRENT, both_ways, elman, masked, nested, power, translator
+from .recurrent import RECURRENT, both_ways, elman, lstm, masked, nested, power, translator
 
 
 def labels(picture: Picture, *kinds: str) -> list[str]:
@@ -314,3 +314,14 @@ def test_steps_of_another_stage(tmp_path: Path) -> None:
         ValueError, match="expects steps only for the stage 'unrolled', got 'drawn'"
     ):
         elman().render(tmp_path / "a.svg", steps=3)
+
+
+def test_what_a_block_is_given_of_its_own_stands_as_the_arrows_lead() -> None:
+    """The gates of the cell are given what the cell computes: no frame is right of itself."""
+    picture = stage_picture(lstm(), depth=None)
+    kinds = {node.id: node.kind for node in picture.nodes}
+    placed = layout(picture).boxes
+    for edge in picture.edges:
+        ends = {kinds[edge.source], kinds[edge.target]}
+        if not ends & {"delay", "parameter"}:
+            assert placed[edge.source].middle[0] < placed[edge.target].middle[0] + 1, edge
