@@ -177,7 +177,8 @@ def topological(roots: Iterable[Node], without: Container[Node] = ()) -> Iterato
         while stack:
             node = stack.pop()
             if node is None:  # what the node under it is made from is done
-                node = cast("Node", stack.pop())
+                node = stack.pop()
+                assert node is not None
                 done.add(node)
                 yield node
             elif node not in done and node not in without:

@@ -59,7 +59,7 @@ def assigned_nodes(graph: Graph, values: Mapping[str, Dim]) -> dict[Node, Node]:
 
     for level in innermost_first(graph, calls=True)[:-1]:
         bodies[id(level)] = rewrite(level, assigned)
-    return replacements(graph, assigned)
+    return replacements(graph.all_nodes(), assigned)
 
 
 def value_of(node: Node, sizes: Sizes) -> np.generic:

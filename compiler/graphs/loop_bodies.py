@@ -113,7 +113,8 @@ def merge_loops(graph: Graph) -> Graph:
 
     A derivative asks a loop for more results than it was drawn with; this makes both one again.
     """
-    loops = results_of(graph.all_nodes())
+    order = graph.all_nodes()
+    loops = results_of(order)
     if not loops:
         return graph
     alike: dict[Any, list[Any]] = {}
@@ -139,7 +140,7 @@ def merge_loops(graph: Graph) -> Graph:
             found[node] = replace_body(node, body, inputs, of=of)
         return found
 
-    return rewrite(graph, loops=on_union)
+    return rewrite(graph, loops=on_union, order=order)
 
 
 def _union(bodies: list[Graph]) -> tuple[Graph, list[dict[str, str]]]:

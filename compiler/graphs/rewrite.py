@@ -10,7 +10,7 @@ which nothing changes stays the same graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,32 +29,39 @@ def unchanged(node: Node, old: Node) -> Node:
     return node
 
 
-def rewrite(graph: Graph, rule: Rule = unchanged, loops: LoopRule | None = None) -> Graph:
+def rewrite(
+    graph: Graph,
+    rule: Rule = unchanged,
+    loops: LoopRule | None = None,
+    order: Sequence[Node] | None = None,
+) -> Graph:
     """The graph of what a rule makes of each node; the bodies of loops are left to the rules.
 
     Args:
         graph: any graph.
         rule: of all nodes, inputs of the graph too, but those that `loops` is for.
         loops: where it is given, asked once for each loop.
+        order: `graph.all_nodes()`, where a pass has asked for it already.
     """
-    return graph.rebuilt(replacements(graph, rule, loops))
+    order = graph.all_nodes() if order is None else order
+    if rule is unchanged and not any(node.op == "loop" for node in order):
+        return graph
+    return graph.rebuilt(replacements(order, rule, loops))
 
 
 def replacements(
-    graph: Graph, rule: Rule = unchanged, loops: LoopRule | None = None
+    order: Sequence[Node], rule: Rule = unchanged, loops: LoopRule | None = None
 ) -> dict[Node, Node]:
-    """What `rewrite` puts in the place of each node of a graph."""
-    order: Iterable[Node] = graph.all_nodes()
-    results: dict[Any, list[Node]] = {}
-    if loops is not None:
-        order = list(order)
-        results = results_of(order)
+    """What `rewrite` puts in the place of each of a graph's nodes."""
+    results = {} if loops is None else results_of(order)
     done: dict[Node, Node] = {}
     for node in order:
+        inputs = tuple([done[item] for item in node.inputs])
         if loops is None or node.op != "loop":
-            done[node] = rule(replace_inputs(node, tuple([done[i] for i in node.inputs])), node)
+            new = node if inputs == node.inputs else replace_inputs(node, inputs)
+            done[node] = new if rule is unchanged else rule(new, node)
         elif node not in done:  # all results of a loop have the same inputs
-            done.update(loops(results[loop_of(node)], tuple([done[i] for i in node.inputs])))
+            done.update(loops(results[loop_of(node)], inputs))
     return done
 
 

@@ -40,7 +40,8 @@ def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
     chosen: set[Node] = set()
     above: set[Node] = set()  # gradients, and what depends on one
     wanted: dict[Node, list[Node]] = {}
-    for node in graph.all_nodes():
+    order = graph.all_nodes()
+    for node in order:
         if any(item in above for item in node.inputs):
             above.add(node)
         elif node.op == "gradient" and (among is None or node in among):
@@ -48,6 +49,8 @@ def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
             chosen.add(node)
             above.add(node)
     found = {cost: gradients(cost, dict.fromkeys(items)) for cost, items in wanted.items()}
-    return rewrite(
-        graph, lambda node, old: found[old.inputs[0]][old.inputs[1]] if old in chosen else node
-    )
+
+    def derivative(node: Node, old: Node) -> Node:
+        return found[old.inputs[0]][old.inputs[1]] if old in chosen else node
+
+    return rewrite(graph, derivative, order=order)

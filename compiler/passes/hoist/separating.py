@@ -31,7 +31,7 @@ def separate(plan: Plan) -> Graph:
             return _sum_of_products(plan, old, node, part)
         return _product_of_slice(node, *apart[old]) if old in apart else node
 
-    return rewrite(plan.body, taken_apart)
+    return rewrite(plan.body, taken_apart, order=plan.order)
 
 
 def _joined_operand(plan: Plan, node: Node) -> int | None:

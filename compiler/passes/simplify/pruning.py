@@ -40,7 +40,7 @@ def prune(graph: Graph, simplify: Simplify) -> Graph:
             found |= _Loop(used, inputs, simplify).results()
         return found
 
-    return rewrite(graph, loops=smaller)
+    return rewrite(graph, loops=smaller, order=order)
 
 
 def _live(graph: Graph, order: list[Node], loops: Mapping[Any, list[Node]]) -> set[Node]:

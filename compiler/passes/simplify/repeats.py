@@ -112,7 +112,7 @@ def sum_products(graph: Graph) -> Graph:
         found: Node = b.reshape(whole, shape=node.shape)
         return found
 
-    return rewrite(graph, as_product)
+    return rewrite(graph, as_product, order=order)
 
 
 def _labels_under(n: Node, readers: Mapping[Node, int]) -> list[int] | None:

@@ -104,7 +104,7 @@ def test_what_changes_in_nothing_stays_the_same() -> None:
         return {node: replace_body(node, node.attrs["body"], inputs) for node in results}
 
     assert rewrite(before, loops=same) is before
-    done = replacements(before)
+    done = replacements(before.all_nodes())
     assert all(node is old for old, node in done.items()) and before.inputs[2] in done
     (stack, last) = (node for _, node in before.outputs)
     assert replace_body(stack, stack.attrs["body"], stack.inputs, of="s") is stack
