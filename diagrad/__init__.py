@@ -15,7 +15,7 @@ from .frontend.drawing.binding import Bound, bind
 from .frontend.drawing.blocks import Block, Chain, block
 from .frontend.drawing.connect import connect, variable
 from .frontend.drawing.derivatives import gradient, jacobian
-from .frontend.drawing.loops import Loop, loop
+from .frontend.drawing.loops.loop import Loop, loop
 from .frontend.drawing.sharing import share, tie
 from .frontend.drawing.states import state, update
 from .frontend.errors import (

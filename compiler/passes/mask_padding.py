@@ -5,7 +5,7 @@
 Where samples have lengths, a loop goes on with a sample behind its end, and masks hide what comes
 of it.  They do so by selection, on the way back too; but what a step computes has derivatives, and
 0 times one that is infinite is NaN.  So such a step must be one that is finite wherever the steps
-that count are: the delays are at their initial values (`frontend/drawing/masks.py`), and the
+that count are: the delays are at their initial values (`frontend/drawing/loops/masks.py`), and the
 elements of sequences become those of the first step.  What lies in the padding is never read, in
 no order of derivative.  Further,
 

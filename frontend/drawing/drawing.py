@@ -37,7 +37,7 @@ from ..variables.variable import (
     unread_observed,
 )
 from .draws import streams_of
-from .loop_checks import loop_mistakes
+from .loops.checks import loop_mistakes
 from .lower import Origins, lower
 from .names import name_blocks, name_variables
 from .sharing import note_free

@@ -22,7 +22,7 @@ from ..arguments import integer, shown, turn, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing
 from ..drawing.draws import first_key, other_key
-from ..drawing.loop_checks import check_unroll, loops_of
+from ..drawing.loops.checks import check_unroll, loops_of
 from ..errors import DiagramError, DtypeError, InputError
 from ..library.init import initial_state, initial_value
 from ..location import user_location

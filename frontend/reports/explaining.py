@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.program import BoundProgram, Instruction
-from ..drawing.loop_checks import loops_of
+from ..drawing.loops.checks import loops_of
 from ..variables.variable import shape_text
 from .summary import byte_text
 

@@ -1,7 +1,7 @@
 """What a loop is made of: the ways into it, the ways out, and what was said about it.
 
 A variable is in a loop because it depends on one of the loop's entries; nothing else says so.
-`dependencies.py` finds it out, `loops.py` is what the user writes.
+`dependencies.py` finds it out, `drawing/loops/loop.py` is what the user writes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...arguments import flag, function, number, one_of
 from ...drawing.blocks import Block
-from ...drawing.loops import loop
+from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ....compiler.sizes import Dim
 from ...arguments import flag, integer
 from ...drawing.blocks import Block, parameters_of
-from ...drawing.loops import loop
+from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables

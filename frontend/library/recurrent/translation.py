@@ -6,7 +6,7 @@ from typing import Any
 
 from ...arguments import flag, integer
 from ...drawing.blocks import Block
-from ...drawing.loops import loop
+from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ....compiler.sizes import Dim
-from ...drawing import masks
 from ...drawing.drawn_nodes import ArgumentArrow, DrawnDelay, DrawnGraph, DrawnLoop
+from ...drawing.loops import masks
 from ...variables.kinds import Keeps, Lasts
 from ...variables.loop_parts import Delay, Each, Entry, Result
 from .symbols import shown_name

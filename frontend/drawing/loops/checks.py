@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from ...compiler.options import Unroll
-from ..errors import DiagramError, UnusedError, raise_together
-from ..variables.dependencies import dependencies, part_of
-from ..variables.kinds import Gradient
-from ..variables.loop_parts import Delay, Each, Entry, LoopParts, Result
-from ..variables.variable import Application, Variable, application_text, mark_read, source_text
+from ....compiler.options import Unroll
+from ...errors import DiagramError, UnusedError, raise_together
+from ...variables.dependencies import dependencies, part_of
+from ...variables.kinds import Gradient
+from ...variables.loop_parts import Delay, Each, Entry, LoopParts, Result
+from ...variables.variable import Application, Variable, application_text, mark_read, source_text
 
 
 def loop_mistakes(

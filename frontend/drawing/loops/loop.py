@@ -19,18 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.graph import Type
-from ...compiler.sizes import Dim
-from ..arguments import integer, turn
-from ..errors import DiagramError, DtypeError, NameTakenError, ShapeError
-from ..location import around, place_of, user_location
-from ..operations.broadcasting import as_variables
-from ..operations.structure import broadcast_to, transpose
-from ..operations.structure import stack as join
-from ..variables.constants import constant
-from ..variables.loop_parts import Delay, Keep, LoopParts, Result
-from ..variables.substitution import current
-from ..variables.variable import (
+from ....compiler.graph import Type
+from ....compiler.sizes import Dim
+from ...arguments import integer, turn
+from ...errors import DiagramError, DtypeError, NameTakenError, ShapeError
+from ...location import around, place_of, user_location
+from ...operations.broadcasting import as_variables
+from ...operations.structure import broadcast_to, transpose
+from ...operations.structure import stack as join
+from ...variables.constants import constant
+from ...variables.loop_parts import Delay, Keep, LoopParts, Result
+from ...variables.substitution import current
+from ...variables.variable import (
     Shape,
     Variable,
     checked_name,
@@ -39,15 +39,8 @@ from ..variables.variable import (
     shape_of,
     source_text,
 )
-from .loop_wiring import (
-    Wiring,
-    given_variable,
-    initial_values,
-    mistake,
-    type_text,
-    wrong,
-)
-from .states import update
+from ..states import update
+from .wiring import Wiring, given_variable, initial_values, mistake, type_text, wrong
 
 
 def loop(

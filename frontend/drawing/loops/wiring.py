@@ -1,6 +1,6 @@
 """How a loop is wired: ways in and out, registers, and the masks that stand between them.
 
-What `loops.py` offers to the user is drawn here.
+What `loop.py` offers to the user is drawn here.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...compiler.graph import Type
-from ...compiler.sizes import Dim
-from ..errors import DiagramError, DtypeError, ShapeError
-from ..location import user_location
-from ..operations.structure import broadcast_to
-from ..variables.constants import constant
-from ..variables.loop_parts import Delay, Each, Entry, Kind, LoopParts, Result
-from ..variables.substitution import current
-from ..variables.variable import Variable, dtype_name, mark_read, mistaken, shape_text, source_text
-from ..variables.weak import adopted
+from ....compiler.graph import Type
+from ....compiler.sizes import Dim
+from ...errors import DiagramError, DtypeError, ShapeError
+from ...location import user_location
+from ...operations.structure import broadcast_to
+from ...variables.constants import constant
+from ...variables.loop_parts import Delay, Each, Entry, Kind, LoopParts, Result
+from ...variables.substitution import current
+from ...variables.variable import Variable, dtype_name, mark_read, mistaken, shape_text, source_text
+from ...variables.weak import adopted
 from . import masks
 
 

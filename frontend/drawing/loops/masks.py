@@ -5,16 +5,16 @@ They are variables like any other: a sequence drawn outside of the loop, a selec
 
 from __future__ import annotations
 
-from ...compiler.graph import Node
-from ...compiler.primitives.record import Builder
-from ...compiler.sizes import Dim
-from ..operations.elementwise import stop_gradient, where
-from ..operations.places import expect_within, fixed_value
-from ..operations.structure import reshape
-from ..variables.applying import apply
-from ..variables.kinds import Keeps, Lasts
-from ..variables.variable import Variable
-from .blocks import block
+from ....compiler.graph import Node
+from ....compiler.primitives.record import Builder
+from ....compiler.sizes import Dim
+from ...operations.elementwise import stop_gradient, where
+from ...operations.places import expect_within, fixed_value
+from ...operations.structure import reshape
+from ...variables.applying import apply
+from ...variables.kinds import Keeps, Lasts
+from ...variables.variable import Variable
+from ..blocks import block
 
 
 @block
