@@ -4,16 +4,17 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 
 import diagrad
 
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("compiler", "frontend", "runtime")
+from .house import ROOMS, ROOT, dotted, imports, inner_imports, python_files, shown
+
 LONGEST = 450
 
 # What a room may import from the package besides itself: a prefix of the dotted name.
@@ -31,11 +32,29 @@ BANNED = {
     },
     "runtime": set(),
 }  # fmt: skip
-# Calls with which the compiler would touch a file.
-FILE_CALLS = {
-    "open", "read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "memmap",
-    "np.load", "np.save", "np.savez", "np.savez_compressed", "np.loadtxt", "np.savetxt",
+# The floors: a file or folder imports only what stands before it in the line of its folder, for any
+# purpose.  A folder without a line here is one room, whose files may import one another.
+FLOORS = {
+    "compiler": (
+        "errors", "sizes", "graph", "options", "timings", "unwinding",
+        "primitives", "graphs", "passes", "scheduling", "emission", "memory",
+        "samples", "pipeline",
+    ),
+    "frontend": (
+        "errors", "location", "arguments", "files", "keywords", "sealed", "loading",
+        "variables", "operations", "drawing", "library", "programs", "training", "reports",
+        "pictures",
+        "program", "diagram", "transform_step", "scripts", "command_line",
+    ),
+    "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
+    "runtime": ("collector", "forking", "mutex", "philox", "program", "cpu", "reference"),
+    "runtime/cpu": (
+        "host", "words", "building", "gemm", "stepping",
+        "executor", "limits", "stopwatch", "trace",
+    ),
 }  # fmt: skip
+MOST_FILES = 20
+"""In a folder, of the package and of the tests."""
 # What must not be loaded before it is needed.
 HEAVY = (
     "graphviz", "importlib.metadata", "llvmlite", "matplotlib", "networkx", "numba", "numpy.random",
@@ -43,42 +62,28 @@ HEAVY = (
 )  # fmt: skip
 
 
-def python_files(*folders: str) -> list[Path]:
-    """The Python files below folders of the repository, without following the links."""
-    found = []
-    for folder in folders:
-        files = (ROOT / folder).glob("*.py" if folder == "diagrad" else "**/*.py")
-        found += [path for path in files if "__pycache__" not in path.parts]
-    return sorted(found)
+def upward_imports(path: Path, source: str) -> list[str]:
+    """What a file imports from a later floor than its own, one line for each."""
+    wrong = []
+    for line, target in inner_imports(path, source):
+        for folder, floors in FLOORS.items():
+            room = ROOT / folder
+            if path.parent == room and path.stem == "__init__":
+                continue  # a folder's face shows what is in it
+            if path.is_relative_to(room) and target.is_relative_to(room):
+                here, there = (p.relative_to(room).with_suffix("").parts[0] for p in (path, target))
+                if there != "__init__" and floors.index(there) > floors.index(here):
+                    wrong.append(f"{shown(path)}:{line}: {here} stands before {there}")
+    return wrong
 
 
-def shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def dotted(path: Path) -> str:
-    """The module's name once installed: compiler/sizes.py is diagrad.compiler.sizes."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    return ".".join(parts if parts[0] == "diagrad" else ("diagrad", *parts))
-
-
-MODULES = {dotted(path) for path in python_files("diagrad", *ROOMS)}
-
-
-def imports(path: Path, source: str) -> Iterator[tuple[int, str]]:
-    """Every import of a file as (line, absolute dotted name of what is imported)."""
-    name = dotted(path)
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join([*(above if node.level else ()), *filter(None, [node.module])])
-            for alias in node.names:
-                module = f"{base}.{alias.name}"
-                yield node.lineno, module if module in MODULES else base
+def circles(graph: nx.DiGraph) -> list[list[str]]:
+    """The groups of files that import one another, each sorted."""
+    return sorted(
+        sorted(map(shown, group))
+        for group in nx.strongly_connected_components(graph)
+        if len(group) > 1
+    )
 
 
 def wrong_imports(path: Path, source: str) -> list[str]:
@@ -96,60 +101,6 @@ def wrong_imports(path: Path, source: str) -> list[str]:
     return wrong
 
 
-def file_calls(path: Path, source: str) -> list[str]:
-    """The calls of a file that would read or write files, one line for each."""
-    wrong = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            if name in FILE_CALLS or name.rpartition(".")[2] in FILE_CALLS:
-                wrong.append(f"{shown(path)}:{node.lineno}: the compiler may not call {name}")
-    return wrong
-
-
-SHOWN = {"label", "name"}
-"""What is there to be shown: a name that a user has chosen may be any word."""
-
-
-def _is_shown(node: ast.expr) -> bool:
-    """Whether an expression is the label or the name of something, but for that of a dtype."""
-    if isinstance(node, ast.Attribute):
-        base = node.value
-        named_type = isinstance(base, ast.Attribute) and base.attr == "dtype"
-        return node.attr in SHOWN and not named_type
-    if isinstance(node, ast.Call):
-        method = isinstance(node.func, ast.Attribute) and node.func.attr == "get"
-        return method and bool(node.args) and _is_word(node.args[0], SHOWN)
-    return isinstance(node, ast.Subscript) and _is_word(node.slice, SHOWN)
-
-
-def _is_word(node: ast.expr, words: set[str] | None = None) -> bool:
-    """Whether an expression is a text, or several: one of these where they are given."""
-    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-        return any(_is_word(item, words) for item in node.elts)
-    return (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and (words is None or node.value in words)
-    )
-
-
-def decided_by_text(path: Path, source: str) -> list[str]:
-    """Where a file decides by a label or a name what something is, one line for each."""
-    wrong = []
-    asking = {"startswith", "endswith", "partition", "split", "removeprefix"}
-    for node in ast.walk(ast.parse(source, str(path))):
-        found, line = False, getattr(node, "lineno", 0)
-        if isinstance(node, ast.Compare):
-            sides = [node.left, *node.comparators]
-            found = any(map(_is_shown, sides)) and any(map(_is_word, sides))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            found = node.func.attr in asking and _is_shown(node.func.value)
-        if found:
-            wrong.append(f"{shown(path)}:{line}: decided by a text: {ast.unparse(node)}")
-    return wrong
-
-
 def setuptools_config() -> dict[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     config: dict[str, Any] = project["tool"]["setuptools"]
@@ -163,11 +114,69 @@ def test_imports_point_one_way() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_compiler_touches_no_file() -> None:
+def test_every_file_and_folder_has_its_floor() -> None:
+    for folder, floors in FLOORS.items():
+        inside = {path.relative_to(ROOT / folder).parts[0] for path in python_files(folder)}
+        assert {Path(name).stem for name in inside} - {"__init__"} == set(floors), folder
+
+
+def test_no_file_imports_from_a_floor_after_its_own() -> None:
     wrong = []
-    for path in python_files("compiler"):
-        wrong += file_calls(path, path.read_text(encoding="utf-8"))
+    for path in python_files(*ROOMS):
+        wrong += upward_imports(path, path.read_text(encoding="utf-8"))
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_files_import_one_another() -> None:
+    """Neither when they are loaded, nor in a function, nor for their types."""
+    graph = nx.DiGraph()
+    for path in python_files("diagrad", *ROOMS):
+        for _, target in inner_imports(path, path.read_text(encoding="utf-8")):
+            graph.add_edge(path, target)
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "source", "message"),
+    [
+        ("compiler/graph.py", "from .pipeline import prepare", "graph stands before pipeline"),
+        ("compiler/sizes.py", "from . import graph", "sizes stands before graph"),
+        (
+            "frontend/variables/variable.py",
+            "if TYPE_CHECKING:\n    from ..drawing.blocks import Block",
+            "variables stands before drawing",
+        ),
+        (
+            "frontend/library/costs.py",
+            "def f():\n    from ..pictures import write",
+            "library stands before pictures",
+        ),
+        (
+            "runtime/cpu/words/lanes.py",
+            "from ..building.build import build_text",
+            "words stands before building",
+        ),
+    ],
+)
+def test_an_upward_import_is_seen(place: str, source: str, message: str) -> None:
+    (found,) = upward_imports(ROOT / place, source)
+    assert found.endswith(message)
+
+
+def test_a_circle_is_seen() -> None:
+    a, b, c = (ROOT / name for name in ("frontend/a.py", "frontend/b.py", "frontend/c.py"))
+    assert circles(nx.DiGraph([(a, b), (b, c), (c, a), (a, c)])) == [
+        ["frontend/a.py", "frontend/b.py", "frontend/c.py"]
+    ]
+    assert circles(nx.DiGraph([(a, b), (b, c), (a, c)])) == []
+
+
+def test_no_folder_is_too_full() -> None:
+    counts = Counter(
+        path.parent for path in python_files(*ROOMS, "tests", "benchmarks", "examples")
+    )
+    full = {shown(folder): count for folder, count in counts.items() if count > MOST_FILES}
+    assert not full, f"more than {MOST_FILES} files; which of them are a room? {full}"
 
 
 @pytest.mark.parametrize(
@@ -203,62 +212,6 @@ def test_a_wrong_import_is_seen(place: str, source: str, name: str) -> None:
 )
 def test_a_right_import_is_let_through(place: str, source: str) -> None:
     assert wrong_imports(ROOT / place, source) == []
-
-
-@pytest.mark.parametrize("call", ["open('a')", "path.read_text()", "np.load('a')"])
-def test_a_file_call_is_seen(call: str) -> None:
-    assert len(file_calls(ROOT / "compiler/x.py", call)) == 1
-    assert file_calls(ROOT / "compiler/x.py", "emit.load(a)\nnp.sum(a)") == []
-
-
-def test_nothing_is_decided_by_what_is_only_shown() -> None:
-    """What something is says its type: a user's block may be called as one of the house is."""
-    wrong = []
-    for path in python_files("frontend"):
-        wrong += decided_by_text(path, path.read_text(encoding="utf-8"))
-    assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        'x.producer.label == "connect"', 'data["name"] in ("size", "fill")',
-        'data.get("name") != "gradient"', 'entry.name.startswith("last.")',
-        'maker.label.split(" ")',
-    ],
-)  # fmt: skip
-def test_a_decision_by_a_text_is_seen(source: str) -> None:
-    assert len(decided_by_text(ROOT / "frontend/x.py", source)) == 1
-    fine = 'entry.name == other.name\narray.dtype.name == "float32"\nkind == "delay"'
-    assert decided_by_text(ROOT / "frontend/x.py", fine) == []
-
-
-def compares_variables(source: str) -> list[str]:
-    """The data classes of a file that hold variables and are compared by their fields."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.ClassDef):
-            continue
-        marks = [ast.unparse(item) for item in node.decorator_list]
-        if not any(m.startswith("dataclass") and "eq=False" not in m for m in marks):
-            continue
-        fields = [ast.unparse(i.annotation) for i in node.body if isinstance(i, ast.AnnAssign)]
-        if any("Variable" in field for field in fields):
-            found.append(node.name)
-    return found
-
-
-def test_no_data_class_compares_variables() -> None:
-    """== on variables is elementwise, and a field of them has no truth."""
-    wrong = [
-        f"{shown(path)}: {name} needs eq=False"
-        for path in python_files("frontend")
-        for name in compares_variables(path.read_text(encoding="utf-8"))
-    ]
-    assert not wrong, "\n".join(wrong)
-    bad = "@dataclass(frozen=True)\nclass A:\n    x: dict[str, Variable]\n"
-    assert compares_variables(bad) == ["A"]
-    assert compares_variables(bad.replace("frozen=True", "eq=False")) == []
 
 
 def test_the_list_of_packages_is_the_tree() -> None:

@@ -24,7 +24,7 @@ from diagrad.compiler.pipeline import (
 from diagrad.compiler.primitives.record import PRIMITIVES
 from diagrad.compiler.timings import Timings
 
-from ..test_house import dotted, imports, python_files, shown
+from ..house import dotted, imports, python_files, shown
 from .building import b, given, graph, number, state
 
 TABLE = [*(row[:2] for row in GRAPH_PASSES), *KERNEL_PASSES, *BINDING_PASSES]
