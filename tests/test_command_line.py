@@ -123,6 +123,29 @@ def test_profile_of_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert second.startswith("run of 'trained', x (3, 4), mask (3,): ")
 
 
+LOOPED = """
+import diagrad as dg
+
+x = dg.observed("x", (5, 3))
+t = dg.loop("t")
+d = dg.Diagram("looped", {"y": t.sum(dg.tanh(t.each(x)))})
+named = dg.loop("s")
+e = dg.Diagram("named", {"y": named.sum(dg.tanh(named.each(dg.observed("x", ("T", 3)))))})
+"""
+
+
+def test_profile_of_unrolled_loops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, LOOPED)
+    for unroll in ("1", "2", "all"):
+        assert main(["profile", f"{file}:d", "--repeats", "1", "--unroll", unroll]) == 0
+    assert capsys.readouterr().out.count("run of 'looped'") == 3
+    text = complaint(capsys, "profile", f"{file}:e", "--unroll", "all", code=1)
+    assert " with unroll=True expects loops of known numbers of steps, got loop 's' " in text
+    assert complaint(capsys, "profile", file, "--unroll", "0") == (
+        "argument --unroll: expected a number of 1 or more, or all, got '0'"
+    )
+
+
 def test_what_profile_is_told(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(script)
     assert complaint(capsys, "profile", file, "Q=1") == (
