@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from ..looping import Net, Target, derivatives, numbers
 from .test_loops import NETS, lengths, masked, plain
@@ -137,6 +138,18 @@ def test_explain_says_it() -> None:
     diagram, t = elman("T", unroll=3)
     line = diagram.compile(dg.SGD(0.1), target="reference").explain().splitlines()[1]
     assert line == f"{t.parts} is unrolled: 3 steps in a turn"
+
+
+@pytest.mark.parametrize("stage", ["graph", "kernels"])
+def test_pictures_show_what_a_loop_says(stage: str) -> None:
+    def labels(unroll: int | None) -> list[str]:
+        picture = stage_picture(elman(6, unroll=unroll)[0], stage, None)
+        return [item.label for item in picture.clusters if item.kind == "loop"]
+
+    whole = labels(None)
+    assert whole[0] == "t:  1 … 6"
+    assert labels(2) == [text.replace("6", "3") for text in whole]
+    assert labels(True) == []
 
 
 def test_an_unrolled_program_is_another_one_in_the_cache() -> None:
