@@ -174,14 +174,14 @@ def expect_call(label: str, function: Callable[..., Any], given: Any, options: A
         known, takes_all = _keywords(function)
         if not takes_all and not known.keys() >= options.keys():
             raise wrong_keyword(label, known, options) from None
-        place = f"{label} ({user_location()})"
+        subject = f"{label} ({user_location()})"
         words = ", ".join(signature.parameters) or "nothing"
         if given or options:
             raise TypeError(
-                f"{place} expects {words}, got {_count(len(given) + len(options))}: {error}"
+                f"{subject} expects {words}, got {_count(len(given) + len(options))}: {error}"
             ) from None
         raise TypeError(
-            f"{place} expects {words}, got nothing: where a block is expected, give the function "
+            f"{subject} expects {words}, got nothing: where a block is expected, give the function "
             f"itself, {label}, or lambda x: {label}(x, ...) with options"
         ) from None
 

@@ -84,19 +84,19 @@ def transform_step(
         DiagramError: H does not depend on u, or makes parameters, observed variables or random
             numbers of its own.
     """
-    place = f"transform_step ({user_location()})"
+    subject = f"transform_step ({user_location()})"
     if not isinstance(u, Variable):
-        raise TypeError(f"{place} expects a variable u first, got {type(u).__name__}")
+        raise TypeError(f"{subject} expects a variable u first, got {type(u).__name__}")
     if not isinstance(learning_rate, Variable):
-        learning_rate = number(place, "learning_rate", learning_rate)
+        learning_rate = number(subject, "learning_rate", learning_rate)
     else:
-        _expect_scalar(f"{place} expects a learning rate", learning_rate)
-    block = _as_block(place, "H", H, "H")
-    w = _given(place, "H", block(u))
-    _check_transform(place, w, u)
+        _expect_scalar(f"{subject} expects a learning rate", learning_rate)
+    block = _as_block(subject, "H", H, "H")
+    w = _given(subject, "H", block(u))
+    _check_transform(subject, w, u)
     w.name = "w"
-    c = _given(place, "cost", _as_block(place, "cost", cost, "C")(w))
-    _expect_scalar(f"{place} expects a cost", c, ": take its mean or sum")
+    c = _given(subject, "cost", _as_block(subject, "cost", cost, "C")(w))
+    _expect_scalar(f"{subject} expects a cost", c, ": take its mean or sum")
 
     def transposed_product(u: Variable, g: Variable) -> Variable:
         return gradient(total(block(u) * stop_gradient(g)), u)
@@ -139,35 +139,37 @@ def _named(name: str, variable: Variable) -> Variable:
     return variable
 
 
-def _as_block(place: str, what: str, function: Any, name: str) -> Block:
+def _as_block(subject: str, what: str, function: Any, name: str) -> Block:
     """A block as it is, another function as a bullet of that name."""
     if isinstance(function, type) or not callable(function):
-        raise wrong(place, f"{what} to be a block or a function", function)
+        raise wrong(subject, f"{what} to be a block or a function", function)
     return function if isinstance(function, Block) else _Bullet(function, name)
 
 
-def _given(place: str, what: str, result: Any) -> Variable:
+def _given(subject: str, what: str, result: Any) -> Variable:
     """What a function of the user has given, which must be one variable."""
     if not isinstance(result, Variable):
-        raise TypeError(f"{place} expects {what} to give one variable, got {type(result).__name__}")
+        raise TypeError(
+            f"{subject} expects {what} to give one variable, got {type(result).__name__}"
+        )
     return result
 
 
-def _check_transform(place: str, w: Variable, u: Variable) -> None:
+def _check_transform(subject: str, w: Variable, u: Variable) -> None:
     """DiagramError unless H uses u and is the same function whenever it is applied."""
     body = w.producer.body if w.producer is not None else None
     if body is None:  # a mistake within H, which w carries
         return
     if {u, *body.ports}.isdisjoint(ordered(body.outputs, {})):
         raise DiagramError(
-            f"{place} expects H(u) to depend on {source_text(u)}, got one from {source_text(w)} "
+            f"{subject} expects H(u) to depend on {source_text(u)}, got one from {source_text(w)} "
             "that does not: compute it from the argument of H"
         )
     made = [v for v in captured_by(body) if v is KEY or v.serial >= body.first]
     if made:
         what = "random numbers" if made[0] is KEY else source_text(made[0])
         raise DiagramError(
-            f"{place} expects H to be one function, got {source_text(w)} with {what} made anew "
+            f"{subject} expects H to be one function, got {source_text(w)} with {what} made anew "
             "each time that it is applied: make it before, and use it in H"
         )
 

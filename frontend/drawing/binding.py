@@ -88,23 +88,23 @@ def bind(block: HasForward[R], weights: Variable | Mapping[str, Variable]) -> Bo
             of another length, a parameter of another shape or dtype, a name that the block does
             not have or that is bound already, or one parameter under two names.
     """
-    place = f"bind ({user_location()})"
+    subject = f"bind ({user_location()})"
     if not isinstance(block, Block):
-        raise TypeError(f"{place} expects a block, got {type(block).__name__}")
+        raise TypeError(f"{subject} expects a block, got {type(block).__name__}")
     inner, before = (block.block, block.sources) if isinstance(block, Bound) else (block, ())
     free = _free(inner, before)
     if isinstance(weights, Variable):
-        found: list[Source] | DiagramError = _of_vector(place, inner, weights, free)
+        found: list[Source] | DiagramError = _of_vector(subject, inner, weights, free)
     elif isinstance(weights, Mapping):
         for name, item in weights.items():
             if not isinstance(item, Variable):
                 raise TypeError(
-                    f"{place} expects a variable for '{name}', got {type(item).__name__}"
+                    f"{subject} expects a variable for '{name}', got {type(item).__name__}"
                 )
-        found = _of_names(place, inner, weights, free)
+        found = _of_names(subject, inner, weights, free)
     else:
         raise TypeError(
-            f"{place} expects a variable or a dict of variables by name, got "
+            f"{subject} expects a variable or a dict of variables by name, got "
             f"{type(weights).__name__}"
         )
     mistake = block.mistake if isinstance(block, Bound) else None
@@ -118,7 +118,7 @@ def bind(block: HasForward[R], weights: Variable | Mapping[str, Variable]) -> Bo
             for parameter in source.parameters.values():
                 parameter.bound_to = source.variable
         sources = (*before, *found)
-        mistake = mistake or _uneven(place, sources)
+        mistake = mistake or _uneven(subject, sources)
     return Bound(inner, sources, mistake)
 
 
@@ -128,7 +128,7 @@ def _free(block: Block, sources: tuple[Source, ...]) -> dict[str, Variable]:
 
 
 def _of_vector(
-    place: str, block: Block, vector: Variable, free: Mapping[str, Variable]
+    subject: str, block: Block, vector: Variable, free: Mapping[str, Variable]
 ) -> list[Source] | DiagramError:
     if vector.mistakes:
         return vector.mistakes[0]
@@ -136,24 +136,24 @@ def _of_vector(
     total = element_count(free)
     if not free:
         return DiagramError(
-            f"{place} expects a block with free parameters, got {block._describe()}"
+            f"{subject} expects a block with free parameters, got {block._describe()}"
         )
     if vector.ndim not in (1, 2) or vector.shape[-1] != total:
         return ShapeError(
-            f"{place} expects a vector of {total} elements, or one for each sample, for "
+            f"{subject} expects a vector of {total} elements, or one for each sample, for "
             f"{block._describe()}, {came}: its parameters are {shapes_text(free)}"
         )
     vector = adopted(vector, next(iter(free.values())).dtype)
     for name, item in free.items():
         if item.dtype != vector.dtype:
             return DtypeError(
-                f"{place} expects {item.dtype} for '{name}' of {block._describe()}, {came}"
+                f"{subject} expects {item.dtype} for '{name}' of {block._describe()}, {came}"
             )
     return [Source(vector, free, True, vector.shape[0] if vector.ndim == 2 else None)]
 
 
 def _of_names(
-    place: str, block: Block, weights: Mapping[str, Variable], free: Mapping[str, Variable]
+    subject: str, block: Block, weights: Mapping[str, Variable], free: Mapping[str, Variable]
 ) -> list[Source] | DiagramError:
     found: list[Source] = []
     known = parameters_of(block)
@@ -162,39 +162,39 @@ def _of_names(
             return value.mistakes[0]
         if name not in known:
             return DiagramError(
-                f"{place} expects parameters of {block._describe()}, got '{name}': it has "
+                f"{subject} expects parameters of {block._describe()}, got '{name}': it has "
                 f"{', '.join(known) or 'none'}"
             )
         parameter = known[name]
         if name not in free:
             return NameTakenError(
-                f"{place} binds '{name}' of {block._describe()}, which is bound already"
+                f"{subject} binds '{name}' of {block._describe()}, which is bound already"
             )
         came = f"got {value.dtype} {shape_text(value.shape)} from {source_text(value)}"
         shape = parameter.shape
         alone = value.shape == shape
         if not alone and value.shape[1:] != shape:
             return ShapeError(
-                f"{place} expects shape {shape_text(shape)} for '{name}' of {block._describe()}, "
+                f"{subject} expects shape {shape_text(shape)} for '{name}' of {block._describe()}, "
                 f"or one such for each sample, {came}"
             )
         value = adopted(value, parameter.dtype)
         if value.dtype != parameter.dtype:
             return DtypeError(
-                f"{place} expects {parameter.dtype} for '{name}' of {block._describe()}, {came}"
+                f"{subject} expects {parameter.dtype} for '{name}' of {block._describe()}, {came}"
             )
         found.append(Source(value, {name: parameter}, False, None if alone else value.shape[0]))
     return found
 
 
-def _uneven(place: str, sources: tuple[Source, ...]) -> DiagramError | None:
+def _uneven(subject: str, sources: tuple[Source, ...]) -> DiagramError | None:
     """What is wrong if the weights are for different numbers of samples."""
     several = [item for item in sources if item.samples is not None]
     other = next((item for item in several if item.samples != several[0].samples), None)
     if other is None:
         return None
     mistake = ShapeError(
-        f"{place} expects weights for {several[0].samples} samples as of "
+        f"{subject} expects weights for {several[0].samples} samples as of "
         f"{source_text(several[0].variable)}, got {other.samples} from "
         f"{source_text(other.variable)}"
     )

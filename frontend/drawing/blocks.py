@@ -136,15 +136,15 @@ class Block(BlockBase):
             return
         held = None if given is False else adopted(as_variables(given)[0], dtype)
         if held is not None and not held.mistakes:
-            place, came = f"{self._describe()} ({user_location()})", f"from {source_text(held)}"
+            subject, came = f"{self._describe()} ({user_location()})", f"from {source_text(held)}"
             if held.shape != tuple(shape):
                 raise ShapeError(
-                    f"{place} expects {name} of shape {shape_text(tuple(shape))}, got "
+                    f"{subject} expects {name} of shape {shape_text(tuple(shape))}, got "
                     f"{shape_text(held.shape)} {came}"
                 )
             if held.dtype != dtype:
                 raise DtypeError(
-                    f"{place} expects {name} of dtype {dtype}, got {held.dtype} {came}: convert "
+                    f"{subject} expects {name} of dtype {dtype}, got {held.dtype} {came}: convert "
                     f'it with .astype("{dtype}"), or make the block with dtype="{held.dtype}"'
                 )
         object.__setattr__(self, name, held)
@@ -197,8 +197,8 @@ class Block(BlockBase):
             ShapeError: an array of another shape.
         """
         if not (values is None or isinstance(values, Mapping)):
-            place = f"flatten of {self._describe()}"
-            raise wrong(place, "values by the names of its parameters", values)
+            subject = f"flatten of {self._describe()}"
+            raise wrong(subject, "values by the names of its parameters", values)
         return flatten(self._describe(), parameters_of(self), values)
 
     def unflatten(self, vector: Any) -> dict[str, Any]:

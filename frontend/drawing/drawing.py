@@ -77,23 +77,23 @@ class Drawing(Sealed):
     ) -> None:
         self.name = name
         self.where = user_location()
-        place = f"diagram '{name}' ({self.where})"
-        _expect_variables(name, place, outputs, cost)
+        subject = f"diagram '{name}' ({self.where})"
+        _expect_variables(name, subject, outputs, cost)
         self.outputs = named_outputs(outputs)
         self.cost = cost
         wanted = [*self.outputs.values(), *([cost] if cost is not None else [])]
         mark_read(wanted)
         self._serial = new_serial()
-        following = self.updates = next_values(wanted, _chosen(place, updates), self._serial)
+        following = self.updates = next_values(wanted, _chosen(subject, updates), self._serial)
         wanted += [*following, *following.values()]
-        mistakes = _interface_mistakes(self, place)
+        mistakes = _interface_mistakes(self, subject)
         self.applications: list[Application] = []
         cycles: list[CycleError] = []
         self.variables = walk(wanted, self.applications.append, cycles)
         mistakes += _wiring_mistakes(self.variables, self.applications)
         mistakes += cycles
-        leaving = {f"output '{key}' of {place}": item for key, item in self.outputs.items()}
-        leaving |= {f"the cost of {place}": cost} if cost is not None else {}
+        leaving = {f"output '{key}' of {subject}": item for key, item in self.outputs.items()}
+        leaving |= {f"the cost of {subject}": cost} if cost is not None else {}
         leaving |= {f"the next value of {source_text(s)}": v for s, v in following.items()}
         mistakes += loop_mistakes(leaving, self.applications)
         entries = [item for item in self.applications if isinstance(item, Entry)]
@@ -114,9 +114,9 @@ class Drawing(Sealed):
         ]
         self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
         self.names = name_variables(self.variables, self.roots, shared, mistakes)
-        raise_together(place, mistakes)
+        raise_together(subject, mistakes)
         self.streams = streams_of(wanted, self.applications, self.roots)
-        note_free(self.parameters.values(), place)
+        note_free(self.parameters.values(), subject)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
         """Itself: a diagram does not change."""
@@ -221,7 +221,7 @@ class Drawing(Sealed):
         return found
 
 
-def _expect_variables(name: Any, place: str, outputs: Any, cost: Any) -> None:
+def _expect_variables(name: Any, subject: str, outputs: Any, cost: Any) -> None:
     """TypeError for arguments of a diagram that are of another type."""
     if not isinstance(name, str):
         raise TypeError(
@@ -229,59 +229,60 @@ def _expect_variables(name: Any, place: str, outputs: Any, cost: Any) -> None:
         )
     if not (outputs is None or isinstance(outputs, (Mapping, Variable))):
         raise TypeError(
-            f"{place} expects outputs as one variable or a dict of variables by name, got "
+            f"{subject} expects outputs as one variable or a dict of variables by name, got "
             f"{type(outputs).__name__}"
         )
     for key, item in outputs.items() if isinstance(outputs, Mapping) else ():
         if not isinstance(item, Variable):
             raise TypeError(
-                f"{place} expects a variable as output '{key}', got {type(item).__name__}"
+                f"{subject} expects a variable as output '{key}', got {type(item).__name__}"
             )
     if not (cost is None or isinstance(cost, Variable)):
-        raise TypeError(f"{place} expects a variable as its cost, got {type(cost).__name__}")
+        raise TypeError(f"{subject} expects a variable as its cost, got {type(cost).__name__}")
 
 
-def _chosen(place: str, updates: Any) -> list[Variable] | None:
+def _chosen(subject: str, updates: Any) -> list[Variable] | None:
     """The states that a diagram is told to update; DiagramError where one is none."""
     if updates is None:
         return None
     if isinstance(updates, Variable) or not isinstance(updates, Iterable):
-        raise TypeError(f"{place} expects updates as a list of states, got {updates!r}")
+        raise TypeError(f"{subject} expects updates as a list of states, got {updates!r}")
     chosen = list(updates)
     for item in chosen:
         if not isinstance(item, Variable) or item.kind != "state" or item.following is None:
             shown = source_text(item) if isinstance(item, Variable) else repr(item)
             raise DiagramError(
-                f"{place} expects updates of states that have a next value (dg.update), got {shown}"
+                f"{subject} expects updates of states that have a next value (dg.update), "
+                f"got {shown}"
             )
     return chosen
 
 
-def _interface_mistakes(diagram: Drawing, place: str) -> list[DiagramError]:
+def _interface_mistakes(diagram: Drawing, subject: str) -> list[DiagramError]:
     """What is wrong with the outputs and the cost themselves."""
     found: list[DiagramError] = []
     cost = diagram.cost
     if not diagram.outputs and cost is None:
-        found.append(DiagramError(f"{place} expects outputs or a cost, got neither"))
+        found.append(DiagramError(f"{subject} expects outputs or a cost, got neither"))
     if cost is not None and not cost.mistakes:
         if cost.shape != ():
             found.append(
                 ShapeError(
-                    f"the cost of {place} expects shape (), got {shape_text(cost.shape)} from "
+                    f"the cost of {subject} expects shape (), got {shape_text(cost.shape)} from "
                     f"{source_text(cost)}: take its mean or sum"
                 )
             )
         if not cost.type.is_float:
             found.append(
                 DtypeError(
-                    f"the cost of {place} expects a float, got {cost.dtype} from "
+                    f"the cost of {subject} expects a float, got {cost.dtype} from "
                     f'{source_text(cost)}: convert it with .astype("float32")'
                 )
             )
     if cost is not None and "cost" in diagram.outputs:
         found.append(
             NameTakenError(
-                f"{place} has an output called 'cost' beside its cost: call the output something "
+                f"{subject} has an output called 'cost' beside its cost: call the output something "
                 "else"
             )
         )

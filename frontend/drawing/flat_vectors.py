@@ -85,11 +85,11 @@ def flatten(
     if any(isinstance(item, Variable) for item in parts):
         return concatenate([reshape(item, -1) for item in parts])
     for name, item in free.items():
-        place = f"flatten of {block} ({user_location()})"
-        refuse_masked(f"{place} expects numbers for '{name}'", values[name])
+        subject = f"flatten of {block} ({user_location()})"
+        refuse_masked(f"{subject} expects numbers for '{name}'", values[name])
         if np.shape(values[name]) != item.shape:
             raise ShapeError(
-                f"{place} expects shape {shape_text(item.shape)} for '{name}', got "
+                f"{subject} expects shape {shape_text(item.shape)} for '{name}', got "
                 f"{shape_text(np.shape(values[name]))}"
             )
     return np.concatenate([np.reshape(item, -1) for item in parts])
@@ -100,8 +100,8 @@ def unflatten(block: str, free: Mapping[str, Variable], vector: Any) -> dict[str
     shapes = [item.type.extents for item in free.values()]
     total = element_count(free)
     if not isinstance(vector, Variable):
-        place = f"unflatten of {block} ({user_location()})"
-        refuse_masked(f"{place} expects numbers", vector)
+        subject = f"unflatten of {block} ({user_location()})"
+        refuse_masked(f"{subject} expects numbers", vector)
         vector = np.asarray(vector)
     if vector.ndim == 0 or vector.shape[-1] != total:
         raise ShapeError(

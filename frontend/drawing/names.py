@@ -99,14 +99,14 @@ def name_variables(
             continue
         if item.owner is not None:
             name = f"{item.owner._path(roots)}/{name}"
-        place = f"{item.kind} '{name}' ({item.where})"
+        subject = f"{item.kind} '{name}' ({item.where})"
         if item.kind in ("parameter", "state") and name in RESERVED:
-            mistakes.append(_reserved(place, name))
+            mistakes.append(_reserved(subject, name))
         other = taken.setdefault(name, item)
         if other is not item and not _below(name, shared):
             mistakes.append(
                 NameTakenError(
-                    f"{place} has the name of {other.kind} '{name}' ({other.where}): {REMEDY}"
+                    f"{subject} has the name of {other.kind} '{name}' ({other.where}): {REMEDY}"
                 )
             )
         names[item] = name
@@ -117,5 +117,5 @@ def _below(path: str, shared: set[str]) -> bool:
     return any(path == other or path.startswith(f"{other}/") for other in shared)
 
 
-def _reserved(place: str, name: str) -> NameTakenError:
-    return NameTakenError(f"{place} has the name of {RESERVED[name]}: give it another name")
+def _reserved(subject: str, name: str) -> NameTakenError:
+    return NameTakenError(f"{subject} has the name of {RESERVED[name]}: give it another name")

@@ -150,10 +150,10 @@ def _slice(b: Builder, x: Node, axis: int, start: int, stop: int, step: int) -> 
     return whole
 
 
-def note_free(parameters: Iterable[Variable], place: str) -> None:
+def note_free(parameters: Iterable[Variable], subject: str) -> None:
     """Remember that parameters are free in a diagram, so that it is too late to tie them."""
     for item in parameters:
-        item.free_in = item.free_in or place
+        item.free_in = item.free_in or subject
 
 
 def tie(first: Variable, *others: Variable) -> None:
@@ -176,22 +176,22 @@ def tie(first: Variable, *others: Variable) -> None:
         ShapeError, DtypeError: a parameter of another shape or dtype.
         CycleError: when the diagram is built, where `first` is computed from one of the others.
     """
-    place = f"tie ({user_location()})"
+    subject = f"tie ({user_location()})"
     for item in (first, *others):
         if not isinstance(item, Variable):
-            raise TypeError(f"{place} expects variables, got {type(item).__name__}")
+            raise TypeError(f"{subject} expects variables, got {type(item).__name__}")
     if not others:
-        raise TypeError(f"{place} expects two or more variables, got {source_text(first)} alone")
+        raise TypeError(f"{subject} expects two or more variables, got {source_text(first)} alone")
     same = resolve_ties(first)
     for number, item in enumerate(others):
-        _expect_free(place, item)
+        _expect_free(subject, item)
         if item is same or item in set(others[:number]):
             got = f"{source_text(item)} twice"
-            raise DiagramError(f"{place} expects different parameters, got {got}")
+            raise DiagramError(f"{subject} expects different parameters, got {got}")
         if not first.mistakes and item.type != first.type:
             kind = ShapeError if item.shape != first.shape else DtypeError
             raise kind(
-                f"{place} expects {first.dtype} {shape_text(first.shape)} like "
+                f"{subject} expects {first.dtype} {shape_text(first.shape)} like "
                 f"{source_text(first)}, got {item.dtype} {shape_text(item.shape)} from "
                 f"{source_text(item)}"
             )
@@ -201,22 +201,22 @@ def tie(first: Variable, *others: Variable) -> None:
     mark_read([first])
 
 
-def _expect_free(place: str, item: Variable) -> None:
+def _expect_free(subject: str, item: Variable) -> None:
     """DiagramError unless it is a parameter that can be tied to another variable."""
     if item.kind != "parameter":
         maker = item.producer
         more = f", tied already ({maker.where})" if isinstance(maker, Connection) else ""
         raise DiagramError(
-            f"{place} expects parameters after the first variable, got {source_text(item)}{more}"
+            f"{subject} expects parameters after the first variable, got {source_text(item)}{more}"
         )
     if item.bound_to is not None:
         raise DiagramError(
-            f"{place} expects parameters that are free, got {source_text(item)}, which is bound to "
-            f"{source_text(item.bound_to)}: tie them before dg.bind"
+            f"{subject} expects parameters that are free, got {source_text(item)}, which is bound "
+            f"to {source_text(item.bound_to)}: tie them before dg.bind"
         )
     if item.free_in is not None:
         raise DiagramError(
-            f"{place} expects parameters that no diagram has yet, got {source_text(item)} of "
+            f"{subject} expects parameters that no diagram has yet, got {source_text(item)} of "
             f"{item.free_in}: tie them before the diagram is built"
         )
 

@@ -54,15 +54,15 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     Raises:
         ShapeError: a shape with named sizes.
     """
-    place = f"state '{checked_name('state', name)}' ({user_location()})"
-    extents = shape_of(shape, place)
+    subject = f"state '{checked_name('state', name)}' ({user_location()})"
+    extents = shape_of(shape, subject)
     for extent in extents:
         if not isinstance(extent, int):
             raise ShapeError(
-                f"{place} expects a shape of integers, got {shape_text(extents)}: the array stays "
-                "from step to step, so its batch size is fixed"
+                f"{subject} expects a shape of integers, got {shape_text(extents)}: the array "
+                "stays from step to step, so its batch size is fixed"
             )
-    return Variable("state", Type(dtype_name(dtype, place), extents), name, init=init)
+    return Variable("state", Type(dtype_name(dtype, subject), extents), name, init=init)
 
 
 _within: ContextVar[list[Variable] | None] = ContextVar("within", default=None)
@@ -84,14 +84,14 @@ def update(state: Variable, value: Variable) -> None:
         DiagramError: something else than a state, or one whose next value is known already.
         TypeError: something else than variables.
     """
-    place = f"update ({user_location()})"
+    subject = f"update ({user_location()})"
     for item in (state, value):
         if not isinstance(item, Variable):
-            raise TypeError(f"{place} expects two variables, got {type(item).__name__}")
+            raise TypeError(f"{subject} expects two variables, got {type(item).__name__}")
     if state.kind != "state" or state.following is not None:
         more = "" if state.following is None else ", which has its next value already"
         raise DiagramError(
-            f"{place} expects a variable of dg.state that has no next value yet, got "
+            f"{subject} expects a variable of dg.state that has no next value yet, got "
             f"{source_text(state)}{more}"
         )
     mark_read([value])
@@ -99,7 +99,7 @@ def update(state: Variable, value: Variable) -> None:
     if not value.mistakes and value.type != state.type:
         kind = ShapeError if value.shape != state.shape else DtypeError
         text = (
-            f"{place} expects {state.dtype} {shape_text(state.shape)} for "
+            f"{subject} expects {state.dtype} {shape_text(state.shape)} for "
             f"{source_text(state)}, got {value.dtype} {shape_text(value.shape)} from "
             f"{source_text(value)}"
         )

@@ -202,8 +202,8 @@ def _warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str)
         return
     op = maker.op if isinstance(maker, Elementwise) else None
     if op == squash or (squash == "softmax" and maker.block is softmax):
-        place, got = f"{label} ({user_location()})", application_text(maker)
-        warn_user(f"{place} expects {wanted}, got {got}: {remedy}", DiagramWarning)
+        subject, got = f"{label} ({user_location()})", application_text(maker)
+        warn_user(f"{subject} expects {wanted}, got {got}: {remedy}", DiagramWarning)
 
 
 def _reduced(label: str, costs: Variable, reduction: Reduction) -> Variable:
@@ -217,48 +217,48 @@ def _alike(label: str, **operands: Any) -> list[Variable]:
     """Two operands, floats of one shape and dtype, as variables."""
     first, second = variables = as_variables(*operands.values())
     one, other = operands
-    place = f"{label} ({user_location()})"
+    subject = f"{label} ({user_location()})"
     if first.shape != second.shape:
         raise ShapeError(
-            f"{place} expects {one} and {other} of one shape, got {shape_text(first.shape)} from "
+            f"{subject} expects {one} and {other} of one shape, got {shape_text(first.shape)} from "
             f"{source_text(first)} and {shape_text(second.shape)} from {source_text(second)}: "
             "nothing is broadcast, reshape one of them"
         )
-    _expect_floats(place, one, first)
+    _expect_floats(subject, one, first)
     if second.dtype != first.dtype:
         raise DtypeError(
-            f"{place} expects {other} of dtype {first.dtype} like {one}, got {second.dtype} from "
+            f"{subject} expects {other} of dtype {first.dtype} like {one}, got {second.dtype} from "
             f'{source_text(second)}: convert it with .astype("{first.dtype}")'
         )
     return variables
 
 
-def _expect_floats(place: str, name: str, variable: Variable) -> None:
+def _expect_floats(subject: str, name: str, variable: Variable) -> None:
     if not variable.type.is_float:
         raise DtypeError(
-            f"{place} expects {name} of dtype float32 or float64, got {variable.dtype} from "
+            f"{subject} expects {name} of dtype float32 or float64, got {variable.dtype} from "
             f'{source_text(variable)}: convert it with .astype("float32")'
         )
 
 
 def _scored(label: str, name: str, scores: Any, labels: Any) -> tuple[Variable, Variable]:
     """Scores, and labels that fit them, to be checked before a step that is given them."""
-    place = f"{label} ({user_location()})"
+    subject = f"{label} ({user_location()})"
     (scores,), (labels,) = as_variables(scores), as_variables(labels)
-    _expect_floats(place, name, scores)
+    _expect_floats(subject, name, scores)
     if scores.ndim == 0:
         raise ShapeError(
-            f"{place} expects {name} of shape (..., classes), got () from {source_text(scores)}"
+            f"{subject} expects {name} of shape (..., classes), got () from {source_text(scores)}"
         )
     if labels.dtype not in ("int32", "int64"):
         raise DtypeError(
-            f"{place} expects labels of dtype int32 or int64, got {labels.dtype} from "
+            f"{subject} expects labels of dtype int32 or int64, got {labels.dtype} from "
             f"{source_text(labels)}: labels are class numbers"
         )
     *samples, classes = scores.shape
     if labels.shape != tuple(samples):
         raise ShapeError(
-            f"{place} expects labels of shape {shape_text(samples)}, got "
+            f"{subject} expects labels of shape {shape_text(samples)}, got "
             f"{shape_text(labels.shape)} from {source_text(labels)}: one class number for each "
             f"sample of the {name} {shape_text(scores.shape)}"
         )

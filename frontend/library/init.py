@@ -282,10 +282,10 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     init = variable.init
     if init is None:
         init = lecun_uniform() if len(shape) >= 2 else zeros
-    place = f"{source_text(variable)} expects initial values"
-    refuse_masked(place, init)
+    subject = f"{source_text(variable)} expects initial values"
+    refuse_masked(subject, init)
     if isinstance(init, types.FunctionType) and init.__module__ == __name__:
-        raise TypeError(f"{place} of an initialiser, got the function {init.__name__}: call it, "
+        raise TypeError(f"{subject} of an initialiser, got the function {init.__name__}: call it, "
                         f"dg.init.{init.__name__}()")  # fmt: skip
     if isinstance(init, (bool, int, float, np.number)):
         init = np.full(shape, init)
@@ -297,26 +297,26 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
             raise ShapeError(f"{source_text(variable)}: {error}") from None
     if not isinstance(init, (np.ndarray, list, tuple)):
         raise TypeError(
-            f"{place} from an initialiser of dg.init, a number or an array, got "
+            f"{subject} from an initialiser of dg.init, a number or an array, got "
             f"{type(init).__name__}"
         )
     array = np.asarray(init)
     if array.shape != shape:
-        raise ShapeError(f"{place} of shape {shape_text(shape)}, got {shape_text(array.shape)}")
+        raise ShapeError(f"{subject} of shape {shape_text(shape)}, got {shape_text(array.shape)}")
     if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
-        raise DtypeError(f"{place} that become {variable.dtype}, got {array.dtype}")
+        raise DtypeError(f"{subject} that become {variable.dtype}, got {array.dtype}")
     return in_dtype(source_text(variable), array, variable.dtype, "initial values")
 
 
 def initial_state(variable: Variable, name: str, dtype: str) -> Array:
     """A state before the first step; InputError where its `init` is not of its shape or dtype."""
-    place = f"state '{name}' ({variable.where})"
-    refuse_masked(f"{place} expects a number or an array for its init", variable.init)
+    subject = f"state '{name}' ({variable.where})"
+    refuse_masked(f"{subject} expects a number or an array for its init", variable.init)
     value = np.asarray(variable.init)
     array = np.empty(variable.type.extents, dtype)
     if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
         raise InputError(
-            f"{place} expects a number or {dtype} {shape_text(array.shape)} for its init, got "
+            f"{subject} expects a number or {dtype} {shape_text(array.shape)} for its init, got "
             f"{value.dtype} {shape_text(value.shape)}"
         )
     array[...] = value

@@ -60,15 +60,15 @@ class Linear(Block):
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
         (x,) = as_variables(x)
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             got = x.shape[-1] if x.ndim else "shape ()"
             raise ShapeError(
-                f"{place} expects {self.inputs} features, got {got} from {source_text(x)}"
+                f"{subject} expects {self.inputs} features, got {got} from {source_text(x)}"
             )
         if x.dtype != self.dtype:
             raise DtypeError(
-                f"{place} expects {self.dtype} features like its weight, got {x.dtype} from "
+                f"{subject} expects {self.dtype} features like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{self.dtype}")'
             )
         y = x @ self.weight

@@ -53,9 +53,9 @@ def expect_within(
     beyond = values >= high if isinstance(high, int) else np.zeros(values.shape, bool)
     outside = np.argwhere((values < low) | beyond)
     if len(outside):
-        place = tuple(map(int, outside[0]))
-        at = f" at {shape_text(place)} of the {where}" if place else ""
-        raise TypeRuleError(f"expects {what} in [{low}, {high}){of}, not {values[place]}{at}")
+        subject = tuple(map(int, outside[0]))
+        at = f" at {shape_text(subject)} of the {where}" if subject else ""
+        raise TypeRuleError(f"expects {what} in [{low}, {high}){of}, not {values[subject]}{at}")
 
 
 def from_the_front(places: npt.NDArray[Any], extent: int) -> Places:

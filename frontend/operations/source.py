@@ -21,11 +21,11 @@ def arange(size: Any, dtype: Any = None) -> Variable:
     int32 by default, or the dtype of the integers that it meets; DtypeError if it cannot hold them.
     """
     shape = shape_of((size,))
-    place = f"arange ({user_location()})"
+    subject = f"arange ({user_location()})"
 
     def draw(name: str) -> Variable:
         if isinstance(shape[0], int) and shape[0]:
-            in_dtype(place, np.asarray(shape[0] - 1), name)
+            in_dtype(subject, np.asarray(shape[0] - 1), name)
         result: Variable = apply(
             "arange", lambda b: b.apply("iota", axis=0, shape=shape, dtype=name), []
         )
@@ -41,13 +41,13 @@ def fill(value: Any, shape: Shape, dtype: Any = None) -> Variable:
     cannot hold.
     """
     extents = shape_of(shape)
-    place = f"fill ({user_location()})"
+    subject = f"fill ({user_location()})"
     if isinstance(value, Variable):
-        raise wrong(place, "a number: dg.broadcast_to spreads a variable", value)
-    array = number_array(place, value)
+        raise wrong(subject, "a number: dg.broadcast_to spreads a variable", value)
+    array = number_array(subject, value)
 
     def draw(name: str) -> Variable:
-        known = in_dtype(place, array, name)
+        known = in_dtype(subject, array, name)
         result: Variable = apply(
             f"fill {value}",
             lambda b: b.spread(b.constant(known, name), extents),

@@ -85,9 +85,9 @@ class Parameters(MutableMapping[str, Array]):
         return _listed("Parameters", self)
 
 
-def _write(place: str, target: Array, value: Any, workspace: Mutex) -> None:
-    """Copy a value into an array; InputError, said of `place`, if it does not fit."""
-    expected = f"{place} expects {target.dtype} {shape_text(target.shape)}"
+def _write(subject: str, target: Array, value: Any, workspace: Mutex) -> None:
+    """Copy a value into an array; InputError, said of `subject`, if it does not fit."""
+    expected = f"{subject} expects {target.dtype} {shape_text(target.shape)}"
     if is_masked(value):
         raise InputError(f"{expected}, got a masked array: fill it first, with .filled(...)")
     try:

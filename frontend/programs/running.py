@@ -73,23 +73,27 @@ class Running(Sealed):
         self.target = target
         self.threads = threads
         self.timings = Timings()
-        place = f"compile of '{diagram.name}' ({user_location()})"
+        subject = f"compile of '{diagram.name}' ({user_location()})"
         if not isinstance(target, str) or target not in TARGETS:
-            raise InputError(f"{place} expects target {' or '.join(TARGETS)}, got {shown(target)}")
-        precision = None if dtype is None else dtype_name(dtype, place)
+            raise InputError(
+                f"{subject} expects target {' or '.join(TARGETS)}, got {shown(target)}"
+            )
+        precision = None if dtype is None else dtype_name(dtype, subject)
         if precision not in (None, "float32", "float64"):
-            raise DtypeError(f"{place} expects dtype float32 or float64, got {precision}")
-        self.unroll = check_unroll(place, loops_of(diagram.applications), turn(place, unroll))
+            raise DtypeError(f"{subject} expects dtype float32 or float64, got {precision}")
+        self.unroll = check_unroll(subject, loops_of(diagram.applications), turn(subject, unroll))
         self._options = Options(precision=precision, unroll=self.unroll)
-        seed = self._seed = integer(place, "seed", seed, 0)
+        seed = self._seed = integer(subject, "seed", seed, 0)
         if not (threads is None or (type(threads) is int and threads > 0)):
-            raise InputError(f"{place} expects a number of threads from 1 on, got {shown(threads)}")
+            raise InputError(
+                f"{subject} expects a number of threads from 1 on, got {shown(threads)}"
+            )
         fits = callable(getattr(optimizer, "draw", None)) and not isinstance(optimizer, type)
         if not (optimizer is None or fits):
-            raise wrong(place, "an optimizer such as dg.Adam(1e-3)", optimizer)
+            raise wrong(subject, "an optimizer such as dg.Adam(1e-3)", optimizer)
         if optimizer is not None and diagram.cost is None:
             raise DiagramError(
-                f"{place} expects a diagram with a cost for the optimizer to make small, got one "
+                f"{subject} expects a diagram with a cost for the optimizer to make small, got one "
                 f"without: Diagram(..., cost=...) ({diagram.where})"
             )
         self.workspace = workspace_for(target)
@@ -102,7 +106,7 @@ class Running(Sealed):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         for name, item in diagram.states.items():
             self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
-        self._step = self._draw_step(place) if optimizer is not None else None
+        self._step = self._draw_step(subject) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
@@ -140,11 +144,11 @@ class Running(Sealed):
             self.timings, self.threads,
         )  # fmt: skip
 
-    def _draw_step(self, place: str) -> Execution:
+    def _draw_step(self, subject: str) -> Execution:
         """Forward, backward and update, as one graph."""
         cost, optimizer = self.diagram.cost, self.optimizer
         assert cost is not None and optimizer is not None
-        trained = optimizer.trained.of(self.diagram, place)
+        trained = optimizer.trained.of(self.diagram, subject)
         found = gradient(cost, list(trained.values()))
         step = Variable("parameter", Type("int64"), "step")
         following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)

@@ -90,14 +90,14 @@ def gradient_flow(program: Running | Drawing, inputs: Mapping[str, Any]) -> Grad
         DiagramError: no cost, or no delay on which it could depend.
         InputError: as `step`.
     """
-    place = f"gradient_flow ({user_location()})"
+    subject = f"gradient_flow ({user_location()})"
     if not isinstance(program, (Running, Drawing)):
-        raise TypeError(f"{place} expects a program or a diagram, got {type(program).__name__}")
+        raise TypeError(f"{subject} expects a program or a diagram, got {type(program).__name__}")
     made: Running = program.compile() if isinstance(program, Drawing) else program
     diagram = made.diagram
     if diagram.cost is None:
         raise DiagramError(
-            f"{place} expects a diagram with a cost, got '{diagram.name}' ({diagram.where}) "
+            f"{subject} expects a diagram with a cost, got '{diagram.name}' ({diagram.where}) "
             "without: Diagram(..., cost=...)"
         )
     probes: list[Probe] = []
@@ -108,11 +108,11 @@ def gradient_flow(program: Running | Drawing, inputs: Mapping[str, Any]) -> Grad
     execution = made.execution_of({"cost": diagram.cost}, rewrite=rewrite)
     if not probes:
         raise DiagramError(
-            f"{place} expects a cost with a float delay in a loop, got that of '{diagram.name}' "
+            f"{subject} expects a cost with a float delay in a loop, got that of '{diagram.name}' "
             f"({diagram.where}) without: dg.loop(...).delay(...)"
         )
     if not isinstance(inputs, Mapping):
-        raise wrong(place, "inputs as a dict of arrays by name", inputs)
+        raise wrong(subject, "inputs as a dict of arrays by name", inputs)
     values = execution.call("gradient_flow", inputs)
     names = _names(probes)
     return GradientFlow(

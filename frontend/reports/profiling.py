@@ -39,20 +39,20 @@ def profile(
     program: Running, method: Method | None, repeats: int, inputs: Mapping[str, Any]
 ) -> Profile:
     """Measure a program's step or run; see `Program.profile`."""
-    place = f"profile of '{program.diagram.name}'"
+    subject = f"profile of '{program.diagram.name}'"
     for name in _OPTIONS:
         if name in inputs and name not in program.diagram.observed:
             raise InputError(
-                f"{place} takes {' and '.join(_OPTIONS)} before the inputs, without names: "
+                f"{subject} takes {' and '.join(_OPTIONS)} before the inputs, without names: "
                 'program.profile("step", 20, x=...)'
             )
     if method not in (None, "step", "run"):
-        raise InputError(f'{place} expects "step" or "run", got {method!r}')
+        raise InputError(f'{subject} expects "step" or "run", got {method!r}')
     if type(repeats) is not int or repeats < 1:
-        raise InputError(f"{place} expects a number of repeats from 1 on, got {repeats!r}")
+        raise InputError(f"{subject} expects a number of repeats from 1 on, got {repeats!r}")
     if program.target != "cpu":
         raise InputError(
-            f"{place} expects target cpu, got {program.target}: that runs NumPy's functions one "
+            f"{subject} expects target cpu, got {program.target}: that runs NumPy's functions one "
             'after another, whose times say nothing of the kernels; compile with target="cpu"'
         )
     chosen: Method = method or ("step" if program.optimizer is not None else "run")
@@ -75,7 +75,7 @@ def profile(
         call(**inputs)
         plain.append(time.perf_counter_ns() - before)
         traces += tracer.trace(arrays, 1)
-    sizes = bind_sizes(place, execution.expected, arrays)
+    sizes = bind_sizes(subject, execution.expected, arrays)
     limits = machine_limits(tracer.threads)
     traced = median(trace.wall for trace in traces)
     times = np.array([trace.times(len(compiled.instructions)) for trace in traces])

@@ -33,13 +33,13 @@ def set_rate(program: Running, value: float | None) -> None:
         TypeError, ValueError: neither a number of 0 or more nor None.
     """
     chosen = _chosen(program)
-    place = f"program '{program.diagram.name}' ({user_location()})"
+    subject = f"program '{program.diagram.name}' ({user_location()})"
     if callable(value):
         raise TypeError(
-            f"{place} expects learning_rate to be a number, or None for what its optimizer says, "
+            f"{subject} expects learning_rate to be a number, or None for what its optimizer says, "
             f"got {shown(value)}: compile the diagram with an optimizer of that schedule"
         )
-    rate = np.nan if value is None else number(place, "learning_rate", value, least=0)
+    rate = np.nan if value is None else number(subject, "learning_rate", value, least=0)
     program.workspace.hold(lambda: np.copyto(chosen, rate))
 
 

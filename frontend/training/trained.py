@@ -53,14 +53,14 @@ class Choice:
         """Itself: the copy of an optimizer changes the same parameters."""
         return self
 
-    def of(self, diagram: Drawing, place: str) -> dict[str, Variable]:
+    def of(self, diagram: Drawing, subject: str) -> dict[str, Variable]:
         """The chosen parameters by path, in the diagram's order.
 
         Of a block it is those that the cost depends on.
 
         Args:
             diagram: one with a cost.
-            place: begins the messages.
+            subject: begins the messages.
 
         Raises:
             DiagramError: something chosen that is no parameter of the diagram, or that the cost
@@ -81,7 +81,7 @@ class Choice:
             found = _parameters(diagram, item)
             if known.isdisjoint(found):
                 raise DiagramError(
-                    f"{place} expects {self.label} to change parameters of the diagram, got "
+                    f"{subject} expects {self.label} to change parameters of the diagram, got "
                     f"{_reason(diagram, item, found)}"
                 )
             chosen.update(found)

@@ -29,13 +29,13 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Variable
         DtypeError: a number that the dtype cannot hold: integers do not wrap around.
         TypeError: something that is no number.
     """
-    place = f"constant ({user_location()})"
+    subject = f"constant ({user_location()})"
     if isinstance(value, Variable):
-        raise TypeError(f"{place} expects numbers, got {source_text(value)}")
-    array = number_array(place, value)
+        raise TypeError(f"{subject} expects numbers, got {source_text(value)}")
+    array = number_array(subject, value)
     plain = not isinstance(value, (np.ndarray, np.generic))
     natural = default_dtype(array) if plain else array.dtype
-    fixed = in_dtype(place, array, dtype_name(natural if dtype is None else dtype, place))
+    fixed = in_dtype(subject, array, dtype_name(natural if dtype is None else dtype, subject))
     fixed.flags.writeable = False
     variable = Variable("constant", Type(fixed.dtype.name, fixed.shape), name, value=fixed)
     if plain and fixed.dtype == np.float32 and array.dtype == np.float64:

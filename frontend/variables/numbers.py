@@ -47,21 +47,21 @@ def refuse_masked(expected: str, value: Any) -> None:
         raise TypeError(f"{expected}, got a masked array: fill it first, with .filled(...)")
 
 
-def number_array(place: str, value: Any) -> Array:
+def number_array(subject: str, value: Any) -> Array:
     """Numbers as an array: Python's integers that int64 cannot hold stay objects.
 
     Raises:
         TypeError: something that is no number.
     """
-    refuse_masked(f"{place} expects numbers", value)
+    refuse_masked(f"{subject} expects numbers", value)
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
-        raise TypeError(f"{place} expects numbers, got {type(value).__name__}: {error}") from None
+        raise TypeError(f"{subject} expects numbers, got {type(value).__name__}: {error}") from None
     large = array.dtype == object and all(isinstance(item, int) for item in array.flat)
     if array.dtype.kind not in "biufc" and not large:
         shown = repr(value) if isinstance(value, str) else type(value).__name__
-        raise TypeError(f"{place} expects numbers, got {shown}")
+        raise TypeError(f"{subject} expects numbers, got {shown}")
     return array
 
 
@@ -79,20 +79,20 @@ def default_dtype(array: Array) -> str:
     return array.dtype.name
 
 
-def in_dtype(place: str, array: Array, dtype: str, what: str = "numbers") -> Array:
-    """The numbers in a dtype, as a new array; DtypeError, said of `place`, if it cannot hold them.
+def in_dtype(subject: str, array: Array, dtype: str, what: str = "numbers") -> Array:
+    """The numbers in a dtype, as a new array; DtypeError, said of `subject`, where that cannot be.
 
     "PLACE expects WHAT that DTYPE holds, got NUMBER: OTHER holds it".
     """
     wanted = np.dtype(dtype)
     if array.dtype.kind == "c":
-        raise DtypeError(f"{place} expects real {what}, got {array.dtype.name}")
+        raise DtypeError(f"{subject} expects real {what}, got {array.dtype.name}")
     wrong = _beyond(array, wanted)
     if wrong.any():
         number = array[wrong].flat[0]
         number = number.item() if isinstance(number, np.generic) else number
         raise DtypeError(
-            f"{place} expects {what} that {dtype} holds, got {number}: {holder(number)} holds it"
+            f"{subject} expects {what} that {dtype} holds, got {number}: {holder(number)} holds it"
         )
     with np.errstate(over="ignore"):
         return np.array(array, dtype=wanted, order="C")

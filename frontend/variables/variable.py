@@ -251,8 +251,8 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
             same wherever the name stands.
         dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool.
     """
-    place = f"observed '{checked_name('observed', name)}' ({user_location()})"
-    type = Type(dtype_name(dtype, place), shape_of(shape, place))
+    subject = f"observed '{checked_name('observed', name)}' ({user_location()})"
+    type = Type(dtype_name(dtype, subject), shape_of(shape, subject))
     variable = Variable("observed", type, name)
     _observed[variable.serial] = variable
     return variable
@@ -270,15 +270,15 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
             layout is stated, as in `dg.init.lecun_uniform(layout="ikko")`.
         dtype: float32 or float64 for parameters that are trained.
     """
-    place = f"parameter '{checked_name('parameter', name)}' ({user_location()})"
-    extents = shape_of(shape, place)
+    subject = f"parameter '{checked_name('parameter', name)}' ({user_location()})"
+    extents = shape_of(shape, subject)
     for extent in extents:
         if not isinstance(extent, int):
             raise ShapeError(
-                f"{place} expects a shape of integers, got {shape_text(extents)}: a parameter's "
+                f"{subject} expects a shape of integers, got {shape_text(extents)}: a parameter's "
                 "size cannot depend on the input"
             )
-    return Variable("parameter", Type(dtype_name(dtype, place), extents), name, init=init)
+    return Variable("parameter", Type(dtype_name(dtype, subject), extents), name, init=init)
 
 
 def new_serial() -> int:
@@ -306,27 +306,27 @@ def mistaken(mistakes: Sequence[DiagramError]) -> Variable:
     return Variable("computed", None, mistakes=tuple(mistakes))
 
 
-def dtype_name(dtype: Any, place: str | None = None) -> str:
-    """NumPy's name of a dtype that diagrad has; DtypeError, said of `place`, for another one."""
+def dtype_name(dtype: Any, subject: str | None = None) -> str:
+    """NumPy's name of a dtype that diagrad has; DtypeError, said of `subject`, for another one."""
     try:
         name = "None" if dtype is None else np.dtype(dtype).name
     except (TypeError, ValueError):
         name = dtype if isinstance(dtype, str) else shown(dtype)
     if name not in DTYPES:
-        place = place or user_location()
-        raise DtypeError(f"{place} expects a dtype out of {', '.join(DTYPES)}, got {name}")
+        subject = subject or user_location()
+        raise DtypeError(f"{subject} expects a dtype out of {', '.join(DTYPES)}, got {name}")
     return name
 
 
-def shape_of(shape: Shape, place: str | None = None) -> tuple[Dim, ...]:
-    """A shape with its names as symbols; ShapeError, said of `place`, where it is none."""
+def shape_of(shape: Shape, subject: str | None = None) -> tuple[Dim, ...]:
+    """A shape with its names as symbols; ShapeError, said of `subject`, where it is none."""
     if isinstance(shape, (int, np.integer, str, Size)):
         shape = (shape,)
     try:
         return tuple(_extent(extent) for extent in shape)
     except (TypeError, ValueError):
         raise ShapeError(
-            f"{place or user_location()} expects a shape of integers (0 or more) and names, got "
+            f"{subject or user_location()} expects a shape of integers (0 or more) and names, got "
             f"{shape!r}"
         ) from None
 

@@ -54,7 +54,7 @@ def loops_of(applications: Iterable[Application]) -> list[LoopParts]:
     return list(dict.fromkeys(item.loop for item in parts))
 
 
-def check_unroll(place: str, loops: Iterable[LoopParts], unroll: Unroll) -> Unroll:
+def check_unroll(subject: str, loops: Iterable[LoopParts], unroll: Unroll) -> Unroll:
     """The option of a program that its loops shall be unrolled, if they can be.
 
     Raises:
@@ -62,10 +62,10 @@ def check_unroll(place: str, loops: Iterable[LoopParts], unroll: Unroll) -> Unro
     """
     if unroll == "all":
         raise_together(
-            place,
+            subject,
             [
                 DiagramError(
-                    f"{place} with unroll=True expects loops of known numbers of steps, got "
+                    f"{subject} with unroll=True expects loops of known numbers of steps, got "
                     f"{loop} of {loop.steps}: give an integer in the place of the name, "
                     "dg.loop(unroll=K), or unroll=K for K steps in one turn of the loop"
                 )
@@ -143,13 +143,13 @@ def _of_gradient(application: Application) -> list[DiagramError]:
     """
     cost, *variables = application.inputs
     around = {entry.loop for entry in _reached([cost], 0)}
-    place = f"gradient ({application.where})"
+    subject = f"gradient ({application.where})"
     for variable in variables:
         for entry in _reached([variable], 0):
             if entry.loop not in around:
                 return [
                     DiagramError(
-                        f"{place} expects a cost that is in {entry.loop}, as "
+                        f"{subject} expects a cost that is in {entry.loop}, as "
                         f"{source_text(variable)} is, got {source_text(cost)}: a variable of one "
                         "step has gradients of that step's costs; dg.gradient_flow gives those of "
                         "a diagram's cost"
@@ -159,7 +159,7 @@ def _of_gradient(application: Application) -> list[DiagramError]:
         if entered is not None:
             return [
                 DiagramError(
-                    f"{place} expects a variable that one step's cost depends on in that step, "
+                    f"{subject} expects a variable that one step's cost depends on in that step, "
                     f"got {source_text(variable)}, which only enters through "
                     f"{_entry_text(entered)}: take the gradient by what that gives, or of a cost "
                     "outside of the loop"

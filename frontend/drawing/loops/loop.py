@@ -93,22 +93,22 @@ class Loop:
         unroll: int | None,
     ) -> None:
         where = user_location()
-        place = f"loop '{checked_name('loop', name)}' ({where})"
+        subject = f"loop '{checked_name('loop', name)}' ({where})"
         for word, value in (("truncate", truncate), ("checkpoint", checkpoint)):
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise TypeError(f"{place} expects {word} to be an integer or None, got {value!r}")
+                raise TypeError(f"{subject} expects {word} to be an integer or None, got {value!r}")
             if value < 1:
-                raise ValueError(f"{place} expects {word} to be 1 or more, got {value}")
+                raise ValueError(f"{subject} expects {word} to be 1 or more, got {value}")
         if not isinstance(reverse, bool):
-            raise TypeError(f"{place} expects reverse to be True or False, got {reverse!r}")
+            raise TypeError(f"{subject} expects reverse to be True or False, got {reverse!r}")
         if not (lengths is None or isinstance(lengths, Variable)):
             raise TypeError(
-                f"{place} expects lengths to be a variable, got {type(lengths).__name__}"
+                f"{subject} expects lengths to be a variable, got {type(lengths).__name__}"
             )
         keep: Keep = "all" if checkpoint is None else ("every", int(checkpoint))
-        copies = None if unroll is None else turn(place, unroll)
+        copies = None if unroll is None else turn(subject, unroll)
         self.parts = LoopParts(name, where, reverse, keep, copies, around())
         self._wiring = Wiring(self.parts, truncate, lengths)
         self._delays: dict[Variable, _Delay] = {}  # by what the user reads of them
@@ -119,7 +119,7 @@ class Loop:
                 extent = shape_of((steps,))[0]
             except ShapeError:
                 raise ShapeError(
-                    f"{place} expects steps to be an integer of 0 or more, a name or None, got "
+                    f"{subject} expects steps to be an integer of 0 or more, a name or None, got "
                     f"{steps!r}"
                 ) from None
             self._wiring.begin(extent)
@@ -141,16 +141,16 @@ class Loop:
             x: a variable or array with as many elements along the axis as the loop has steps.
             axis: that of the steps: 1 for samples first.
         """
-        place = self._place("each")
+        subject = self._place("each")
         (sequence,) = current(as_variables(x))
         mark_read([sequence])
         if sequence.mistakes:
             return mistaken(sequence.mistakes)
         came = f"got {type_text(sequence)} from {source_text(sequence)}"
-        axis = integer(place, "axis", axis)
+        axis = integer(subject, "axis", axis)
         if not -sequence.ndim <= axis < sequence.ndim:
             more = "" if sequence.ndim else ": what has no axis is the same at every step"
-            text = f"{place} expects a sequence with an axis {axis}, {came}{more}"
+            text = f"{subject} expects a sequence with an axis {axis}, {came}{more}"
             return wrong(ShapeError, text)
         axis %= sequence.ndim
         extent = sequence.shape[axis]
@@ -159,7 +159,7 @@ class Loop:
         if extent != self.parts.steps:
             return wrong(
                 ShapeError,
-                f"{place} expects {self.parts.steps} steps along axis {axis}, {came}: all "
+                f"{subject} expects {self.parts.steps} steps along axis {axis}, {came}: all "
                 "sequences of a loop are as long as it is",
             )
         if axis != 0:
@@ -194,20 +194,20 @@ class Loop:
             TypeError: neither `init` nor `state`, or both.
             ValueError: `steps` below 1.
         """
-        place = self._place("delay", checked_name("delay", name))
+        subject = self._place("delay", checked_name("delay", name))
         if (init is None) == (state is None):
-            raise TypeError(f"{place} expects either init or state")
-        steps = integer(place, "steps", steps, 1, most=2**31)
+            raise TypeError(f"{subject} expects either init or state")
+        steps = integer(subject, "steps", steps, 1, most=2**31)
         if state is not None and not (isinstance(state, Variable) and state.kind == "state"):
-            raise TypeError(f"{place} expects state to be a variable of dg.state, got {state!r}")
-        wanted = None if shape is None else shape_of(shape, place)
+            raise TypeError(f"{subject} expects state to be a variable of dg.state, got {state!r}")
+        wanted = None if shape is None else shape_of(shape, subject)
         if state is not None and wanted is None and steps > 1:
             wanted = state.shape[1:]
-        first = initial_values(place, init if state is None else state, int(steps), wanted, dtype)
+        first = initial_values(subject, init if state is None else state, int(steps), wanted, dtype)
         if first[0].mistakes:
             return mistaken(first[0].mistakes)
         if any(entry.name == name for entry in self.parts.entries):
-            text = f"{place} has the name of another delay of this loop: give it another name"
+            text = f"{subject} has the name of another delay of this loop: give it another name"
             self._wiring.note(NameTakenError, text)
         entries: list[Delay] = []
         for number, value in enumerate(first, 1):
@@ -227,26 +227,26 @@ class Loop:
             delay: what `delay` has given.
             value: of the same shape and dtype; where it depends on the delay, the loop is closed.
         """
-        place = self._place("close")
-        delay = given_variable(place, delay)
+        subject = self._place("close")
+        delay = given_variable(subject, delay)
         following = current(as_variables(value if delay.mistakes else delay, value))[1]
         mark_read([following])
         if delay.mistakes:
             return
         known = self._delays.get(delay)
         if known is None:
-            text = f"{place} expects a delay of this loop, got {source_text(delay)}"
+            text = f"{subject} expects a delay of this loop, got {source_text(delay)}"
             self._wiring.note(DiagramError, f"{text}: each delay is closed by its own loop")
             if isinstance(delay.producer, Delay) and delay.producer.loop is not self.parts:
                 delay.producer.loop.mistakes.append(self.parts.mistakes[-1])
             return
         if known.closed is not None:
-            text = f"{place} closes delay '{known.name}' again, closed already ({known.closed})"
+            text = f"{subject} closes delay '{known.name}' again, closed already ({known.closed})"
             self._wiring.note(DiagramError, f"{text}: put one variable into it")
             return
         known.closed = user_location()
         if not following.mistakes:
-            following = self._fitting(place, known.name, delay, following)
+            following = self._fitting(subject, known.name, delay, following)
         self._wiring.fill(known.entries, known.outlets, following)
         known.value = following
         for variable, result in self._waiting:
@@ -259,19 +259,19 @@ class Loop:
         elif known.state is not None:
             put = [following, *known.outlets[:-1]]
             pairs = zip(put, known.entries, strict=True)
-            finals = [self._wiring.final(place, value, entry) for value, entry in pairs]
+            finals = [self._wiring.final(subject, value, entry) for value, entry in pairs]
             update(known.state, finals[0] if len(finals) == 1 else join(finals[::-1]))
 
-    def _fitting(self, place: str, name: str, delay: Variable, value: Variable) -> Variable:
+    def _fitting(self, subject: str, name: str, delay: Variable, value: Variable) -> Variable:
         """What goes into a delay, if it is of its type."""
         if value.type != delay.type:
             return wrong(
                 ShapeError if value.shape != delay.shape else DtypeError,
-                f"{place} expects {type_text(delay)} for delay '{name}' ({delay.where}), got "
+                f"{subject} expects {type_text(delay)} for delay '{name}' ({delay.where}), got "
                 f"{type_text(value)} from {source_text(value)}: what goes into a delay has the "
                 "type of its init",
             )
-        return self._wiring.by_sample(place, value)
+        return self._wiring.by_sample(subject, value)
 
     def stack(self, y: Variable, axis: int = 0) -> Variable:
         """All values of a variable of the loop, side by side.
@@ -280,33 +280,33 @@ class Loop:
             y: a variable of the loop; for steps that a sample does not have, zeros.
             axis: that of the steps in the result: 1 for samples first.
         """
-        place = self._place("stack")
-        y = given_variable(place, y)
-        axis = integer(place, "axis", axis)
-        return self._once(("stack", y, axis), lambda: self._stack(place, y, axis))
+        subject = self._place("stack")
+        y = given_variable(subject, y)
+        axis = integer(subject, "axis", axis)
+        return self._once(("stack", y, axis), lambda: self._stack(subject, y, axis))
 
-    def _stack(self, place: str, y: Variable, axis: int) -> Variable:
-        found = self._wiring.result("stack", place, self._wiring.blanked(place, y))
+    def _stack(self, subject: str, y: Variable, axis: int) -> Variable:
+        found = self._wiring.result("stack", subject, self._wiring.blanked(subject, y))
         if found.mistakes or axis == 0:
             return found
         if not -found.ndim <= axis < found.ndim:
-            return wrong(ShapeError, f"{place} expects an axis below {found.ndim}, got {axis}")
+            return wrong(ShapeError, f"{subject} expects an axis below {found.ndim}, got {axis}")
         order = list(range(1, found.ndim))
         order.insert(axis % found.ndim, 0)
         return transpose(found, order)
 
     def sum(self, y: Variable) -> Variable:
         """The sum of a variable of the loop over all steps, or those that a sample has."""
-        place = self._place("sum")
-        y = given_variable(place, y)
-        return self._once(("sum", y, 0), lambda: self._sum(place, y))
+        subject = self._place("sum")
+        y = given_variable(subject, y)
+        return self._once(("sum", y, 0), lambda: self._sum(subject, y))
 
-    def _sum(self, place: str, y: Variable) -> Variable:
-        value = self._wiring.blanked(place, y)
+    def _sum(self, subject: str, y: Variable) -> Variable:
+        value = self._wiring.blanked(subject, y)
         if not value.mistakes and value.dtype == "bool":
-            text = f"{place} expects numbers, got bool from {source_text(y)}"
+            text = f"{subject} expects numbers, got bool from {source_text(y)}"
             return wrong(DtypeError, f"{text}: convert it with .astype(...)")
-        return self._wiring.result("sum", place, value)
+        return self._wiring.result("sum", subject, value)
 
     def last(self, y: Variable) -> Variable:
         """The final value of a variable of the loop: each sample's, at its last step.
@@ -314,22 +314,22 @@ class Loop:
         Without steps, that of a variable that closes a delay is the delay's initial value; of
         any other variable it is zero.
         """
-        place = self._place("last")
-        y = given_variable(place, y)
+        subject = self._place("last")
+        y = given_variable(subject, y)
         mark_read([y])
         if y.mistakes:
             return mistaken(y.mistakes)
-        return self._once(("last", y, 0), lambda: self._last(place, y))
+        return self._once(("last", y, 0), lambda: self._last(subject, y))
 
-    def _last(self, place: str, y: Variable) -> Variable:
+    def _last(self, subject: str, y: Variable) -> Variable:
         for known in self._delays.values():
             if known.value is y:
-                return self._wiring.final(place, y, known.entries[0])
-        fitting = self._wiring.by_sample(place, y)
+                return self._wiring.final(subject, y, known.entries[0])
+        fitting = self._wiring.by_sample(subject, y)
         if fitting.mistakes:
             return fitting
         zero = broadcast_to(constant(np.zeros((), y.dtype)), y.shape)
-        found = self._wiring.result("last", place, y, self._wiring.register(y, zero))
+        found = self._wiring.result("last", subject, y, self._wiring.register(y, zero))
         if isinstance(found.producer, Result):
             self._waiting.append((y, found.producer))
         return found
@@ -346,14 +346,14 @@ class Loop:
     def _place(self, verb: str, name: str | None = None) -> str:
         """Where something is said of the loop: only where it was begun, in no block below."""
         said = verb if name is None else f"{verb} '{name}'"
-        place = place_of(f"{said} ({user_location()}) of {self.parts}")
+        subject = place_of(f"{said} ({user_location()}) of {self.parts}")
         if around() is not self.parts.scope:
             raise mistake(
                 DiagramError,
-                f"{place} expects to be called where the loop was begun, and not in another "
+                f"{subject} expects to be called where the loop was begun, and not in another "
                 "block's forward: give the block variables of the loop, and use what it returns",
             )
-        return place
+        return subject
 
 
 @dataclass(eq=False)

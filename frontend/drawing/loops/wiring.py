@@ -140,11 +140,11 @@ class Wiring:
             entry.next = masks.hold(self._follows, value, entry.inputs[0]) if held else value
             value = outlet
 
-    def final(self, place: str, value: Variable, delay: Delay) -> Variable:
+    def final(self, subject: str, value: Variable, delay: Delay) -> Variable:
         """The final value of a delay into which this one goes: each sample's, at its last step."""
         if self._lasts is None or value.mistakes:
-            return self.result("last", place, value, delay)
-        return self.result("last", place, value, self.register(value, delay.inputs[0]))
+            return self.result("last", subject, value, delay)
+        return self.result("last", subject, value, self.register(value, delay.inputs[0]))
 
     def register(self, value: Variable, init: Variable) -> Delay:
         """A delay for the final value of a variable, which nothing in the loop reads."""
@@ -154,29 +154,29 @@ class Wiring:
         entry.next = value if self._lasts is None else masks.hold(self._lasts, value, old)
         return entry
 
-    def blanked(self, place: str, y: Variable) -> Variable:
+    def blanked(self, subject: str, y: Variable) -> Variable:
         """A variable, zero where a sample does not have the step."""
         mark_read([y])
         if y.mistakes or self._lasts is None:
             return y
-        fitting = self.by_sample(place, y)
+        fitting = self.by_sample(subject, y)
         if fitting.mistakes:
             return fitting
         found: Variable = masks.blank(self._lasts, fitting)
         return found
 
-    def by_sample(self, place: str, y: Variable) -> Variable:
+    def by_sample(self, subject: str, y: Variable) -> Variable:
         """The variable, if it has the samples of `lengths` in front."""
         if self._lengths is None or y.shape[:1] == self._lengths.shape:
             return y
         return wrong(
             ShapeError,
-            f"{place} expects {self._lengths.shape[0]} samples along axis 0, as there are "
+            f"{subject} expects {self._lengths.shape[0]} samples along axis 0, as there are "
             f"lengths, got {type_text(y)} from {source_text(y)}",
         )
 
     def result(
-        self, kind: Kind, place: str, value: Variable, delay: Delay | None = None
+        self, kind: Kind, subject: str, value: Variable, delay: Delay | None = None
     ) -> Variable:
         """A new way out; `value` is what it is of, `delay` whose final value."""
         if value.mistakes:
@@ -184,8 +184,8 @@ class Wiring:
         if self.parts.steps is None:
             return wrong(
                 DiagramError,
-                f"{place} expects the number of steps to be known: give dg.loop steps=..., or let "
-                "a sequence enter before",
+                f"{subject} expects the number of steps to be known: give dg.loop steps=..., or "
+                "let a sequence enter before",
             )
         result = Result(
             kind,
@@ -202,7 +202,7 @@ class Wiring:
 
 
 def initial_values(
-    place: str, init: Any, steps: int, shape: tuple[Dim, ...] | None, dtype: Any
+    subject: str, init: Any, steps: int, shape: tuple[Dim, ...] | None, dtype: Any
 ) -> list[Variable]:
     """The initial value of each register; the first register gives the latest value."""
     if isinstance(init, Variable):
@@ -211,9 +211,9 @@ def initial_values(
         if value.mistakes:
             return [value]
         if dtype is not None:
-            value = adopted(value, dtype_name(dtype, place))
-        if dtype is not None and dtype_name(dtype, place) != value.dtype:
-            text = f"{place} expects {dtype_name(dtype)}, got {value.dtype} from "
+            value = adopted(value, dtype_name(dtype, subject))
+        if dtype is not None and dtype_name(dtype, subject) != value.dtype:
+            text = f"{subject} expects {dtype_name(dtype)}, got {value.dtype} from "
             return [wrong(DtypeError, f"{text}{source_text(value)}: convert it with .astype(...)")]
     else:
         value = constant(init, dtype)
@@ -226,7 +226,7 @@ def initial_values(
     return [
         wrong(
             ShapeError,
-            f"{place} expects an initial value of shape {shape_text(shape)} or "
+            f"{subject} expects an initial value of shape {shape_text(shape)} or "
             f"{shape_text((steps, *shape))}, got {type_text(value)} from {source_text(value)}",
         )
     ]
@@ -250,10 +250,10 @@ def wrong(kind: type[DiagramError], text: str) -> Variable:
     return mistaken([mistake(kind, text)])
 
 
-def given_variable(place: str, value: Any) -> Variable:
+def given_variable(subject: str, value: Any) -> Variable:
     """What stands for a variable; TypeError for what is none."""
     if not isinstance(value, Variable):
-        raise TypeError(f"{place} expects a variable, got {type(value).__name__}")
+        raise TypeError(f"{subject} expects a variable, got {type(value).__name__}")
     return current([value])[0]
 
 

@@ -89,30 +89,30 @@ class AdditiveAttention(Block):
         return einsum("sb,sbk->bk", weights, memory), swapaxes(weights, 0, 1)
 
     def _check(self, query: Variable, memory: Variable, lengths: Variable | None) -> None:
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         if query.ndim != 2 or query.shape[1] != self.queries:
             raise ShapeError(
-                f"{place} expects a query of shape (B, {self.queries}), got "
+                f"{subject} expects a query of shape (B, {self.queries}), got "
                 f"{shape_text(query.shape)} from {source_text(query)}"
             )
         if memory.ndim != 3 or memory.shape[1:] != (query.shape[0], self.entries):
             raise ShapeError(
-                f"{place} expects a memory of shape (S, {query.shape[0]}, {self.entries}), got "
+                f"{subject} expects a memory of shape (S, {query.shape[0]}, {self.entries}), got "
                 f"{shape_text(memory.shape)} from {source_text(memory)}"
             )
         for item in (query, memory):
             if item.dtype != self.dtype:
                 raise DtypeError(
-                    f"{place} expects dtype {self.dtype} like its weights, got {item.dtype} from "
+                    f"{subject} expects dtype {self.dtype} like its weights, got {item.dtype} from "
                     f'{source_text(item)}: convert it with .astype("{self.dtype}")'
                 )
         if lengths is not None and lengths.shape != query.shape[:1]:
             raise ShapeError(
-                f"{place} expects lengths of shape ({query.shape[0]},), got "
+                f"{subject} expects lengths of shape ({query.shape[0]},), got "
                 f"{shape_text(lengths.shape)} from {source_text(lengths)}"
             )
         if lengths is not None and lengths.dtype not in ("int32", "int64"):
             raise DtypeError(
-                f"{place} expects lengths of dtype int32 or int64, got {lengths.dtype} from "
+                f"{subject} expects lengths of dtype int32 or int64, got {lengths.dtype} from "
                 f"{source_text(lengths)}"
             )

@@ -82,9 +82,9 @@ class Cell(Block):
         name: str | None,
     ) -> None:
         self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        self.inputs = inputs = integer(place, "inputs", inputs, 0)
-        self.hidden = hidden = integer(place, "hidden", hidden, 0)
+        subject = f"{self._describe()} ({user_location()})"
+        self.inputs = inputs = integer(subject, "inputs", inputs, 0)
+        self.hidden = hidden = integer(subject, "hidden", hidden, 0)
         self.dtype = dtype_name(dtype)
         start = initialisers.with_layout(weight_init, "io")
         start, width = side_by_side(start, self.gates), self.gates * hidden
@@ -97,18 +97,18 @@ class Cell(Block):
     def enter(self, x: Any, *states: Any) -> list[Variable]:
         """Input and states as variables, of the right size and dtype."""
         found = as_variables(x, *states)
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         sizes = [self.inputs, *[self.hidden] * len(states)]
         for word, item, size in zip(("x", *self.states), found, sizes, strict=True):
             came = f"from {source_text(item)}"
             if item.ndim == 0 or item.shape[-1] != size:
                 raise ShapeError(
-                    f"{place} expects {word} of shape (..., {size}), got "
+                    f"{subject} expects {word} of shape (..., {size}), got "
                     f"{shape_text(item.shape)} {came}"
                 )
             if item.dtype != self.dtype:
                 raise DtypeError(
-                    f"{place} expects {word} of dtype {self.dtype} like its weights, got "
+                    f"{subject} expects {word} of dtype {self.dtype} like its weights, got "
                     f'{item.dtype} {came}: convert one with .astype("{self.dtype}")'
                 )
         return found
@@ -287,13 +287,13 @@ class GRUCell(Cell):
     ) -> None:
         super().__init__(inputs, hidden, bias, weight_init, recurrent_init, None,
                          weight, recurrent, dtype, name)  # fmt: skip
-        place = f"{self._describe()} ({user_location()})"
-        self.update = one_of(place, "update", update, ("old", "new"))
-        self.reset_after = reset_after = flag(place, "reset_after", reset_after)
+        subject = f"{self._describe()} ({user_location()})"
+        self.update = one_of(subject, "update", update, ("old", "new"))
+        self.reset_after = reset_after = flag(subject, "reset_after", reset_after)
         there = self.bias is not None and reset_after
         if recurrent_bias is not None and not there:
             raise ValueError(
-                f"{place} expects no recurrent_bias without a bias and reset_after=True"
+                f"{subject} expects no recurrent_bias without a bias and reset_after=True"
             )
         given = recurrent_bias if there else False
         self._hold("recurrent_bias", given, (hidden,), None, self.dtype)

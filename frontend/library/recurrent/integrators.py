@@ -57,12 +57,12 @@ class LeakyIntegrator(Block):
         if isinstance(rate, Variable):
             self._hold("rate", rate, (size,), None, dtype_name(dtype))
             return
-        place = f"{self._describe()} ({user_location()})"
-        trained = flag(place, "trained", trained)
-        rate = number(place, "rate", rate)
+        subject = f"{self._describe()} ({user_location()})"
+        trained = flag(subject, "trained", trained)
+        rate = number(subject, "rate", rate)
         if not 0 <= rate <= 1 or (trained and rate in (0, 1)):
             raise ValueError(
-                f"{place} expects a rate in {'(0, 1)' if trained else '[0, 1]'}, got {rate}"
+                f"{subject} expects a rate in {'(0, 1)' if trained else '[0, 1]'}, got {rate}"
             )
         self.start = rate
         start = math.log(rate / (1 - rate)) if trained else None
@@ -116,13 +116,13 @@ class NeuralODE(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        self.method: Method = one_of(place, "method", method, ("euler", "midpoint", "rk4"))
-        self.field = function(place, "field", field, "of z, or a block")
-        self.dt = number(place, "dt", dt)
-        self.steps = shape_of((steps,), place)[0]
-        self.time = flag(place, "time", time)
-        self.trajectory = flag(place, "trajectory", trajectory)
+        subject = f"{self._describe()} ({user_location()})"
+        self.method: Method = one_of(subject, "method", method, ("euler", "midpoint", "rk4"))
+        self.field = function(subject, "field", field, "of z, or a block")
+        self.dt = number(subject, "dt", dt)
+        self.steps = shape_of((steps,), subject)[0]
+        self.time = flag(subject, "time", time)
+        self.trajectory = flag(subject, "trajectory", trajectory)
         self.checkpoint = checkpoint
 
     def forward(self, z: Variable) -> Any:

@@ -38,11 +38,11 @@ def probes(shape: Shape, dtype: Any = "float32") -> Probes:
     Raises:
         ShapeError: fewer than three axes.
     """
-    place = f"probes ({user_location()})"
-    extents = shape_of(shape, place)
+    subject = f"probes ({user_location()})"
+    extents = shape_of(shape, subject)
     if len(extents) < 3:
         raise ShapeError(
-            f"{place} expects a shape (T, B, hidden) or (layers * directions, T, B, hidden), got "
+            f"{subject} expects a shape (T, B, hidden) or (layers * directions, T, B, hidden), got "
             f"{shape_text(extents)}"
         )
     return fill(0.0, extents, dtype), fill(0.0, extents, dtype)
@@ -66,9 +66,9 @@ def gradient_propagation(cost: Variable, probes: Probes) -> Variable:
     Raises:
         TypeError: something else than a cost and two probes.
     """
-    place = f"gradient_propagation ({user_location()})"
+    subject = f"gradient_propagation ({user_location()})"
     if not (isinstance(probes, tuple) and len(probes) == 2):
-        raise TypeError(f"{place} expects the two variables of dg.probes, got {shown(probes)}")
+        raise TypeError(f"{subject} expects the two variables of dg.probes, got {shown(probes)}")
     through, whole = gradient(cost, list(probes))
     # Gradients that have nearly vanished have squares that float32 does not hold.
     size = stop_gradient(reductions.max(absolute(whole), -1, keepdims=True))

@@ -48,16 +48,16 @@ class Recurrent(Block):
         name: str | None,
     ) -> None:
         self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        layers = integer(place, "layers", layers, 1)
-        hidden = integer(place, "hidden", hidden, 0)
-        bidirectional = flag(place, "bidirectional", bidirectional)
+        subject = f"{self._describe()} ({user_location()})"
+        layers = integer(subject, "layers", layers, 1)
+        hidden = integer(subject, "hidden", hidden, 0)
+        bidirectional = flag(subject, "bidirectional", bidirectional)
         reverse, batch_first = (
-            flag(place, "reverse", reverse),
-            flag(place, "batch_first", batch_first),
+            flag(subject, "reverse", reverse),
+            flag(subject, "batch_first", batch_first),
         )
         if bidirectional and reverse:
-            raise ValueError(f"{place} expects bidirectional or reverse, not both")
+            raise ValueError(f"{subject} expects bidirectional or reverse, not both")
         self.inputs = inputs
         self.hidden = hidden
         self.bidirectional = bidirectional
@@ -70,7 +70,7 @@ class Recurrent(Block):
         for key, value in given.items():
             if isinstance(value, (list, tuple)) and len(value) != len(names):
                 raise ValueError(
-                    f"{place} expects one {key} for all or {len(names)}, for {', '.join(names)}, "
+                    f"{subject} expects one {key} for all or {len(names)}, for {', '.join(names)}, "
                     f"got {len(value)}"
                 )
         self.cells: list[tuple[str, Cell]] = []  # in PyTorch's order
@@ -182,34 +182,34 @@ class Recurrent(Block):
         return t.stack(following[0]), [t.last(value) for value in following]
 
     def _check_input(self, x: Variable) -> None:
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         axes = "(B, T" if self.batch_first else "(T, B"
         if x.ndim != 3 or x.shape[2] != self.inputs:
             raise ShapeError(
-                f"{place} expects x of shape {axes}, {self.inputs}), got {shape_text(x.shape)} "
+                f"{subject} expects x of shape {axes}, {self.inputs}), got {shape_text(x.shape)} "
                 f"from {source_text(x)}"
             )
         dtype = self.cells[0][1].dtype
         if x.dtype != dtype:
             raise DtypeError(
-                f"{place} expects x of dtype {dtype} like its weights, got {x.dtype} from "
+                f"{subject} expects x of dtype {dtype} like its weights, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{dtype}")'
             )
 
     def _check_lengths(self, lengths: Any, samples: Dim) -> None:
         if lengths is None:
             return
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         wanted = shape_text((samples,))
         if not isinstance(lengths, Variable):
             raise TypeError(
-                f"{place} expects lengths to be a variable of {wanted} integers, got "
+                f"{subject} expects lengths to be a variable of {wanted} integers, got "
                 f"{type(lengths).__name__}: give dg.observed or dg.constant(...)"
             )
         if not lengths.mistakes and lengths.shape != (samples,):
             raise ShapeError(
-                f"{place} expects lengths of shape {wanted}, got {shape_text(lengths.shape)} from "
-                f"{source_text(lengths)}: one for each sample"
+                f"{subject} expects lengths of shape {wanted}, got {shape_text(lengths.shape)} "
+                f"from {source_text(lengths)}: one for each sample"
             )
 
     def _initial(self, state: Any, x: Variable) -> list[Variable] | None:
@@ -217,17 +217,17 @@ class Recurrent(Block):
         if state is None:
             return None
         names = self.cells[0][1].states
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         given = as_variables(*(state if isinstance(state, (tuple, list)) else (state,)))
         given = [adopted(item, x.dtype) for item in given]
         if len(given) != len(names):
             what = "one variable" if len(names) == 1 else f"a tuple ({', '.join(names)})"
-            raise TypeError(f"{place} expects {what} as its initial state, got {len(given)}")
+            raise TypeError(f"{subject} expects {what} as its initial state, got {len(given)}")
         shape = (len(self.cells), x.shape[1], self.hidden)
         for word, item in zip(names, given, strict=True):
             if item.shape != shape:
                 text = (
-                    f"{place} expects an initial {word} of shape {shape_text(shape)}, got "
+                    f"{subject} expects an initial {word} of shape {shape_text(shape)}, got "
                     f"{shape_text(item.shape)} from {source_text(item)}: one for each layer and "
                     "direction"
                 )
@@ -236,7 +236,7 @@ class Recurrent(Block):
                 raise ShapeError(text)
             if item.dtype != x.dtype:
                 raise DtypeError(
-                    f"{place} expects an initial {word} of dtype {x.dtype} like x, got "
+                    f"{subject} expects an initial {word} of dtype {x.dtype} like x, got "
                     f"{item.dtype} from {source_text(item)}"
                 )
         return given
@@ -245,15 +245,15 @@ class Recurrent(Block):
         """The probes of all layers, (layers * directions, T, B, hidden) each."""
         if probes is None:
             return None
-        place = f"{self._describe()} ({user_location()})"
+        subject = f"{self._describe()} ({user_location()})"
         if len(self.cells[0][1].states) > 1:
-            raise TypeError(f"{place} expects no probes: its state is more than one variable")
+            raise TypeError(f"{subject} expects no probes: its state is more than one variable")
         before, after = probes
         shape = (len(self.cells), *x.shape[:2], self.hidden)
         for item in (before, after):
             if item.shape != shape:
                 raise ShapeError(
-                    f"{place} expects probes of shape {shape_text(shape)}, got "
+                    f"{subject} expects probes of shape {shape_text(shape)}, got "
                     f"{shape_text(item.shape)} from {source_text(item)}"
                 )
         return before, after

@@ -46,35 +46,35 @@ def load_torch(
         weights: arrays or tensors by PyTorch's names.
         prefix: of the names that are meant.
     """
-    place = f"load_torch of {block} ({user_location()})"
+    subject = f"load_torch of {block} ({user_location()})"
     given = {
         key.removeprefix(prefix): _array(value)
         for key, value in weights.items()
         if key.startswith(prefix)
     }
-    expected = {key: shape for cell in cells for key, shape in _shapes(place, *cell).items()}
+    expected = {key: shape for cell in cells for key, shape in _shapes(subject, *cell).items()}
     missing = [prefix + key for key in expected if key not in given]
     unknown = [prefix + key for key in given if key not in expected]
     if missing or unknown:
         parts = [f"lacks {', '.join(missing)}"] if missing else []
         parts += [f"does not know {', '.join(unknown)}"] if unknown else []
         raise InputError(
-            f"{place} {' and '.join(parts)}: it expects {', '.join(prefix + k for k in expected)}"
+            f"{subject} {' and '.join(parts)}: it expects {', '.join(prefix + k for k in expected)}"
         )
     for key, shape in expected.items():
         found = given[key]
         if found.shape != shape or not np.can_cast(found.dtype, np.float32, "same_kind"):
             raise InputError(
-                f"{place} expects floats of shape {shape_text(shape)} for {prefix}{key}, got "
+                f"{subject} expects floats of shape {shape_text(shape)} for {prefix}{key}, got "
                 f"{found.dtype} {shape_text(found.shape)}"
             )
     values: dict[str, Array] = {}
 
     def put(variable: Variable, value: Array) -> None:
-        name = _held(place, program, variable)
+        name = _held(subject, program, variable)
         if not np.array_equal(values.setdefault(name, value), value, equal_nan=True):
             raise InputError(
-                f"{place} expects one value of '{name}', which several cells share, got two"
+                f"{subject} expects one value of '{name}', which several cells share, got two"
             )
 
     for way, cell in cells:
@@ -93,14 +93,14 @@ def load_torch(
 
 def torch_weights(block: str, cells: Cells, program: Trained) -> dict[str, Array]:
     """The parameters that a program holds for these cells, by PyTorch's names, as copies."""
-    place = f"torch_weights of {block} ({user_location()})"
+    subject = f"torch_weights of {block} ({user_location()})"
     found: dict[str, Array] = {}
 
     def array_of(variable: Variable) -> Array:
-        return program.parameters[_held(place, program, variable)]
+        return program.parameters[_held(subject, program, variable)]
 
     for way, cell in cells:
-        _shapes(place, way, cell)
+        _shapes(subject, way, cell)
         found[f"weight_ih_{way}"] = np.ascontiguousarray(array_of(cell.weight).T)
         found[f"weight_hh_{way}"] = np.ascontiguousarray(array_of(cell.recurrent).T)
         if cell.bias is None:
@@ -112,11 +112,11 @@ def torch_weights(block: str, cells: Cells, program: Trained) -> dict[str, Array
     return found
 
 
-def _shapes(place: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
+def _shapes(subject: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
     """PyTorch's names and shapes of the weights of one cell."""
     if isinstance(cell, GRUCell) and not (cell.reset_after and cell.update == "old"):
         raise ValueError(
-            f'{place} expects reset_after=True and update="old", PyTorch\'s formulas, got '
+            f'{subject} expects reset_after=True and update="old", PyTorch\'s formulas, got '
             f'reset_after={cell.reset_after} and update="{cell.update}"'
         )
     rows = cell.gates * cell.hidden
@@ -129,18 +129,18 @@ def _shapes(place: str, way: str, cell: Cell) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _held(place: str, program: Trained, variable: Variable) -> str:
+def _held(subject: str, program: Trained, variable: Variable) -> str:
     """The name under which a program holds a parameter, its own or one that it is tied to."""
     variable = resolve_ties(variable)
     if variable.kind != "parameter":
         raise InputError(
-            f"{place} expects weights that are parameters, got one of {source_text(variable)}: "
+            f"{subject} expects weights that are parameters, got one of {source_text(variable)}: "
             "load into the parameters that it depends on"
         )
     name = program.diagram.names.get(variable)
     if name is None:
         raise InputError(
-            f"{place} expects a program of a diagram in which the block is, got one of "
+            f"{subject} expects a program of a diagram in which the block is, got one of "
             f"'{program.diagram.name}' ({program.diagram.where})"
         )
     return name

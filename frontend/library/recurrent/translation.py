@@ -92,9 +92,9 @@ class Encoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        hidden = integer(place, "hidden", hidden, 0)
-        bidirectional = flag(place, "bidirectional", bidirectional)
+        subject = f"{self._describe()} ({user_location()})"
+        hidden = integer(subject, "hidden", hidden, 0)
+        bidirectional = flag(subject, "bidirectional", bidirectional)
         self.features = hidden * (2 if bidirectional else 1)
         self.embedding = Embedding(symbols, width, dtype=dtype)
         self.gru = GRU(width, hidden, bidirectional=bidirectional, dtype=dtype)
@@ -160,8 +160,8 @@ class Decoder(Block):
         name: str | None = None,
     ) -> None:
         self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        symbols, start = integer(place, "symbols", symbols), integer(place, "start", start)
+        subject = f"{self._describe()} ({user_location()})"
+        symbols, start = integer(subject, "symbols", symbols), integer(subject, "start", start)
         if not 0 <= start < symbols:
             raise ValueError(
                 f"{self._describe()} ({user_location()}) expects start to be one of its {symbols} "
@@ -266,13 +266,13 @@ class EncoderDecoder(Block):
 
 def _expect_symbols(block: Block, what: str, symbols: Variable) -> None:
     """The mistake of symbols that are none."""
-    place = f"{block._describe()} ({user_location()})"
+    subject = f"{block._describe()} ({user_location()})"
     if symbols.ndim != 2:
         raise ShapeError(
-            f"{place} expects {what}, got {shape_text(symbols.shape)} from {source_text(symbols)}"
+            f"{subject} expects {what}, got {shape_text(symbols.shape)} from {source_text(symbols)}"
         )
     if symbols.dtype not in ("int32", "int64"):
         raise DtypeError(
-            f"{place} expects symbols of dtype int32 or int64, got {symbols.dtype} from "
+            f"{subject} expects symbols of dtype int32 or int64, got {symbols.dtype} from "
             f"{source_text(symbols)}"
         )
