@@ -42,7 +42,7 @@ ERRORS = {
     "bias, weight_init, bias_init, weight, dtype, name, got out_features=: use outputs=",
     "dg.Flatten(colour=2)": "Flatten (model.py:2) expects the arguments start, name, got colour=",
     'dg.Diagram("d", x).compile(lr=0.1)': "compile (model.py:2) expects the arguments optimizer, "
-    "target, dtype, seed, threads, got lr=: use optimizer=",
+    "target, dtype, seed, threads, unroll, got lr=: use optimizer=",
     "dg.relu()": "relu (model.py:2) expects x, got nothing: where a block is expected, give the "
     "function itself, relu, or lambda x: relu(x, ...) with options",
     "dg.relu(x, 0.1)": "relu (model.py:2) expects x, got 2 arguments: too many positional "
