@@ -109,6 +109,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
         default="wasm",
         help="the Graphviz that pip installs (by default), or the system's program dot",
     )
+    render.add_argument(
+        "--unroll", type=_unroll, default=1, metavar="N|all", help="steps of a loop in one turn"
+    )
     summary = commands.add_parser("summary", help="count what a diagram costs", epilog=_EPILOG)
     summary.add_argument("file", metavar="FILE[:diagram]")
     summary.add_argument("sizes", nargs="*", type=_size, metavar="NAME=SIZE", help="such as B=64")
@@ -165,7 +168,9 @@ def _render(diagram: Diagram, options: argparse.Namespace) -> int:
 
     output = options.output
     try:
-        path = diagram.render(output, options.stage, options.depth, options.steps, options.layout)
+        path = diagram.render(
+            output, options.stage, options.depth, options.steps, options.layout, options.unroll
+        )
     except ValueError as error:
         raise MisuseError(str(error)) from None
     except OSError as error:

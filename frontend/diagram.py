@@ -97,6 +97,7 @@ class Diagram(Drawing):
         depth: int | None = 1,
         steps: int | None = None,
         layout: str = "wasm",
+        unroll: int = 1,
     ) -> Path:
         """Draw the diagram into a file, and return its path.
 
@@ -111,11 +112,14 @@ class Diagram(Drawing):
                 Loops within loops are not unrolled.
             layout: who finds the coordinates: "wasm", the Graphviz that pip installs and that
                 draws the same everywhere; or "system", the program `dot` of your system.
+            unroll: of "graph" and "kernels", how many steps of a loop are one turn, as `compile`
+                takes it.
 
         Raises:
             ValueError: another suffix, stage, depth, number of steps or layout; no number of steps
                 for a loop whose own is only named.
-            DiagramError: the stage "backward" of a diagram without a cost.
+            DiagramError: the stage "backward" of a diagram without a cost; unroll=True, and a loop
+                whose number of steps has a name.
             LayoutError: that Graphviz is not installed; the message says how to.
         """
         from .files import picture_path
@@ -123,7 +127,7 @@ class Diagram(Drawing):
         from .pictures.stages.stages import stage_picture
 
         path = picture_path(path)  # before the work
-        return write(stage_picture(self, stage, depth, steps), path, layout)
+        return write(stage_picture(self, stage, depth, steps, unroll), path, layout)
 
     def summary(self, **sizes: int) -> Summary:
         """Blocks, shapes, links, free parameters, floating-point operations and memory: a table.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,7 +129,10 @@ import diagrad as dg
 
 x = dg.observed("x", (5, 3))
 t = dg.loop("t")
-d = dg.Diagram("looped", {"y": t.sum(dg.tanh(t.each(x)))})
+z = t.delay("z", 0.0, shape=(3,))
+h = dg.tanh(t.each(x) + z)
+t.close(z, h)
+d = dg.Diagram("looped", {"y": t.last(h)})
 named = dg.loop("s")
 e = dg.Diagram("named", {"y": named.sum(dg.tanh(named.each(dg.observed("x", ("T", 3)))))})
 """
@@ -143,6 +147,23 @@ def test_profile_of_unrolled_loops(tmp_path: Path, capsys: pytest.CaptureFixture
     assert " with unroll=True expects loops of known numbers of steps, got loop 's' " in text
     assert complaint(capsys, "profile", file, "--unroll", "0") == (
         "argument --unroll: expected a number of 1 or more, or all, got '0'"
+    )
+
+
+def test_pictures_of_unrolled_loops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = written(tmp_path, LOOPED), tmp_path / "out.svg"
+    seen = []
+    for unroll in ("1", "2", "all"):
+        options = ["-o", str(out), "--stage", "graph", "--unroll", unroll]
+        assert main(["render", f"{file}:d", *options]) == 0
+        text = out.read_text(encoding="utf-8").replace("\u00a0", " ")
+        seen.append(sorted(set(re.findall(r"1 … \d", text))))
+    assert seen == [["1 … 5"], ["1 … 2"], []]
+    assert capsys.readouterr().out == f"{out}\n" * 3
+    text = complaint(capsys, "render", f"{file}:e", "--stage", "graph", "--unroll", "all", code=1)
+    assert text.startswith("DiagramError: render of 'named' (")
+    assert complaint(capsys, "render", f"{file}:d", "--unroll", "2", code=2) == (
+        "render expects unroll only for the stages 'graph' and 'kernels', got 'drawn'"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import diagrad as dg
+from diagrad.frontend.variables.dependencies import ordered
 
 from .drawing import Drawing, named, small
 
@@ -141,6 +142,7 @@ def loop(d: Drawing, growth: Growth) -> Any:
     else:
         following = dg.tanh(mixed)
     t.close(z, following)
-    fits = extra.ndim > 0 and extra.shape[0] == samples
+    inner = any(item is x_t or item is z for item in ordered([extra], {}))
+    fits = inner and extra.ndim > 0 and extra.shape[0] == samples
     shown = extra if fits else following
     return t.stack(following), t.sum(shown), t.last(following)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....compiler.graph import Graph, Node, Origin
+from ....compiler.options import Options
 from ....compiler.primitives.record import Builder
 from ...drawing.drawn import origins_of
 from ...drawing.drawn_nodes import DrawnGraph
@@ -35,6 +36,7 @@ def lower_drawn(
     drawn: DrawnGraph,
     values: Sequence[str],
     gradients: Sequence[str] = (),
+    options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Lowered:
     """The prepared graph of drawn variables, and of the cost's gradients by others."""
     from ....compiler.pipeline import prepare
@@ -51,7 +53,7 @@ def lower_drawn(
         assert diagram.cost is not None
         cost, b = origins.nodes[diagram.cost], Builder(Origin("", diagram.where))
         outputs += [(f"gradient {node}", b.gradient(cost, made(node))) for node in gradients]
-    graph = prepare(Graph(diagram.name, inputs, tuple(outputs)))
+    graph = prepare(Graph(diagram.name, inputs, tuple(outputs)), options)
     found = dict(graph.outputs)
     return Lowered(
         graph,
