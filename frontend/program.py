@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .drawing.drawing import Drawing
@@ -10,6 +9,8 @@ from .programs.execution import Method, Target
 from .programs.running import Running
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .reports.profile import Profile
     from .training.checkpoints import Loaded
     from .training.optimizers import Optimizer

@@ -11,7 +11,7 @@ a byte in a buffer, or the address of one of the engine's native routines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,9 +25,6 @@ LANES = 16
 
 ROUTINES = ("gemm_f32", "gemm_f64")
 """Native routines that a row may hold the address of."""
-
-HOLDS = 2**63 - 1
-"""What an instruction that checks something writes if it holds; else the index of the fault."""
 
 GEMM_DEPTH = 384
 """Steps of the summed axis for which a gemm routine packs an operand at a time."""
@@ -144,19 +141,6 @@ class Instruction:
     def chunks(self) -> int:
         """How many parts the range is done in."""
         return -(-self.extent // (self.chunk or max(1, self.extent)))
-
-
-class CheckFailedError(Exception):
-    """A check did not hold; nothing was updated.  Which check of the program, and where."""
-
-    def __init__(self, check: int, index: int) -> None:
-        super().__init__(f"check {check} failed at element {index}")
-        self.check = check
-        self.index = index
-
-
-def refuse(_: Mapping[str, Any]) -> None:
-    """Answer no call, in the place of a native function that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

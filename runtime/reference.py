@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .program import HOLDS, CheckFailedError, Recurrence, Tape, refuse
+from .outcomes import HOLDS, CheckFailedError, refuse
+from .program import Recurrence, Tape
 
 Array = npt.NDArray[Any]
 

@@ -20,7 +20,7 @@ LONGEST = 450
 # What a room may import from the package besides itself: a prefix of the dotted name.
 MAY_IMPORT = {
     "frontend": ("diagrad.compiler", "diagrad.runtime"),
-    "compiler": ("diagrad.runtime.program", "diagrad.runtime.philox"),
+    "compiler": ("diagrad.runtime.outcomes", "diagrad.runtime.program", "diagrad.runtime.philox"),
     "runtime": (),
 }
 # What a room may not import from elsewhere.
@@ -47,7 +47,9 @@ FLOORS = {
         "program", "diagram", "transform_step", "scripts", "command_line",
     ),
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
-    "runtime": ("collector", "forking", "mutex", "philox", "program", "cpu", "reference"),
+    "runtime": (
+        "collector", "forking", "mutex", "outcomes", "philox", "program", "cpu", "reference",
+    ),
     "runtime/cpu": (
         "host", "words", "building", "gemm", "stepping",
         "executor", "limits", "stopwatch", "trace",

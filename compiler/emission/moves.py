@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...runtime.program import HOLDS, LANES
+from ...runtime.outcomes import HOLDS
+from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import base_of, contiguous, resolve, squeeze
 from ..primitives.elementwise import LANE_TYPES

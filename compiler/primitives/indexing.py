@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...runtime.program import HOLDS
+from ...runtime.outcomes import HOLDS
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim

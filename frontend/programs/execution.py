@@ -16,7 +16,7 @@ from ...compiler.sizes import evaluate
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
 from ...runtime.mutex import Mutex
-from ...runtime.program import CheckFailedError, refuse
+from ...runtime.outcomes import CheckFailedError, refuse
 from ..errors import InputError
 from ..loading import training_begins
 from .inputs import Expected, bind_sizes, check_names, outside
@@ -84,9 +84,9 @@ class Execution:
         self._options = options
         self._prepared: Graph | None = None
         self._template: Template | None = None
-        self.kept = self._look_up() if target == "cpu" else None
-        if self.kept is not None and self.kept.found is not None:
-            self.interface, self._template = self.kept.found
+        self.cached = self._look_up() if target == "cpu" else None
+        if self.cached is not None and self.cached.found is not None:
+            self.interface, self._template = self.cached.found
         else:
             self.interface = interface_of(self.graph)
         self._bound: dict[Shapes, Any] = {}
@@ -228,8 +228,8 @@ class Execution:
 
             with collector_paused():
                 self._template = compile_kernels(self.graph, self.timings)
-                if self.kept is not None:
-                    self.kept.keep(self.interface, self._template)
+                if self.cached is not None:
+                    self.cached.keep(self.interface, self._template)
         return self._template
 
     def kernels(self) -> dict[str, str]:

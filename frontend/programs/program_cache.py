@@ -25,7 +25,7 @@ from ...compiler.scheduling.template import Template
 from ...runtime.cpu.building.natives import cache_in_use
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SHARED = ("runtime/program.py", "runtime/philox.py")
+_SHARED = ("runtime/outcomes.py", "runtime/program.py", "runtime/philox.py")
 """What the compiler uses of the runtime."""
 
 MOST_BYTES = 32 << 20

@@ -17,7 +17,7 @@ from ...compiler.graph import Graph, Type
 from ...compiler.options import Options
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
-from ...runtime.program import refuse
+from ...runtime.outcomes import refuse
 from ..arguments import integer, shown, turn, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing

@@ -106,10 +106,10 @@ def _cache_text() -> str:
 
 def _table(execution: Execution) -> str:
     """Whether the kernels' texts and the table came from the cache, and why not."""
-    what, kept = f"table of a {_kind(execution)}", execution.kept
-    assert kept is not None, "only the reference target keeps nothing"
-    looked = f"{kept.reason}; {kept.milliseconds:.1f} ms to look"
-    if kept.found is not None:
+    what, cached = f"table of a {_kind(execution)}", execution.cached
+    assert cached is not None, "only the reference target keeps nothing"
+    looked = f"{cached.reason}; {cached.milliseconds:.1f} ms to look"
+    if cached.found is not None:
         return f"{what}: from the cache, where its graph was {looked}"
     if not execution.compiled:
         return f"{what}: nothing yet; the first call compiles it ({looked})"

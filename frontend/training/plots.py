@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import picture_path, write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Plot:

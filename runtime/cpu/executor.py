@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Address, BoundProgram, Buffer, CheckFailedError, Routine, refuse
+from ..outcomes import CheckFailedError, refuse
+from ..program import Address, BoundProgram, Buffer, Routine
 from .building.build import build_kernel
 from .building.natives import Native, Request, obtain
 from .stepping import driver, lead, objects, walk

@@ -24,7 +24,7 @@ import ctypes
 from functools import lru_cache
 from typing import Any
 
-from ...program import HOLDS
+from ...outcomes import HOLDS
 from .. import host
 from ..building.build import build_text
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...program import HOLDS
+from ...outcomes import HOLDS
 from .. import host
 from ..building.build import build_text
 from .driver import FIELDS as HEADER

@@ -6,7 +6,8 @@ import pytest
 from diagrad.compiler.graph import Check, Graph
 from diagrad.compiler.memory.tape import emit_tape
 from diagrad.compiler.sizes import named
-from diagrad.runtime.program import HOLDS, CheckFailedError, Step
+from diagrad.runtime.outcomes import HOLDS, CheckFailedError
+from diagrad.runtime.program import Step
 from diagrad.runtime.reference import ReferenceExecutor
 
 from ..building import b, given, graph, number, numbers, run, state

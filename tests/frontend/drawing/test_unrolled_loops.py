@@ -156,8 +156,8 @@ def test_an_unrolled_program_is_another_one_in_the_cache() -> None:
     keys = set()
     for own, option in ((None, 1), (None, 2), (None, True), (2, 1), (True, 1)):
         (found,) = elman(8, unroll=own)[0].compile(dg.SGD(0.1), unroll=option).executions()
-        assert found.kept is not None
-        keys.add(found.kept._key)
+        assert found.cached is not None
+        keys.add(found.cached._key)
     assert len(keys) == 5
 
 

@@ -13,7 +13,7 @@ import pytest
 import diagrad as dg
 from diagrad.compiler import pipeline
 from diagrad.frontend.program import Program
-from diagrad.frontend.programs import program_cache as kept
+from diagrad.frontend.programs import program_cache
 from diagrad.runtime.cpu.building import natives
 from diagrad.runtime.cpu.building.cache import Cache
 
@@ -36,7 +36,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def from_cache(program: Program) -> list[bool]:
-    return [e.kept is not None and e.kept.found is not None for e in program.executions()]
+    return [e.cached is not None and e.cached.found is not None for e in program.executions()]
 
 
 def classifier(rate: Any = 0.1, width: int = 5, name: str = "x", **options: Any) -> Program:
@@ -171,32 +171,32 @@ def test_seeds_threads_and_states_are_no_part_of_it(folder: Path) -> None:
 
 def test_another_compiler_finds_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier().executions()[0].template()
-    monkeypatch.setattr(kept, "_compiler", lambda: b"of another source")
+    monkeypatch.setattr(program_cache, "_compiler", lambda: b"of another source")
     assert from_cache(classifier()) == [False]
 
 
 def test_every_source_of_the_compiler_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("compiler/pipeline.py", "compiler/scheduling/fuse.py", *kept._SHARED):
+    for name in ("compiler/pipeline.py", "compiler/scheduling/fuse.py", *program_cache._SHARED):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")
-    monkeypatch.setattr(kept, "_ROOT", tmp_path)
-    found = {kept._compiler.__wrapped__()}
+    monkeypatch.setattr(program_cache, "_ROOT", tmp_path)
+    found = {program_cache._compiler.__wrapped__()}
     for path in sorted(tmp_path.rglob("*.py")):
         path.write_text("two")
-        found.add(kept._compiler.__wrapped__())
-    assert len(found) == 5
-    monkeypatch.setattr(np, "__version__", "0")
-    found.add(kept._compiler.__wrapped__())
+        found.add(program_cache._compiler.__wrapped__())
     assert len(found) == 6
+    monkeypatch.setattr(np, "__version__", "0")
+    found.add(program_cache._compiler.__wrapped__())
+    assert len(found) == 7
 
 
 def test_without_source_nothing_is_kept(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_ROOT", tmp_path)
-    monkeypatch.setattr(kept, "_compiler", kept._compiler.__wrapped__)
+    monkeypatch.setattr(program_cache, "_ROOT", tmp_path)
+    monkeypatch.setattr(program_cache, "_compiler", program_cache._compiler.__wrapped__)
     program = classifier()
     program.step(**inputs("classifier", 4))
     assert from_cache(program) == [False] and entries(folder) == []
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_large_program_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST_BYTES", 1 << 10)
+    monkeypatch.setattr(program_cache, "MOST_BYTES", 1 << 10)
     program = classifier()
     program.step(**inputs("classifier", 4))
     assert entries(folder) == []
@@ -261,8 +261,8 @@ cost = dg.mean(dg.tanh(x * w))
 program = dg.Diagram("m", cost=cost).compile(dg.Adam(0.1))
 given = np.arange(12, dtype=np.float32).reshape(4, 3)
 print([program.step(x=given).hex() for _ in range(3)], program.parameters["w"].tobytes().hex())
-kept = program.executions()[0].kept
-print("found" if kept.found else "made", "diagrad.compiler.pipeline" in sys.modules)
+cached = program.executions()[0].cached
+print("found" if cached.found else "made", "diagrad.compiler.pipeline" in sys.modules)
 """
 
 

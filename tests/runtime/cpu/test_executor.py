@@ -9,12 +9,11 @@ import pytest
 from diagrad.runtime.cpu import Executor
 from diagrad.runtime.cpu.building import build
 from diagrad.runtime.cpu.stepping import objects
+from diagrad.runtime.outcomes import HOLDS, CheckFailedError
 from diagrad.runtime.program import (
-    HOLDS,
     Address,
     BoundProgram,
     Buffer,
-    CheckFailedError,
     Instruction,
     Kernel,
     Role,

@@ -16,12 +16,11 @@ from diagrad.compiler.memory.waits import plan_waits
 from diagrad.runtime.cpu import Executor, executor
 from diagrad.runtime.cpu.building import natives
 from diagrad.runtime.cpu.stepping import team
+from diagrad.runtime.outcomes import HOLDS, CheckFailedError
 from diagrad.runtime.program import (
-    HOLDS,
     Address,
     BoundProgram,
     Buffer,
-    CheckFailedError,
     Instruction,
     Kernel,
 )

@@ -27,13 +27,11 @@ from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cpu.gemm.gemm import build_routine
 from diagrad.runtime.cpu.stepping import workspace
 from diagrad.runtime.cpu.stepping.table import CHECK, Addresses, Table
+from diagrad.runtime.outcomes import HOLDS, CheckFailedError, refuse
 from diagrad.runtime.program import (
-    HOLDS,
     ROUTINES,
     BoundProgram,
     Buffer,
-    CheckFailedError,
-    refuse,
 )
 
 Array = npt.NDArray[Any]
