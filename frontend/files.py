@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 from .arguments import path as path_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def picture_path(path: str | os.PathLike[str]) -> Path:
     """The path of a picture; ValueError unless its suffix is .svg or .png."""
-    from pathlib import Path
-
     target = Path(path_of("render", "path", path))
     if target.suffix.lower() not in (".svg", ".png"):
         raise ValueError(
@@ -34,8 +30,6 @@ def target_of(path: str | os.PathLike[str]) -> Path:
         OSError: what is there is no plain file: a folder, a pipe, a device such as /dev/null,
             in whose place a file would be put.
     """
-    from pathlib import Path
-
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target.name}: there is no folder {target.parent}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .drawing.drawing import Drawing
@@ -9,8 +10,6 @@ from .programs.execution import Method, Target
 from .programs.running import Running
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .reports.profile import Profile
     from .training.checkpoints import Loaded
     from .training.optimizers import Optimizer

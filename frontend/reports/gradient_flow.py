@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,6 @@ from ..errors import DiagramError
 from ..location import user_location
 from ..programs.running import Running
 from ..training.plots import Plot
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Array = npt.NDArray[Any]
 

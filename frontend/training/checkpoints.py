@@ -7,6 +7,7 @@ unpickled.
 
 from __future__ import annotations
 
+import json  # Here, since a signal may interrupt a load: no import then.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -186,8 +187,6 @@ def _arrays(data: bytes, shown: str) -> dict[str, Array]:
 
 def _check_layout(data: bytes, shown: str) -> None:
     """CheckpointError for a file of `save` of another layout; others' files state none."""
-    import json
-
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     notes = header.get("__metadata__", {})
     if notes.get("layout", LAYOUT) != LAYOUT:

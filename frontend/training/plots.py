@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ..files import picture_path, write_atomically
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Plot:
