@@ -13,8 +13,7 @@ import os
 import resource
 import sys
 import time
-
-PEERS = ("diagrad", "torch", "torch.compile", "jax", "pytensor", "numpy")
+from collections.abc import Callable
 
 
 def _job(peer: str, workload: str, threads: int) -> object:
@@ -32,9 +31,21 @@ def _job(peer: str, workload: str, threads: int) -> object:
     else:
         from .peers import numpy_ as module  # type: ignore[no-redef]  # one peer a process
     module.set_threads(threads)
-    if peer == "torch.compile":
-        return module.build(workload, arrays, compiled=True)  # type: ignore[call-arg]
+    options = {"torch.compile": "compiled", "torch.channels_last": "channels_last"}
+    if peer in options:
+        return module.build(workload, arrays, **{options[peer]: True})
     return module.build(workload, arrays)
+
+
+def _times(step: Callable[[], object], seconds: float) -> list[float]:
+    """Those of single steps, sorted; seven at least."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 7:
+        before = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - before)
+    return sorted(times)
 
 
 def measure(peer: str, workload: str, threads: int, seconds: float) -> dict[str, object]:
@@ -48,23 +59,22 @@ def measure(peer: str, workload: str, threads: int, seconds: float) -> dict[str,
     for _ in range(4):
         job.step()  # type: ignore[attr-defined]
     result = job.result()  # type: ignore[attr-defined]
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 7:
-        before = time.perf_counter()
-        job.step()  # type: ignore[attr-defined]
-        times.append(time.perf_counter() - before)
-    times.sort()
+    times = _times(job.step, seconds)  # type: ignore[attr-defined]
     count = max(5, min(2000, int(seconds / times[len(times) // 2] / 4)))
     before = time.perf_counter()
     job.many(count)  # type: ignore[attr-defined]
     pipelined = (time.perf_counter() - before) / count
+    passes: dict[str, float] = {}
+    for name, one in job.passes.items():  # type: ignore[attr-defined]
+        spent = _times(one, seconds / 3)
+        passes[name] = spent[len(spent) // 2]
     return {
         "first_s": first,
         "step_s": times[len(times) // 2],
         "low_s": times[len(times) // 10],
         "high_s": times[-1 - len(times) // 10],
         "pipelined_s": pipelined,
+        "passes_s": passes,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "result": result,
     }

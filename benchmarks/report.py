@@ -1,4 +1,4 @@
-"""Results as JSON and as Markdown: workloads, products, and the engine's own figures."""
+"""Results as JSON and as Markdown: workloads, layers, products, and the engine's own figures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .convnets import PASSES, SINGLES, Single
+from .selection import LAYER_PEERS, PRODUCT_PEERS
 from .workloads import WORKLOADS
 
 TARGETS = {
     "mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0,
     "elman_small": 4.0, "elman_small_b1": 4.0, "gru": 2.0, "lstm": 1.3, "neural_ode": 4.0,
     "hypernet": 2.5, "hypernet_per_sample": 1.5,
+    "lenet5": 4.0, "conv_cifar": 2.2, "resnet20": 1.6, "lenet5_infer": 4.0,
 }  # fmt: skip
 """How many times as fast as the fastest peer diagrad means to be, where that is stated."""
 
-PRODUCT_PEERS = ("diagrad", "numpy", "torch")
+FIRST_CALLS = {
+    "mlp": (2.5, 0.4), "gru": (2.5, 0.4),
+    "lenet5": (4.0, 0.5), "conv_cifar": (4.0, 0.5), "resnet20": (4.0, 0.5),
+}  # fmt: skip
+"""The most seconds that a first call may take, with an empty cache and with a warm one."""
 
 ENGINE = (
     # name, text, unit, the most it may be
@@ -49,6 +56,8 @@ def report_text(report: dict[str, Any]) -> str:
         lines += ["", "## Engine", "", *_engine(report)]
     if report["results"]:
         lines += ["", "## Workloads", "", *_workloads(report)]
+    if report["layers"]:
+        lines += ["", "## Convolutions alone", "", *_layers(report)]
     if report["products"]:
         lines += ["", "## Products", "", *_products(report)]
     return "\n".join(lines) + "\n"
@@ -73,12 +82,12 @@ def engine_rows(report: dict[str, Any]) -> list[tuple[str, float | None, str, fl
         (text, report["engine"][name], unit, most) for name, text, unit, most in ENGINE
     ]
     results = report["results"]
-    for workload in ("mlp", "gru"):
+    for workload, (cold, most) in FIRST_CALLS.items():
         ours = results.get(workload, {}).get("diagrad")
         if ours is not None:
             warm = ours["first_warm_s"] if ours["runs"] > 1 else None
-            rows.append((f"`{workload}`, first call, cold", ours["first_cold_s"], "s", 2.5))
-            rows.append((f"`{workload}`, first call, warm", warm, "s", 0.4))
+            rows.append((f"`{workload}`, first call, cold", ours["first_cold_s"], "s", cold))
+            rows.append((f"`{workload}`, first call, warm", warm, "s", most))
     few, many = (results.get(f"gru_T{steps}", {}).get("diagrad") for steps in (10, 5000))
     if few is not None and many is not None:
         ratio = many["first_cold_s"] / few["first_cold_s"]
@@ -133,6 +142,51 @@ def _share(workload: str, seconds: float, limits: dict[str, float]) -> str:
     if not work.flops:
         return "-"
     return f"{work.flops / seconds / limits['peak_gflops'] / 1e9:.0%} of arithmetic"
+
+
+def _layers(report: dict[str, Any]) -> list[str]:
+    machine = report["machine"]
+    limits = machine["limits"][str(machine["threads"])]
+    heads = [f"{one}: {' | '.join(LAYER_PEERS.values())}" for one in PASSES]
+    lines = [
+        "GFLOP/s of each pass; of diagrad also the share of the nearer limit, arithmetic or "
+        "memory (mem), and the ratio to the best peer.",
+        "",
+        f"| layer | {' | '.join(heads)} | largest spread | meant |",
+        "|---|" + "---:|" * (len(PASSES) * len(LAYER_PEERS) + 2),
+    ]
+    for workload, peers in report["layers"].items():
+        single = SINGLES[workload]
+        cells = [_pass(single, peers, one, peer, limits) for one in PASSES for peer in LAYER_PEERS]
+        spread = max((r["spread"] for r in peers.values()), default=1.0)
+        meant = "-" if single.meant is None else f"{single.meant:.0%}"
+        name = workload.removeprefix("conv_layers_")
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {spread:.2f} | {meant} |")
+    return lines
+
+
+def _pass(
+    single: Single, peers: dict[str, Any], one: str, peer: str, limits: dict[str, float]
+) -> str:
+    """What one peer does in one pass of a layer."""
+    if peer not in peers:
+        return "-"
+    seconds = peers[peer]["passes_s"][one]
+    text = f"{single.pass_flops / seconds / 1e9:.0f}"
+    if not peers[peer]["agrees"]:
+        text += " (differs)"
+    if peer == "diagrad":
+        text += f", {_nearer(single, seconds, limits)}"
+        others = [r["passes_s"][one] for p, r in peers.items() if p != "diagrad" and r["agrees"]]
+        text += f", **{min(others) / seconds:.2f}x**" if others else ""
+    return text
+
+
+def _nearer(single: Single, seconds: float, limits: dict[str, float]) -> str:
+    """The share of whichever limit, arithmetic or memory, takes the longer time."""
+    arithmetic = single.pass_flops / limits["peak_gflops"] / 1e9
+    memory = single.traffic / limits["copy_gb_per_s"] / 1e9
+    return f"{max(arithmetic, memory) / seconds:.0%}{' mem' if memory > arithmetic else ''}"
 
 
 def _products(report: dict[str, Any]) -> list[str]:

@@ -4,9 +4,10 @@
                              [--repeats 3] [--seconds 2] [--out FOLDER] [--no-engine]
 
 Products run with every number of threads, beside NumPy and PyTorch; the other workloads with the
-largest number, beside the rest.  Each measurement is a process of its own.  The first of a peer on
-a workload has an empty cache, the others a warm one.  Peers alternate within a repeat, so that a
-slow phase of the machine meets all.
+largest number, beside the rest.  `matmul` means all products, and `conv_layers` all convolutions
+alone.  Each measurement is a process of its own.  The first of a peer on a workload has an empty
+cache, the others a warm one.  Peers alternate within a repeat, so that a slow phase of the machine
+meets all.
 Costs that differ by more than 1e-4 relative are reported and not compared.
 """
 
@@ -25,15 +26,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .convnets import SINGLES
 from .engine import engine_figures
 from .limits import machine_limits
-from .measure import PEERS
-from .recurrent import NETS
-from .report import PRODUCT_PEERS, write_report
+from .report import write_report
+from .selection import PEERS, peers_for, workloads_named
 from .workloads import WORKLOADS
-
-WRITES_OUT = ("torch.compile", "pytensor")
-"""Peers that compile for minutes where a net has many steps."""
 
 ROOT = Path(__file__).resolve().parent.parent
 Measurement = dict[str, Any]
@@ -75,6 +73,7 @@ def summarise(runs: list[Measurement]) -> Measurement:
         "step_s": median(run["step_s"] for run in runs),
         "spread": max(r["step_s"] for r in runs) / min(r["step_s"] for r in runs),
         "pipelined_s": median(run["pipelined_s"] for run in runs),
+        "passes_s": {p: median(r["passes_s"][p] for r in runs) for p in runs[0]["passes_s"]},
         "first_cold_s": runs[0]["first_s"],
         "first_warm_s": median(run["first_s"] for run in warm),
         "peak_bytes": median(run["peak_bytes"] for run in warm),
@@ -126,6 +125,10 @@ def main() -> None:
     parser.add_argument("--no-engine", action="store_true", help="leave the engine's figures out")
     options = parser.parse_args()
     threads = sorted({int(word) for word in options.threads.split(",")})
+    try:
+        workloads = workloads_named(options.workloads.split(","))
+    except LookupError as error:
+        parser.error(str(error))
     peers = options.peers.split(",")
     # As pip does when it installs: no start shall wait for the checkout's own bytecode.
     for room in ("diagrad", "frontend", "compiler", "runtime", "benchmarks"):
@@ -134,21 +137,20 @@ def main() -> None:
     report: dict[str, Any] = {
         "machine": {"processor": processor(), "threads": threads[-1], "limits": limits},
         "results": {},
+        "layers": {},
         "products": {},
         "engine": None if options.no_engine else engine_figures(),
     }
     write_report(options.out, report)
-    for workload in options.workloads.split(","):
+    for workload in workloads:
+        chosen = peers_for(workload, peers)
         if workload.startswith("matmul"):
-            chosen = [peer for peer in peers if peer in PRODUCT_PEERS]
             for count in threads:
                 found = measure_peers(workload, chosen, count, options)
                 report["products"].setdefault(workload, {})[str(count)] = found
         else:
-            chosen = [peer for peer in peers if peer != "numpy"]
-            if workload in NETS and NETS[workload].long:
-                chosen = [peer for peer in chosen if peer not in WRITES_OUT]
-            report["results"][workload] = measure_peers(workload, chosen, threads[-1], options)
+            table = report["layers" if workload in SINGLES else "results"]
+            table[workload] = measure_peers(workload, chosen, threads[-1], options)
         write_report(options.out, report)
     print((options.out / "results.md").read_text())
 

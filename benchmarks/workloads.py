@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .arrays import Arrays, seeded
+from .convnets import CONVNETS
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
 
@@ -164,6 +165,7 @@ WORKLOADS: dict[str, Workload] = {
             )
             for name, each in HYPERNETS.items()
         ),
+        *(Workload(name, net.text, net.make, net.flops, 0) for name, net in CONVNETS.items()),
         *(
             Workload(
                 f"matmul_{m}x{k}x{n}",

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.convnets import CONVNETS, PASSES, SINGLES
 from benchmarks.engine import least
-from benchmarks.report import ENGINE, TARGETS, engine_rows, product_target, report_text
+from benchmarks.report import ENGINE, FIRST_CALLS, TARGETS, engine_rows, product_target, report_text
+from benchmarks.selection import PEERS, peers_for, workloads_named
 from benchmarks.workloads import MATMUL_SIZES, WORKLOADS
 
 FIGURES = {"dispatch_ns": 2.5, "barrier_us": None, "fixed_us": 3.0, "new_batch_ms": 5.0,
@@ -15,6 +18,7 @@ FIGURES = {"dispatch_ns": 2.5, "barrier_us": None, "fixed_us": 3.0, "new_batch_m
 
 def result(step: float, peak: int = 100, agrees: bool = True) -> dict[str, Any]:
     return {
+        "passes_s": {name: (i + 1) * step for i, name in enumerate(PASSES)},
         "step_s": step, "pipelined_s": step, "spread": 1.25, "first_cold_s": 3.0,
         "first_warm_s": 0.3, "peak_bytes": peak << 20, "agrees": agrees, "runs": 2,
     }  # fmt: skip
@@ -28,6 +32,14 @@ def report() -> dict[str, Any]:
         "results": {
             "mlp": {"diagrad": result(0.01), "torch": result(0.015, 150), "jax": differs},
             "pointwise": {"diagrad": result(0.01), "torch": result(0.03, 500)},
+        },
+        "layers": {
+            "conv_layers_3x3_16": {
+                "diagrad": result(2e-3), "torch": result(4e-3), "jax": result(1e-3, agrees=False),
+            },
+            "conv_layers_3x3_depthwise": {
+                "diagrad": result(1e-3), "torch.channels_last": result(3e-3),
+            },
         },
         "products": {
             "matmul_16x16x16": {
@@ -56,14 +68,25 @@ def test_the_report() -> None:
     assert ours.endswith("| **1.50x** | 1.2x |") and "% of arithmetic" in ours
     (ours,) = (line for line in lines if line.startswith("| `pointwise` | diagrad |"))
     assert f"| {2 * 4 * 4096 * 1024 / 0.01 / 20e9:.0%} of memory |" in ours
+    # 151 MFLOP in 2 ms of a machine that does 100 GFLOP/s.
+    assert (
+        "| `3x3_16` | 75, 75%, **2.00x** | 38 | - | 151 (differs) "
+        "| 38, 38%, **2.00x** | 19 | - | 75 (differs) | 25, 25%, **2.00x** | 13 | - | 50 (differs) "
+        "| 1.25 | 80% |"
+    ) in lines
+    (ours,) = (line for line in lines if line.startswith("| `3x3_depthwise` |"))
+    share = SINGLES["conv_layers_3x3_depthwise"].traffic / 1e-3 / 20e9
+    assert f"| 38, {share:.0%} mem, **3.00x** | - | 13 | - |" in ours
+    assert ours.endswith("| 1.25 | - |")
     assert "| 16x16x16 | 1 | 2 | 3 | 4 | 1.25 | 4% | **1.50x** | 1.5x |" in lines
     assert "| 16x16x16 | 2 | 2 | 1 | - | 1.25 | 4% | **0.50x** | 1.5x |" in lines
 
 
 def test_parts_that_were_not_measured() -> None:
-    some = {**report(), "engine": None, "products": {}}
+    some = {**report(), "engine": None, "products": {}, "layers": {}}
     text = report_text(some)
     assert "## Engine" not in text and "## Products" not in text and "## Workloads" in text
+    assert "## Convolutions" not in text
     alone = {**report(), "results": {}}
     assert len(engine_rows(alone)) == len(ENGINE)
     one = report()
@@ -72,7 +95,7 @@ def test_parts_that_were_not_measured() -> None:
 
 
 def test_targets() -> None:
-    assert set(TARGETS) <= set(WORKLOADS)
+    assert set(TARGETS) | set(FIRST_CALLS) <= set(WORKLOADS)
     assert product_target("matmul_32x32x32") == 1.5
     assert {product_target(f"matmul_{m}x{k}x{n}") for m, k, n in MATMUL_SIZES} == {1.5, 0.95}
 
@@ -90,3 +113,48 @@ def test_the_least_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.engine.time.perf_counter", lambda: next(clock))
     assert least(lambda: calls.append(1), 3, inner=2) == 2.0
     assert len(calls) == 7
+
+
+def test_names_of_workloads() -> None:
+    products = workloads_named(["matmul"])
+    assert len(products) == len(MATMUL_SIZES) and all(w.startswith("matmul_") for w in products)
+    assert workloads_named(["conv_layers"]) == list(SINGLES)
+    # A whole name is that workload alone, even where others begin with it; and no name comes twice.
+    assert workloads_named(["lenet5", "gru", "lenet5"]) == ["lenet5", "gru"]
+    with pytest.raises(LookupError, match="no workload is named 'lenet'"):
+        workloads_named(["lenet"])
+
+
+def test_peers_of_workloads() -> None:
+    assert peers_for("matmul_16x16x16", PEERS) == ["diagrad", "torch", "numpy"]
+    nets = ["diagrad", "torch", "torch.channels_last", "torch.compile", "jax"]
+    assert peers_for("lenet5", PEERS) == peers_for("resnet20", PEERS) == nets
+    nets.remove("torch.compile")
+    assert peers_for("conv_layers_1d_64", PEERS) == nets
+    assert peers_for("mlp", PEERS) == ["diagrad", "torch", "torch.compile", "jax", "pytensor"]
+    assert peers_for("gru_T10", ["jax", "pytensor", "diagrad"]) == ["jax", "diagrad"]
+
+
+def test_the_convnets() -> None:
+    sizes = {}
+    for name in ("lenet5", "lenet5_infer", "conv_cifar", "resnet20"):
+        arrays = WORKLOADS[name].make()
+        assert all(a.dtype == ("int32" if key == "y" else "float32") for key, a in arrays.items())
+        sizes[name] = sum(a.size for key, a in arrays.items() if key not in "xy")
+    # LeNet-5 as in its second listing; the residual net with what batch norm has.
+    assert sizes == {
+        "lenet5": 61706, "lenet5_infer": 61706, "conv_cifar": 60362, "resnet20": 269722,
+    }  # fmt: skip
+    megaflops = {name: round(WORKLOADS[name].flops / 1e6) for name in sizes}
+    assert megaflops == {"lenet5": 145, "lenet5_infer": 1, "conv_cifar": 1027, "resnet20": 7757}
+
+
+@pytest.mark.parametrize("name", SINGLES)
+def test_layers_alone(name: str) -> None:
+    single, (x, w, y) = SINGLES[name], SINGLES[name].shapes
+    arrays = CONVNETS[name].make()
+    assert [arrays[key].shape for key in "xwg"] == [x, w, y]
+    # Each output is a sum over the window of the channels of its group.
+    assert single.pass_flops == 2.0 * np.prod(y) * np.prod(w[1:])
+    assert single.flops == 3 * single.pass_flops
+    assert single.traffic == sum(a.nbytes for a in arrays.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -13,11 +13,13 @@ class Job:
     step    makes one step and waits for its result
     many    makes n steps one after another and waits once, at the end
     result  numbers that every peer must agree on, from the state that the steps so far have left
+    passes  parts of a step by name that are also timed by themselves, each waited for
     """
 
     step: Callable[[], object]
     many: Callable[[int], None]
     result: Callable[[], list[float]]
+    passes: dict[str, Callable[[], object]] = field(default_factory=dict)
 
 
 def repeated(step: Callable[[], object]) -> Callable[[int], None]:

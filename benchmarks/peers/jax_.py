@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Arrays
+from ..convnets import CONVNETS
 from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import jax_hypernets, jax_recurrent
+from . import jax_convnets, jax_hypernets, jax_recurrent
 from .common import Job
 
 
@@ -23,6 +24,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return jax_recurrent.build(name, arrays, _cross_entropy, _training)
     if name in HYPERNETS:
         return jax_hypernets.build(name, arrays, _cross_entropy, _training)
+    if name in CONVNETS:
+        return jax_convnets.build(name, arrays, _cross_entropy, _training)
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),

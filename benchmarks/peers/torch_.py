@@ -1,4 +1,4 @@
-"""PyTorch, eager and compiled."""
+"""PyTorch, eager and compiled; convolutions in its own layout and channels-last."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch
 from torch.nn import functional
 
 from ..arrays import Arrays
+from ..convnets import CONVNETS
 from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import torch_hypernets, torch_recurrent
+from . import torch_convnets, torch_hypernets, torch_recurrent
 from .common import Job, repeated, training
 
 
-def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
+def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
     """The workload; `compiled` puts its forward function under torch.compile."""
     wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
     if name.startswith("matmul"):
@@ -26,6 +27,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False) -> Job:
         return torch_recurrent.build(name, arrays, compiled)
     if name in HYPERNETS:
         return torch_hypernets.build(name, arrays, compiled)
+    if name in CONVNETS:
+        return torch_convnets.build(name, arrays, compiled, channels_last)
     return {
         "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),

@@ -1,0 +1,51 @@
+"""Which workloads and which peers a command line means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from .convnets import CONVNETS, SINGLES
+from .recurrent import NETS
+from .workloads import WORKLOADS
+
+PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax", "pytensor", "numpy")
+
+PRODUCT_PEERS = ("diagrad", "numpy", "torch")
+CONVNET_PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax")
+LAYER_PEERS = {
+    "diagrad": "diagrad", "torch": "torch", "torch.channels_last": "channels-last", "jax": "jax",
+}  # fmt: skip
+"""Of a convolution alone, and what its table calls them; a compiler leaves such a call as it is."""
+
+WRITES_OUT = ("torch.compile", "pytensor")
+"""Peers that compile for minutes where a net has many steps."""
+
+
+def workloads_named(words: Sequence[str]) -> list[str]:
+    """Workloads by name; the first part of a name means all that have it, as `matmul` does.
+
+    Raises:
+        LookupError: No workload has that name or that part.
+    """
+    found: list[str] = []
+    for word in words:
+        some = [word] if word in WORKLOADS else [w for w in WORKLOADS if w.startswith(f"{word}_")]
+        if not some:
+            raise LookupError(f"no workload is named {word!r}; there are {', '.join(WORKLOADS)}")
+        found += [name for name in some if name not in found]
+    return found
+
+
+def peers_for(workload: str, peers: Sequence[str]) -> list[str]:
+    """Those of the peers that run a workload, in the order given."""
+    if workload.startswith("matmul"):
+        able: Collection[str] = PRODUCT_PEERS
+    elif workload in SINGLES:
+        able = LAYER_PEERS
+    elif workload in CONVNETS:
+        able = CONVNET_PEERS
+    else:
+        able = [peer for peer in PEERS if peer not in ("numpy", "torch.channels_last")]
+        if workload in NETS and NETS[workload].long:
+            able = [peer for peer in able if peer not in WRITES_OUT]
+    return [peer for peer in peers if peer in able]
