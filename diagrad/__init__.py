@@ -138,7 +138,7 @@ from .frontend.operations.structure import (
 from .frontend.operations.windows import windows
 from .frontend.program import Program
 from .frontend.reports.gradient_flow import GradientFlow, gradient_flow
-from .frontend.training import schedules
+from .frontend.training import augment, schedules
 from .frontend.training.clipping import clip_norm, clip_value
 from .frontend.training.fit import Checkpoint, EarlyStopping, fit
 from .frontend.training.history import Epoch, History
@@ -204,6 +204,7 @@ __all__ = [
     "argmax",
     "argmin",
     "astype",
+    "augment",
     "binary_cross_entropy",
     "bind",
     "block",

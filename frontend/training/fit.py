@@ -20,6 +20,7 @@ from ..arguments import path as path_of
 from ..drawing.drawing import Drawing
 from ..loading import training_begins
 from ..programs.running import Running
+from .augment.augmentation import Augment, Augmentation
 from .batches import Axis, Samples
 from .checkpoints import save
 from .history import Epoch, History
@@ -28,8 +29,8 @@ Array = npt.NDArray[Any]
 Callback = Callable[[Epoch], "bool | None"]
 REFRESH = 0.2
 """Seconds between two looks of the progress bar."""
-_HELD_OUT, _ORDER = 1, 2
-"""Streams of random numbers of one seed: the samples held out, and the orders of epochs."""
+_HELD_OUT, _ORDER, _CHANGES = 1, 2, 3
+"""Streams of random numbers of one seed: the samples held out, orders, changes of samples."""
 _COMPILE = "diagram.compile(optimizer=dg.Adam(1e-3))"
 _set = object.__setattr__  # a frozen dataclass takes its checked values so
 
@@ -109,6 +110,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     progress: bool = True,
     axis: Axis = 0,
+    augment: Augment | None = None,
 ) -> History:
     """Train a program on mini-batches of the data, `epochs` times through.
 
@@ -125,7 +127,7 @@ def fit(
         batch_size: samples in a step, the last of an epoch may have fewer; by default all of
             them, which is plain gradient descent.
         shuffle: go through the samples in another random order in each epoch.
-        seed: of the orders, and of the samples held out.
+        seed: of the orders, of the samples held out, and of the draws of `augment`.
         validation: data of the same form, or the fraction of `data` to hold out (the same samples
             for the same seed); its cost is computed after every epoch, without updates.
         callbacks: functions of an `Epoch`, called after it; True ends the training.
@@ -134,6 +136,12 @@ def fit(
         progress: show a progress bar, with the cost of the epoch so far.
         axis: the axis that counts samples, of all inputs or by name: {"x": 1} for sequences
             (time, batch, features).
+        augment: changes the samples of every step, and never those that a cost after an epoch is
+            computed from: a transform of `dg.augment`, or a function of a batch with its samples
+            in front (which it must not write to) and a generator of NumPy.  It is for the one input
+            that looks like images, floats (N, C, H, W); a dict of them by name is for any inputs.
+            The draws depend on the seed, on the steps that the program has made and on the input's
+            name, and on nothing else.
 
     Returns:
         The record of every epoch.  A cost over several batches is what one batch of all their
@@ -149,7 +157,7 @@ def fit(
         But for the last, and for an input whose range depends on the size of a batch, all is looked
         at before the first step: nothing has changed then.
     """
-    plan = _Plan(program, data, batch_size, seed, validation, axis)
+    plan = _Plan(program, data, batch_size, seed, validation, axis, augment)
     epochs = integer("fit", "epochs", epochs, 0)
     shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
     callbacks = items("fit", "callbacks", callbacks, "functions of an epoch")
@@ -202,6 +210,7 @@ class _Plan:
         seed: int,
         validation: Mapping[str, Any] | float | None,
         axis: Axis,
+        augment: Augment | None,
     ) -> None:
         if not isinstance(program, Running):
             remedy = f"compile it, as {_COMPILE}" if isinstance(program, Drawing) else ""
@@ -212,6 +221,9 @@ class _Plan:
         self.seed = integer("fit", "seed", seed, 0)
         name = f"fit of '{program.diagram.name}'"
         self.samples = Samples(name, step.expected, data, axis)
+        self.augmentation: Augmentation | None = None
+        if augment is not None:
+            self.augmentation = Augmentation(name, step.expected, self.samples.axes, augment)
         self.held_out: Samples | None = None
         if isinstance(validation, Mapping):
             self.held_out = Samples(f"validation of {name}", step.expected, validation, axis)
@@ -242,6 +254,9 @@ class _Plan:
         sums = self._adds_up(samples, size)
         total, seen = 0.0, 0
         for count, inputs in samples.batches(size, order):
+            if self.augmentation is not None:
+                seed = [self.seed, _CHANGES, int(program.states["step"])]
+                inputs = self.augmentation(inputs, seed)
             cost = program.step(**inputs)
             total += cost * (samples.count if sums else count)
             seen += count
