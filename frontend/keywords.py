@@ -84,6 +84,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "callbacks": ("early_stopping", "checkpoint"),
     "verbose": ("progress",),
     "high": (),
+    "transform": ("augment",),
+    "padding_mode": ("mode",),
+    "fill_value": ("fill", "value"),
+    "probability": ("p",),
 }
 """What other libraries call an argument, and what it may be called here."""
 

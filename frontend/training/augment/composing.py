@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ...arguments import function, items
+from ...arguments import function, items, shown
 from ...errors import InputError
 from ...location import user_location
-from ...variables.variable import shape_text
 from .images import Array, ImageTransform, Transform, listed, probability
 
 _EXAMPLE = "a transform of dg.augment or a function of (images, rng)"
@@ -22,7 +22,8 @@ class Compose(ImageTransform):
         transforms: those of `dg.augment`, or functions of a batch and a generator, in their order.
 
     Raises:
-        TypeError: something else than a list of them.
+        TypeError: something else than a list of them.  When it is called, InputError for one that
+            gives no array.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -31,10 +32,16 @@ class Compose(ImageTransform):
 
     def change(self, images: Array, rng: np.random.Generator) -> Array:
         """Each takes its draws from the one generator, after the one before."""
-        changed = images
+        changed: Any = images
         for item in self.transforms:
             changed = item(changed, rng)
-        return images.copy() if changed is images else changed
+            if not isinstance(changed, np.ndarray):
+                raise InputError(
+                    f"Compose ({user_location()}) expects of {listed(item)} an array, got "
+                    f"{shown(changed)}"
+                )
+        result: Array = images.copy() if changed is images else changed
+        return result
 
 
 class RandomApply(ImageTransform):
@@ -47,7 +54,7 @@ class RandomApply(ImageTransform):
 
     Raises:
         TypeError, ValueError: no function, a number that is no probability.  When it is called,
-            InputError for a transform that gives images of another shape or dtype.
+            InputError for a transform that gives an array of another shape or dtype, or none.
     """
 
     def __init__(self, transform: Transform, p: float = 0.5) -> None:
@@ -58,12 +65,15 @@ class RandomApply(ImageTransform):
         """First which images, one draw for each; then the transform sees those alone."""
         places = np.flatnonzero(rng.random(len(images)) < self.p)
         changed = images.copy()
+        if not places.size:
+            return changed
         part = images[places]
-        found = self.transform(part, rng)
-        if found.shape != part.shape or found.dtype != part.dtype:
+        found: Any = self.transform(part, rng)
+        fits = isinstance(found, np.ndarray) and found.shape == part.shape
+        if not fits or found.dtype != part.dtype:
             raise InputError(
-                f"RandomApply ({user_location()}) expects {part.dtype} {shape_text(part.shape)} of "
-                f"{listed(self.transform)}, got {found.dtype} {shape_text(found.shape)}"
+                f"RandomApply ({user_location()}) expects of {listed(self.transform)} "
+                f"{shown(part)}, got {shown(found)}"
             )
         changed[places] = found
         return changed

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ...arguments import instance, integer, number, shown, wrong
 from ...errors import InputError
+from ...keywords import guarded
 from ...location import user_location
 from ...sealed import Sealed
 from ...variables.variable import shape_text
@@ -25,6 +26,10 @@ class ImageTransform(Sealed):
 
     Two are equal that are made with the same settings, and none changes its own.
     """
+
+    def __init_subclass__(cls) -> None:
+        if "__init__" in vars(cls):
+            cls.__init__ = guarded(cls.__init__, cls.__name__)  # type: ignore[method-assign]
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
         """The changed images, as a new array.

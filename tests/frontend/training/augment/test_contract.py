@@ -194,8 +194,16 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
      "RandomCrop expects images that hold 5x5 pixels, got (1, 3, 3, 4) and padding (1, 0): 5x4 "
      "pixels"),
     (lambda: A.RandomApply(A.RandomCrop(2), p=1)(images(2, 3, 3, 3), rng()), dg.InputError,
-     "RandomApply expects float32 (2, 3, 3, 3) of RandomCrop(size=(2, 2), padding=(0, 0), "
-     "mode='constant', fill=0.0), got float32 (2, 3, 2, 2)"),
+     "RandomApply expects of RandomCrop(size=(2, 2), padding=(0, 0), mode='constant', fill=0.0) an "
+     "array float32 (2, 3, 3, 3), got an array float32 (2, 3, 2, 2)"),
+    (lambda: A.RandomApply(lambda images, rng: None, p=1)(images(2, 3, 3, 3), rng()), dg.InputError,
+     "RandomApply expects of <lambda> an array float32 (2, 3, 3, 3), got None"),
+    (lambda: A.Compose([lambda images, rng: [1]])(images(2, 3, 3, 3), rng()), dg.InputError,
+     "Compose expects of <lambda> an array, got a list"),
+    (lambda: A.GaussianBlur(kernel_size=3), TypeError,
+     "GaussianBlur expects the arguments kernel, sigma, got kernel_size=: use kernel="),
+    (lambda: A.RandomCrop(3, padding_mode="edge"), TypeError,
+     "RandomCrop expects the arguments size, padding, mode, fill, got padding_mode=: use mode="),
 ]  # fmt: skip
 
 

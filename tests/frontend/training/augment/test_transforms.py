@@ -251,3 +251,8 @@ def test_some_are_changed_by_random_apply() -> None:
     changed = (found == x + 1).all(axis=(1, 2, 3))
     assert (changed | (found == x).all(axis=(1, 2, 3))).all()
     assert abs(changed.mean() - 0.2) < 6 * np.sqrt(0.2 * 0.8 / 1000)
+
+
+def test_where_none_is_chosen_the_transform_is_not_called() -> None:
+    x = images(3, 1, 2, 2)
+    assert (A.RandomApply(lambda images, rng: 1 / 0, p=0.0)(x, rng()) == x).all()
