@@ -2,8 +2,8 @@
 
 Images are (batch, channels, height, width) and weights (outputs, inputs / groups, height, width),
 as PyTorch has them; dense weights are (inputs, outputs), their inputs flattened in that order.  A
-peer holds them in whichever layout it is fastest with.  A step is forward, backward and SGD with a
-rate of RATE; `lenet5_infer` is the forward pass alone, and of a layer each pass is timed by itself.
+peer holds them in whichever layout it is fastest with.  A step is forward, backward and
+SGD; `lenet5_infer` is the forward pass alone, and of a layer each pass is timed by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 
 from .arrays import Arrays, seeded
 
-RATE = 0.01
 CLASSES = 10
 Shape = tuple[int, ...]
 
@@ -57,6 +56,7 @@ class Net:
     layers: tuple[Layer, ...]
     dense: Shape
     infer: bool = False
+    rate: float = 0.1
 
     @property
     def flops(self) -> float:
@@ -69,7 +69,7 @@ class Net:
         return total + passes * sum(2.0 * self.batch * a * b for a, b in pairwise(self.dense))
 
     def make(self) -> Arrays:
-        """Weights `c0`, biases `a0` of convolutions, `w0`, `b0` of dense layers; a batch."""
+        """Parameters, `c0/weight` of convolutions and `d0/weight` of dense layers; a batch."""
         rng = seeded()
         arrays: Arrays = {}
 
@@ -79,11 +79,11 @@ class Net:
 
         for i, layer in enumerate(self.layers):
             inputs = int(np.prod(layer.weight(2)[1:]))
-            arrays[f"c{i}"] = uniform(inputs, *layer.weight(2))
-            arrays[f"a{i}"] = uniform(inputs, layer.outputs)
+            arrays[f"c{i}/weight"] = uniform(inputs, *layer.weight(2))
+            arrays[f"c{i}/bias"] = uniform(inputs, layer.outputs)
         for i, (inputs, outputs) in enumerate(pairwise(self.dense)):
-            arrays[f"w{i}"] = uniform(inputs, inputs, outputs)
-            arrays[f"b{i}"] = uniform(inputs, outputs)
+            arrays[f"d{i}/weight"] = uniform(inputs, inputs, outputs)
+            arrays[f"d{i}/bias"] = uniform(inputs, outputs)
         images = (self.batch, self.layers[0].inputs, *self.space)
         arrays["x"] = rng.normal(size=images).astype(np.float32)
         arrays["y"] = rng.integers(0, CLASSES, self.batch).astype(np.int32)
@@ -132,6 +132,7 @@ class Resnet:
     batch: int = 32
     space: Shape = (32, 32)
     blocks_a_stage: int = 3
+    rate: float = 0.01
 
     @property
     def text(self) -> str:
@@ -174,19 +175,19 @@ class Resnet:
         return total + passes * 2.0 * self.batch * self.layers[-1].outputs * CLASSES
 
     def make(self) -> Arrays:
-        """Weights `c0`, scales `g0`, shifts `s0` of the layers in order; `w`, `b`; a batch."""
+        """Parameters, `n0/weight` and `n0/bias` of batch norm, `d0/weight` of the end; a batch."""
         rng = seeded()
         arrays: Arrays = {}
         for i, layer in enumerate(self.layers):
             shape = layer.weight(2)
             spread = np.sqrt(2 / np.prod(shape[1:]))
-            arrays[f"c{i}"] = rng.normal(0, spread, shape).astype(np.float32)
-            arrays[f"g{i}"] = rng.uniform(0.5, 1.5, layer.outputs).astype(np.float32)
-            arrays[f"s{i}"] = rng.normal(0, 0.1, layer.outputs).astype(np.float32)
+            arrays[f"c{i}/weight"] = rng.normal(0, spread, shape).astype(np.float32)
+            arrays[f"n{i}/weight"] = rng.uniform(0.5, 1.5, layer.outputs).astype(np.float32)
+            arrays[f"n{i}/bias"] = rng.normal(0, 0.1, layer.outputs).astype(np.float32)
         last = self.layers[-1].outputs
         bound = 1 / np.sqrt(last)
-        arrays["w"] = rng.uniform(-bound, bound, (last, CLASSES)).astype(np.float32)
-        arrays["b"] = np.zeros(CLASSES, np.float32)
+        arrays["d0/weight"] = rng.uniform(-bound, bound, (last, CLASSES)).astype(np.float32)
+        arrays["d0/bias"] = np.zeros(CLASSES, np.float32)
         images = (self.batch, self.first.inputs, *self.space)
         arrays["x"] = rng.normal(size=images).astype(np.float32)
         arrays["y"] = rng.integers(0, CLASSES, self.batch).astype(np.int32)
@@ -194,6 +195,7 @@ class Resnet:
 
 
 RESNETS = {"resnet20": Resnet()}
+WHOLE: dict[str, Net | Resnet] = {**PLAIN, **RESNETS}
 MOMENTUM, EPSILON = 0.1, 1e-5
 """Of batch norm: the share of the batch in the running averages; beside the variance."""
 
@@ -266,4 +268,4 @@ SINGLES = {
     }.items()
 }
 
-CONVNETS: dict[str, Net | Resnet | Single] = {**PLAIN, **RESNETS, **SINGLES}
+CONVNETS: dict[str, Net | Resnet | Single] = {**WHOLE, **SINGLES}

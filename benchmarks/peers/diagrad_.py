@@ -10,10 +10,11 @@ import numpy as np
 import diagrad as dg
 
 from ..arrays import Arrays
+from ..convnets import CONVNETS
 from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 from ..workloads import MLP, MLP_SMALL
-from . import diagrad_hypernets, diagrad_recurrent
+from . import diagrad_convnets, diagrad_hypernets, diagrad_recurrent
 from .common import Job, repeated, training
 
 
@@ -25,6 +26,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return diagrad_recurrent.build(name, arrays)
     if name in HYPERNETS:
         return diagrad_hypernets.build(name, arrays)
+    if name in CONVNETS:
+        return diagrad_convnets.build(name, arrays)
     return {
         "mlp": lambda: _dense(arrays, MLP, dg.relu),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),

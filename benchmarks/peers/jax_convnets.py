@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Arrays
-from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RATE, RESNETS, SINGLES, Layer
+from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Layer
 from .common import Job, repeated
 
 
@@ -21,7 +21,7 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
     images = _last(arrays["x"])
     state = {key: value for key, value in arrays.items() if key not in "xy"}
     for key in state:
-        if key.startswith("c"):
+        if key.startswith("c") and key.endswith("weight"):
             state[key] = _taps_first(state[key])
     if name in PLAIN:
         _flattened_last(name, state)
@@ -39,7 +39,7 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
         state, running = held
         slopes_of = jax.value_and_grad(cost_of, has_aux=True)
         (cost, running), slopes = slopes_of(state, running, x, y)
-        return ({key: state[key] - RATE * slopes[key] for key in state}, running), cost
+        return ({key: state[key] - WHOLE[name].rate * slopes[key] for key in state}, running), cost
 
     job: Job = training(update, (state, running), images, arrays["y"])
     return job
@@ -58,8 +58,8 @@ def _taps_first(weight: Any) -> Any:
 def _flattened_last(name: str, state: Any) -> None:
     """The first dense layer's weight for images that are flattened with their channels last."""
     channels = PLAIN[name].layers[-1].outputs
-    w = state["w0"]
-    state["w0"] = w.reshape(channels, -1, w.shape[1]).swapaxes(0, 1).reshape(w.shape).copy()
+    w = state["d0/weight"]
+    state["d0/weight"] = w.reshape(channels, -1, w.shape[1]).swapaxes(0, 1).reshape(w.shape).copy()
 
 
 def _convolution(x: Any, w: Any, layer: Layer) -> Any:
@@ -78,13 +78,13 @@ def _plain(name: str, state: Any, x: Any) -> Any:
 
     net = PLAIN[name]
     for i, layer in enumerate(net.layers):
-        x = jax.nn.relu(_convolution(x, state[f"c{i}"], layer) + state[f"a{i}"])
+        x = jax.nn.relu(_convolution(x, state[f"c{i}/weight"], layer) + state[f"c{i}/bias"])
         if layer.pool:
             x = _pool(x)
     x = x.reshape(x.shape[0], -1)
     last = len(net.dense) - 2
     for i, _ in enumerate(pairwise(net.dense)):
-        x = x @ state[f"w{i}"] + state[f"b{i}"]
+        x = x @ state[f"d{i}/weight"] + state[f"d{i}/bias"]
         x = jax.nn.relu(x) if i < last else x
     return x
 
@@ -130,14 +130,15 @@ def _resnet(name: str, state: Any, running: Any, x: Any) -> Any:
     kept: dict[str, Any] = {}
 
     def normal(x: Any, i: int) -> Any:
-        x = _convolution(x, state[f"c{i}"], layers[i])
+        x = _convolution(x, state[f"c{i}/weight"], layers[i])
         count = x.size // x.shape[-1]
         mean = x.mean((0, 1, 2))
         # As Flax does: `x.var` takes twice as long in all.
         variance = jnp.maximum((x * x).mean((0, 1, 2)) - mean * mean, 0)
         for key, value in ((f"m{i}", mean), (f"v{i}", variance * (count / (count - 1)))):
             kept[key] = running[key] + MOMENTUM * (jax.lax.stop_gradient(value) - running[key])
-        return (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * state[f"g{i}"]) + state[f"s{i}"]
+        x = (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * state[f"n{i}/weight"])
+        return x + state[f"n{i}/bias"]
 
     x = jax.nn.relu(normal(x, 0))
     for k, block in enumerate(net.blocks):
@@ -146,7 +147,7 @@ def _resnet(name: str, state: Any, running: Any, x: Any) -> Any:
             x = x[:, :: block.stride, :: block.stride]
             x = jnp.pad(x, ((0, 0),) * 3 + ((0, block.outputs - block.inputs),))
         x = jax.nn.relu(x + y)
-    return x.mean((1, 2)) @ state["w"] + state["b"], kept
+    return x.mean((1, 2)) @ state["d0/weight"] + state["d0/bias"], kept
 
 
 def _layer(name: str, arrays: Arrays) -> Job:

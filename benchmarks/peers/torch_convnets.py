@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..arrays import Arrays
-from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RATE, RESNETS, SINGLES, Block
+from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block
 from .common import Job, repeated, training
 
 
@@ -28,7 +28,7 @@ def build(name: str, arrays: Arrays, compiled: bool, channels_last: bool) -> Job
     if name in PLAIN and PLAIN[name].infer:
         return _infer(net.eval(), x, compiled)
     y = torch.tensor(arrays["y"]).long()
-    optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
+    optimizer = torch.optim.SGD(net.parameters(), lr=WHOLE[name].rate)
 
     def forward(x: Any, y: Any) -> Any:
         return functional.nll_loss(functional.log_softmax(net(x), -1), y)
@@ -78,12 +78,12 @@ def _plain(name: str, arrays: Arrays) -> nn.Module:
     parts: list[nn.Module] = []
     for i, layer in enumerate(net.layers):
         conv = nn.Conv2d(layer.inputs, layer.outputs, layer.taps, padding=layer.padding)
-        _fill(conv.weight, arrays[f"c{i}"])
-        _fill(conv.bias, arrays[f"a{i}"])
+        _fill(conv.weight, arrays[f"c{i}/weight"])
+        _fill(conv.bias, arrays[f"c{i}/bias"])
         parts += [conv, nn.ReLU()] + [nn.MaxPool2d(2)] * layer.pool
     parts.append(nn.Flatten())
     for i, (inputs, outputs) in enumerate(pairwise(net.dense)):
-        parts += [_dense(inputs, outputs, arrays[f"w{i}"], arrays[f"b{i}"]), nn.ReLU()]
+        parts += [_dense(inputs, outputs, arrays[f"d{i}/weight"], arrays[f"d{i}/bias"]), nn.ReLU()]
     return nn.Sequential(*parts[:-1])
 
 
@@ -118,15 +118,15 @@ def _resnet(name: str, arrays: Arrays) -> nn.Module:
         *(_Residual(block) for block in net.blocks),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        _dense(*arrays["w"].shape, arrays["w"], arrays["b"]),
+        _dense(*arrays["d0/weight"].shape, arrays["d0/weight"], arrays["d0/bias"]),
     ]
     model = nn.Sequential(*parts)
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     for i, (conv, norm) in enumerate(zip(convolutions, norms, strict=True)):
-        _fill(conv.weight, arrays[f"c{i}"])
-        _fill(norm.weight, arrays[f"g{i}"])
-        _fill(norm.bias, arrays[f"s{i}"])
+        _fill(conv.weight, arrays[f"c{i}/weight"])
+        _fill(norm.weight, arrays[f"n{i}/weight"])
+        _fill(norm.bias, arrays[f"n{i}/bias"])
     return model.train()
 
 
@@ -157,7 +157,7 @@ def _layer(name: str, arrays: Arrays, form: Any) -> Job:
         held["x"] = back([True, False, False])[0]
 
     def weight() -> None:
-        held["w"] = back([False, True, False])[1]
+        held["d0/weight"] = back([False, True, False])[1]
 
     passes = dict(zip(PASSES, (forward, data, weight), strict=True))
 
