@@ -21,6 +21,7 @@ from .memory.plan_memory import plan_memory
 from .options import Options
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
+from .passes.expand_convolutions import expand_convolutions
 from .passes.expand_products import expand_products
 from .passes.guard import guard
 from .passes.hoist.hoist import hoist
@@ -74,6 +75,7 @@ GRAPH_PASSES = (
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("expand_convolutions", expand_convolutions),
     ("expand_products", expand_products),
     ("split_products", split_products),
     ("sum_steps", sum_steps),

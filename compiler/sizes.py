@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 from typing import Any, Union, overload
 
 Dim = Union[int, "Size"]
@@ -118,6 +120,27 @@ def exact_divide(size: Dim, divisor: Dim) -> Dim | None:
             return None
         quotient.append((tuple(rest), factor // by))
     return _collect(quotient)
+
+
+def upper_bound(size: Dim) -> int:
+    """A number that no value of the names takes `size` above; ValueError where there is none.
+
+    Each floor(n / d) is taken as n / d where it adds to the size, and as (n - d + 1) / d where it
+    takes from it; the names must then cancel.
+    """
+    total: dict[Monomial, Fraction] = {}
+    for monomial, factor in _terms(size):
+        parts: list[tuple[Monomial, Fraction]] = [(monomial, Fraction(factor))]
+        if len(monomial) == 1 and isinstance(monomial[0], FloorDivision):
+            atom = monomial[0]
+            numerator = atom.numerator if factor > 0 else atom.numerator - (atom.denominator - 1)
+            share = Fraction(factor, atom.denominator)
+            parts = [(inner, share * number) for inner, number in _terms(numerator)]
+        for inner, number in parts:
+            total[inner] = total.get(inner, Fraction(0)) + number
+    if any(number for monomial, number in total.items() if monomial):
+        raise ValueError(f"{size} grows with its names")
+    return floor(total.get((), 0))
 
 
 def product(sizes: Iterable[Dim]) -> Dim:

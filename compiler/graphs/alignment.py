@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..graph import Graph, Node
+from ..primitives.convolution import CONVOLUTIONS, results_and_weights
 from ..primitives.record import lookup
 from ..primitives.recurrence import result_source, role_of
 from ..primitives.reduction import kept_axes
@@ -67,6 +68,12 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
     elif n.op == "contract":
         labels = (attrs["a"], attrs["b"], attrs["out"])
         yield from _of_labels(zip((*n.inputs, n), labels, strict=True))
+    elif n.op in CONVOLUTIONS:
+        results, weights = results_and_weights(n)
+        images = n if n.op == "conv_input" else n.inputs[0]
+        last = n.type.rank - 1
+        yield from _same(images, results, [(0, 0)])
+        yield from _same(weights, results, [(last, last)])
     elif n.op == "gather":
         x, index = n.inputs
         at, places = attrs["axis"], index.type.rank

@@ -1,8 +1,9 @@
 """Floating-point operations of a node, by the rules that each primitive states.
 
-Exact are contractions (two for each product, so 2mnk for a matrix product), sums (one for each
-element that is added up) and arithmetic on floats (one for each element).  A system of n equations
-with k right-hand sides has 2n^3/3 + 2kn^2, its largest terms.  By convention a comparison, a
+Exact are contractions (two for each product, so 2mnk for a matrix product), convolutions (products
+with the padding too), sums (one for each element that is added up) and arithmetic on floats (one
+for each element).  A system of n equations with k right-hand sides has 2n^3/3 + 2kn^2, its largest
+terms.  By convention a comparison, a
 selection, a division and a square root count as one too.  An estimate are `exp`, `tanh` and their
 like: 10, about what the engine's polynomials take (`Primitive.flops`).
 Arithmetic on integers, views and moves count nothing.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from ..graph import Node
 from ..primitives.contraction import contraction_flops
+from ..primitives.convolution import CONVOLUTIONS, convolution_flops
 from ..primitives.linear_algebra import solve_flops
 from ..primitives.record import lookup
 from ..sizes import Dim
@@ -21,6 +23,8 @@ def node_flops(node: Node) -> Dim:
     """The floating-point operations of a node."""
     if node.op == "contract":
         return contraction_flops(node)
+    if node.op in CONVOLUTIONS:
+        return convolution_flops(node)
     if node.op == "solve":
         return solve_flops(node)
     if not any(item.type.is_float for item in (node, *node.inputs)):

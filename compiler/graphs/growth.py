@@ -17,6 +17,7 @@ import numpy as np
 
 from ..graph import Graph, Node
 from ..primitives.contraction import summed_labels
+from ..primitives.convolution import CONVOLUTIONS, summed_terms
 from ..primitives.recurrence import loop_of, result_source
 from ..sizes import Dim, Size, names, product
 
@@ -72,6 +73,8 @@ def _power(node: Node, operands: list[Power], samples: Set[str]) -> Power:
             extents = dict(zip(node.attrs["a"], node.inputs[0].shape, strict=True))
             summed = product(extents[label] for label in summed_labels(node))
         return _times(_times(*operands), _degree(summed, samples))
+    if op in CONVOLUTIONS:
+        return _times(_times(*operands), _degree(summed_terms(node), samples))
     if op == "div":
         return _times(operands[0], _raised(operands[1], Fraction(-1)))
     if op == "reduce_sum":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..graph import Graph, Node
+from ..primitives.convolution import CONVOLUTIONS, reaches
 from ..primitives.windows import reach_of
 from ..sizes import Dim, Size, evaluate, names
 from .loop_bodies import every_node
@@ -94,6 +95,10 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
         whole, reach = reach_of(node)
         if isinstance(whole, Size):
             yield SizeRule("windows", op, where, (reach, whole), node.attrs["axis"])
+    if op in CONVOLUTIONS:
+        for axis, (whole, reach) in enumerate(reaches(node)):
+            if isinstance(whole, Size):
+                yield SizeRule("windows", op, where, (reach, whole), axis + 1)
     for extent in node.shape:
         if isinstance(extent, Size):
             yield SizeRule("extent", op, where, (extent,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     contraction,
+    convolution,
     elementwise,
     indexing,
     linear_algebra,
@@ -22,6 +23,7 @@ for room in (
     structure,
     reduction,
     contraction,
+    convolution,
     linear_algebra,
     indexing,
     windows,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ...compiler.graph import Node, topological
 from ...compiler.primitives.contraction import contraction_flops
+from ...compiler.primitives.convolution import CONVOLUTIONS, convolution_flops
 from ...compiler.primitives.record import Builder, lookup
 from ...compiler.sizes import Dim, assign, evaluate, exact_divide, named, product
 from ...compiler.unwinding import Steps, unwound
@@ -253,10 +254,17 @@ def _links(node: Node, roles: Mapping[Node, Role]) -> Dim:
     if sorted(roles[item] for item in node.inputs) != [Role.WEIGHT, Role.UNIT]:
         return 0
     if node.op == "contract":
-        products = exact_divide(contraction_flops(node), 2)
-        assert products is not None
-        return products
+        return _products(contraction_flops(node))
+    if node.op in CONVOLUTIONS:
+        return _products(convolution_flops(node))
     return node.type.count if node.op in ("add", "sub", "mul", "div") else 0
+
+
+def _products(flops: Dim) -> Dim:
+    """The products among these multiplications and additions."""
+    products = exact_divide(flops, 2)
+    assert products is not None
+    return products
 
 
 def _held(block: BlockBase) -> Iterator[Variable]:

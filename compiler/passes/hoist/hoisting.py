@@ -30,6 +30,7 @@ from ...graph import Graph, Node
 from ...graphs.batching import can_batch
 from ...graphs.views import base_of
 from ...primitives.contraction import summed_labels
+from ...primitives.convolution import CONVOLUTIONS
 from ...primitives.known import is_known
 from ...primitives.record import lookup
 from ...primitives.recurrence import loop_of, result_source, results_of, role_of
@@ -216,7 +217,7 @@ def is_product(node: Node, summing: bool = False) -> bool:
     """
     if node.op == "contract":
         return not summing or bool(summed_labels(node))
-    return node.op in ("gather", "scatter_add", "solve", "loop")
+    return node.op in (*CONVOLUTIONS, "gather", "scatter_add", "solve", "loop")
 
 
 def is_wide_view(node: Node) -> bool:
