@@ -69,6 +69,7 @@ from .frontend.library.recurrent.propagation import gradient_propagation, l1, pr
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
+from .frontend.operations.convolutions import conv_shape, conv_transpose, convolve, correlate
 from .frontend.operations.elementwise import (
     absolute,
     add,
@@ -216,6 +217,10 @@ __all__ = [
     "concatenate",
     "connect",
     "constant",
+    "conv_shape",
+    "conv_transpose",
+    "convolve",
+    "correlate",
     "cos",
     "cost",
     "cross_entropy",

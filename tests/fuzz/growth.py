@@ -24,6 +24,7 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "view": operations.view,
     "move": operations.move,
     "windows": operations.windows,
+    "convolution": operations.convolution,
     "gather": operations.gather,
     "integer": operations.integer,
     "share": operations.share,

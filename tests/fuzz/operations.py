@@ -1,4 +1,4 @@
-"""The operations of random diagrams: elementwise, sums, products, views, gathers.
+"""The operations of random diagrams: elementwise, sums, products, convolutions, views, gathers.
 
 Each takes a drawing and returns what it has drawn: a variable, or None where nothing fits.
 """
@@ -186,6 +186,35 @@ def windows(d: Drawing) -> Any:
     if kind == 2:
         return w @ d.weight((size,))
     return w @ operand(d, size)
+
+
+def convolution(d: Drawing) -> Any:
+    """A convolution, also transposed, strided, with groups, or by weights that are computed."""
+    space = 1 + d.number() % 2
+    x = d.pick(
+        lambda v: space <= v.ndim < 4 and not any(named(n) or n == 0 for n in v.shape[-space:])
+    )
+    if x is None:
+        return None
+    channels = x.shape[-space - 1] if x.ndim > space else None
+    if channels is None or named(channels) or channels == 0:
+        x, channels = dg.expand_dims(x, x.ndim - space), 1
+    groups = channels if d.flag() else 1
+    each = d.choose((1, 2, 3))
+    taps = tuple(1 + d.number() % 3 for _ in range(space))
+    stride, dilation = 1 + d.number() % 3, 1 + d.number() % 2
+    low, high = d.number() % 3, d.number() % 3
+    kind = d.number() % 4
+    if kind == 0:
+        w = d.weight((channels, each, *taps)) * 0.5
+        return dg.conv_transpose(x, w, stride, 0, d.number() % stride, dilation, groups)
+    reach = dilation * (max(taps) - 1) + 1
+    sides = [(low, max(high, reach - low - n)) for n in x.shape[-space:]]
+    w = d.weight((each * groups, channels // groups, *taps))
+    if kind == 1:
+        w = dg.tanh(w + dg.mean(w))
+    function = dg.convolve if kind == 2 else dg.correlate
+    return function(x, w, stride, sides, dilation, groups) * (0.7 / channels**0.5)
 
 
 def gather(d: Drawing) -> Any:

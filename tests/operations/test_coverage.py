@@ -18,8 +18,8 @@ from .rows.table import TABLE
 from .test_derivatives import each
 
 NO_OPERATIONS = {
-    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
-    "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
+    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost", "fit",
+    "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
     "parameter", "probes", "state", "transform_step", "tie", "update", "variable",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""
@@ -27,7 +27,10 @@ NO_OPERATIONS = {
 NO_REFERENCE = {"input", "call", "gradient", "loop"}
 """Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
-NOT_DRAWN = {"call", "gradient", "loop", "overlap_add", "block_sum", "stretch_sum", "scatter_sums"}
+NOT_DRAWN = {
+    "call", "gradient", "loop", "overlap_add", "conv_weight", "block_sum", "stretch_sum",
+    "scatter_sums",
+}  # fmt: skip
 """Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
 
 NO_DERIVATIVE = {

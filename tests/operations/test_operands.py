@@ -9,7 +9,7 @@ from .rows.operation import Array
 from .rows.running import TARGETS, Batch, Target, applications, value_alone
 from .rows.table import TABLE
 
-GROUPS = ("arithmetic", "reductions", "moves", "choices", "products", "windows")
+GROUPS = ("arithmetic", "reductions", "moves", "choices", "products", "windows", "convolutions")
 
 
 def turned(array: Array) -> Array:

@@ -5,6 +5,8 @@ to sum over:
 
     sum of contract(x(t), y(t))     ->      contract(x, y), summed over t too
     sum of contract(x(t), w)        ->      contract(reduce_sum(x), w)
+    sum of conv_weight(x(t), g(t))  ->      conv_weight(x, g), whose images are those of all steps
+    sum of conv(x(t), w)            ->      conv(reduce_sum(x), w), and so conv_input
     sum of reduce_sum(x(t))         ->      reduce_sum(x), over the steps too
     sum of e(t) + transpose(f(t))   ->      their sums, added, the second one transposed
 
@@ -52,11 +54,13 @@ class StepTotals:
 
     def _is_linear(self, node: Node) -> bool:
         varying = [item for item in node.inputs if not self.fixed(item)]
-        if node.op in ("contract", "scatter_add", "reduce_sum"):
+        if node.op in ("contract", "conv_weight", "scatter_add", "reduce_sum"):
             return True
         if node.op in ("mul", "div"):
             divided = node.op == "div" and node.inputs[1] in varying
             return len(varying) == 1 and not divided and varying[0] in self.linear
+        if node.op in ("conv", "conv_input"):
+            return len(varying) == 1
         return node.op in (*MOVES, "add", "sub") and any(i in self.linear for i in varying)
 
     def total(self, root: Node) -> Node:
@@ -81,7 +85,7 @@ class StepTotals:
         if node.op in ("add", "sub"):
             return list(node.inputs)
         varying = [item for item in node.inputs if not self.fixed(item)]
-        if node.op == "contract":
+        if node.op in ("contract", "conv_weight"):
             return varying if len(varying) == 1 else []
         if node.op == "scatter_add":
             return varying if varying == [node.inputs[1]] else []
@@ -103,6 +107,8 @@ class StepTotals:
         first, second = (self.value(item) for item in node.inputs)
         if node.op == "contract":
             return self._contraction(b, node, first, second)
+        if node.op == "conv_weight":
+            return self._weight(b, node, first, second)
         return self._scattered(b, node, first, second)
 
     def _plain(self, b: Builder, node: Node) -> Node:
@@ -119,6 +125,12 @@ class StepTotals:
         left, right = ((step, *text) for text in labels)
         operands = self.batching.repeated(b, first), self.batching.repeated(b, second)
         return b.apply("contract", *operands, a=left, b=right, out=node.attrs["out"])
+
+    def _weight(self, b: Builder, node: Node, first: Batched, second: Batched) -> Node:
+        """The weights' gradient of the images of all steps."""
+        operands = (self.batching.repeated(b, item) for item in (first, second))
+        images = [b.reshape(x, shape=(x.shape[0] * x.shape[1], *x.shape[2:])) for x in operands]
+        return b.apply("conv_weight", *images, **node.attrs)
 
     def _scattered(self, b: Builder, node: Node, index: Batched, updates: Batched) -> Node:
         """The updates of all steps added to one array: the steps are one more axis of indices."""

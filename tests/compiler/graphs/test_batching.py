@@ -35,7 +35,9 @@ NO_BATCH = {
 }  # fmt: skip
 
 
-PARTS = {"first_outside", "block_sum", "stretch_sum", "scatter_sums", "overlap_add"}
+PARTS = {
+    "first_outside", "block_sum", "stretch_sum", "scatter_sums", "overlap_add", "conv_weight",
+}  # fmt: skip
 """Primitives that passes and derivatives make, which have tests of their own here."""
 
 
@@ -190,6 +192,26 @@ def test_overlap_add(shape: tuple[int | str, ...]) -> None:
     extents = [15 if n == "N" else int(n) for n in shape]
     elements = [{"x": numbers(*extents, seed=i, dtype="float64")} for i in range(3)]
     compare(source, elements, ["x"], {"N": 15})
+
+
+@pytest.mark.parametrize("names", [["x"], ["w"], ["g"], ["x", "w"], ["x", "g"], ["w", "g"]])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_convolutions(groups: int, names: list[str]) -> None:
+    attrs = {"stride": (2, 1), "dilation": (1, 2), "low": (1, 0), "high": (0, 2), "groups": groups}
+    shapes = {"x": (2, 5, 4, 2 * groups), "w": (3, 2, 2, 3 * groups), "g": (2, 2, 4, 3 * groups)}
+    x, w, g = (given(name, *shape, dtype="float64") for name, shape in shapes.items())
+    source = graph(
+        x, w, g,
+        conv=b.conv(x, w, **attrs),
+        input=b.conv_input(g, w, extents=(5, 4), **attrs),
+        weight=b.conv_weight(x, g, taps=(3, 2), **attrs),
+    )  # fmt: skip
+    elements = [
+        {name: numbers(*shape, seed=i, dtype="float64") for name, shape in shapes.items()}
+        for i in range(3)
+    ]
+    compare(source, elements, names)
+    compare(source, elements, names, extent=named("N"))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

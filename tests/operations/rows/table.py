@@ -1,6 +1,7 @@
 """The table of all operations: every public function that computes, beside NumPy's definition."""
 
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
+from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .operation import Operation
@@ -20,6 +21,7 @@ TABLE: dict[str, list[Operation]] = {
     "moves": MOVES,
     "indexing": INDEXING,
     "windows": WINDOWS,
+    "convolutions": CONVOLUTIONS,
     "choices": CHOICES,
     "shared": SHARED,
     "sources": SOURCES,
