@@ -157,7 +157,7 @@ def _layer(name: str, arrays: Arrays, form: Any) -> Job:
         held["x"] = back([True, False, False])[0]
 
     def weight() -> None:
-        held["d0/weight"] = back([False, True, False])[1]
+        held["w"] = back([False, True, False])[1]
 
     passes = dict(zip(PASSES, (forward, data, weight), strict=True))
 
