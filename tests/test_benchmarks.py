@@ -1,5 +1,6 @@
-"""The benchmarks' report: ratios, shares of the limits, and what misses its target."""
+"""The benchmarks' report: ratios, shares of the limits, and what misses its target; its peers."""
 
+import importlib
 from dataclasses import replace
 from typing import Any
 
@@ -158,3 +159,21 @@ def test_layers_alone(name: str) -> None:
     assert single.pass_flops == 2.0 * np.prod(y) * np.prod(w[1:])
     assert single.flops == 3 * single.pass_flops
     assert single.traffic == sum(a.nbytes for a in arrays.values())
+
+
+@pytest.mark.parametrize("name", ["conv_layers_5x5_6_16"])
+def test_peers_compute_the_same(name: str) -> None:
+    pytest.importorskip("torch")
+    # By name, since type checkers have no PyTorch.
+    ours, theirs = (importlib.import_module(f"benchmarks.peers.{p}_") for p in ("diagrad", "torch"))
+    arrays = WORKLOADS[name].make()
+    jobs = [ours.build(name, arrays), theirs.build(name, arrays)]
+    jobs.append(theirs.build(name, arrays, channels_last=True))
+    results = []
+    for job in jobs:
+        for _ in range(5):
+            job.step()
+        results.append(job.result())
+        assert set(job.passes) == (set(PASSES) if name in SINGLES else set())
+    for other in results[1:]:
+        np.testing.assert_allclose(results[0], other, rtol=1e-4)

@@ -41,7 +41,7 @@ def build(name: str, arrays: Arrays, compiled: bool, channels_last: bool) -> Job
         cost = forward(x, y)
         cost.backward()
         optimizer.step()
-        return float(cost)
+        return float(cost.detach())
 
     return training(step)
 
