@@ -23,7 +23,7 @@ Role = Literal["input", "state", "output", "temporary", "constant"]
 LANES = 16
 """Elements that one vector value of a kernel holds, whatever its dtype."""
 
-ROUTINES = ("gemm_f32", "gemm_f64")
+ROUTINES = ("gemm_f32", "gemm_f64", "segmented_f32", "segmented_f64")
 """Native routines that a row may hold the address of."""
 
 GEMM_DEPTH = 384
@@ -45,7 +45,10 @@ GEMM_RIGHT = GEMM_LEFT + GEMM_ROWS * GEMM_DEPTH + _SPILL
 The word before says which product's right operand is there.
 """
 
-GEMM_LONG = 64 * GEMM_DEPTH
+GEMM_CHAINS = 64
+"""Sums of GEMM_DEPTH steps that are added up as they are."""
+
+GEMM_LONG = GEMM_CHAINS * GEMM_DEPTH
 """Steps of the summed axis up to which a gemm routine adds up sums of GEMM_DEPTH steps as they are.
 
 Of more, it makes the product in parts.
@@ -73,6 +76,20 @@ def gemm_space(item: int, rows: int, columns: int, depth: int, whole: bool) -> i
     held = _up(columns * item, GEMM_PANEL) * depth if whole else 0
     at_once = min(_up(max(rows, columns) * item, GEMM_PANEL), GEMM_COLUMNS)
     return GEMM_RIGHT + _up(max(held, at_once * min(depth, GEMM_DEPTH)) + _SPILL, 64)
+
+
+SEGMENTED_PART = 64
+"""Where in a thread's memory a segmented routine makes a part of a product of more chains."""
+
+
+def segmented_space(item: int, rows: int, columns: int, depth: int) -> int:
+    """Bytes of a thread's memory that a segmented routine may touch, for blocks of these sizes.
+
+    A chain has more than half of GEMM_DEPTH steps, all but the last of a segment.
+    """
+    if 2 * depth <= GEMM_LONG:
+        return SEGMENTED_PART
+    return SEGMENTED_PART + _up(2 * rows * columns * item, 64)
 
 
 def _up(count: int, step: int) -> int:

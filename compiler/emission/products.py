@@ -10,6 +10,9 @@ The labels of the contraction are sorted into rows (of the first operand), colum
 second), the summed axis and batch axes.  Neighbouring labels merge into one axis where every
 operand steps through them as one; those that do not become batch axes, along which the other
 operand has the stride 0.  Without an epilogue the product goes straight to its place.
+
+Where the summed axes do not read as one, the routine is another one, `segmented`: it finds rows and
+segments of the depth by tables of offsets, so that rows merge wherever all other operands allow it.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from dataclasses import dataclass, replace
 
 from ...runtime.program import Routine
 from ..graph import Node
-from ..graphs.views import contiguous, mergeable, merged_axis, resolve
+from ..graphs.depth import MOST_ROWS, depth_axes, merge_neighbours, one_depth, operands_of
+from ..graphs.views import contiguous, mergeable
 from ..primitives.contraction import summed_labels
 from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
-from ..scheduling.template import Place, Tiled
+from ..scheduling.template import Offsets, Place, Tiled
 from ..sizes import Dim, nominal, product
 from .loop_kernels import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
@@ -40,23 +44,6 @@ class _Axis:
     left: Dim
     right: Dim
     place: int
-
-
-def columns_in_first(node: Node, labels: Sequence[int]) -> bool:
-    """Whether the labels that the first operand alone has are the columns of the product.
-
-    They are if the last of all labels is one of them, or, where that is a batch label, so that no
-    row of the result lies in one piece, if they have more elements than the second operand's.
-    """
-    a, b = node.attrs["a"], node.attrs["b"]
-    if labels and labels[-1] in a and labels[-1] in b:
-        extents = dict(zip(node.attrs["out"], node.shape, strict=True))
-        own = [
-            nominal(product(extents[k] for k in labels if k in text and k not in other))
-            for text, other in ((a, b), (b, a))
-        ]
-        return own[0] > own[1]
-    return bool(labels) and labels[-1] in a
 
 
 def emit_gemm(group: Group, buffers: Places) -> Emitted:
@@ -83,53 +70,63 @@ class _Product:
         self.sort_labels()
 
     def sort_labels(self) -> None:
-        node = self.node
-        a, b, out = node.attrs["a"], node.attrs["b"], node.attrs["out"]
-        left, right = (resolve(item) for item in node.inputs)
-        labels = [label for label, extent in zip(out, node.shape, strict=True) if extent != 1]
-        if columns_in_first(node, labels):
-            a, b, left, right = b, a, right, left
-        step_a = dict(zip(a, left.strides, strict=True))
-        step_b = dict(zip(b, right.strides, strict=True))
+        node, summed = self.node, summed_labels(self.node)
+        x = operands_of(node)
+        self.left, self.right = x.left, x.right
+        step_a = dict(zip(x.a, x.left.strides, strict=True))
+        step_b = dict(zip(x.b, x.right.strides, strict=True))
+        extents = dict(zip(node.attrs["out"], node.shape, strict=True))
         axes = [
-            _Axis(extent, step_a.get(label, 0), step_b.get(label, 0), place)
-            for place, (label, extent) in enumerate(
-                (label, extent)
-                for label, extent in zip(out, node.shape, strict=True)
-                if extent != 1
-            )
+            _Axis(extents[label], step_a.get(label, 0), step_b.get(label, 0), place)
+            for place, label in enumerate(x.labels)
         ]
-        in_a = [label in a for label in labels]
-        in_b = [label in b for label in labels]
-        rows = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if i and not j]
-        columns = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if j and not i]
-        self.batch = [axis for axis, i, j in zip(axes, in_a, in_b, strict=True) if i and j]
-        self.rows = self.merge(rows)
+        pairs = list(zip(axes, x.labels, strict=True))
+        rows = [axis for axis, label in pairs if label not in x.b]
+        columns = [axis for axis, label in pairs if label not in x.a]
+        self.batch = [axis for axis, label in pairs if label in x.a and label in x.b]
+        one = one_depth(x, summed)
+        self.depth = depth_axes(x, summed) if one is None else [one]
+        self.segmented = one is None
+        self.row_parts: list[tuple[Dim, Dim]] = [(1, 0)]
+        self.rows = self.merge_rows(rows) if self.segmented else self.merge(rows)
         self.columns = self.merge(columns)
         self.batch.sort(key=lambda axis: axis.place)
-        order = tuple(summed_labels(node))
-        found = [merged_axis(left, a, order), merged_axis(right, b, order)]
-        if None in found:
-            order = tuple(label for label in node.attrs["b"] if label in order)
-            found = [merged_axis(left, a, order), merged_axis(right, b, order)]
-        first, second = found
-        assert first is not None and second is not None
-        (self.depth, self.depth_left), (_, self.depth_right) = first, second
-        self.left, self.right = left, right
 
-    def merge(self, axes: Sequence[_Axis]) -> _Axis | None:
-        """Axes as one, the last ones that merge; the others go to the batch."""
+    def merge_rows(self, axes: Sequence[_Axis]) -> _Axis | None:
+        """Rows as one wherever the operands of the epilogue read so: a table finds them in A."""
+        merged = self.merge(axes, table=True)
+        if merged is not None:
+            first = next(k for k, axis in enumerate(axes) if axis.place == merged.place)
+            parts: list[tuple[Dim, Dim]] = [(axes[first].extent, axes[first].left)]
+            count = axes[first].extent
+            for axis in reversed(axes[:first]):
+                if count == merged.extent:
+                    break
+                parts.insert(0, (axis.extent, axis.left))
+                count = count * axis.extent
+            self.row_parts = [(extent, left) for extent, left in merge_neighbours(parts)]
+        return merged
+
+    def merge(self, axes: Sequence[_Axis], table: bool = False) -> _Axis | None:
+        """Axes as one, the last ones that merge; the others go to the batch.
+
+        With a `table`, the operands of the product itself may step through them anyhow.
+        """
         merged: _Axis | None = None
+        alone = False
         for axis in reversed(axes):
             if merged is None:
                 merged = axis
                 continue
-            pairs = [(axis.left, merged.left), (axis.right, merged.right)]
-            pairs += [(s[axis.place], s[merged.place]) for s in self.strides]
-            if all(mergeable((axis.extent, o), (merged.extent, i)) for o, i in pairs):
+            pairs = [(s[axis.place], s[merged.place]) for s in self.strides]
+            if not table:
+                pairs += [(axis.left, merged.left), (axis.right, merged.right)]
+            alone = alone or (table and nominal(axis.extent * merged.extent) > MOST_ROWS)
+            if not alone and all(mergeable((axis.extent, o), (merged.extent, i)) for o, i in pairs):
                 extent = axis.extent * merged.extent
                 merged = _Axis(extent, merged.left, merged.right, merged.place)
             else:
+                alone = table  # the table has neighbours alone
                 self.batch.append(axis)
         return merged
 
@@ -139,34 +136,27 @@ class _Product:
         rows, columns = self.rows or one, self.columns or one
         m = writer.integer(rows.extent, "m")
         n = writer.integer(columns.extent, "n")
-        k = writer.integer(self.depth, "k")
-        routine = writer.integer(Routine(f"gemm_{LANE_TYPES[node.dtype]}"), "routine")
+        kind = "segmented" if self.segmented else "gemm"
+        routine = writer.integer(Routine(f"{kind}_{LANE_TYPES[node.dtype]}"), "routine")
         target = self.stores.get(node)
         places = [axis.place for axis in self.batch] + [rows.place, columns.place]
         narrow = None if target is None else self.narrow(target, places)
         straight = isinstance(narrow, Memory) and narrow.strides[-1] in (0, 1)
         direct = len(self.group.members) == 1 and straight
-        tiled = Tiled("", node.dtype, rows.extent, columns.extent, self.depth, not direct)
+        depth = product(extent for extent, _, _ in self.depth)
+        tiled = Tiled(
+            "", node.dtype, rows.extent, columns.extent, depth, not direct, self.segmented
+        )
         names = {
             which: writer.integer(replace(tiled, which=which), prefix)
             for which, prefix in (
-                ("across", "n"), ("down", "n"), ("rows", "h"), ("columns", "w"), ("whole", "whole"),
+                ("across", "n"), ("down", "n"), ("rows", "h"), ("columns", "w"),
             )
         }  # fmt: skip
         blocks = [(writer.integer(a.extent, "n"), a.extent) for a in self.batch]
         blocks += [(names["across"], 0), (names["down"], 0)]
-        a = self.operand(self.left.base, self.left.offset)
-        b = self.operand(self.right.base, self.right.offset)
-        steps = {
-            name: writer.integer(stride, "s")
-            for name, stride in (
-                ("a_row", rows.left),
-                ("a_depth", self.depth_left),
-                ("b_depth", self.depth_right),
-                ("b_column", columns.right),
-            )
-        }
-        size = ITEM[node.dtype]
+        product_of = _Segments if self.segmented else _Stretch
+        words = product_of(self, rows, columns, names["down"], tiled)
         writer.line("for block in range(lo, hi):")
         writer.indent += 1
         split = decode(writer, "block", blocks)
@@ -176,24 +166,11 @@ class _Product:
             writer.line(f"{name} = {extent} - {start}")
             writer.line(f"if {name} > {names[name]}:")
             writer.line(f"    {name} = {names[name]}")
-        from_a = [f"top * {steps['a_row']}"]
-        from_b = [f"left * {steps['b_column']}"]
-        for axis, index in zip(self.batch, split, strict=False):
-            if axis.left != 0:
-                from_a.append(f"{index} * {writer.integer(axis.left, 's')}")
-            if axis.right != 0:
-                from_b.append(f"{index} * {writer.integer(axis.right, 's')}")
-        call = (
-            f"gemm({routine}, {a} + ({' + '.join(from_a)}) * {size}, {steps['a_row']}, "
-            f"{steps['a_depth']}, {b} + ({' + '.join(from_b)}) * {size}, {steps['b_depth']}, "
-            f"{steps['b_column']}, "
-        )
-        # What a thread has packed of b serves the blocks below as well.
-        rest = f"rows, columns, {k}, space, {names['whole']} * (block // {names['down']} + 1))"
+        call, rest = words.call(routine, split[:-2])
         indices = [*split[:-2], "i", "j"]
         if direct:
             assert isinstance(narrow, Memory)
-            self.direct(call, narrow, split, size, rest)
+            self.direct(call, narrow, split, ITEM[node.dtype], rest)
         else:
             tile = writer.integer(replace(tiled, which="tile"), "t")
             self.epilogue(call, indices, places, rest, tile, names["columns"])
@@ -201,6 +178,14 @@ class _Product:
         total = replace(tiled, which="blocks", count=count)
         source = writer.source(", space")
         return source, tuple(writer.words), total, tuple(writer.reads), tuple(writer.writes)
+
+    def terms(self, first: str, indices: Sequence[str], strides: Sequence[Dim]) -> str:
+        """An offset in elements: the first term, and each batch index times its stride."""
+        found = [first]
+        for index, stride in zip(indices, strides, strict=True):
+            if stride != 0:
+                found.append(f"{index} * {self.writer.integer(stride, 's')}")
+        return " + ".join(found)
 
     def operand(self, base: Node, offset: Dim) -> str:
         """The name of an operand's address."""
@@ -270,3 +255,69 @@ class _Product:
             target = self.narrow(place, places)
             assert isinstance(target, Memory)
             nest.store(nest.values[node][0], target)
+
+
+class _Stretch:
+    """The words of a product with one summed axis."""
+
+    def __init__(
+        self, work: _Product, rows: _Axis, columns: _Axis, down: str, tiled: Tiled
+    ) -> None:
+        writer = work.writer
+        self.work, self.down = work, down
+        ((depth, left, right),) = work.depth
+        self.k = writer.integer(depth, "k")
+        self.whole = writer.integer(replace(tiled, which="whole"), "whole")
+        self.a = work.operand(work.left.base, work.left.offset)
+        self.b = work.operand(work.right.base, work.right.offset)
+        strides = (rows.left, left, right, columns.right)
+        self.a_row, self.a_depth, self.b_depth, self.b_column = (
+            writer.integer(stride, "s") for stride in strides
+        )
+
+    def call(self, routine: str, batch: Sequence[str]) -> tuple[str, str]:
+        """What stands before the place of the result, and what behind it."""
+        work, size = self.work, ITEM[self.work.node.dtype]
+        lefts, rights = ([getattr(axis, side) for axis in work.batch] for side in ("left", "right"))
+        from_a = work.terms(f"top * {self.a_row}", batch, lefts)
+        from_b = work.terms(f"left * {self.b_column}", batch, rights)
+        call = (
+            f"gemm({routine}, {self.a} + ({from_a}) * {size}, {self.a_row}, {self.a_depth}, "
+            f"{self.b} + ({from_b}) * {size}, {self.b_depth}, {self.b_column}, "
+        )
+        # What a thread has packed of b serves the blocks below as well.
+        tag = f"{self.whole} * (block // {self.down} + 1)"
+        return call, f"rows, columns, {self.k}, space, {tag})"
+
+
+class _Segments:
+    """The words of a product with a depth in segments."""
+
+    def __init__(
+        self, work: _Product, rows: _Axis, columns: _Axis, down: str, tiled: Tiled
+    ) -> None:
+        writer = work.writer
+        self.work = work
+        *outer, (steps, left, right) = work.depth
+        self.k = writer.integer(steps, "k")
+        self.segments = writer.integer(product(extent for extent, _, _ in outer), "n")
+        self.a = work.operand(work.left.base, work.left.offset)
+        self.b = work.operand(work.right.base, work.right.offset)
+        tables = (work.row_parts, [(n, s) for n, s, _ in outer], [(n, s) for n, _, s in outer])
+        self.a_rows, self.a_depth, self.b_depth = (
+            writer.integer(Offsets(tuple(axes)), "a") for axes in tables
+        )
+        self.a_col, self.b_row = writer.integer(left, "s"), writer.integer(right, "s")
+
+    def call(self, routine: str, batch: Sequence[str]) -> tuple[str, str]:
+        """What stands before the place of the result, and what behind it."""
+        work, size = self.work, ITEM[self.work.node.dtype]
+        lefts, rights = ([getattr(axis, side) for axis in work.batch] for side in ("left", "right"))
+        from_a = work.terms("0", batch, lefts)
+        from_b = work.terms("left", batch, rights)
+        call = (
+            f"segmented({routine}, {self.a} + ({from_a}) * {size}, {self.a_rows} + top * 8, "
+            f"{self.a_depth}, {self.a_col}, {self.b} + ({from_b}) * {size}, {self.b_depth}, "
+            f"{self.b_row}, "
+        )
+        return call, f"rows, columns, {self.k}, {self.segments}, space)"

@@ -23,10 +23,10 @@ from ...runtime.program import Address, BoundProgram, Buffer, Instruction, Routi
 from ...runtime.program import Word as BoundWord
 from ..graph import Node
 from ..graphs.binding import Sizes, bind_type, value_of
-from ..scheduling.template import Bits, Place, Storage, Template, Tiled, Word
+from ..scheduling.template import Bits, Offsets, Place, Storage, Template, Tiled, Word
 from ..sizes import Dim, evaluate
 from .arena import Life, lay_out
-from .tiling import Tiling, tile_product
+from .tiling import Tiling, tile_product, tile_segmented
 from .waits import wait_in_turns
 
 CHUNK_WORK = 40_000
@@ -65,6 +65,7 @@ def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
                 chunk, wait, work, binding.number(row.space),
             )
         )  # fmt: skip
+    buffers += binding.tables
     return BoundProgram(
         template.name, template.kernels, tuple(instructions), tuple(buffers), arena, turns
     )
@@ -134,6 +135,8 @@ class _Binding:
         self._items = items
         self._scalars: dict[Node, int] = {}
         self._tilings: dict[Any, Tiling] = {}
+        self._tables: dict[Offsets, int] = {}
+        self.tables: list[Buffer] = []
 
     def word(self, word: Word, inner: Mapping[str, Any]) -> BoundWord:
         """A word of a row; `inner` are the sizes, and the steps of the loops around it."""
@@ -147,16 +150,33 @@ class _Binding:
             return self._scalars[word.node]
         if isinstance(word, Routine):
             return word
+        if isinstance(word, Offsets):
+            return Address(self._table(word))
         return self.number(word)
+
+    def _table(self, word: Offsets) -> int:
+        """The number of the constant buffer that holds a table."""
+        if word not in self._tables:
+            extents = [evaluate(extent, self._sizes) for extent, _ in word.axes]
+            offsets = np.zeros((), np.int64)
+            for extent, (_, stride) in zip(extents, word.axes, strict=True):
+                steps = np.arange(extent, dtype=np.int64) * evaluate(stride, self._sizes)
+                offsets = offsets[..., None] + steps
+            line = offsets.reshape(-1)
+            self._tables[word] = len(self._items) + len(self.tables)
+            name = f"offsets {len(self.tables)}"
+            self.tables.append(Buffer(name, "constant", "int64", line.shape, None, line))
+        return self._tables[word]
 
     def number(self, word: Dim | Tiled) -> int:
         """An extent, a stride, or a number of a tiling."""
         if not isinstance(word, Tiled):
             return evaluate(word, self._sizes)
-        key = (word.dtype, word.rows, word.columns, word.depth, word.epilogue)
+        key = (word.rows, word.columns, word.depth, word.dtype, word.epilogue, word.segmented)
         if key not in self._tilings:
-            m, n, k = (evaluate(size, self._sizes) for size in key[1:4])
-            self._tilings[key] = tile_product(word.dtype, m, n, k, word.epilogue)
+            m, n, k = (evaluate(size, self._sizes) for size in key[:3])
+            tile = tile_segmented if word.segmented else tile_product
+            self._tilings[key] = tile(word.dtype, m, n, k, word.epilogue)
         number: int = getattr(self._tilings[key], word.which)
         return number * evaluate(word.count, self._sizes)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...runtime.program import gemm_space
+from ...runtime.program import gemm_space, segmented_space
 
 SMALL = 8_000_000
 """Floating-point operations up to which a product is small: about 60 us."""
@@ -35,6 +35,15 @@ ONCE = 192
 
 STRETCH = 1 << 20
 """Bytes of a matrix that are worth a block of their own where it is multiplied by one row."""
+
+WIDEST = 256
+"""Columns of a block of a product with a segmented depth."""
+
+LOWEST = 12
+"""Rows below which such a product is not cut up for threads."""
+
+TILE_BYTES = 64 << 10
+"""Bytes of its result that an epilogue reads at a time."""
 
 _ITEM = {"float32": 4, "float64": 8}
 _PANEL = 32
@@ -96,6 +105,26 @@ def tile_product(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
     tile = gemm_space(size, min(rows, m), min(columns, n), k, bool(whole))
     space = tile + (min(rows, m) * columns * size if epilogue else 0)
     return Tiling(rows, columns, -(-m // rows), -(-n // columns), whole, tile, space)
+
+
+def tile_segmented(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
+    """The blocks of [m, k] times [k, n], where the depth is in segments.
+
+    What an epilogue reads stays in the second cache; without one, a product of many operations has
+    blocks for several threads, which are as high as that allows, since each reads all of its depth.
+    """
+    size, flops = _ITEM[dtype], 2 * m * n * k
+    columns = min(_up(n, 16), WIDEST)
+    down = 1
+    if flops >= SMALL:
+        down = min(MOST_BLOCKS // 2, max(2, _power_of_two(flops // BLOCK)), max(1, m // LOWEST))
+    if epilogue:
+        down = max(down, -(-m * columns * size // TILE_BYTES))
+    rows = max(1, -(-m // down))
+    space = segmented_space(size, min(rows, m), min(columns, n), k)
+    tile = space
+    space += rows * columns * size if epilogue else 0
+    return Tiling(rows, columns, -(-m // rows), -(-n // columns), 0, tile, space)
 
 
 def _up(count: int, step: int) -> int:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ...runtime.program import Kernel, Routine
 from ..graph import Node, Type, topological
 from ..graphs.interface import InputRange, Interface, SizeRule
-from ..scheduling.template import Bits, Place, Row, Storage, Template, Tiled, Turns, Word
+from ..scheduling.template import Bits, Offsets, Place, Row, Storage, Template, Tiled, Turns, Word
 from ..sizes import Dim, FloorDivision, Size
 
 Array = npt.NDArray[Any]
@@ -156,7 +156,9 @@ class _Writing:
             return ["routine", word.name]
         if isinstance(word, Tiled):
             extents = self.dims((word.rows, word.columns, word.depth, word.count))
-            return ["tiled", word.which, word.dtype, word.epilogue, extents]
+            return ["tiled", word.which, word.dtype, word.epilogue, word.segmented, extents]
+        if isinstance(word, Offsets):
+            return ["offsets", [self.dims(axis) for axis in word.axes]]
         return ["size", self.dim(word)]
 
     def node(self, node: Node) -> int:
@@ -230,9 +232,12 @@ class _Reading:
         if kind == "routine":
             return Routine(encoded[0])
         if kind == "tiled":
-            which, dtype, epilogue, extents = encoded
+            which, dtype, epilogue, segmented, extents = encoded
             rows, columns, depth, count = self.dims(extents)
-            return Tiled(which, dtype, rows, columns, depth, epilogue, count)
+            return Tiled(which, dtype, rows, columns, depth, epilogue, segmented, count)
+        if kind == "offsets":
+            axes = [self.dims(axis) for axis in encoded[0]]
+            return Offsets(tuple((extent, stride) for extent, stride in axes))
         return self.dim(encoded[0])
 
     def attr(self, encoded: Any) -> Any:

@@ -14,6 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node
+from ..graphs.depth import (
+    Operands,
+    columns_last,
+    columns_lie,
+    one_depth,
+    operands_of,
+    reads_segments,
+)
 from ..graphs.loop_bodies import map_bodies
 from ..graphs.rewrite import replace_inputs, rewrite
 from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
@@ -134,11 +142,15 @@ def _lies(node: Node) -> bool:
 def _one_summed_axis(b: Builder, n: Node, packed: dict[Any, Node]) -> tuple[Node, ...]:
     """Operands of a contraction whose summed axes read as one axis, in the same order in both.
 
+    Or that are read in segments, where that needs no copy of a large one.
     `packed` are the copies that have been made for it, by what is copied and in which order.
     """
     summed = summed_labels(n)
     if len(summed) < 2:
         return n.inputs
+    x = operands_of(n)
+    if one_depth(x, summed) is None and reads_segments(n):
+        return _columns_last(b, n, x, packed)
     views = [resolve(item) for item in n.inputs]
     labels = [n.attrs["a"], n.attrs["b"]]
     orders = [tuple(label for label in text if label in summed) for text in labels]
@@ -164,12 +176,31 @@ def _one_summed_axis(b: Builder, n: Node, packed: dict[Any, Node]) -> tuple[Node
             result.append(item)
             continue
         wanted = _packed_order(n, dict(zip(text, item.shape, strict=True)), chosen)
-        order = tuple(text.index(label) for label in wanted)
-        if (item, order) not in packed:
-            packed[item, order] = b.copy(b.transpose(item, axes=order))
-        back = tuple(wanted.index(label) for label in text)
-        result.append(b.transpose(packed[item, order], axes=back))
+        result.append(_copied(b, item, text, wanted, packed))
     return tuple(result)
+
+
+def _columns_last(b: Builder, n: Node, x: Operands, packed: dict[Any, Node]) -> tuple[Node, ...]:
+    """Operands that are read in segments: of the right one a copy, unless its columns lie so."""
+    if columns_lie(x):
+        return n.inputs
+    place = 0 if x.swapped else 1
+    wanted = columns_last(x, summed_labels(n))
+    inputs = list(n.inputs)
+    inputs[place] = _copied(b, inputs[place], x.b, wanted, packed)
+    return tuple(inputs)
+
+
+def _copied(
+    b: Builder, item: Node, text: Sequence[int], wanted: Sequence[int], packed: dict[Any, Node]
+) -> Node:
+    """A copy of an operand with labels `text`, in whose memory they have the order `wanted`."""
+    order = tuple(text.index(label) for label in wanted)
+    if (item, order) not in packed:
+        packed[item, order] = b.copy(b.transpose(item, axes=order))
+    back = tuple(wanted.index(label) for label in text)
+    result: Node = b.transpose(packed[item, order], axes=back)
+    return result
 
 
 def _packed_order(n: Node, extents: Mapping[int, Dim], summed: tuple[int, ...]) -> tuple[int, ...]:

@@ -41,10 +41,21 @@ class Bits:
 
 
 @dataclass(frozen=True, slots=True)
+class Offsets:
+    """A word: the address of a table of offsets in elements, made once the sizes are known.
+
+    One for each index of the axes (extent, stride), row-major: the sum of index times stride.
+    """
+
+    axes: tuple[tuple[Dim, Dim], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tiled:
     """A number of a matrix product's tiling (`tiling.Tiling`), once its sizes are known.
 
-    `which` is a field of it or "blocks"; `count` multiplies it.
+    `which` is a field of it or "blocks"; `count` multiplies it; `segmented` says by which of the
+    two kinds of routine it is made.
     """
 
     which: str
@@ -53,10 +64,11 @@ class Tiled:
     columns: Dim
     depth: Dim
     epilogue: bool
+    segmented: bool = False
     count: Dim = 1
 
 
-Word = Dim | Place | Bits | Routine | Tiled
+Word = Dim | Place | Bits | Routine | Offsets | Tiled
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,9 +254,10 @@ class Executor:
 
 # Writing these two takes a part of llvmlite that running them does not.
 def _build_routine(name: str, symbol: str) -> bytes:
-    from .gemm import gemm
+    from .gemm import gemm, segmented
 
-    return gemm.build_routine(name, symbol)
+    build = gemm.build_routine if name.startswith("gemm") else segmented.build_segmented
+    return build(name, symbol)
 
 
 def _build_entry(_: str, symbol: str) -> bytes:

@@ -33,17 +33,27 @@ def deep_function(module: Any, element: Any, lanes: int, routine: Any) -> Any:
         right = b.add(x.b, b.mul(b.mul(p, x.b_row), I64(size)))
         b.call(routine, replace(x, a=left, b=right, c=room, c_row=x.n, k=depth).arguments)
         with loop(b, I64(0), x.m, 1) as i:
-            row, target = b.mul(i, x.n), b.gep(out, [b.mul(i, x.c_row)])
-            for j, mask in sums.over(x.n):
-                here = b.add(row, j)
-                gone, total = b.gep(lost, [here]), b.gep(target, [j])
-                kept = b.select(fresh, sums.zeros, sums.load(gone, mask))
-                old = b.select(fresh, sums.zeros, sums.load(total, mask))
-                more = b.fadd(sums.load(b.gep(part, [here]), mask), kept)
-                new = b.fadd(old, more)
-                finite = b.fcmp_ordered("==", b.fsub(new, new), sums.zeros)
-                rest = b.fsub(more, b.fsub(new, old))
-                sums.store(b.select(finite, rest, sums.zeros), gone, mask)
-                sums.store(new, total, mask)
+            row = b.mul(i, x.n)
+            target = b.gep(out, [b.mul(i, x.c_row)])
+            add_row(b, sums, target, b.gep(part, [row]), b.gep(lost, [row]), x.n, fresh)
     b.ret_void()
     return function
+
+
+def add_row(
+    b: Any, sums: Sums, target: Any, part: Any, lost: Any, columns: Any, fresh: Any
+) -> None:
+    """Add a row of one part of the product; what is rounded away is kept in `lost`.
+
+    Where it is `fresh`, nothing has been added before.
+    """
+    for j, mask in sums.over(columns):
+        gone, total = b.gep(lost, [j]), b.gep(target, [j])
+        kept = b.select(fresh, sums.zeros, sums.load(gone, mask))
+        old = b.select(fresh, sums.zeros, sums.load(total, mask))
+        more = b.fadd(sums.load(b.gep(part, [j]), mask), kept)
+        new = b.fadd(old, more)
+        finite = b.fcmp_ordered("==", b.fsub(new, new), sums.zeros)
+        rest = b.fsub(more, b.fsub(new, old))
+        sums.store(b.select(finite, rest, sums.zeros), gone, mask)
+        sums.store(new, total, mask)

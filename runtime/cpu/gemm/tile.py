@@ -7,6 +7,7 @@ chooses; the loop is the same for every edge, and only loading and storing C is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,15 +52,21 @@ def tile_function(module: Any, element: Any, shape: TileShape) -> Any:
     return function
 
 
-class _Tile:
+class TileWriter:
+    """Writes one tile's function; the way through the depth is its subclasses'."""
+
+    c: Any
+    c_row: Any
+    columns: Any
+    fresh: Any
+
     def __init__(self, function: Any, b: Any, element: Any, shape: TileShape) -> None:
         self.b, self.element, self.shape = b, element, shape
         self.vector = ir.VectorType(element, shape.lanes)
         self.letter = "f32" if isinstance(element, ir.FloatType) else "f64"
-        (self.a, self.a_row, self.a_col, self.bp, self.b_row, self.c, self.c_row, self.columns,
-         self.k, self.fresh) = function.args  # fmt: skip
         self.module = function.module
         self.cells = [(r, v) for r in range(shape.rows) for v in range(shape.vectors)]
+        self.zeros = ir.Constant(self.vector, [element(0)] * shape.lanes)
 
     def _external(self, name: str, result: Any, kinds: list[Any]) -> Any:
         if name not in self.module.globals:
@@ -93,8 +100,7 @@ class _Tile:
     def _masked_load(self, pointer: Any, mask: Any) -> Any:
         name = f"llvm.masked.load.v{self.shape.lanes}{self.letter}.p0"
         place = self.b.bitcast(pointer, self.vector.as_pointer())
-        zeros = ir.Constant(self.vector, [self.element(0)] * self.shape.lanes)
-        args = [place, I32(4 if self.letter == "f32" else 8), mask, zeros]
+        args = [place, I32(4 if self.letter == "f32" else 8), mask, self.zeros]
         return self.b.call(self._external(name, self.vector, [x.type for x in args]), args)
 
     def _cell(self, r: int, v: int) -> Any:
@@ -116,7 +122,7 @@ class _Tile:
         # C is asked for now and needed after the loop: it may come from far.
         for r, v in self.cells:
             self._prefetch(self._cell(r, v))
-        sums = self._depth_loop(masks)
+        sums = self.depth_loop(masks)
         b, before = self.b, self.b.block
         more = []
         with b.if_then(b.not_(self.fresh)):
@@ -147,36 +153,58 @@ class _Tile:
         # Into the nearest cache, as data.
         self.b.call(function, [self.b.bitcast(pointer, byte), I32(write), I32(3), I32(1)])
 
-    def _depth_loop(self, masks: list[Any] | None) -> list[Any]:
+    def depth_loop(self, masks: list[Any] | None) -> list[Any]:
+        """The sums of all steps, cell by cell."""
+        raise NotImplementedError
+
+    def step(
+        self, masks: list[Any] | None, row: Any, factor: Callable[[int], Any], sums: list[Any]
+    ) -> list[Any]:
+        """The sums after one step: a row of B, and an element of A for each row of the tile."""
         b, shape = self.b, self.shape
-        zeros = ir.Constant(self.vector, [self.element(0)] * shape.lanes)
         fma = self._external(
             f"llvm.fma.v{shape.lanes}{self.letter}", self.vector, [self.vector] * 3
         )
-        before, body, done = b.block, b.append_basic_block("step"), b.append_basic_block("end")
-        b.branch(body)
-        b.position_at_end(body)
-        left, a, row = b.phi(I64), b.phi(self.a.type), b.phi(self.bp.type)
-        sums = [b.phi(self.vector) for _ in self.cells]
-        start = [self.k, self.a, self.bp, *[zeros] * len(sums)]
-        for phi, value in zip([left, a, row, *sums], start, strict=True):
-            phi.add_incoming(value, before)
         places = [b.gep(row, [I64(v * shape.lanes)]) for v in range(shape.vectors)]
-        if shape.packed or shape.rows <= 4:
-            ahead = b.gep(row, [b.mul(self.b_row, I64(AHEAD if shape.packed else FAR_AHEAD))])
-            for v in range(shape.vectors):
-                self._prefetch(b.gep(ahead, [I64(v * shape.lanes)]), write=0)
         if masks is None:
             vectors = [self._load(place) for place in places]
         else:
             vectors = list(map(self._masked_load, places, masks))
         new = []
         for r in range(shape.rows):
-            offset = I64(r) if shape.packed else b.mul(self.a_row, I64(r))
-            factor = self._splat(b.load(b.gep(a, [offset])))
+            scalar = self._splat(b.load(factor(r)))
             for v in range(shape.vectors):
-                cell = r * shape.vectors + v
-                new.append(b.call(fma, [factor, vectors[v], sums[cell]]))
+                new.append(b.call(fma, [scalar, vectors[v], sums[r * shape.vectors + v]]))
+        return new
+
+
+class _Tile(TileWriter):
+    """A tile of one stretch of the depth."""
+
+    def __init__(self, function: Any, b: Any, element: Any, shape: TileShape) -> None:
+        super().__init__(function, b, element, shape)
+        (self.a, self.a_row, self.a_col, self.bp, self.b_row, self.c, self.c_row, self.columns,
+         self.k, self.fresh) = function.args  # fmt: skip
+
+    def depth_loop(self, masks: list[Any] | None) -> list[Any]:
+        b, shape = self.b, self.shape
+        before, body, done = b.block, b.append_basic_block("step"), b.append_basic_block("end")
+        b.branch(body)
+        b.position_at_end(body)
+        left, a, row = b.phi(I64), b.phi(self.a.type), b.phi(self.bp.type)
+        sums = [b.phi(self.vector) for _ in self.cells]
+        start = [self.k, self.a, self.bp, *[self.zeros] * len(sums)]
+        for phi, value in zip([left, a, row, *sums], start, strict=True):
+            phi.add_incoming(value, before)
+        if shape.packed or shape.rows <= 4:
+            ahead = b.gep(row, [b.mul(self.b_row, I64(AHEAD if shape.packed else FAR_AHEAD))])
+            for v in range(shape.vectors):
+                self._prefetch(b.gep(ahead, [I64(v * shape.lanes)]), write=0)
+
+        def factor(r: int) -> Any:
+            return b.gep(a, [I64(r) if shape.packed else b.mul(self.a_row, I64(r))])
+
+        new = self.step(masks, row, factor, sums)
         step = I64(shape.packed) if shape.packed else self.a_col
         after = [b.sub(left, I64(1)), b.gep(a, [step]), b.gep(row, [self.b_row]), *new]
         for phi, value in zip([left, a, row, *sums], after, strict=True):

@@ -276,15 +276,20 @@ def _word_of_row(row: Any, index: Any) -> Typed | None:
     return Typed(INTEGER, (ROW, INTEGER), _row_word) if row == ROW and integer(index) else None
 
 
-def _gemm(builder: Any, routine: Any, *words: Any) -> None:
+def _call_routine(builder: Any, routine: Any, *words: Any) -> None:
     kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
     builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
 
 
-def _gemm_rule(*args: Any) -> Typed | None:
-    if len(args) != 14 or not all(map(integer, args)):
-        return None
-    return Typed(types.void, (INTEGER,) * 14, _gemm)
+def _routine_rule(count: int) -> Callable[..., Typed | None]:
+    """A routine's address, and so many words that it is called with."""
+
+    def rule(*args: Any) -> Typed | None:
+        if len(args) != count + 1 or not all(map(integer, args)):
+            return None
+        return Typed(types.void, (INTEGER,) * (count + 1), _call_routine)
+
+    return rule
 
 
 def _tile(count: Any) -> Typed | None:
@@ -302,5 +307,6 @@ def _tile(count: Any) -> Typed | None:
 
 
 _word("_word", _word_of_row)
-_word("gemm", _gemm_rule)
+_word("gemm", _routine_rule(13))
+_word("segmented", _routine_rule(14))
 _word("tile", _tile, literal=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from diagrad.compiler.emission.products import columns_in_first
 from diagrad.compiler.graph import Graph, Node, Origin
+from diagrad.compiler.graphs.depth import columns_in_first
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import compile_kernels, prepare
 from diagrad.compiler.primitives.record import Builder

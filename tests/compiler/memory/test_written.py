@@ -12,7 +12,7 @@ from diagrad.compiler.graphs.interface import Interface, interface_of
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.memory.written import from_bytes, to_bytes
 from diagrad.compiler.pipeline import compile_kernels, prepare
-from diagrad.compiler.scheduling.template import Bits, Place, Row, Template, Tiled
+from diagrad.compiler.scheduling.template import Bits, Offsets, Place, Row, Template, Tiled
 from diagrad.compiler.sizes import FloorDivision, Size, ceil_divide, named
 
 from .. import nets
@@ -101,7 +101,8 @@ def test_expressions_and_sizes_to_the_last_bit() -> None:
     mask = b.gt(b.constant(-0.0, "float64"), b.constant(5e-324, "float64"))
     words = (
         Bits(node), Bits(mask), Bits(b.constant(-(2**63), "int64")), -(2**63), odd,
-        Place(3, odd, (T, 1)), Place(3, odd), Tiled("chunk", "float64", B, T, 3, True, odd),
+        Place(3, odd, (T, 1)), Place(3, odd), Tiled("chunk", "float64", B, T, 3, True, True, odd),
+        Offsets(((B, odd), (3, -1))),
     )  # fmt: skip
     row = Row(0, words, Tiled("blocks", "float32", 1, B, T, False), (), (1,), ("a b",), 2, odd, 64)
     template = Template("one", (), (row,), ())
