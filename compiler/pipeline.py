@@ -26,6 +26,7 @@ from .passes.expand_products import expand_products
 from .passes.guard import guard
 from .passes.hoist.hoist import hoist
 from .passes.inline import inline
+from .passes.layout import layout
 from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.materialise import materialise
@@ -75,7 +76,9 @@ GRAPH_PASSES = (
 )
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("layout", layout),
     ("expand_convolutions", expand_convolutions),
+    ("simplify", simplify),
     ("expand_products", expand_products),
     ("split_products", split_products),
     ("sum_steps", sum_steps),
