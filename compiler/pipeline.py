@@ -31,6 +31,7 @@ from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
 from .passes.materialise import materialise
 from .passes.set_precision import set_precision
+from .passes.share_padding import share_padding
 from .passes.simplify.simplify import simplify
 from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
@@ -83,6 +84,7 @@ KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("split_products", split_products),
     ("sum_steps", sum_steps),
     ("split_reductions", split_reductions),
+    ("share_padding", share_padding),
     ("materialise", materialise),
     ("fuse", fuse),
     ("schedule", schedule),

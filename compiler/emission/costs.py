@@ -24,7 +24,7 @@ from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..sizes import Dim, evaluate, product
 from .emit import origin_text
-from .moves import copied_parts
+from .moves import cleared_parts, copied_parts
 from .nest import Places
 
 PRODUCT_SPEED = 32
@@ -80,8 +80,10 @@ def _group_costs(group: Group, places: Places, sizes: Sizes) -> Iterator[Cost]:
             yield _moved(node, sizes, item.type.count)
     elif group.kind == "pad":
         (node,) = group.members
-        yield _cleared(node, sizes)
-        yield _moved(node, sizes, node.inputs[0].type.count)
+        for shape, _ in cleared_parts(node):
+            yield _cleared(node, sizes, product(shape))
+        for item, _ in copied_parts(node, places):
+            yield _moved(node, sizes, item.type.count)
     elif group.kind == "scatter_add":
         (node,) = group.members
         yield _cleared(node, sizes)
@@ -128,8 +130,9 @@ def _moved(node: Node, sizes: Sizes, count: Dim | None = None) -> Cost:
     return Cost(0, size, size, ((origin_text(node), _count(count, sizes)),))
 
 
-def _cleared(node: Node, sizes: Sizes) -> Cost:
-    count = node.type.count
+def _cleared(node: Node, sizes: Sizes, count: Dim | None = None) -> Cost:
+    """Elements of a node, by default all, that are filled with zeros."""
+    count = node.type.count if count is None else count
     work = ((origin_text(node), _count(count, sizes)),)
     return Cost(0, 0, _bytes(node, count, sizes), work)
 

@@ -20,12 +20,12 @@ from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
 from .loop_kernels import Emitted, emit_loop
 from .moves import (
-    emit_concatenate,
     emit_copy,
     emit_cumsum,
     emit_first_outside,
     emit_overlap_add,
     emit_pad,
+    emit_parts,
     emit_scatter_add,
 )
 from .nest import Places, memory_at
@@ -91,7 +91,7 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
     if group.kind == "gemm":
         return [emit_gemm(group, buffers)]
     if group.kind == "concatenate":
-        return emit_concatenate(group, buffers)
+        return emit_parts(group, buffers)
     if group.kind == "pad":
         return emit_pad(group, buffers)
     if group.kind == "scatter_add":

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ...runtime.outcomes import HOLDS
 from ...runtime.program import LANES
 from ..graph import Node
-from ..graphs.views import base_of, contiguous, resolve, squeeze
+from ..graphs.views import Shape, base_of, contiguous, resolve, squeeze
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import Builder
 from ..primitives.reduction import BLOCK
 from ..scheduling.fusion import Group, Level
-from ..scheduling.joining import Part, parts_of
+from ..scheduling.joining import Part, frames, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
 from .accumulators import block_sizes
 from .compensation import BlockedSum, enter_blocks
@@ -28,7 +28,7 @@ def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
     return emit_loop(group, buffers, {copy: target})
 
 
-def emit_concatenate(group: Group, buffers: Places) -> list[Emitted]:
+def emit_parts(group: Group, buffers: Places) -> list[Emitted]:
     """One copy for each part that is not made in its stretch of the result."""
     (node,) = group.members
     return [
@@ -38,7 +38,7 @@ def emit_concatenate(group: Group, buffers: Places) -> list[Emitted]:
 
 
 def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
-    """The operands of a concatenation that are made elsewhere."""
+    """The operands of a concatenation or padding that are made elsewhere."""
     found = []
     for item, part in parts_of(node):
         place = buffers.get(base_of(item))
@@ -48,16 +48,39 @@ def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
 
 
 def emit_pad(group: Group, buffers: Places) -> list[Emitted]:
-    """Zeros everywhere, then the operand in its place."""
+    """Zeros around the operand, or everywhere if some are within, and the operand in its place."""
     (node,) = group.members
-    item, strides = node.inputs[0], contiguous(node.shape)
-    offset: Dim = 0
-    for low, stride in zip(node.attrs["low"], strides, strict=True):
-        offset = offset + low * stride
-    steps = [step * stride for step, stride in zip(node.attrs["inner"], strides, strict=True)]
-    inner = tuple(s for s, n in zip(steps, item.shape, strict=True) if n != 1)
-    target = memory_at(buffers[node], offset, inner, node.dtype)
-    return [emit_zeros(node, buffers), emit_copy(item, buffers, target)]
+    zeros = [
+        emit_copy(
+            Builder(node.origin).fill(0, node.type.with_shape(shape)),
+            buffers,
+            memory_at(buffers[node], part.offset, part.strides, node.dtype),
+        )
+        for shape, part in cleared_parts(node)
+    ]
+    return [*zeros, *emit_parts(group, buffers)]
+
+
+def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
+    """The parts of a padding that are filled with zeros, and their shapes.
+
+    Before and behind the operand along each axis, over all of the axes after it; or all, if there
+    are zeros within the operand.
+    """
+    strides, inside = contiguous(node.shape), node.inputs[0].shape
+    if not frames(node):
+        return [(node.shape, Part(node, 0, contiguous(squeeze(node.shape))))]
+    before: Dim = 0
+    found = []
+    for axis, low in enumerate(node.attrs["low"]):
+        high = low + inside[axis]
+        for start, stop in ((0, low), (high, node.shape[axis])):
+            shape = (*inside[:axis], stop - start, *node.shape[axis + 1 :])
+            if 0 not in shape:
+                steps = tuple(s for s, n in zip(strides, shape, strict=True) if n != 1)
+                found.append((shape, Part(node, before + start * strides[axis], steps)))
+        before = before + low * strides[axis]
+    return found
 
 
 def emit_zeros(node: Node, buffers: Places) -> Emitted:

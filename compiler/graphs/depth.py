@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...runtime.program import LANES
 from ..graph import Node
 from ..primitives.contraction import summed_labels
 from ..sizes import Dim, nominal, product
@@ -124,15 +125,18 @@ def reads_segments(node: Node) -> bool:
     axes = depth_axes(x, summed)
     if len(axes) < 2 or nominal(axes[-1][0]) < FEWEST_STEPS:
         return False
-    return columns_lie(x) or (
-        SMALLER * nominal(product(x.right.shape)) <= nominal(product(x.left.shape))
-    )
+    smaller = SMALLER * nominal(product(x.right.shape)) <= nominal(product(x.left.shape))
+    return columns_lie(x) or smaller
 
 
 def columns_lie(x: Operands) -> bool:
-    """Whether the last of the columns lie side by side."""
-    last = x.b.index(x.labels[-1])
-    return x.right.strides[last] == 1
+    """Whether columns lie side by side: all of them, or as many as make it worth while."""
+    places = [x.b.index(label) for label in x.labels if label not in x.a]
+    *_, (together, step) = merge_neighbours(
+        [(x.right.shape[k], x.right.strides[k]) for k in places]
+    )
+    every = nominal(product(x.right.shape[k] for k in places))
+    return step == 1 and nominal(together) >= min(every, LANES)
 
 
 def columns_last(x: Operands, summed: Sequence[int]) -> tuple[int, ...]:

@@ -42,7 +42,9 @@ def _expanded(node: Node) -> Node:
 
 
 def _grouped(b: Builder, x: Node, groups: Dim) -> Node:
-    """The last axis as one of groups and one of the channels in each."""
+    """The last axis as one of groups and one of the channels in each, if there are several."""
+    if groups == 1:
+        return x
     each = exact_divide(x.shape[-1], groups)
     assert each is not None
     shape = (*x.shape[:-1], groups, each)
@@ -50,8 +52,8 @@ def _grouped(b: Builder, x: Node, groups: Dim) -> Node:
 
 
 def _ungrouped(b: Builder, x: Node, node: Node) -> Node:
-    """The two last axes as one, which gives the node's shape."""
-    return b.reshape(x, shape=node.shape)
+    """The axis of groups and the last one as one, which gives the node's shape."""
+    return x if x.type == node.type else b.reshape(x, shape=node.shape)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class _Windows:
 
 
 def _windowed(b: Builder, x: Node, axes: Sequence[_Windows]) -> Node:
-    """Windows along the axes of space: (N, *space, G, C) -> (N, position, tap, .., G, C)."""
+    """Windows along the axes of space: (N, *space, .., C) -> (N, position, tap, .., .., C)."""
     low, high = [0] * x.type.rank, [0] * x.type.rank
     for axis, item in enumerate(axes, start=1):
         low[axis] = max(0, -item.begin)
@@ -113,43 +115,38 @@ def _windows(node: Node, results: Node, weights: Node) -> list[_Windows]:
 
 def _over_windows(b: Builder, seen: Node, w: Node, space: int) -> Node:
     """(N, position, tap, .., G, C) and (*taps, C, G, J) -> (N, *positions, G, J)."""
-    positions, taps = _labels(space)
-    images, group, channel, result = range(4)
-    a = (images, *_in_turn(positions, taps), group, channel)
-    out = (images, *positions, group, result)
-    return b.contract(seen, w, a=a, b=(*taps, channel, group, result), out=out)
+    labels = _labels(space, w.type.rank)
+    return b.contract(seen, w, a=labels["x"], b=labels["w"], out=labels["g"])
 
 
-def _labels(space: int) -> tuple[range, range]:
-    """Labels of positions and of taps, after the first four."""
-    return range(4, 4 + space), range(4 + space, 4 + 2 * space)
-
-
-def _in_turn(positions: Sequence[int], taps: Sequence[int]) -> tuple[int, ...]:
-    return tuple(label for pair in zip(positions, taps, strict=True) for label in pair)
+def _labels(space: int, rank: int) -> dict[str, tuple[int, ...]]:
+    """Labels of windows over x, and of w and g; `rank` is that of w, with or without groups."""
+    images, channel, result, group = range(4)
+    groups = (group,) if rank == space + 3 else ()
+    positions, taps = range(4, 4 + space), range(4 + space, 4 + 2 * space)
+    in_turn = [label for pair in zip(positions, taps, strict=True) for label in pair]
+    return {
+        "x": (images, *in_turn, *groups, channel),
+        "w": (*taps, channel, *groups, result),
+        "g": (images, *positions, *groups, result),
+    }
 
 
 def _weight(b: Builder, node: Node) -> Node:
     x, g = node.inputs
     groups, space = node.attrs["groups"], node.type.rank - 2
     seen = _windowed(b, _grouped(b, x, groups), _windows(node, g, node))
-    positions, taps = _labels(space)
-    images, group, channel, result = range(4)
-    found = b.contract(
-        seen,
-        _grouped(b, g, groups),
-        a=(images, *_in_turn(positions, taps), group, channel),
-        b=(images, *positions, group, result),
-        out=(*taps, channel, group, result),
-    )
+    above = _grouped(b, g, groups)
+    labels = _labels(space, above.type.rank)
+    found = b.contract(seen, above, a=labels["x"], b=labels["g"], out=labels["w"])
     return _ungrouped(b, found, node)
 
 
 def _input(b: Builder, node: Node) -> Node:
     g, w = (_grouped(b, item, node.attrs["groups"]) for item in node.inputs)
     # The form is the same with channels and results in each other's place.
-    rank = w.type.rank
-    turned = b.transpose(w, axes=(*range(rank - 3), rank - 1, rank - 2, rank - 3))
+    space, rank = node.type.rank - 2, w.type.rank
+    turned = b.transpose(w, axes=(*range(space), *reversed(range(space, rank))))
     return _ungrouped(b, _phases(b, node, g, turned, []), node)
 
 
@@ -176,7 +173,7 @@ def _phases(b: Builder, node: Node, g: Node, w: Node, chosen: list[_Phase]) -> N
         if phase is None:
             before = [item.windows.count for item in chosen]
             behind = node.attrs["extents"][axis + 1 :]
-            shape = (g.shape[0], *before, count, *behind, *w.shape[-2:])
+            shape = (g.shape[0], *before, count, *behind, *w.shape[space + 1 :])
             parts.append(b.fill(0, g.type.with_shape(shape)))
         else:
             parts.append(_phases(b, node, g, w, [*chosen, phase]))
@@ -218,7 +215,7 @@ def _phase(b: Builder, g: Node, w: Node, chosen: Sequence[_Phase]) -> Node:
     last = [item.first + (item.windows.taps - 1) * item.step + 1 for item in chosen]
     taken = b.slice(
         w,
-        start=(*(item.first for item in chosen), 0, 0, 0),
+        start=(*(item.first for item in chosen), *(0,) * (rank - space)),
         stop=(*last, *w.shape[space:]),
         step=(*(item.step for item in chosen), *(1,) * (rank - space)),
     )

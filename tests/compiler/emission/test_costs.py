@@ -93,8 +93,11 @@ def test_moves_compute_nothing() -> None:
     x, z = dg.observed("x", ("B", 3)), dg.observed("z", ("B", 2))
     one, two = costs_of(y=dg.concatenate([x, z], axis=1))
     assert [(c.flops, c.read, c.written) for c in (one, two)] == [(0, 84, 84), (0, 56, 56)]
-    zeros, copied = costs_of(y=dg.pad(x, ((1, 0), (0, 2))))
-    assert (zeros.read, zeros.written, copied.read, copied.written) == (0, 4 * 8 * 5, 84, 84)
+    above, beside, copied = costs_of(y=dg.pad(x, ((1, 0), (0, 2))))
+    assert (above.read, above.written, beside.read, beside.written) == (0, 4 * 5, 0, 4 * 7 * 2)
+    assert (copied.read, copied.written) == (84, 84)
+    made, *frame = costs_of(y=dg.pad(x * 2, ((1, 0), (0, 2))))
+    assert len(frame) == 2 and (made.flops, made.read, made.written) == (21, 84, 84)
     index = dg.observed("index", ("B",), dtype=dg.int32)
     # Each of the 21 additions may keep what it rounds away, which is added at the end.
     *_, zeros, added, joined = costs_of(y=dg.scatter_add(index, x, 10))
