@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...runtime.outcomes import HOLDS
 from ...runtime.program import LANES
@@ -22,7 +23,19 @@ from .writer import Writer, decode
 
 
 def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
-    """A kernel that copies a value, by any view, to a place in memory."""
+    """A kernel that copies a value, by any view, to a place in memory.
+
+    Where the last axis is short, the lanes go along the one whose elements lie side by side.
+    """
+    shape, last = squeeze(source.shape), len(squeeze(source.shape)) - 1
+    if last > 0 and nominal(shape[last]) < LANES:
+        view = resolve(source).squeezed()
+        along = [a for a in range(last) if view.strides[a] == 1 and nominal(shape[a]) >= LANES]
+        if along and view.strides[last] != 1:
+            order = (*(a for a in range(last + 1) if a != along[0]), along[0])
+            b = Builder(source.origin)
+            source = b.transpose(b.reshape(source, shape=shape), axes=order)
+            target = replace(target, strides=tuple(target.strides[a] for a in order))
     copy = Builder(source.origin).copy(source)
     group = Group("loop", squeeze(source.shape), members={copy: "full"})
     return emit_loop(group, buffers, {copy: target})

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...runtime.program import Routine
+from ...runtime.program import LANES, Routine
 from ..graph import Node
 from ..graphs.depth import MOST_ROWS, depth_axes, merge_neighbours, one_depth, operands_of
 from ..graphs.views import contiguous, mergeable
@@ -29,7 +29,7 @@ from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
 from ..scheduling.template import Offsets, Place, Tiled
 from ..sizes import Dim, nominal, product
-from .loop_kernels import Emitted
+from .loop_kernels import Emitted, is_whole
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .writer import Writer, decode
 
@@ -240,9 +240,12 @@ class _Product:
         writer.line("for i in range(top, top + rows):")
         writer.indent += 1
         writer.mark_row()
-        writer.line("for j in range(left, left + columns, 16):")
+        writer.line(f"for j in range(left, left + columns, {LANES}):")
         writer.indent += 1
-        writer.line("m = lanes_below(left + columns - j)")
+        # Blocks are whole vectors wide, so that none is left over where the columns are.
+        extent = self.columns.extent if self.columns else 1
+        left = LANES if is_whole(extent) else "left + columns - j"
+        writer.line(f"m = lanes_below({left})")
         for node in self.group.members:
             if node is self.node:
                 text = f"load(p_tile, (i - top) * {width} + j - left, m)"
