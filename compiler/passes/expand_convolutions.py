@@ -9,6 +9,10 @@ elements: those at which the same taps of the windows come to lie.  Each is a co
 stride 1 with those taps alone, and a phase that no tap reaches is 0.
 
 Nothing is copied by this but the padding: a contraction reads windows where they lie.
+
+Where the windows over g would hold zeros for the most part, or where there are few channels, the
+gradient by the input is made the other way round along an axis: each result is multiplied with all
+taps, which are then added up where they meet.
 """
 
 from __future__ import annotations
@@ -17,13 +21,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
+from ...runtime.program import LANES
 from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
 from ..primitives.convolution import CONVOLUTIONS
 from ..primitives.record import Builder
 from ..primitives.windows import window_reach
-from ..sizes import Dim, ceil_divide, exact_divide, upper_bound
+from ..sizes import Dim, ceil_divide, exact_divide, nominal, upper_bound
+
+MOST_ZEROS = 2
+"""Elements for each result up to which windows over the results are read."""
+
+FULLER = 1.5
+"""Times that more lanes must be used, so that it pays to add taps up afterwards."""
 
 
 @each_level
@@ -72,21 +83,28 @@ class _Windows:
         return (self.count - 1) * self.stride + window_reach(self.taps, self.dilation)
 
 
-def _windowed(b: Builder, x: Node, axes: Sequence[_Windows]) -> Node:
-    """Windows along the axes of space: (N, *space, .., C) -> (N, position, tap, .., .., C)."""
+def _windowed(b: Builder, x: Node, axes: Sequence[_Windows | None]) -> Node:
+    """Windows along axes of space: (N, *space, .., C) -> (N, position, tap, .., .., C).
+
+    An axis for which there is None stays as it is.
+    """
     low, high = [0] * x.type.rank, [0] * x.type.rank
     for axis, item in enumerate(axes, start=1):
-        low[axis] = max(0, -item.begin)
-        high[axis] = _missing(x.shape[axis], item)
+        if item is not None:
+            low[axis] = max(0, -item.begin)
+            high[axis] = _missing(x.shape[axis], item)
     if any(low) or any(high):
         sides = zip(low, x.shape, high, strict=True)
         shape = tuple(before + extent + behind for before, extent, behind in sides)
         x = b.pad(x, low=tuple(low), inner=(1,) * x.type.rank, shape=shape)
-    for number, item in enumerate(axes):
-        axis = 2 * number + 1
-        begin = item.begin + low[number + 1]
-        x = b.slice_axis(x, axis, begin, begin + item.length)
-        x = b.windows(x, axis=axis, size=item.taps, stride=item.stride, dilation=item.dilation)
+    axis = 1
+    for before, item in zip(low[1:], axes, strict=False):
+        if item is not None:
+            begin = item.begin + before
+            x = b.slice_axis(x, axis, begin, begin + item.length)
+            x = b.windows(x, axis=axis, size=item.taps, stride=item.stride, dilation=item.dilation)
+            axis += 1
+        axis += 1
     return x
 
 
@@ -99,7 +117,9 @@ def _forward(b: Builder, node: Node) -> Node:
     x, w = node.inputs
     groups = node.attrs["groups"]
     seen = _windowed(b, _grouped(b, x, groups), _windows(node, node, w))
-    found = _over_windows(b, seen, _grouped(b, w, groups), node.type.rank - 2)
+    weights = _grouped(b, w, groups)
+    labels = _labels(node.type.rank - 2, weights.type.rank)
+    found = b.contract(seen, weights, a=labels["x"], b=labels["w"], out=labels["g"])
     return _ungrouped(b, found, node)
 
 
@@ -113,23 +133,25 @@ def _windows(node: Node, results: Node, weights: Node) -> list[_Windows]:
     return found
 
 
-def _over_windows(b: Builder, seen: Node, w: Node, space: int) -> Node:
-    """(N, position, tap, .., G, C) and (*taps, C, G, J) -> (N, *positions, G, J)."""
-    labels = _labels(space, w.type.rank)
-    return b.contract(seen, w, a=labels["x"], b=labels["w"], out=labels["g"])
-
-
 def _labels(space: int, rank: int) -> dict[str, tuple[int, ...]]:
     """Labels of windows over x, and of w and g; `rank` is that of w, with or without groups."""
-    images, channel, result, group = range(4)
-    groups = (group,) if rank == space + 3 else ()
-    positions, taps = range(4, 4 + space), range(4 + space, 4 + 2 * space)
+    groups = (GROUP,) if rank == space + 3 else ()
+    positions, taps = _places(space)
     in_turn = [label for pair in zip(positions, taps, strict=True) for label in pair]
     return {
-        "x": (images, *in_turn, *groups, channel),
-        "w": (*taps, channel, *groups, result),
-        "g": (images, *positions, *groups, result),
+        "x": (IMAGE, *in_turn, *groups, CHANNEL),
+        "w": (*taps, CHANNEL, *groups, RESULT),
+        "g": (IMAGE, *positions, *groups, RESULT),
     }
+
+
+IMAGE, CHANNEL, RESULT, GROUP = range(4)
+"""The first labels of the contractions; those of positions and of taps come after them."""
+
+
+def _places(space: int) -> tuple[range, range]:
+    """Labels of positions and of taps."""
+    return range(4, 4 + space), range(4 + space, 4 + 2 * space)
 
 
 def _weight(b: Builder, node: Node) -> Node:
@@ -159,11 +181,13 @@ class _Phase:
     step: int
 
 
-def _phases(b: Builder, node: Node, g: Node, w: Node, chosen: list[_Phase]) -> Node:
+def _phases(b: Builder, node: Node, g: Node, w: Node, chosen: list[_Phase | None]) -> Node:
     """All phases of the axes behind those whose phases are chosen, side by side."""
     axis, space = len(chosen), node.type.rank - 2
     if axis == space:
-        return _phase(b, g, w, chosen)
+        return _phase(b, node, g, w, chosen)
+    if _spreads(node, axis):
+        return _phases(b, node, g, w, [*chosen, None])
     stride = node.attrs["stride"][axis]
     extent = node.attrs["extents"][axis]
     count = ceil_divide(extent, stride)
@@ -171,7 +195,8 @@ def _phases(b: Builder, node: Node, g: Node, w: Node, chosen: list[_Phase]) -> N
     for number in range(stride):
         phase = _phase_of(node, axis, number, count)
         if phase is None:
-            before = [item.windows.count for item in chosen]
+            sizes = zip(chosen, node.attrs["extents"][:axis], strict=True)
+            before = [whole if item is None else item.windows.count for item, whole in sizes]
             behind = node.attrs["extents"][axis + 1 :]
             shape = (g.shape[0], *before, count, *behind, *w.shape[space + 1 :])
             parts.append(b.fill(0, g.type.with_shape(shape)))
@@ -185,6 +210,27 @@ def _phases(b: Builder, node: Node, g: Node, w: Node, chosen: list[_Phase]) -> N
     shape = (*both.shape[: place - 1], count * stride, *both.shape[place + 1 :])
     whole = b.reshape(both, shape=shape)
     return whole if count * stride == extent else b.slice_axis(whole, axis + 1, 0, extent)
+
+
+def _spreads(node: Node, axis: int) -> bool:
+    """Whether each result goes to its taps along an axis, which are then added up where they meet.
+
+    Where there are fewer results than elements, most of the windows over them would be zeros.  And
+    where there are few channels, the lanes of a vector go along the last axis's taps as well.
+    """
+    g, w = node.inputs
+    taps, channels = w.shape[axis], w.shape[-2]
+    results = node.attrs["stride"][axis] * nominal(g.shape[axis + 1])
+    if nominal(node.attrs["extents"][axis]) > MOST_ZEROS * results:
+        return True
+    last = axis == node.type.rank - 3 and node.attrs["groups"] == 1
+    return last and _filled(taps * channels) >= FULLER * _filled(channels)
+
+
+def _filled(columns: Dim) -> float:
+    """The share of lanes that are used."""
+    count = nominal(columns)
+    return count / (-(-count // LANES) * LANES) if count else 1.0
 
 
 def _phase_of(node: Node, axis: int, number: int, count: Dim) -> _Phase | None:
@@ -209,16 +255,51 @@ def _phase_of(node: Node, axis: int, number: int, count: Dim) -> _Phase | None:
     return _Phase(windows, reaching[0], stride // common)
 
 
-def _phase(b: Builder, g: Node, w: Node, chosen: Sequence[_Phase]) -> Node:
-    """The contraction of one phase along each axis: of windows over g with its taps, backwards."""
-    rank, space = w.type.rank, len(chosen)
-    last = [item.first + (item.windows.taps - 1) * item.step + 1 for item in chosen]
-    taken = b.slice(
-        w,
-        start=(*(item.first for item in chosen), *(0,) * (rank - space)),
-        stop=(*last, *w.shape[space:]),
-        step=(*(item.step for item in chosen), *(1,) * (rank - space)),
+def _phase(b: Builder, node: Node, g: Node, w: Node, chosen: Sequence[_Phase | None]) -> Node:
+    """The contraction of one phase along each axis: of windows over g with its taps, backwards.
+
+    Along an axis without a phase, of g itself with all taps, which are then added up.
+    """
+    seen = _windowed(b, g, [None if item is None else item.windows for item in chosen])
+    groups = (GROUP,) if w.type.rank == len(chosen) + 3 else ()
+    a, out = [IMAGE], [IMAGE]
+    for item, position, tap in zip(chosen, *_places(len(chosen)), strict=True):
+        a += [position] if item is None else [position, tap]
+        out += [position, tap] if item is None else [position]
+    found = b.contract(
+        seen,
+        _taken(b, w, chosen),
+        a=(*a, *groups, RESULT),
+        b=(*_places(len(chosen))[1], RESULT, *groups, CHANNEL),
+        out=(*out, *groups, CHANNEL),
     )
-    flipped = b.flip(taken, axes=tuple(range(space)))
-    seen = _windowed(b, g, [item.windows for item in chosen])
-    return _over_windows(b, seen, flipped, space)
+    for axis, item in enumerate(chosen):
+        if item is None:
+            found = _added_up(b, node, found, axis)
+    return found
+
+
+def _taken(b: Builder, w: Node, chosen: Sequence[_Phase | None]) -> Node:
+    """The taps of the phases, backwards."""
+    space = len(chosen)
+    start, stop, step = [0] * w.type.rank, list(w.shape), [1] * w.type.rank
+    for axis, item in enumerate(chosen):
+        if item is not None:
+            start[axis], step[axis] = item.first, item.step
+            stop[axis] = item.first + (item.windows.taps - 1) * item.step + 1
+    part = b.slice(w, start=tuple(start), stop=tuple(stop), step=tuple(step))
+    result: Node = b.flip(part, axes=tuple(k for k in range(space) if chosen[k] is not None))
+    return result
+
+
+def _added_up(b: Builder, node: Node, x: Node, axis: int) -> Node:
+    """The taps of an axis, which stand behind the positions, added up to its elements."""
+    stride, dilation, low, high = (
+        node.attrs[name][axis] for name in ("stride", "dilation", "low", "high")
+    )
+    extent = node.attrs["extents"][axis]
+    whole = b.overlap_add(
+        x, axis=axis + 1, stride=stride, dilation=dilation, extent=extent + low + high
+    )
+    result: Node = b.slice_axis(whole, axis + 1, low, low + extent)
+    return result
