@@ -116,11 +116,67 @@ def _missing(extent: Dim, item: _Windows) -> int:
 def _forward(b: Builder, node: Node) -> Node:
     x, w = node.inputs
     groups = node.attrs["groups"]
+    count = _neighbours(node)
+    if count > 1:
+        return _side_by_side(b, node, count)
     seen = _windowed(b, _grouped(b, x, groups), _windows(node, node, w))
     weights = _grouped(b, w, groups)
     labels = _labels(node.type.rank - 2, weights.type.rank)
     found = b.contract(seen, weights, a=labels["x"], b=labels["w"], out=labels["g"])
     return _ungrouped(b, found, node)
+
+
+def _neighbours(node: Node) -> int:
+    """How many neighbouring positions of the last axis are columns of the product together.
+
+    Where there are few results, they fill more of the lanes; but the window that several positions
+    share has taps that each does not have.
+    """
+    taps, results = node.inputs[1].shape[-3], node.shape[-1]
+    attrs, positions = node.attrs, node.shape[-2]
+    assert isinstance(taps, int)
+    if attrs["groups"] != 1 or attrs["stride"][-1] != 1 or attrs["dilation"][-1] != 1:
+        return 1
+    if not isinstance(positions, int) or nominal(results) >= LANES:
+        return 1
+    gains = {
+        count: _filled(count * results) * taps / (taps + count - 1)
+        for count in (1, 2, 4)
+        if positions % count == 0
+    }
+    best = max(gains, key=gains.__getitem__)
+    return best if gains[best] >= FULLER * gains[1] else 1
+
+
+def _side_by_side(b: Builder, node: Node, count: int) -> Node:
+    """The convolution with so many neighbouring positions of the last axis as columns.
+
+    They share windows with count - 1 more taps, and each has its weights further on in them.
+    """
+    x, w = node.inputs
+    *others, last = _windows(node, node, w)
+    assert isinstance(last.count, int)
+    wide = _Windows(last.begin, last.count // count, last.taps + count - 1, count, 1)
+    seen = _windowed(b, x, [*others, wide])
+    axis = len(others)  # of the last taps in w
+    shifted = []
+    for k in range(count):
+        low = (*(0,) * axis, k, 0, 0)
+        shape = (*w.shape[:axis], wide.taps, w.shape[-2], 1, w.shape[-1])
+        moved = b.pad(w, low=low, inner=(1,) * w.type.rank, shape=(*shape[:-2], shape[-1]))
+        shifted.append(b.reshape(moved, shape=shape))
+    weights = b.concatenate(*shifted, axis=w.type.rank - 1)
+    labels = _labels(axis + 1, w.type.rank)
+    out, each = labels["g"], GROUP
+    found = b.contract(
+        seen,
+        weights,
+        a=labels["x"],
+        b=(*labels["w"][:-1], each, RESULT),
+        out=(*out[:-1], each, RESULT),
+    )
+    result: Node = b.reshape(found, shape=node.shape)
+    return result
 
 
 def _windows(node: Node, results: Node, weights: Node) -> list[_Windows]:
