@@ -19,14 +19,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...runtime.program import LANES
 from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.rewrite import rewrite
-from ..graphs.views import base_of
+from ..graphs.views import apply_view, base_of, resolve
 from ..primitives.record import Builder, lookup
 from ..primitives.reduction import BLOCK, block_count
-from ..sizes import Dim, ceil_divide, floor_divide
+from ..sizes import Dim, ceil_divide, exact_divide, floor_divide
+
+FEW_VECTORS = 4
+"""Vectors of a row from which on it is long enough."""
 
 MOST_UPDATES = 2**40
 """More floats than are ever added into one array."""
@@ -42,9 +46,7 @@ def split_reductions(graph: Graph) -> Graph:
         if kind in ("view", "source", "elementwise") and plain.issuperset(node.inputs):
             plain.add(node)
         if node.op == "reduce_sum" and is_column_sum(node):
-            b = Builder(node.origin)
-            total: Node = b.reduce_sum(b.block_sum(node.inputs[0]), axes=(0,))
-            return total
+            return _columns(node)
         if node.op == "scatter_add" and (more := second_parts(node)) != 0:
             return _in_parts(node, more)
         if node.op in ("reduce_sum", "reduce_max", "reduce_min") and node.shape == ():
@@ -52,6 +54,33 @@ def split_reductions(graph: Graph) -> Graph:
         return node
 
     return rewrite(graph, in_parts)
+
+
+def _columns(node: Node) -> Node:
+    """The sums of columns: of blocks of rows, and then of those.
+
+    Rows shorter than a vector are taken together with those beside them.
+    """
+    (x,), b = node.inputs, Builder(node.origin)
+    wide = _wider(b, x)
+    total: Node = b.reduce_sum(b.block_sum(wide), axes=(0,))
+    if wide is not x:
+        count, rest = exact_divide(wide.shape[-1], x.shape[-1]), x.shape[-1]
+        total = b.reduce_sum(b.reshape(total, shape=(count, rest)), axes=(0,))
+    return total
+
+
+def _wider(b: Builder, x: Node) -> Node:
+    """An array in memory whose last axes are one, so that a row fills some vectors."""
+    width, axis = x.shape[-1], x.type.rank - 1
+    while axis > 1 and isinstance(width, int) and width < FEW_VECTORS * LANES:
+        axis -= 1
+        width = width * x.shape[axis]
+    last = x.shape[-1]
+    if not isinstance(last, int) or last >= LANES or not isinstance(width, int) or width == last:
+        return x
+    wide: Node = b.reshape(x, shape=(*x.shape[:axis], width))
+    return x if apply_view(resolve(x), wide) is None else wide
 
 
 def is_column_sum(node: Node) -> bool:
