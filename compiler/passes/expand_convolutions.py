@@ -25,7 +25,7 @@ from ...runtime.program import LANES
 from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
-from ..primitives.convolution import CONVOLUTIONS
+from ..primitives.convolution import CONVOLUTIONS, results_and_weights
 from ..primitives.record import Builder
 from ..primitives.windows import window_reach
 from ..sizes import Dim, ceil_divide, exact_divide, nominal, upper_bound
@@ -118,7 +118,7 @@ def _forward(b: Builder, node: Node) -> Node:
     groups = node.attrs["groups"]
     count = _neighbours(node)
     if count > 1:
-        return _side_by_side(b, node, count)
+        return _forward_beside(b, node, count)
     seen = _windowed(b, _grouped(b, x, groups), _windows(node, node, w))
     weights = _grouped(b, w, groups)
     labels = _labels(node.type.rank - 2, weights.type.rank)
@@ -127,20 +127,20 @@ def _forward(b: Builder, node: Node) -> Node:
 
 
 def _neighbours(node: Node) -> int:
-    """How many neighbouring positions of the last axis are columns of the product together.
+    """How many neighbouring positions of the last axis are columns of a product together.
 
     Where there are few results, they fill more of the lanes; but the window that several positions
     share has taps that each does not have.
     """
-    taps, results = node.inputs[1].shape[-3], node.shape[-1]
-    attrs, positions = node.attrs, node.shape[-2]
+    results, weights = results_and_weights(node)
+    taps, positions, attrs = weights.shape[-3], results.shape[-2], node.attrs
     assert isinstance(taps, int)
     if attrs["groups"] != 1 or attrs["stride"][-1] != 1 or attrs["dilation"][-1] != 1:
         return 1
-    if not isinstance(positions, int) or nominal(results) >= LANES:
+    if not isinstance(positions, int) or nominal(results.shape[-1]) >= LANES:
         return 1
     gains = {
-        count: _filled(count * results) * taps / (taps + count - 1)
+        count: _filled(count * results.shape[-1]) * taps / (taps + count - 1)
         for count in (1, 2, 4)
         if positions % count == 0
     }
@@ -148,35 +148,54 @@ def _neighbours(node: Node) -> int:
     return best if gains[best] >= FULLER * gains[1] else 1
 
 
-def _side_by_side(b: Builder, node: Node, count: int) -> Node:
-    """The convolution with so many neighbouring positions of the last axis as columns.
-
-    They share windows with count - 1 more taps, and each has its weights further on in them.
-    """
-    x, w = node.inputs
-    *others, last = _windows(node, node, w)
+def _shared_windows(b: Builder, node: Node, count: int) -> Node:
+    """Windows over x, of which `count` neighbouring positions of the last axis share each."""
+    *others, last = _windows(node, *results_and_weights(node))
     assert isinstance(last.count, int)
     wide = _Windows(last.begin, last.count // count, last.taps + count - 1, count, 1)
-    seen = _windowed(b, x, [*others, wide])
-    axis = len(others)  # of the last taps in w
+    return _windowed(b, node.inputs[0], [*others, wide])
+
+
+def _shared_labels(node: Node) -> dict[str, tuple[int, ...]]:
+    """Labels as of `_labels`, with one of neighbours before the results in w and g."""
+    labels = _labels(node.type.rank - 2, node.type.rank)
+    beside = {name: (*labels[name][:-1], NEIGHBOUR, RESULT) for name in ("w", "g")}
+    return {"x": labels["x"], **beside}
+
+
+def _forward_beside(b: Builder, node: Node, count: int) -> Node:
+    """The convolution with neighbouring positions as columns: each has its taps further on."""
+    w = node.inputs[1]
+    seen, axis = _shared_windows(b, node, count), w.type.rank - 3
+    whole = seen.shape[-2]
     shifted = []
     for k in range(count):
         low = (*(0,) * axis, k, 0, 0)
-        shape = (*w.shape[:axis], wide.taps, w.shape[-2], 1, w.shape[-1])
-        moved = b.pad(w, low=low, inner=(1,) * w.type.rank, shape=(*shape[:-2], shape[-1]))
-        shifted.append(b.reshape(moved, shape=shape))
+        shape = (*w.shape[:axis], whole, *w.shape[axis + 1 :])
+        moved = b.pad(w, low=low, inner=(1,) * w.type.rank, shape=shape)
+        shifted.append(b.reshape(moved, shape=(*shape[:-1], 1, shape[-1])))
     weights = b.concatenate(*shifted, axis=w.type.rank - 1)
-    labels = _labels(axis + 1, w.type.rank)
-    out, each = labels["g"], GROUP
-    found = b.contract(
-        seen,
-        weights,
-        a=labels["x"],
-        b=(*labels["w"][:-1], each, RESULT),
-        out=(*out[:-1], each, RESULT),
-    )
+    labels = _shared_labels(node)
+    found = b.contract(seen, weights, a=labels["x"], b=labels["w"], out=labels["g"])
     result: Node = b.reshape(found, shape=node.shape)
     return result
+
+
+def _weight_beside(b: Builder, node: Node, count: int) -> Node:
+    """The gradient by the weights, the same way: of all neighbours, the taps of each, added up."""
+    g = node.inputs[1]
+    seen, axis = _shared_windows(b, node, count), node.type.rank - 3
+    shape = (*g.shape[:-2], seen.shape[-3], count, g.shape[-1])
+    labels = _shared_labels(node)
+    above = b.reshape(g, shape=shape)
+    found = b.contract(seen, above, a=labels["x"], b=labels["g"], out=labels["w"])
+    taps, total = node.shape[axis], None
+    for k in range(count):
+        part = b.slice_axis(b.slice_axis(found, axis, k, k + taps), axis + 2, k, k + 1)
+        part = b.reshape(part, shape=node.shape)
+        total = part if total is None else b.add(total, part)
+    assert total is not None
+    return total
 
 
 def _windows(node: Node, results: Node, weights: Node) -> list[_Windows]:
@@ -201,18 +220,21 @@ def _labels(space: int, rank: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-IMAGE, CHANNEL, RESULT, GROUP = range(4)
+IMAGE, CHANNEL, RESULT, GROUP, NEIGHBOUR = range(5)
 """The first labels of the contractions; those of positions and of taps come after them."""
 
 
 def _places(space: int) -> tuple[range, range]:
     """Labels of positions and of taps."""
-    return range(4, 4 + space), range(4 + space, 4 + 2 * space)
+    return range(5, 5 + space), range(5 + space, 5 + 2 * space)
 
 
 def _weight(b: Builder, node: Node) -> Node:
     x, g = node.inputs
     groups, space = node.attrs["groups"], node.type.rank - 2
+    count = _neighbours(node)
+    if count > 1:
+        return _weight_beside(b, node, count)
     seen = _windowed(b, _grouped(b, x, groups), _windows(node, g, node))
     above = _grouped(b, g, groups)
     labels = _labels(space, above.type.rank)
