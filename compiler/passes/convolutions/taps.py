@@ -44,6 +44,8 @@ def product(
     summed = [label for label in a if label not in out and label not in written]
     domain = (*summed, *kept)
     shape = tuple(extents[label] for label in domain)
+    if not summed:  # y are the weights: a few, in the order in which they are read
+        y = b.copy(y)
     parts = []
     for number in every(*(range(_known(extents[label])) for label in written)):
         chosen = dict(zip(written, number, strict=True))
