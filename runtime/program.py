@@ -23,7 +23,7 @@ Role = Literal["input", "state", "output", "temporary", "constant"]
 LANES = 16
 """Elements that one vector value of a kernel holds, whatever its dtype."""
 
-ROUTINES = ("gemm_f32", "gemm_f64", "segmented_f32", "segmented_f64")
+ROUTINES = ("gemm_f32", "gemm_f64", "segmented_f32", "segmented_f64", "turn_f32", "turn_f64")
 """Native routines that a row may hold the address of."""
 
 GEMM_DEPTH = 384

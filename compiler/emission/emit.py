@@ -28,7 +28,7 @@ from .moves import (
     emit_parts,
     emit_scatter_add,
 )
-from .nest import Places, memory_at
+from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
 from .solving import emit_solve, solve_space
 
@@ -104,6 +104,9 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
         return [emit_solve(group, buffers)]
     if group.kind == "first_outside":
         return [emit_first_outside(group, buffers)]
+    if group.kind == "loop" and [node.op for node in group.members] == ["copy"]:
+        (node,) = group.members
+        return [emit_copy(node.inputs[0], buffers, stored_at(node, group, buffers))]
     return [emit_loop(group, buffers)]
 
 

@@ -19,6 +19,7 @@ from .accumulators import block_sizes
 from .compensation import BlockedSum, enter_blocks
 from .loop_kernels import Emitted, emit_loop
 from .nest import Memory, Nest, Places, memory_at
+from .turning import emit_turn, turned_axis
 from .writer import Writer, decode
 
 
@@ -27,9 +28,12 @@ def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
 
     Where the last axis is short, the lanes go along the one whose elements lie side by side.
     """
-    shape, last = squeeze(source.shape), len(squeeze(source.shape)) - 1
+    view = resolve(source).squeezed()
+    shape, last = view.shape, len(view.shape) - 1
+    axis = turned_axis(view, target) if view.base in buffers else None
+    if axis is not None:
+        return emit_turn(view, axis, buffers, target)
     if last > 0 and nominal(shape[last]) < LANES:
-        view = resolve(source).squeezed()
         along = [a for a in range(last) if view.strides[a] == 1 and nominal(shape[a]) >= LANES]
         if along and view.strides[last] != 1:
             order = (*(a for a in range(last + 1) if a != along[0]), along[0])

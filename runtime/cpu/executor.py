@@ -254,10 +254,14 @@ class Executor:
 
 # Writing these two takes a part of llvmlite that running them does not.
 def _build_routine(name: str, symbol: str) -> bytes:
-    from .gemm import gemm, segmented
+    from .gemm import gemm, segmented, turn
 
-    build = gemm.build_routine if name.startswith("gemm") else segmented.build_segmented
-    return build(name, symbol)
+    builders = {
+        "gemm": gemm.build_routine,
+        "segmented": segmented.build_segmented,
+        "turn": turn.build_turn,
+    }
+    return builders[name.split("_")[0]](name, symbol)
 
 
 def _build_entry(_: str, symbol: str) -> bytes:

@@ -93,10 +93,7 @@ def dot_function(module: Any, element: Any, lanes: int, rows: int, depth: int) -
 
 
 def turn_function(module: Any, element: Any, lanes: int) -> Any:
-    """(c, c_row, rows, apart, n, m): c[i*c_row + j] = rows[j*apart + i] for n rows of m elements.
-
-    The last vector of each row is read to its end.
-    """
+    """(c, c_row, rows, apart, n, m): c[i*c_row + j] = rows[j*apart + i] for j < n, i < m."""
     pointer = element.as_pointer()
     function, b = internal(module, "turn", [pointer, I64, pointer, I64, I64, I64])
     c, c_row, rows, apart, n, m = function.args
@@ -104,7 +101,8 @@ def turn_function(module: Any, element: Any, lanes: int) -> Any:
     with loop(b, I64(0), n, lanes) as j, loop(b, I64(0), m, lanes) as i:
         wide, last = sums.mask(b.sub(n, j)), b.sub(n, I64(1))
         starts = [b.mul(smaller(b, b.add(j, I64(r)), last), apart) for r in range(lanes)]
-        square = [sums.load(b.gep(rows, [b.add(start, i)])) for start in starts]
+        high = sums.mask(b.sub(m, i))
+        square = [sums.load(b.gep(rows, [b.add(start, i)]), high) for start in starts]
         for s, row in enumerate(sums.packing.transpose(square)):
             place = b.add(i, I64(s))
             with b.if_then(b.icmp_signed("<", place, m)):

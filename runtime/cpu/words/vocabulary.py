@@ -309,4 +309,5 @@ def _tile(count: Any) -> Typed | None:
 _word("_word", _word_of_row)
 _word("gemm", _routine_rule(13))
 _word("segmented", _routine_rule(14))
+_word("turn", _routine_rule(6))
 _word("tile", _tile, literal=True)

@@ -1,0 +1,78 @@
+"""Copies that turn a matrix, as from channels before space to channels last.
+
+    for row in range(lo, hi):
+        turn(routine, c, ...)         some rows of one matrix, in squares of a vector's lanes
+
+Read along the rows of the one, or written along those of the other, every element would come from
+a cache line of its own.  The native routine turns squares in registers.
+"""
+
+from __future__ import annotations
+
+from ...runtime.program import LANES, Routine
+from ..graphs.views import View
+from ..scheduling.template import Place
+from ..sizes import Dim, ceil_divide, nominal, product
+from .loop_kernels import Emitted
+from .nest import Memory, Places
+from .writer import Writer, decode
+
+ROWS = 4 * LANES
+"""Rows of the result that are made at a time."""
+
+
+def turned_axis(view: View, target: Memory) -> int | None:
+    """The axis along which a squeezed view lies side by side, if another one is last in memory.
+
+    None unless both have enough elements for a square.
+    """
+    last = len(view.shape) - 1
+    if view.base.type.item_bytes not in (4, 8) or last < 1 or target.strides[last] != 1:
+        return None
+    if view.strides[last] in (0, 1) or nominal(view.shape[last]) < LANES:
+        return None
+    for axis in range(last):
+        if view.strides[axis] == 1 and nominal(view.shape[axis]) >= LANES:
+            return axis
+    return None
+
+
+def emit_turn(view: View, axis: int, buffers: Places, target: Memory) -> Emitted:
+    """The copy of a squeezed view, with `axis` and its last axis as the sides of the matrices."""
+    writer, last = Writer(), len(view.shape) - 1
+    size = view.base.type.item_bytes
+    routine = writer.integer(Routine(f"turn_f{8 * size}"), "routine")
+    place = buffers[view.base]
+    writer.reads[place.buffer] = None
+    writer.writes[target.buffer] = None
+    source = writer.integer(Place(place.buffer, place.offset + view.offset), "a")
+    out = writer.integer(Place(target.buffer, target.offset), "a")
+    columns, rows = (writer.integer(view.shape[k], "n") for k in (last, axis))
+    apart, down = (
+        writer.integer(stride, "s") for stride in (view.strides[last], target.strides[axis])
+    )
+    others = [k for k in range(last) if k != axis]
+    blocks: Dim = ceil_divide(view.shape[axis], ROWS)
+    pairs = [(writer.integer(view.shape[k], "n"), view.shape[k]) for k in others]
+    pairs.append((writer.integer(blocks, "n"), blocks))
+    writer.enter("for row in range(lo, hi):")
+    *indices, block = decode(writer, "row", pairs)
+    writer.line(f"top = {block} * {ROWS}")
+    writer.line(f"some = {rows} - top")
+    writer.line(f"if some > {ROWS}:")
+    writer.line(f"    some = {ROWS}")
+    reading, writing = (
+        " + ".join(
+            f"{index} * {writer.integer(strides[k], 's')}"
+            for index, k in zip(indices, others, strict=True)
+        )
+        or "0"
+        for strides in (view.strides, target.strides)
+    )
+    writer.line(
+        f"turn({routine}, {out} + ({writing} + top * {down}) * {size}, {down}, "
+        f"{source} + ({reading} + top) * {size}, {apart}, {columns}, some)"
+    )
+    reads, writes = tuple(writer.reads), tuple(writer.writes)
+    extent = product(extent for _, extent in pairs)
+    return writer.source(), tuple(writer.words), extent, reads, writes
