@@ -20,8 +20,8 @@ from .graphs.verify import verify
 from .memory.plan_memory import plan_memory
 from .options import Options
 from .passes.checkpoint import checkpoint
-from .passes.convolutions.expand import expand_convolutions
 from .passes.differentiate import differentiate
+from .passes.expand_convolutions.expand_convolutions import expand_convolutions
 from .passes.expand_products import expand_products
 from .passes.guard import guard
 from .passes.hoist.hoist import hoist

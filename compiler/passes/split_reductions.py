@@ -29,8 +29,8 @@ from ..primitives.record import Builder, lookup
 from ..primitives.reduction import BLOCK, block_count
 from ..sizes import Dim, ceil_divide, exact_divide, floor_divide
 
-FEW_VECTORS = 4
-"""Vectors of a row from which on it is long enough."""
+FEW_VECTORS, MOST_VECTORS = 4, 64
+"""Vectors of a row from which on it is long enough, and up to which rows are taken together."""
 
 MOST_UPDATES = 2**40
 """More floats than are ever added into one array."""
@@ -72,15 +72,18 @@ def _columns(node: Node) -> Node:
 
 def _wider(b: Builder, x: Node) -> Node:
     """An array in memory whose last axes are one, so that a row fills some vectors."""
-    width, axis = x.shape[-1], x.type.rank - 1
-    while axis > 1 and isinstance(width, int) and width < FEW_VECTORS * LANES:
-        axis -= 1
-        width = width * x.shape[axis]
-    last = x.shape[-1]
-    if not isinstance(last, int) or last >= LANES or not isinstance(width, int) or width == last:
+    last, axis = x.shape[-1], x.type.rank - 1
+    if not isinstance(last, int) or not 0 < last < LANES:
         return x
+    width = last
+    while width < FEW_VECTORS * LANES and axis > 1:
+        extent = x.shape[axis - 1]
+        if not isinstance(extent, int) or width * extent > MOST_VECTORS * LANES:
+            break
+        axis, width = axis - 1, width * extent
     wide: Node = b.reshape(x, shape=(*x.shape[:axis], width))
-    return x if apply_view(resolve(x), wide) is None else wide
+    one_block = block_count(wide.shape) == 1
+    return x if width == last or one_block or apply_view(resolve(x), wide) is None else wide
 
 
 def is_column_sum(node: Node) -> bool:
