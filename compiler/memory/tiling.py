@@ -39,7 +39,7 @@ STRETCH = 1 << 20
 WIDEST = 256
 """Columns of a block of a product with a segmented depth."""
 
-LOWEST = 12
+LOWEST = 48
 """Rows below which such a product is not cut up for threads."""
 
 TILE_BYTES = 64 << 10

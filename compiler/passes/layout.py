@@ -23,6 +23,8 @@ from ..primitives.reduction import kept_axes
 ANCHORS = ("conv", "conv_input")
 """Primitives whose results lie in the order of axes that others then keep."""
 
+POOLS = ("max_pool", "max_code", "pool_spread", "pool_take", "sum_pool", "sum_spread")
+
 Order = tuple[int, ...]
 """Axis i of a value, as it was drawn, is axis order[i] of what is computed."""
 
@@ -181,7 +183,7 @@ def _pool(b: Builder, n: Node, order: Order) -> tuple[Node, Order]:
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "argmax", "argmin"), _reduction),
-    **dict.fromkeys(("max_pool", "max_code", "pool_spread", "pool_take"), _pool),
+    **dict.fromkeys(POOLS, _pool),
     "pad": _by_axis(("low", "inner", "shape")),
     "slice": _by_axis(("start", "stop", "step")),
     "flip": _flip,
