@@ -27,7 +27,7 @@ from llvmlite import ir
 from ...program import GEMM_CHAINS, GEMM_DEPTH, GEMM_LONG, SEGMENTED_PART
 from .. import host
 from ..building.build import build_text
-from ..building.llvm_loops import I1, I64, internal, loop, smaller
+from ..building.llvm_loops import I1, I32, I64, internal, loop, smaller
 from .blocking import Blocking, blocking
 from .deep import add_row
 from .dot import Sums
@@ -81,7 +81,9 @@ class _Routine:
         self.kinds = [
             pointer, table, table, I64, pointer, table, I64, pointer, I64, I64, I64, I64, I64,
         ]  # fmt: skip
-        self.stripes = {vectors: self._stripe(vectors) for vectors in (1, shape.vectors)}
+        self.stripes = {n: self._stripe(n, _SegmentedTile) for n in (1, shape.vectors)}
+        in_pairs = shape.kind == "f32" and shape.lanes >= 4
+        self.paired = self._stripe(1, _PairedTile) if in_pairs else None
 
     def write(self, symbol: str) -> None:
         """The routine itself: parts of the depth, each of up to GEMM_CHAINS chains."""
@@ -168,16 +170,30 @@ class _Routine:
                 narrow = b.icmp_signed("<=", columns, I64(self.shape.lanes))
                 with b.if_else(narrow) as (one, many):
                     with one:
-                        b.call(self.stripes[1], args)
+                        self._one_vector(b, args, steps)
                     with many:
                         b.call(self.stripes[self.shape.vectors], args)
         b.ret_void()
         return function
 
-    def _stripe(self, vectors: int) -> Any:
+    def _one_vector(self, b: Any, args: list[Any], steps: Any) -> None:
+        """A stripe of one vector, with pairs of steps where they lie side by side."""
+        if self.paired is None:
+            b.call(self.stripes[1], args)
+            return
+        even = b.icmp_signed("==", b.and_(steps, I64(1)), I64(0))
+        beside = b.icmp_signed("==", args[3], I64(1))
+        with b.if_else(b.and_(even, beside)) as (pairs, single):
+            with pairs:
+                b.call(self.paired, args)
+            with single:
+                b.call(self.stripes[1], args)
+
+    def _stripe(self, vectors: int, writer: type[_SegmentedTile]) -> Any:
         """(a tile's arguments, rows): any number of rows, in tiles of nearly one height."""
         kinds = [*_tile_kinds(self.pointer, self.table), I64]
-        function, b = internal(self.module, f"stripe_{vectors}", kinds)
+        name = f"stripe_{vectors}_{writer.together}"
+        function, b = internal(self.module, name, kinds)
         *args, rows = function.args
         most = self.shape.rows
         tiles = b.sdiv(b.add(rows, I64(most - 1)), I64(most))
@@ -193,17 +209,17 @@ class _Routine:
                 moved = list(args)
                 moved[1] = b.gep(args[1], [i])
                 moved[7] = b.gep(args[7], [b.mul(i, args[8])])
-                b.call(self._tile(count, vectors), moved)
+                b.call(self._tile(count, vectors, writer), moved)
                 b.branch(done)
             b.position_at_end(done)
         b.ret_void()
         return function
 
-    def _tile(self, rows: int, vectors: int) -> Any:
+    def _tile(self, rows: int, vectors: int, writer: type[_SegmentedTile]) -> Any:
         shape = TileShape(rows, vectors, self.shape.lanes, None)
         kinds = _tile_kinds(self.pointer, self.table)
-        function, b = internal(self.module, shape.name, kinds)
-        _SegmentedTile(function, b, self.element, shape).write()
+        function, b = internal(self.module, f"{shape.name}_{writer.together}", kinds)
+        writer(function, b, self.element, shape).write()
         return function
 
 
@@ -215,13 +231,21 @@ def _tile_kinds(pointer: Any, table: Any) -> list[Any]:
 class _SegmentedTile(TileWriter):
     """A tile whose rows are found by a table, and whose sums stay in registers over segments."""
 
+    together = 1
+    """Steps of the depth that are made at a time."""
+
     def __init__(self, function: Any, b: Any, element: Any, shape: TileShape) -> None:
         super().__init__(function, b, element, shape)
         (self.a, self.a_rows, self.a_depth, self.a_col, self.bp, self.b_depth, self.b_row, self.c,
          self.c_row, self.columns, self.k, self.segments, self.fresh) = function.args  # fmt: skip
 
     def depth_loop(self, masks: list[Any] | None) -> list[Any]:
-        b, count = self.b, len(self.cells)
+        """The sums of all steps, cell by cell."""
+        return self.over_segments(masks, len(self.cells))
+
+    def over_segments(self, masks: list[Any] | None, count: int) -> list[Any]:
+        """So many sums, which `advance` adds to, after all steps of all segments."""
+        b, together = self.b, I64(self.together)
         rows = [
             b.gep(self.a, [b.load(b.gep(self.a_rows, [I64(r)]))]) for r in range(self.shape.rows)
         ]
@@ -241,11 +265,16 @@ class _SegmentedTile(TileWriter):
         start = [self.k, begin, first, *total]
         for phi, value in zip([left, place, row, *sums], start, strict=True):
             phi.add_incoming(value, segment)
-        new = self.step(masks, row, lambda r: b.gep(rows[r], [place]), sums)
-        after = [b.sub(left, I64(1)), b.add(place, self.a_col), b.gep(row, [self.b_row]), *new]
+        new = self.advance(masks, rows, place, row, sums)
+        after = [
+            b.sub(left, together),
+            b.add(place, b.mul(self.a_col, together)),
+            b.gep(row, [b.mul(self.b_row, together)]),
+            *new,
+        ]
         for phi, value in zip([left, place, row, *sums], after, strict=True):
             phi.add_incoming(value, b.block)
-        b.cbranch(b.icmp_signed(">", left, I64(1)), body, rest)
+        b.cbranch(b.icmp_signed(">", left, together), body, rest)
         b.position_at_end(rest)
         for phi, value in zip([number, *total], [b.add(number, I64(1)), *new], strict=True):
             phi.add_incoming(value, rest)
@@ -253,3 +282,78 @@ class _SegmentedTile(TileWriter):
         b.cbranch(more, segment, done)
         b.position_at_end(done)
         return new
+
+    def advance(
+        self, masks: list[Any] | None, rows: list[Any], place: Any, row: Any, sums: list[Any]
+    ) -> list[Any]:
+        """The sums after the steps at a place of each row of A, and at a row of B."""
+        return self.step(masks, row, lambda r: self.b.gep(rows[r], [place]), sums)
+
+
+class _PairedTile(_SegmentedTile):
+    """A tile of one vector, two steps at a time: an even number of steps, which lie side by side.
+
+    One broadcast of two neighbouring elements of A serves two multiply-adds, where else each needs
+    one of its own, and reading would take longer than computing.  Of each row there are two sums,
+    whose lanes are, for every column, that of the even and that of the odd steps; they are added up
+    at the end.
+    """
+
+    together = 2
+
+    def depth_loop(self, masks: list[Any] | None) -> list[Any]:
+        """The sums of all steps, row by row."""
+        sums, found = self.over_segments(masks, 2 * self.shape.rows), []
+        for low, high in zip(sums[::2], sums[1::2], strict=True):
+            even, odd = (self._shuffled(low, high, self._parity(p)) for p in (0, 1))
+            found.append(self.b.fadd(even, odd))
+        return found
+
+    def advance(
+        self, masks: list[Any] | None, rows: list[Any], place: Any, row: Any, sums: list[Any]
+    ) -> list[Any]:
+        """The sums after two steps."""
+        b = self.b
+        first, second = (
+            self.row_of_b(masks, b.gep(row, [b.mul(self.b_row, I64(k))])) for k in (0, 1)
+        )
+        both = [self._shuffled(first, second, self._interleaved(half)) for half in (0, 1)]
+        wide = ir.IntType(2 * ELEMENT_BITS)
+        kind = ir.VectorType(wide, self.shape.lanes // 2)
+        new = []
+        for r, start in enumerate(rows):
+            pair = b.load(b.bitcast(b.gep(start, [place]), wide.as_pointer()))
+            pair.align = ELEMENT_BITS // 8
+            factor = b.bitcast(self._repeated(pair, kind), self.vector)
+            new += [self.fma(factor, both[half], sums[2 * r + half]) for half in (0, 1)]
+        return new
+
+    def _repeated(self, scalar: Any, kind: Any) -> Any:
+        empty = ir.Constant(kind, ir.Undefined)
+        one = self.b.insert_element(empty, scalar, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
+        return self.b.shuffle_vector(one, empty, zeros)
+
+    def _shuffled(self, x: Any, y: Any, order: list[int]) -> Any:
+        kind = ir.VectorType(I32, self.shape.lanes)
+        return self.b.shuffle_vector(x, y, ir.Constant(kind, order))
+
+    def _interleaved(self, half: int) -> list[int]:
+        """Elements of two vectors in turn, of one half of every 16 bytes."""
+        lanes = self.shape.lanes
+        places = [part + 2 * half + i for part in range(0, lanes, 4) for i in (0, 1)]
+        return [place for start in places for place in (start, lanes + start)]
+
+    def _parity(self, odd: int) -> list[int]:
+        """The even or odd lanes of two vectors, those of both for each 16 bytes."""
+        lanes = self.shape.lanes
+        return [
+            start + part + 2 * i + odd
+            for part in range(0, lanes, 4)
+            for start in (0, lanes)
+            for i in (0, 1)
+        ]
+
+
+ELEMENT_BITS = 32
+"""Of the elements that go in pairs."""

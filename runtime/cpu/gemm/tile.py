@@ -162,9 +162,6 @@ class TileWriter:
     ) -> list[Any]:
         """The sums after one step: a row of B, and an element of A for each row of the tile."""
         b, shape = self.b, self.shape
-        fma = self._external(
-            f"llvm.fma.v{shape.lanes}{self.letter}", self.vector, [self.vector] * 3
-        )
         places = [b.gep(row, [I64(v * shape.lanes)]) for v in range(shape.vectors)]
         if masks is None:
             vectors = [self._load(place) for place in places]
@@ -174,8 +171,17 @@ class TileWriter:
         for r in range(shape.rows):
             scalar = self._splat(b.load(factor(r)))
             for v in range(shape.vectors):
-                new.append(b.call(fma, [scalar, vectors[v], sums[r * shape.vectors + v]]))
+                new.append(self.fma(scalar, vectors[v], sums[r * shape.vectors + v]))
         return new
+
+    def row_of_b(self, masks: list[Any] | None, place: Any) -> Any:
+        """The first vector of a row of B."""
+        return self._load(place) if masks is None else self._masked_load(place, masks[0])
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        """The sum of x*y and z, rounded once."""
+        name = f"llvm.fma.v{self.shape.lanes}{self.letter}"
+        return self.b.call(self._external(name, self.vector, [self.vector] * 3), [x, y, z])
 
 
 class _Tile(TileWriter):
