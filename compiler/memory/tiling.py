@@ -39,8 +39,8 @@ STRETCH = 1 << 20
 WIDEST = 256
 """Columns of a block of a product with a segmented depth."""
 
-LOWEST = 48
-"""Rows below which such a product is not cut up for threads."""
+LOWEST, FEWEST = 48, 12
+"""Rows of a block of such a product, where there are several, and where there is one a thread."""
 
 TILE_BYTES = 64 << 10
 """Bytes of its result that an epilogue reads at a time."""
@@ -117,10 +117,11 @@ def tile_segmented(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling
     columns = min(_up(n, 16), WIDEST)
     down = 1
     if flops >= SMALL:
-        down = min(MOST_BLOCKS // 2, max(2, _power_of_two(flops // BLOCK)), max(1, m // LOWEST))
+        wanted = min(MOST_BLOCKS // 2, max(2, _power_of_two(flops // BLOCK)))
+        down = min(wanted, max(1, m // LOWEST, min(2, m // FEWEST)))
     if epilogue:
         down = max(down, -(-m * columns * size // TILE_BYTES))
-    rows = max(1, -(-m // down))
+    rows = _up(max(1, -(-m // down)), 2)  # rows go in pairs
     space = segmented_space(size, min(rows, m), min(columns, n), k)
     tile = space
     space += rows * columns * size if epilogue else 0

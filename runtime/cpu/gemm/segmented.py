@@ -27,7 +27,7 @@ from llvmlite import ir
 from ...program import GEMM_CHAINS, GEMM_DEPTH, GEMM_LONG, SEGMENTED_PART
 from .. import host
 from ..building.build import build_text
-from ..building.llvm_loops import I1, I32, I64, internal, loop, smaller
+from ..building.llvm_loops import I1, I32, I64, fold, internal, loop, smaller
 from .blocking import Blocking, blocking
 from .deep import add_row
 from .dot import Sums
@@ -82,8 +82,8 @@ class _Routine:
             pointer, table, table, I64, pointer, table, I64, pointer, I64, I64, I64, I64, I64,
         ]  # fmt: skip
         self.stripes = {n: self._stripe(n, _SegmentedTile) for n in (1, shape.vectors)}
-        in_pairs = shape.kind == "f32" and shape.lanes >= 4
-        self.paired = self._stripe(1, _PairedTile) if in_pairs else None
+        in_pairs = (_PairedSteps, _PairedRows) if shape.kind == "f32" else ()
+        self.paired = {writer: self._stripe(1, writer) for writer in in_pairs}
 
     def write(self, symbol: str) -> None:
         """The routine itself: parts of the depth, each of up to GEMM_CHAINS chains."""
@@ -177,32 +177,55 @@ class _Routine:
         return function
 
     def _one_vector(self, b: Any, args: list[Any], steps: Any) -> None:
-        """A stripe of one vector, with pairs of steps where they lie side by side."""
-        if self.paired is None:
+        """A stripe of one vector, with pairs of steps or of rows where they lie side by side."""
+        if not self.paired:
             b.call(self.stripes[1], args)
             return
         even = b.icmp_signed("==", b.and_(steps, I64(1)), I64(0))
         beside = b.icmp_signed("==", args[3], I64(1))
-        with b.if_else(b.and_(even, beside)) as (pairs, single):
+        with b.if_else(b.and_(even, beside)) as (pairs, others):
             with pairs:
-                b.call(self.paired, args)
-            with single:
-                b.call(self.stripes[1], args)
+                b.call(self.paired[_PairedSteps], args)
+            with others:
+                rows = args[-1]
+                apart = b.and_(rows, I64(1))
+                apart = fold(b, I64(0), b.sub(rows, I64(1)), 2, [apart], self._apart(b, args[1]))[0]
+                with b.if_else(b.icmp_signed("==", apart, I64(0))) as (together, single):
+                    with together:
+                        b.call(self.paired[_PairedRows], args)
+                    with single:
+                        b.call(self.stripes[1], args)
+
+    def _apart(self, b: Any, table: Any) -> Any:
+        """What is 0 as long as each second row begins right behind the one before it."""
+
+        def more(i: Any, so_far: list[Any]) -> list[Any]:
+            first, second = (b.load(b.gep(table, [b.add(i, I64(k))])) for k in (0, 1))
+            off = b.sub(b.sub(second, first), I64(1))
+            return [b.or_(so_far[0], off)]
+
+        return more
 
     def _stripe(self, vectors: int, writer: type[_SegmentedTile]) -> Any:
-        """(a tile's arguments, rows): any number of rows, in tiles of nearly one height."""
+        """(a tile's arguments, rows): any number of rows, in tiles of nearly one height.
+
+        Of an even number of rows, tiles have even heights.
+        """
         kinds = [*_tile_kinds(self.pointer, self.table), I64]
-        name = f"stripe_{vectors}_{writer.together}"
+        name = f"stripe_{vectors}_{writer.__name__}"
         function, b = internal(self.module, name, kinds)
         *args, rows = function.args
         most = self.shape.rows
         tiles = b.sdiv(b.add(rows, I64(most - 1)), I64(most))
         height = b.sdiv(b.add(rows, b.sub(tiles, I64(1))), tiles)
+        if writer is _PairedRows:
+            height = b.add(height, b.and_(height, I64(1)))
         with loop(b, I64(0), rows, height) as i:
             here = smaller(b, b.sub(rows, i), height)
             done = b.append_basic_block("tiled")
             choice = b.switch(here, done)
-            for count in range(1, most + 1):
+            step = writer.rows_together
+            for count in range(step, most + 1, step):
                 case = b.append_basic_block(f"rows_{count}")
                 choice.add_case(I64(count), case)
                 b.position_at_end(case)
@@ -218,7 +241,7 @@ class _Routine:
     def _tile(self, rows: int, vectors: int, writer: type[_SegmentedTile]) -> Any:
         shape = TileShape(rows, vectors, self.shape.lanes, None)
         kinds = _tile_kinds(self.pointer, self.table)
-        function, b = internal(self.module, f"{shape.name}_{writer.together}", kinds)
+        function, b = internal(self.module, f"{shape.name}_{writer.__name__}", kinds)
         writer(function, b, self.element, shape).write()
         return function
 
@@ -231,8 +254,8 @@ def _tile_kinds(pointer: Any, table: Any) -> list[Any]:
 class _SegmentedTile(TileWriter):
     """A tile whose rows are found by a table, and whose sums stay in registers over segments."""
 
-    together = 1
-    """Steps of the depth that are made at a time."""
+    together = rows_together = 1
+    """Steps of the depth, and rows of A, that are made at a time."""
 
     def __init__(self, function: Any, b: Any, element: Any, shape: TileShape) -> None:
         super().__init__(function, b, element, shape)
@@ -290,38 +313,37 @@ class _SegmentedTile(TileWriter):
         return self.step(masks, row, lambda r: self.b.gep(rows[r], [place]), sums)
 
 
-class _PairedTile(_SegmentedTile):
-    """A tile of one vector, two steps at a time: an even number of steps, which lie side by side.
+class _Pairs(_SegmentedTile):
+    """A tile of one vector, with two neighbouring elements of A in one broadcast.
 
-    One broadcast of two neighbouring elements of A serves two multiply-adds, where else each needs
-    one of its own, and reading would take longer than computing.  Of each row there are two sums,
-    whose lanes are, for every column, that of the even and that of the odd steps; they are added up
-    at the end.
+    It serves two multiply-adds, where else each needs one of its own, and reading would take longer
+    than computing.  The two sums that it adds to have, for every column, a lane for each of the two
+    elements: `_interleaved` and `_parity` say where.
     """
-
-    together = 2
 
     def depth_loop(self, masks: list[Any] | None) -> list[Any]:
         """The sums of all steps, row by row."""
-        sums, found = self.over_segments(masks, 2 * self.shape.rows), []
-        for low, high in zip(sums[::2], sums[1::2], strict=True):
-            even, odd = (self._shuffled(low, high, self._parity(p)) for p in (0, 1))
-            found.append(self.b.fadd(even, odd))
-        return found
+        sums = self.over_segments(masks, 2 * self.shape.rows // self.rows_together)
+        return [
+            total
+            for low, high in zip(sums[::2], sums[1::2], strict=True)
+            for total in self.parted(
+                *(self._shuffled(low, high, self._parity(odd)) for odd in (0, 1))
+            )
+        ]
 
-    def advance(
-        self, masks: list[Any] | None, rows: list[Any], place: Any, row: Any, sums: list[Any]
-    ) -> list[Any]:
-        """The sums after two steps."""
+    def parted(self, even: Any, odd: Any) -> list[Any]:
+        """What becomes of the sums of the first and of the second elements of pairs."""
+        raise NotImplementedError
+
+    def multiplied(self, starts: list[Any], place: Any, first: Any, second: Any, sums: Any) -> Any:
+        """The sums after the pairs at a place of some rows of A, times two rows of B."""
         b = self.b
-        first, second = (
-            self.row_of_b(masks, b.gep(row, [b.mul(self.b_row, I64(k))])) for k in (0, 1)
-        )
         both = [self._shuffled(first, second, self._interleaved(half)) for half in (0, 1)]
         wide = ir.IntType(2 * ELEMENT_BITS)
         kind = ir.VectorType(wide, self.shape.lanes // 2)
         new = []
-        for r, start in enumerate(rows):
+        for r, start in enumerate(starts):
             pair = b.load(b.bitcast(b.gep(start, [place]), wide.as_pointer()))
             pair.align = ELEMENT_BITS // 8
             factor = b.bitcast(self._repeated(pair, kind), self.vector)
@@ -357,3 +379,40 @@ class _PairedTile(_SegmentedTile):
 
 ELEMENT_BITS = 32
 """Of the elements that go in pairs."""
+
+
+class _PairedSteps(_Pairs):
+    """Pairs of steps, which lie side by side: the sums of even and of odd steps are added up."""
+
+    together = 2
+
+    def parted(self, even: Any, odd: Any) -> list[Any]:
+        """The sum of a row."""
+        return [self.b.fadd(even, odd)]
+
+    def advance(
+        self, masks: list[Any] | None, rows: list[Any], place: Any, row: Any, sums: list[Any]
+    ) -> list[Any]:
+        """The sums after two steps."""
+        b = self.b
+        first, second = (
+            self.row_of_b(masks, b.gep(row, [b.mul(self.b_row, I64(k))])) for k in (0, 1)
+        )
+        return list(self.multiplied(rows, place, first, second, sums))
+
+
+class _PairedRows(_Pairs):
+    """Pairs of rows, which lie side by side: each has its own sum, as in a tile without pairs."""
+
+    rows_together = 2
+
+    def parted(self, even: Any, odd: Any) -> list[Any]:
+        """The sums of two rows."""
+        return [even, odd]
+
+    def advance(
+        self, masks: list[Any] | None, rows: list[Any], place: Any, row: Any, sums: list[Any]
+    ) -> list[Any]:
+        """The sums after one step."""
+        vector = self.row_of_b(masks, row)
+        return list(self.multiplied(rows[::2], place, vector, vector, sums))
