@@ -39,7 +39,7 @@ STRETCH = 1 << 20
 WIDEST = 256
 """Columns of a block of a product with a segmented depth."""
 
-LOWEST, FEWEST = 48, 12
+LOWEST, FEWEST = 64, 12
 """Rows of a block of such a product, where there are several, and where there is one a thread."""
 
 TILE_BYTES = 64 << 10
@@ -118,7 +118,7 @@ def tile_segmented(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling
     down = 1
     if flops >= SMALL:
         wanted = min(MOST_BLOCKS // 2, max(2, _power_of_two(flops // BLOCK)))
-        down = min(wanted, max(1, m // LOWEST, min(2, m // FEWEST)))
+        down = _power_of_two(min(wanted, max(1, m // LOWEST, min(2, m // FEWEST))))
     if epilogue:
         down = max(down, -(-m * columns * size // TILE_BYTES))
     rows = _up(max(1, -(-m // down)), 2)  # rows go in pairs

@@ -16,6 +16,7 @@ step, which most batches are too small to pay for.
 from __future__ import annotations
 
 from ..graph import Graph, Node
+from ..graphs.depth import one_depth, operands_of
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
 from ..primitives.contraction import summed_labels
@@ -24,6 +25,9 @@ from ..sizes import nominal, product
 
 PART = 1536
 """The least depth of a part: four of the chains that the routines add up (`gemm.Blocking`)."""
+
+WINDOW_PARTS = 4
+"""Parts of a product with windows."""
 
 LARGEST = 128 * 128
 """Elements of a result up to which its rows and columns alone do not make enough blocks."""
@@ -47,7 +51,10 @@ def _split(node: Node) -> Node:
     if depth < 2 * PART:
         return node
     lengths = {k: int(n) for k, n in summed.items() if isinstance(n, int)}
-    least = {k: -(-PART // (depth // n)) for k, n in lengths.items()}
+    windows = one_depth(operands_of(node), summed_labels(node)) is None
+    # Of windows, each part goes through all images, in which its rows lie apart: a few are enough.
+    fewest = {k: -(-n // WINDOW_PARTS) if windows else 1 for k, n in lengths.items()}
+    least = {k: max(fewest[k], -(-PART // (depth // n))) for k, n in lengths.items()}
     label = next((k for k, n in lengths.items() if n >= 2 * least[k]), None)
     if label is None:
         return node
