@@ -77,13 +77,28 @@ def operands_of(node: Node) -> Operands:
 
 
 def one_depth(x: Operands, summed: Sequence[int]) -> Strides | None:
-    """The summed axes as one in both operands, in the order of either; None if they are not."""
-    for text in (x.a, x.b):
-        order = tuple(label for label in text if label in summed)
+    """The summed axes as one in both operands, in an order of either; None if they are not."""
+    for order in orders_of(x, summed):
         first, second = merged_axis(x.left, x.a, order), merged_axis(x.right, x.b, order)
         if first is not None and second is not None:
             return first[0], first[1], second[1]
     return None
+
+
+def orders_of(x: Operands, summed: Sequence[int]) -> list[tuple[int, ...]]:
+    """Orders in which the summed axes may read as one: as they stand in an operand, or lie in it.
+
+    Those of the node's first operand come before those of the other.
+    """
+    pairs = [(x.a, x.left), (x.b, x.right)]
+    if x.swapped:
+        pairs.reverse()
+    standing = [tuple(label for label in text if label in summed) for text, _ in pairs]
+    lying = [
+        tuple(sorted(order, key=lambda k: -abs(nominal(view.strides[text.index(k)]))))
+        for order, (text, view) in zip(standing, pairs, strict=True)
+    ]
+    return [*standing, *lying]
 
 
 def depth_axes(x: Operands, summed: Sequence[int]) -> list[Strides]:

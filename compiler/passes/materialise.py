@@ -20,6 +20,7 @@ from ..graphs.depth import (
     columns_lie,
     one_depth,
     operands_of,
+    orders_of,
     reads_segments,
 )
 from ..graphs.loop_bodies import map_bodies
@@ -153,23 +154,17 @@ def _one_summed_axis(b: Builder, n: Node, packed: dict[Any, Node]) -> tuple[Node
         return _columns_last(b, n, x, packed)
     views = [resolve(item) for item in n.inputs]
     labels = [n.attrs["a"], n.attrs["b"]]
-    orders = [tuple(label for label in text if label in summed) for text in labels]
-    for order in orders:
-        fits = [
-            merged_axis(view, text, order) is not None
-            for view, text in zip(views, labels, strict=True)
-        ]
-        if any(fits):
-            chosen = order
-            if all(fits):
-                break
-    else:
-        chosen = orders[0]
-        fits = [False, False]
-    fits = [
-        merged_axis(view, text, chosen) is not None
-        for view, text in zip(views, labels, strict=True)
-    ]
+
+    def fitting(order: tuple[int, ...]) -> list[bool]:
+        pairs = zip(views, labels, strict=True)
+        return [merged_axis(view, text, order) is not None for view, text in pairs]
+
+    def copied(order: tuple[int, ...]) -> int:
+        pairs = zip(n.inputs, fitting(order), strict=True)
+        return sum(nominal(item.type.count) for item, fits in pairs if not fits)
+
+    chosen = min(orders_of(x, summed), key=copied)
+    fits = fitting(chosen)
     result = []
     for item, text, fit in zip(n.inputs, labels, fits, strict=True):
         if fit:
