@@ -125,6 +125,8 @@ def _work(group: Group) -> Dim:
     each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
     total = product(group.domain) * each
     for node in group.members:
+        if node.op == "overlap_add":
+            total = total + node.inputs[0].type.count
         if node.op == "contract":
             total = total + floor_divide(contraction_flops(node), 32)
             total = total + sum(item.type.count for item in node.inputs)
