@@ -34,6 +34,14 @@ from .frontend.errors import (
 )
 from .frontend.keywords import guarded as _guarded
 from .frontend.library import init
+from .frontend.library.convolution import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from .frontend.library.costs import (
     absolute_error,
     binary_cross_entropy,
@@ -69,7 +77,8 @@ from .frontend.library.recurrent.propagation import gradient_propagation, l1, pr
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
-from .frontend.operations.convolutions import conv_shape, conv_transpose, convolve, correlate
+from .frontend.operations.convolution.convolutions import conv_transpose, convolve, correlate
+from .frontend.operations.convolution.sizes import conv_shape
 from .frontend.operations.elementwise import (
     absolute,
     add,
@@ -163,6 +172,12 @@ __all__ = [
     "Chain",
     "Checkpoint",
     "CheckpointError",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CycleError",
     "Decoder",
     "DiagradError",

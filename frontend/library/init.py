@@ -120,6 +120,20 @@ class Orthogonal:
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """An initialiser of this layout for each of the parts into which the first axis falls."""
+
+    each: Scaled | Orthogonal
+    layout: str
+    groups: int
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
+        """As every initialiser."""
+        parts = (self.groups, shape[0] // self.groups, *shape[1:])
+        return replace(self.each, layout="n" + self.layout)(rng, parts, dtype).reshape(shape)
+
+
+@dataclass(frozen=True)
 class Identity:
     """The gain on the diagonal of a matrix, 0 elsewhere."""
 
@@ -258,14 +272,16 @@ def gain(nonlinearity: str) -> float:
     return GAINS[one_of("gain", "nonlinearity", nonlinearity, list(GAINS))]
 
 
-def with_layout(init: Any, layout: str) -> Any:
+def with_layout(init: Any, layout: str, groups: int = 1) -> Any:
     """An initialiser of a block's weight, whose axes are these: by default `lecun_uniform`.
 
-    One that counts axes gets this layout, unless it has its own, or its own fan.
+    One that counts axes gets this layout, unless it has its own, or its own fan.  With groups, the
+    first axis has that many parts, each a weight of its own.
     """
     init = lecun_uniform() if init is None else init
-    counts = isinstance(init, (Scaled, Orthogonal)) and init.layout is None
-    return replace(init, layout=layout) if counts else init
+    if not isinstance(init, (Scaled, Orthogonal)) or init.layout is not None:
+        return init
+    return replace(init, layout=layout) if groups == 1 else Grouped(init, layout, groups)
 
 
 def initial_value(variable: Variable, name: str, seed: int) -> Array:

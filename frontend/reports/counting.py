@@ -33,6 +33,7 @@ class Row:
         shared: how many of these a row above has counted already.
         flops: floating-point operations, forward.
         is_function: whether it is a mere function, which has no parameters of its own.
+        details: the block's sizes in a few words, such as the kernel of a convolution.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     shared: int
     flops: Dim
     is_function: bool = False
+    details: str = ""
 
 
 def repeated(graph: Graph) -> dict[Node, Dim]:
@@ -108,6 +110,7 @@ def count_rows(drawn: DrawnGraph, found: Connections, flops: Mapping[str, Dim]) 
             shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
             flops=sum_sizes(flops.get(node, 0) for node in nodes),
             is_function=isinstance(block, FunctionBlock),
+            details="" if block is None else block._details(),
         )
         counted[row] = read
     taken = {parameter for read in counted.values() for parameter, _ in read}

@@ -209,7 +209,7 @@ def _text(summary: Summary) -> str:
     for row in summary.rows:
         table.append((
             "  " * row.level + (row.name.rsplit("/", 1)[-1] if row.level else row.name),
-            "" if row.is_function else row.kind,
+            "" if row.is_function else f"{row.kind} {row.details}".strip(),
             ", ".join(map(shape_text, row.outputs)),
             _size_text(row.links) if row.links != 0 else "",
             _shared_text(row),

@@ -55,6 +55,10 @@ class BlockBase:
         words.append((roots or {}).get(block) or block.name or block._default_name)
         return "/".join(reversed(words))
 
+    def _details(self) -> str:
+        """Its sizes in a few words, for tooltips and summaries: "5×5, stride 2"."""
+        return ""
+
     def _describe(self) -> str:
         """What `describe` says."""
         named = self.name is not None or self._parent is not None

@@ -15,9 +15,10 @@ from ...operations.broadcasting import as_variables
 from ...operations.structure import concatenate, stack, swapaxes
 from ...variables.variable import Variable, shape_text, source_text
 from ...variables.weak import adopted
+from ..torch_names import Trained
 from .cells import Cell
 from .propagation import Probes
-from .torch_layout import Trained, load_torch, torch_weights
+from .torch_layout import load_torch, torch_weights
 
 if TYPE_CHECKING:
     from ..init import Array

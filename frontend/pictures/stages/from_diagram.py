@@ -181,7 +181,9 @@ class Conversion(Circles):
     def _function_lines(self, function: str) -> str:
         item, lines = self.functions[function], []
         if isinstance(item, DrawnBlock) and item.block._has_place:
-            lines.append(f"{item.name}: {type(item.block).__name__}")
+            lines.append(
+                f"{item.name}: {type(item.block).__name__} {item.block._details()}".strip()
+            )
         else:
             lines.append(item.name)
         lines += [f"→ {type_text(self.variables[n])}" for n in self.graph.successors(function)]

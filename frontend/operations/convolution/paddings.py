@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...compiler.errors import TypeRuleError
-from ...compiler.primitives.windows import window_reach
-from ...compiler.sizes import Dim
-from ..arguments import integer, wrong
+from ....compiler.errors import TypeRuleError
+from ....compiler.primitives.windows import window_reach
+from ....compiler.sizes import Dim
+from ...arguments import integer, wrong
 
 Numbers = int | Sequence[int]
 Padding = str | int | Sequence[int] | Sequence[Sequence[int]]
