@@ -96,6 +96,8 @@ class _Routine:
         names = ("a_rows", "a_depth", "b_depth")
         tables = {name: b.inttoptr(getattr(given, name), self.table) for name in names}
         x = replace(given, **pointers, **tables)
+        with b.if_then(b.icmp_signed("<=", x.m, I64(0))):
+            b.ret_void()
         self._zero_without_depth(b, x)
         chains = self._chains(b, x)
         with b.if_then(b.icmp_signed("<=", chains, I64(GEMM_CHAINS))):
