@@ -33,7 +33,6 @@ from .passes.materialise import materialise
 from .passes.set_precision import set_precision
 from .passes.share_padding import share_padding
 from .passes.simplify.simplify import simplify
-from .passes.sink_reshapes import sink_reshapes
 from .passes.split_products import split_products
 from .passes.split_reductions import split_reductions
 from .passes.sum_steps import sum_steps
@@ -80,7 +79,6 @@ GRAPH_PASSES = (
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("layout", layout),
     ("expand_convolutions", expand_convolutions),
-    ("sink_reshapes", sink_reshapes),
     ("simplify", simplify),
     ("expand_products", expand_products),
     ("split_products", split_products),

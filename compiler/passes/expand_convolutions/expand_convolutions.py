@@ -13,6 +13,7 @@ from __future__ import annotations
 from ...graph import Graph, Node
 from ...graphs.loop_bodies import each_level
 from ...graphs.rewrite import rewrite
+from ...graphs.sinking import Sinking
 from ...primitives.convolution import CONVOLUTIONS
 from ...primitives.record import Builder
 from .beside import forward_beside, neighbours, weight_beside
@@ -24,7 +25,14 @@ from .windowing import grouped, labels_of, places_of, ungrouped, windowed, windo
 @each_level
 def expand_convolutions(graph: Graph) -> Graph:
     """The same graph without convolutions: Graph -> Graph."""
-    return rewrite(graph, lambda node, _: _expanded(node) if node.op in CONVOLUTIONS else node)
+    sinking = Sinking()
+
+    def expanded(node: Node, _: Node) -> Node:
+        if node.op in CONVOLUTIONS:
+            return sinking.noted(_expanded(node))
+        return sinking.moved(node)
+
+    return rewrite(graph, expanded)
 
 
 def _expanded(node: Node) -> Node:

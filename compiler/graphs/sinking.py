@@ -1,36 +1,40 @@
-"""sink_reshapes: what follows a product has the product's axes, so that it can join its kernel.
+"""Reshapes that sink: what follows a value with axes in parts has these parts, too.
 
     %5 = reshape(contract(..), [N,H,W,C])               %5 = contract(..)
     %6 = maximum(%5, 0)                          ->     %6 = maximum(%5, 0)
                                                         %7 = reshape(%6, [N,H,W,C])
 
-A product may have an axis in two parts: channels in groups, or columns of an image in pairs.  Here
-the reshape that makes one of them sinks through elementwise nodes.  What else they read is read in
-parts too, where strides can express that.
+A pass may make a value with an axis in two parts: channels in groups, columns of an image in pairs,
+the taps of a pool.  The reshape that makes them one sinks through elementwise nodes and sums, so
+that these can join the value's kernel.  What else they read is read in parts, where strides allow.
 """
 
 from __future__ import annotations
 
-from ..graph import Graph, Node
-from ..graphs.loop_bodies import each_level
-from ..graphs.rewrite import rewrite
-from ..graphs.views import Shape, apply_view, axis_groups, resolve
+from ..graph import Node
 from ..primitives.record import Builder, lookup
+from .views import Shape, apply_view, axis_groups, resolve
 
 
-@each_level
-def sink_reshapes(graph: Graph) -> Graph:
-    """The same graph, in which elementwise nodes have the axes of products: Graph -> Graph."""
-    anchored: set[Node] = set()
+class Sinking:
+    """The values with axes in parts that a pass has made, and what follows them."""
 
-    def moved(node: Node, old: Node) -> Node:
-        if node.op == "contract":
-            anchored.add(node)
+    def __init__(self) -> None:
+        self._parted: set[Node] = set()
+
+    def noted(self, node: Node) -> Node:
+        """The node itself; if it is a reshape, what it reshapes has axes in parts."""
+        if node.op == "reshape":
+            self._parted.add(node.inputs[0])
+        return node
+
+    def moved(self, node: Node) -> Node:
+        """A node on such a value, made of the parts; any other node as it is."""
         if node.op == "reduce_sum":
-            return _sum_of_parts(node, anchored)
+            return _sum_of_parts(node, self._parted)
         if lookup(node.op).kind != "elementwise":
             return node
-        shape = _parts(node, anchored)
+        shape = _parts(node, self._parted)
         if shape is None:
             return node
         b = Builder(node.origin)
@@ -38,17 +42,13 @@ def sink_reshapes(graph: Graph) -> Graph:
         if any(item is None for item in operands):
             return node
         inner = b.apply(node.op, *(item for item in operands if item is not None), **node.attrs)
-        anchored.add(inner)
-        result: Node = b.reshape(inner, shape=node.shape)
-        return result
-
-    return rewrite(graph, moved)
+        return self.noted(b.reshape(inner, shape=node.shape))
 
 
-def _sum_of_parts(node: Node, anchored: set[Node]) -> Node:
+def _sum_of_parts(node: Node, parted: set[Node]) -> Node:
     """A sum over whole axes is one over all of their parts."""
     x = node.inputs[0]
-    if x.op != "reshape" or x.inputs[0] not in anchored:
+    if x.op != "reshape" or x.inputs[0] not in parted:
         return node
     groups = axis_groups(x.shape, x.inputs[0].shape)
     gone: list[int] = []
@@ -65,10 +65,10 @@ def _sum_of_parts(node: Node, anchored: set[Node]) -> Node:
     return result
 
 
-def _parts(node: Node, anchored: set[Node]) -> Shape | None:
-    """The axes of the first operand that is the reshape of a product, or of what follows one."""
+def _parts(node: Node, parted: set[Node]) -> Shape | None:
+    """The axes of the first operand that is the reshape of such a value."""
     for item in node.inputs:
-        if item.op == "reshape" and item.inputs[0] in anchored:
+        if item.op == "reshape" and item.inputs[0] in parted:
             return item.inputs[0].shape
     return None
 
