@@ -129,6 +129,9 @@ class Graph:
     outputs: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[Node, Node], ...] = ()
     checks: tuple[Check, ...] = ()
+    _orders: dict[bool, tuple[Node, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def roots(self) -> tuple[Node, ...]:
@@ -153,13 +156,20 @@ class Graph:
         )
         return self if found == self else found
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Every node that a root depends on, each after its inputs."""
-        return list(topological(self.roots))
+        return self._order(with_inputs=False)
 
-    def all_nodes(self) -> list[Node]:
+    def all_nodes(self) -> tuple[Node, ...]:
         """Every input, used or not, and every node that a root depends on, in such an order."""
-        return list(topological((*self.inputs, *self.roots)))
+        return self._order(with_inputs=True)
+
+    def _order(self, with_inputs: bool) -> tuple[Node, ...]:
+        """The order, found once: every pass asks for it, and most change little."""
+        if with_inputs not in self._orders:
+            ends = (*self.inputs, *self.roots) if with_inputs else self.roots
+            self._orders[with_inputs] = tuple(topological(ends))
+        return self._orders[with_inputs]
 
     def __str__(self) -> str:
         return to_text(self)
@@ -201,7 +211,7 @@ def to_text(graph: Graph) -> str:
     """The graph as readable text, one node a line, numbered from the inputs down."""
     names: dict[Node, str] = {}
     lines = [f"graph {graph.name}"]
-    body = [*graph.inputs, *(n for n in graph.nodes() if n not in set(graph.inputs))]
+    body = dict.fromkeys((*graph.inputs, *graph.nodes()))
     for number, node in enumerate(body):
         names[node] = f"%{number}"
         lines.append("  " + line_text(node, names))

@@ -46,9 +46,10 @@ def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
         items[number] = np.dtype(bound.dtype).itemsize
     wanted = temporaries(template, sizes)
     places, arena = lay_out(wanted)
+    firsts = _first_of_places(template.storages)
     for number, old in enumerate(buffers):
         if old.role == "temporary":
-            place = places[_first_of_place(template.storages, number)]
+            place = places[firsts[number]]
             buffers[number] = Buffer(old.name, old.role, old.dtype, old.shape, place)
     turns = tuple(Turns(t.first, t.last, evaluate(t.count, sizes)) for t in template.turns)
     waits = wait_in_turns(template.rows, turns, buffers)
@@ -81,11 +82,12 @@ def _steps(template: Template, row: int, sizes: Sizes) -> dict[str, Any]:
 def temporaries(template: Template, sizes: Sizes) -> dict[int, tuple[Life, int]]:
     """What must be placed: {buffer: (first and last row, bytes)}; of a shared place, the first."""
     lives = _lives(template)
+    firsts = _first_of_places(template.storages)
     wanted: dict[int, tuple[Life, int]] = {}
     for number, storage in enumerate(template.storages):
         if storage.role != "temporary":
             continue
-        first = _first_of_place(template.storages, number)
+        first = firsts[number]
         life, item = lives[number], storage.type.item_bytes
         if first in wanted:
             before = wanted[first][0]
@@ -94,11 +96,12 @@ def temporaries(template: Template, sizes: Sizes) -> dict[int, tuple[Life, int]]
     return wanted
 
 
-def _first_of_place(storages: Sequence[Storage], number: int) -> int:
-    """The temporary in whose place this one lies, or itself."""
-    while (over := storages[number].over) is not None:
-        number = over
-    return number
+def _first_of_places(storages: Sequence[Storage]) -> list[int]:
+    """For each buffer the temporary in whose place it lies, or itself."""
+    firsts: list[int] = []
+    for number, storage in enumerate(storages):  # what one lies over comes before it
+        firsts.append(number if storage.over is None else firsts[storage.over])
+    return firsts
 
 
 def chunk_of(extent: int, work: int) -> int:

@@ -7,6 +7,7 @@ tell all: how the second waits for the first is how each waits for the one befor
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -29,41 +30,80 @@ class _Uses(Protocol):
 
 def plan_waits(rows: Sequence[_Uses], buffers: Sequence[Buffer]) -> list[int]:
     """For every row: it may start once all rows with a number below this one are complete."""
-    sharing = _sharing(buffers)
-    wrote = [0] * len(buffers)  # 1 + the last row so far that writes a byte of the buffer
-    used = [0] * len(buffers)  # 1 + the last row so far that reads or writes one
+    marks = _Marks(buffers)
     waits = []
     checked = 0
     for number, row in enumerate(rows):
-        wait = max((wrote[b] for b in row.reads), default=0)
+        wait = max(map(marks.wrote, row.reads), default=0)
         for b in row.writes:
-            wait = max(wait, used[b])
+            wait = max(wait, marks.used(b))
             if buffers[b].role in ("state", "output"):
                 wait = max(wait, checked)
         waits.append(wait)
         for b in row.reads:
-            for other in sharing[b]:
-                used[other] = number + 1
+            marks.read(b, number + 1)
         for b in row.writes:
-            for other in sharing[b]:
-                wrote[other] = used[other] = number + 1
+            marks.write(b, number + 1)
         if row.check is not None:
             checked = number + 1
     return waits
 
 
-def _sharing(buffers: Sequence[Buffer]) -> list[list[int]]:
-    """For every buffer, those that share a byte with it, and itself."""
-    sharing = [[number] for number in range(len(buffers))]
-    open_ends: list[tuple[int, int]] = []  # end, number
-    placed = [(b.offset, i) for i, b in enumerate(buffers) if b.offset is not None and b.nbytes]
-    for start, number in sorted(placed):
-        open_ends = [(end, other) for end, other in open_ends if end > start]
-        for _, other in open_ends:
-            sharing[other].append(number)
-            sharing[number].append(other)
-        open_ends.append((start + buffers[number].nbytes, number))
-    return sharing
+class _Marks:
+    """1 + the last row so far that wrote a byte of each buffer, and that read or wrote one."""
+
+    def __init__(self, buffers: Sequence[Buffer]) -> None:
+        # What shares its bytes with no other has bytes of its own, behind the arena.
+        end = max((b.offset + b.nbytes for b in buffers if b.offset is not None), default=0)
+        self._spans: list[tuple[int, int]] = []
+        for buffer in buffers:
+            if buffer.offset is not None and buffer.nbytes:
+                self._spans.append((buffer.offset, buffer.offset + buffer.nbytes))
+            else:
+                self._spans.append((end, end + 1))
+                end += 1
+        self._wrote, self._used = _Stretches(), _Stretches()
+
+    def wrote(self, buffer: int) -> int:
+        return self._wrote.most(*self._spans[buffer])
+
+    def used(self, buffer: int) -> int:
+        return self._used.most(*self._spans[buffer])
+
+    def read(self, buffer: int, mark: int) -> None:
+        self._used.mark(*self._spans[buffer], mark)
+
+    def write(self, buffer: int, mark: int) -> None:
+        self._wrote.mark(*self._spans[buffer], mark)
+        self._used.mark(*self._spans[buffer], mark)
+
+
+class _Stretches:
+    """The last mark of every byte, 0 at first; of the marks, none is less than one before it.
+
+    Bytes are kept in stretches of one mark.  A new mark makes one stretch of all that it covers:
+    each is made once and taken away once, and the time does not grow with how many buffers have
+    shared a place.
+    """
+
+    def __init__(self) -> None:
+        self._starts = [0]
+        self._marks = [0]
+
+    def most(self, start: int, end: int) -> int:
+        """The greatest mark of the bytes from `start` to before `end`."""
+        starts = self._starts
+        return max(self._marks[bisect_right(starts, start) - 1 : bisect_left(starts, end)])
+
+    def mark(self, start: int, end: int, mark: int) -> None:
+        """Let these bytes have this mark."""
+        starts = self._starts
+        first, last = bisect_left(starts, start), bisect_left(starts, end)
+        if last < len(starts) and starts[last] == end:
+            starts[first:last], self._marks[first:last] = [start], [mark]
+        else:
+            rest = self._marks[last - 1]
+            starts[first:last], self._marks[first:last] = [start, end], [mark, rest]
 
 
 _Around = tuple[tuple[int, int], ...]

@@ -59,9 +59,10 @@ class Placing:
 
     def constants(self, nodes: Iterable[Node], places: dict[Node, Place]) -> None:
         """A buffer for each array that is known."""
-        for node in nodes:
-            name = f"constant{sum(item.role == 'constant' for item in self.storages)}"
-            places[node] = self.buffer(Storage(name, "constant", node.type, node.attrs["value"]))
+        first = sum(item.role == "constant" for item in self.storages)
+        for number, node in enumerate(nodes, first):
+            storage = Storage(f"constant{number}", "constant", node.type, node.attrs["value"])
+            places[node] = self.buffer(storage)
 
     def values(self, found: Arrangement, places: dict[Node, Place]) -> dict[Group, Rolled]:
         """Places for what the groups store, in their order; loops with all that is in them."""

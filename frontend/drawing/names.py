@@ -39,16 +39,22 @@ def name_blocks(
         if item.owner is not None:
             _note(item.owner, item.where, blocks)
     outermost = [block for block in blocks if block._root is block]
-    taken = {block.name for block in outermost}
+    taken = {*RESERVED, *(block.name for block in outermost)}
+    numbers: dict[str, int] = {}
     roots: dict[BlockBase, str] = {}
     for block in outermost:
-        name, number = block.name or block._default_name, 1
-        while block.name is None and name in taken | RESERVED.keys():
-            number += 1
-            name = f"{block._default_name}_{number}"
-        taken.add(name)
-        roots[block] = name
+        roots[block] = block.name or _free_name(block._default_name, taken, numbers)
+        taken.add(roots[block])
     return roots, _shared_paths(blocks, roots, mistakes)
+
+
+def _free_name(name: str, taken: set[str | None], numbers: dict[str, int]) -> str:
+    """The name, or the first number of it that is not taken; `numbers` are the last ones given."""
+    found = name
+    while found in taken:
+        numbers[name] = numbers.get(name, 1) + 1
+        found = f"{name}_{numbers[name]}"
+    return found
 
 
 def _note(block: BlockBase, where: str, blocks: dict[BlockBase, str]) -> None:

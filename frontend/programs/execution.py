@@ -212,9 +212,11 @@ class Execution:
         from ...runtime.cpu.executor import Executor
         from ...runtime.cpu.stepping.workspace import Workspace
 
-        program = self.timings.run("plan_memory", plan_memory, self.template(), sizes)
         assert isinstance(self.workspace, Workspace)
-        return Executor(program, self.states, self.threads, self.workspace, scalar=self.trains)
+        template = self.template()
+        with collector_paused():
+            program = self.timings.run("plan_memory", plan_memory, template, sizes)
+            return Executor(program, self.states, self.threads, self.workspace, scalar=self.trains)
 
     @property
     def compiled(self) -> bool:

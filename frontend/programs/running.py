@@ -106,7 +106,8 @@ class Running(Sealed):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         for name, item in diagram.states.items():
             self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
-        self._step = self._draw_step(subject) if optimizer is not None else None
+        with collector_paused():
+            self._step = self._draw_step(subject) if optimizer is not None else None
         self._runs: dict[frozenset[str], Execution] = {}
         self._evaluation: Execution | None = None
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse

@@ -18,9 +18,8 @@ MOST_TERMS = 32
 def join_parts(b: Builder, n: Node) -> Node | None:
     """A sum with neighbouring parts joined, or None if no two of its terms are neighbours."""
     terms = _terms(n)
-    pads = sum(term.op == "pad" for term in terms)
-    if pads < 2 or pads < len(terms) - 1 or len(terms) > MOST_TERMS:
-        return None  # with more terms than one beside them, joining would change the rounding
+    if sum(term.op == "pad" for term in terms) < 2:
+        return None
     joined = False
     index = 0
     while index < len(terms):
@@ -81,16 +80,17 @@ def reshape_parts(b: Builder, n: Node) -> Node | None:
 
 
 def _terms(n: Node) -> list[Node]:
-    """What a tree of sums adds up, from left to right."""
-    found: list[Node] = []
-    stack = [n]
-    while stack and len(found) + len(stack) <= MOST_TERMS:
-        node = stack.pop()
-        if node.op == "add":
-            stack += reversed(node.inputs)
-        else:
-            found.append(node)
-    return [*found, *reversed(stack)]
+    """What a tree of sums adds up, from left to right; nothing of a tree that is left as it is.
+
+    That has too many terms, or more than one that is no pad: joining would change the rounding.
+    """
+    terms = [n]
+    while any(term.op == "add" for term in terms):
+        terms = [part for term in terms for part in (term.inputs if term.op == "add" else (term,))]
+        others = sum(term.op not in ("add", "pad") for term in terms)
+        if others > 1 or len(terms) > MOST_TERMS:
+            return []
+    return terms
 
 
 def _join(b: Builder, first: Node, second: Node) -> Node | None:

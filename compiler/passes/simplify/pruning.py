@@ -12,7 +12,7 @@ Derivatives leave much of this: they ask a loop for everything that they might n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,7 @@ def prune(graph: Graph, simplify: Simplify) -> Graph:
     return rewrite(graph, loops=smaller, order=order)
 
 
-def _live(graph: Graph, order: list[Node], loops: Mapping[Any, list[Node]]) -> set[Node]:
+def _live(graph: Graph, order: Sequence[Node], loops: Mapping[Any, list[Node]]) -> set[Node]:
     """The nodes that a root depends on, where a loop depends on what its results need alone."""
     live = {*graph.inputs, *graph.roots}
     for node in reversed(order):

@@ -1,6 +1,6 @@
 """The digest of a graph: the same for the same graph, another for any difference in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,7 +111,7 @@ def each_changed(whole: Graph) -> Iterator[Graph]:
         yield with_nodes(whole, order, {"node": (node, replace(node, origin=Origin("other")))})
 
 
-def with_nodes(whole: Graph, order: list[Node], change: dict[str, tuple[Any, Any]]) -> Graph:
+def with_nodes(whole: Graph, order: Sequence[Node], change: dict[str, tuple[Any, Any]]) -> Graph:
     done: dict[Node, Node] = {}
     for node in order:
         new = node
