@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ..graph import Node
 from ..primitives.record import Builder, lookup
-from .views import Shape, apply_view, axis_groups, resolve
+from .views import Shape, axis_groups, view_of
 
 
 class Sinking:
@@ -80,7 +80,7 @@ def _in_parts(b: Builder, x: Node, shape: Shape) -> Node | None:
     if x.op == "broadcast":
         return _broadcast(b, x, shape)
     parts: Node = b.reshape(x, shape=shape)
-    return None if apply_view(resolve(x), parts) is None else parts
+    return None if view_of(parts) is None else parts
 
 
 def _broadcast(b: Builder, x: Node, shape: Shape) -> Node | None:
@@ -102,7 +102,7 @@ def _broadcast(b: Builder, x: Node, shape: Shape) -> Node | None:
     if any(x.shape[axis] == 1 for axis in x.attrs["axes"]):
         return None
     inner = b.reshape(source, shape=tuple(extents))
-    if apply_view(resolve(source), inner) is None:
+    if view_of(inner) is None:
         return None
     if beside is not None and axes and axes[0] == beside + 1:
         # The parts beside each other are columns of one product, and so must these be.

@@ -75,6 +75,14 @@ def base_of(node: Node) -> Node:
 
 def resolve(node: Node) -> View:
     """The view that a chain of view primitives makes of its base; ValueError if it is not one."""
+    view = view_of(node)
+    if view is None:
+        raise ValueError(f"{node!r} is not a view")
+    return view
+
+
+def view_of(node: Node) -> View | None:
+    """The same, or None where no strides describe it: something in the chain will be copied."""
     chain = []
     while lookup(node.op).kind == "view":
         chain.append(node)
@@ -83,7 +91,7 @@ def resolve(node: Node) -> View:
     for item in reversed(chain):
         through = apply_view(view, item)
         if through is None:
-            raise ValueError(f"{item!r} is not a view")
+            return None
         view = through
     return view
 

@@ -19,6 +19,7 @@ from diagrad.compiler.graphs.views import (
     reshaped_strides,
     resolve,
     squeeze,
+    view_of,
 )
 from diagrad.compiler.sizes import Dim, evaluate, floor_divide, named
 
@@ -167,6 +168,7 @@ def test_what_has_no_strides() -> None:
     turned = b.transpose(given("x", "B", 6), axes=(1, 0))
     line = b.reshape(turned, shape=(B * 6,))
     assert apply_view(resolve(turned), line) is None
+    assert view_of(line) is None and view_of(b.reshape(line, shape=(B, 6))) is None
     with pytest.raises(ValueError, match=r"^<reshape: float32\[6\*B\]> is not a view$"):
         resolve(line)
 

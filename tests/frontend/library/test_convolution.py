@@ -290,3 +290,23 @@ def test_pytorchs_weights_that_do_not_fit() -> None:
         np.testing.assert_array_equal(program.parameters["net/weight"], before)
     net.load_torch(program, {"a.weight": weight, "a.bias": bias, "b.weight": bias}, prefix="a.")
     np.testing.assert_array_equal(program.parameters["net/weight"], weight)
+
+
+@pytest.mark.parametrize("channels", [1, 6, 16])
+def test_windows_of_a_convolution_and_back(channels: int) -> None:
+    """Their gradient comes as a reshape of what lies in another order, which is copied."""
+    layer = dg.Conv2d(1, channels, 5, padding=2, dtype="float64", name="c")
+    x = dg.observed("x", ("B", 1, 8, 8), dtype="float64")
+    pooled = dg.max(dg.windows(dg.relu(layer(x)), (2, 2), (2, 2), axis=(2, 3)), (-2, -1))
+    diagram = dg.Diagram("pooled", cost=dg.sum(pooled * pooled))
+    images = np.random.default_rng(0).normal(size=(3, 1, 8, 8))
+    trained = []
+    for target in TARGETS:
+        program = diagram.compile(dg.SGD(1e-2), target=target, dtype="float64", seed=0)
+        costs = [program.step(x=images) for _ in range(2)]
+        trained.append((costs, dict(program.parameters)))
+    (costs, parameters), *others = trained
+    for other, found in others:
+        np.testing.assert_allclose(other, costs, rtol=1e-12)
+        for path, value in parameters.items():
+            np.testing.assert_allclose(found[path], value, rtol=1e-10, atol=1e-12)
