@@ -22,6 +22,8 @@ from .options import Options
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
 from .passes.expand_convolutions.expand_convolutions import expand_convolutions
+from .passes.expand_convolutions import expand_convolutions
+from .passes.expand_pools import expand_pools
 from .passes.expand_products import expand_products
 from .passes.guard import guard
 from .passes.hoist.hoist import hoist
@@ -78,6 +80,7 @@ GRAPH_PASSES = (
 
 KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("layout", layout),
+    ("expand_pools", expand_pools),
     ("expand_convolutions", expand_convolutions),
     ("simplify", simplify),
     ("expand_products", expand_products),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..graph import Graph, Node
 from ..primitives.convolution import CONVOLUTIONS, results_and_weights
+from ..primitives.pooling import POOLS
 from ..primitives.record import lookup
 from ..primitives.recurrence import result_source, role_of
 from ..primitives.reduction import kept_axes
@@ -91,6 +92,11 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
     elif n.op == "solve":
         lead = [(i, i) for i in range(n.type.rank - 2)]
         yield from (pair for item in n.inputs for pair in _same(item, n, lead))
+    elif n.op in POOLS:
+        yield from _same(n.inputs[0], n, _all_but(n, attrs["axes"]))
+        for code in n.inputs[1:]:
+            windows = n if n.op == "pool_take" else n.inputs[0]
+            yield from _same(code, windows, [(i, i) for i in range(n.type.rank)])
     elif n.op in _MAPS:
         yield from (pair for item in n.inputs for pair in _same(item, n, _MAPS[n.op](n)))
     elif kind == "elementwise":

@@ -15,6 +15,7 @@ from ..graph import Node
 from ..primitives.contraction import contraction_flops
 from ..primitives.convolution import CONVOLUTIONS, convolution_flops
 from ..primitives.linear_algebra import solve_flops
+from ..primitives.pooling import POOLS, pool_flops
 from ..primitives.record import lookup
 from ..sizes import Dim
 
@@ -27,6 +28,8 @@ def node_flops(node: Node) -> Dim:
         return convolution_flops(node)
     if node.op == "solve":
         return solve_flops(node)
+    if node.op in POOLS:
+        return pool_flops(node)
     if not any(item.type.is_float for item in (node, *node.inputs)):
         return 0
     return worked_elements(node) * lookup(node.op).flops

@@ -18,6 +18,7 @@ import numpy as np
 from ..graph import Graph, Node
 from ..primitives.contraction import summed_labels
 from ..primitives.convolution import CONVOLUTIONS, summed_terms
+from ..primitives.pooling import SPREADS
 from ..primitives.recurrence import loop_of, result_source
 from ..sizes import Dim, Size, names, product
 
@@ -28,7 +29,7 @@ ZERO: Final = "zero"
 _VIEWS = ("reshape", "transpose", "broadcast", "slice", "flip", "pad", "windows", "concatenate")
 _SAME = (
     *_VIEWS, "copy", "cast", "stop_gradient", "in_range", "neg", "abs",
-    "reduce_max", "reduce_min", "add", "sub", "maximum", "minimum",
+    "reduce_max", "reduce_min", "add", "sub", "maximum", "minimum", "max_pool",
 )  # fmt: skip
 """What has the power that all of its operands have."""
 _ROOTS = {"sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2)}
@@ -83,11 +84,17 @@ def _power(node: Node, operands: list[Power], samples: Set[str]) -> Power:
     if op == "cumsum":
         extent = node.inputs[0].shape[node.attrs["axis"]]
         return operands[0] if _degree(extent, samples) == 0 else None
-    if op in ("scatter_add", "overlap_add"):
+    if op in ("scatter_add", "overlap_add", *SPREADS):
         # On average: as many more terms in each element as there are more updates than elements.
-        more = _degree(node.inputs[-1].type.count, samples)
+        place = 0 if op in SPREADS else -1
+        taps = product(node.attrs["size"]) if op == "sum_spread" else 1
+        more = _degree(node.inputs[place].type.count * taps, samples)
         less = _raised(_degree(node.type.count, samples), Fraction(-1))
-        return _times(operands[-1], _times(more, less))
+        return _times(operands[place], _times(more, less))
+    if op == "sum_pool":
+        return _times(operands[0], _degree(product(node.attrs["size"]), samples))
+    if op == "max_code":
+        return None if operands[0] is None else Fraction(0)
     if op == "gradient":
         cost, variable = operands
         count = _times(variable, _degree(node.type.count, samples))
@@ -96,7 +103,7 @@ def _power(node: Node, operands: list[Power], samples: Set[str]) -> Power:
         return _raised(operands[0], _ROOTS[op])
     if op == "select":
         return _join(operands[1:]) if operands[0] == 0 else None
-    if op == "gather":
+    if op in ("gather", "pool_take"):
         return operands[0] if _join(operands[1:]) in (0, ZERO) else None
     if op in _SAME:
         return _join(operands)

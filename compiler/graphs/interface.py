@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..graph import Graph, Node
 from ..primitives.convolution import CONVOLUTIONS, reaches
+from ..primitives.pooling import POOLS, pooled_axes
 from ..primitives.windows import reach_of
 from ..sizes import Dim, Size, evaluate, names
 from .loop_bodies import every_node
@@ -99,6 +100,10 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
         for axis, (whole, reach) in enumerate(reaches(node)):
             if isinstance(whole, Size):
                 yield SizeRule("windows", op, where, (reach, whole), axis + 1)
+    if op in POOLS:
+        for item in pooled_axes(node):
+            if isinstance(item.whole, Size) and isinstance(item.reach, int):
+                yield SizeRule("windows", op, where, (item.reach, item.whole), item.axis)
     for extent in node.shape:
         if isinstance(extent, Size):
             yield SizeRule("extent", op, where, (extent,))

@@ -8,6 +8,7 @@ from . import (
     elementwise,
     indexing,
     linear_algebra,
+    pooling,
     recurrence,
     reduction,
     source,
@@ -27,6 +28,7 @@ for room in (
     linear_algebra,
     indexing,
     windows,
+    pooling,
     structured,
     recurrence,
 ):
