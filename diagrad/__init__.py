@@ -69,6 +69,25 @@ from .frontend.library.functions import (
 from .frontend.library.hypernetwork import Hypernetwork
 from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
+from .frontend.library.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LogSumExpPool1d,
+    LogSumExpPool2d,
+    LogSumExpPool3d,
+    LpPool1d,
+    LpPool2d,
+    LpPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    logsumexp_pool,
+    lp_pool,
+)
 from .frontend.library.recurrent.attention import AdditiveAttention
 from .frontend.library.recurrent.cells import GRUCell, LSTMCell, RNNCell
 from .frontend.library.recurrent.integrators import LeakyIntegrator, NeuralODE
@@ -119,6 +138,8 @@ from .frontend.operations.elementwise import (
 )
 from .frontend.operations.indexing import one_hot, scatter_add, take
 from .frontend.operations.linear_algebra import inverse, solve
+from .frontend.operations.pool_windows import pool_shape
+from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
     argmax,
@@ -166,7 +187,13 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdditiveAttention",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "Block",
     "Bound",
     "Chain",
@@ -201,7 +228,16 @@ __all__ = [
     "LeakyIntegrator",
     "Linear",
     "LocallyConnected2d",
+    "LogSumExpPool1d",
+    "LogSumExpPool2d",
+    "LogSumExpPool3d",
     "Loop",
+    "LpPool1d",
+    "LpPool2d",
+    "LpPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "NameTakenError",
     "NeuralODE",
     "Optimizer",
@@ -215,12 +251,14 @@ __all__ = [
     "Variable",
     "absolute",
     "absolute_error",
+    "adaptive_avg_pool",
     "add",
     "arange",
     "argmax",
     "argmin",
     "astype",
     "augment",
+    "avg_pool",
     "binary_cross_entropy",
     "bind",
     "block",
@@ -282,9 +320,12 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "logsumexp_pool",
     "loop",
+    "lp_pool",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
@@ -297,6 +338,7 @@ __all__ = [
     "one_hot",
     "pad",
     "parameter",
+    "pool_shape",
     "power",
     "probes",
     "random_normal",

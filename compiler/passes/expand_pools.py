@@ -11,18 +11,18 @@ many of them as a window reaches over strides; one, where windows do not overlap
 window p - j if t * dilation is r + j * stride.
 
 So a pool is one kernel each way, to which other elementwise nodes may belong.  Where windows reach
-beyond the elements, a copy with zeros around them is read, and a maximum has minus infinity for
-each tap that lies there.
+beyond the elements, a copy with zeros around them is read, or with minus infinity for a maximum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import accumulate
 from itertools import product as every
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +32,9 @@ from ..graphs.rewrite import rewrite
 from ..primitives.pooling import POOLS, SHARED, SPREADS, PooledAxis, pooled_axes
 from ..primitives.record import Builder
 from ..primitives.reduction import kept_axes
-from ..sizes import Dim, ceil_divide, floor_divide, product
+from ..sizes import Dim, ceil_divide, product
 
-MOST_TERMS = 32
+MOST_TERMS = 16
 """Taps of a window, or windows of an element, up to which each is written out."""
 
 NO_TAP = -(2**24)
@@ -42,6 +42,9 @@ NO_TAP = -(2**24)
 
 NO_CODE = 2**31 - 1
 """The least of no codes."""
+
+OUTSIDE = 2**24
+"""The number of the first tap inside where there is none, or more than that."""
 
 
 @each_level
@@ -56,17 +59,19 @@ def _expanded(node: Node, made: dict[Hashable, Any]) -> Node:
     b, axes = Builder(node.origin), tuple(map(_trimmed, pooled_axes(node)))
     if node.op in SPREADS:
         return _spread(b, node, axes)
-    key = (node.inputs[0], *(node.attrs[name] for name in SHARED))
-    count = product(axis.size for axis in axes)
-    few = isinstance(count, int) and count <= MOST_TERMS
+    extremum = node.op in ("max_pool", "max_code")
+    key = (node.inputs[0], extremum, *(node.attrs[name] for name in SHARED))
     if key not in made:
-        made[key] = _Taps(b, node, axes) if few else _Windows(b, node, axes)
+        x = _padded(b, node.inputs[0], axes, extremum)
+        count = product(axis.size for axis in axes)
+        few = isinstance(count, int) and count <= MOST_TERMS
+        made[key] = _Taps(b, x, node, axes) if few else _Windows(b, x, node, axes)
     looking: _Taps | _Windows = made[key]
     if node.op == "max_pool":
         return looking.greatest()
     if node.op == "max_code":
-        return looking.code()
-    return looking.total() if node.op == "sum_pool" else looking.taken(b, node.inputs[1])
+        return _inside(b, looking.code(), axes)
+    return looking.total() if node.op == "sum_pool" else looking.taken(node.inputs[1])
 
 
 def _trimmed(axis: PooledAxis) -> PooledAxis:
@@ -79,9 +84,21 @@ def _trimmed(axis: PooledAxis) -> PooledAxis:
     return replace(axis, high=max(0, end - axis.low - axis.extent))
 
 
-def _padded(b: Builder, x: Node, axes: Sequence[PooledAxis]) -> Node:
-    """The elements with zeros where windows reach beyond them."""
-    return _within_zeros(b, x, {axis.axis: (axis.low, axis.whole) for axis in axes})
+def _padded(b: Builder, x: Node, axes: Sequence[PooledAxis], extremum: bool) -> Node:
+    """The elements with minus infinity or zeros where windows reach beyond them."""
+    padded = _within_zeros(b, x, {axis.axis: (axis.low, axis.whole) for axis in axes})
+    if padded is x or not extremum:
+        return padded
+    inside, shape = [], padded.shape
+    for axis in axes:
+        index = _index(b, axis.axis, shape)
+        if axis.low:
+            inside.append(b.ge(index, _number(b, axis.low, shape)))
+        if axis.high:
+            inside.append(b.lt(index, _number(b, axis.extent + axis.low, shape)))
+    mask = reduce(lambda one, other: b.apply("and", one, other), inside)
+    result: Node = b.select(mask, padded, b.fill(-np.inf, padded.type))
+    return result
 
 
 def _within_zeros(b: Builder, x: Node, places: Mapping[int, tuple[int, Dim]]) -> Node:
@@ -119,28 +136,43 @@ def _number(b: Builder, value: Dim, shape: Sequence[Dim]) -> Node:
     return b.spread(scalar, shape)
 
 
-def _all(b: Builder, masks: Sequence[Node]) -> Node | None:
-    """Where all masks are true; None of no masks."""
-    return reduce(lambda one, other: b.apply("and", one, other), masks) if masks else None
-
-
 def _weights(axes: Sequence[PooledAxis]) -> list[Dim]:
     """By how much the number of a tap grows with its index along each axis."""
     return [product(axis.size for axis in axes[i + 1 :]) for i in range(len(axes))]
 
 
-def _is_nan(b: Builder, x: Node) -> Node:
-    result: Node = b.ne(x, x)
+def _inside(b: Builder, code: Node, axes: Sequence[PooledAxis]) -> Node:
+    """Codes, of which those that name a tap before the elements name the first one inside.
+
+    Of several greatest taps the first was chosen, so that only the first of all may lie outside,
+    where the whole window is minus infinity.
+    """
+    if not any(axis.low for axis in axes):
+        return code
+    parts, may_miss = [], False
+    for axis, weight in zip(axes, _weights(axes), strict=True):
+        first, window = _number(b, 0, code.shape), _index(b, axis.axis, code.shape)
+        assert isinstance(axis.size, int)
+        assert isinstance(weight, int)
+        for number in range(-(-axis.low // axis.stride)):  # windows that begin before the elements
+            tap = -(-(axis.low - number * axis.stride) // axis.dilation)
+            element = number * axis.stride + tap * axis.dilation - axis.low
+            place, outside = (_number(b, n, code.shape) for n in (tap * weight, OUTSIDE))
+            if tap >= axis.size:
+                place, may_miss = outside, True
+            elif not isinstance(axis.extent, int) or element >= axis.extent:
+                extent = _number(b, axis.extent, code.shape)
+                there = b.lt(_number(b, element, code.shape), extent)
+                place, may_miss = b.select(there, place, outside), True
+            first = b.select(b.eq(window, _number(b, number, code.shape)), place, first)
+        parts.append(first)
+    least = reduce(b.add, parts)
+    found: Node = b.maximum(code, least)
+    if not may_miss:
+        return found
+    nowhere = b.ge(least, _number(b, OUTSIDE, code.shape))
+    result: Node = b.select(nowhere, _number(b, -1, code.shape), found)
     return result
-
-
-@dataclass(frozen=True)
-class _Tap:
-    """A tap of all windows: its number, its elements, and where they are no padding, if not all."""
-
-    number: int
-    value: Node
-    inside: Node | None
 
 
 class _Taps:
@@ -149,124 +181,76 @@ class _Taps:
     The last tap comes first, so that the first of several greatest ones is the last to be chosen.
     """
 
-    def __init__(self, b: Builder, node: Node, axes: Sequence[PooledAxis]) -> None:
-        self.b, self.axes = b, axes
-        self.type, self.shape = node.inputs[0].type.with_shape(node.shape), node.shape
-        x = _padded(b, node.inputs[0], axes)
-        self.taps = list(self._all_taps(x))
-        self._running: list[Node] | None = None
-
-    def _all_taps(self, x: Node) -> Iterator[_Tap]:
-        sizes = [range(axis.size) for axis in self.axes if isinstance(axis.size, int)]
+    def __init__(self, b: Builder, x: Node, node: Node, axes: Sequence[PooledAxis]) -> None:
+        self.b, self.type = b, x.type.with_shape(node.shape)
+        sizes = [range(axis.size) for axis in axes if isinstance(axis.size, int)]
+        self.taps: list[tuple[int, Node]] = []
         for number, tap in reversed(list(enumerate(every(*sizes)))):
-            inside = self._inside(tap)
-            if inside is False:
-                continue
             places = {
                 axis.axis: (t * axis.dilation, axis.count, axis.stride)
-                for axis, t in zip(self.axes, tap, strict=True)
+                for axis, t in zip(axes, tap, strict=True)
             }
-            yield _Tap(number, _cut(self.b, x, places), inside or None)
-
-    def _inside(self, tap: Sequence[int]) -> Node | Literal[False] | None:
-        """Where a tap is no padding: None for everywhere, False for nowhere."""
-        b, found = self.b, []
-        for axis, t in zip(self.axes, tap, strict=True):
-            before = axis.low - t * axis.dilation
-            first = max(0, -(-before // axis.stride))
-            end = floor_divide(axis.extent - 1 + before, axis.stride) + 1
-            if isinstance(axis.count, int) and isinstance(end, int):
-                if first >= min(end, axis.count):
-                    return False
-                overhangs = end < axis.count
-            else:
-                assert isinstance(axis.size, int)
-                overhangs = axis.high > axis.dilation * (axis.size - 1 - t)
-            window = _index(b, axis.axis, self.shape)
-            if first:
-                found.append(b.ge(window, _number(b, first, self.shape)))
-            if overhangs:
-                found.append(b.lt(window, _number(b, end, self.shape)))
-        return _all(b, found)
+            self.taps.append((number, _cut(b, x, places)))
+        self._running: list[Node] = []
 
     def running(self) -> list[Node]:
-        """The greatest of the first taps, for each number of them, from none on."""
-        if self._running is None:
-            b, lowest = self.b, self.b.fill(-np.inf, self.type)
-            self._running = [lowest]
-            for tap in self.taps:
-                value = tap.value if tap.inside is None else b.select(tap.inside, tap.value, lowest)
-                one = len(self._running) == 1
-                self._running.append(value if one else b.maximum(value, self._running[-1]))
+        """The greatest of the first taps, for each number of them."""
+        if not self._running:
+            values = [value for _, value in self.taps]
+            self._running = list(accumulate(values, lambda best, x: self.b.maximum(x, best)))
         return self._running
 
     def greatest(self) -> Node:
         return self.running()[-1]
 
     def code(self) -> Node:
-        b = self.b
-        code = _number(b, -1, self.shape)
-        for place, (tap, best) in enumerate(zip(self.taps, self.running(), strict=False)):
-            number, chosen = _number(b, tap.number, self.shape), tap.inside
-            if place:
-                found = b.apply("or", b.ge(tap.value, best), _is_nan(b, tap.value))
-                chosen = found if chosen is None else b.apply("and", found, chosen)
-            code = number if chosen is None else b.select(chosen, number, code)
+        b, code = self.b, self._number(self.taps[0][0])
+        for best, (number, value) in zip(self.running(), self.taps[1:], strict=False):
+            chosen = b.apply("or", b.ge(value, best), b.ne(value, value))
+            code = b.select(chosen, self._number(number), code)
         return code
 
-    def taken(self, b: Builder, code: Node) -> Node:
-        total = b.fill(0, self.type)
-        for tap in self.taps:
-            named = b.eq(code, _number(b, tap.number, self.shape))
-            total = b.select(named, tap.value, total)
+    def taken(self, code: Node) -> Node:
+        b, total = self.b, self.b.fill(0, self.type)
+        for number, value in self.taps:
+            total = b.select(b.eq(code, self._number(number)), value, total)
         return total
 
     def total(self) -> Node:
-        values = [tap.value for tap in self.taps]
-        return reduce(self.b.add, values) if values else self.b.fill(0, self.type)
+        return reduce(self.b.add, [value for _, value in self.taps])
+
+    def _number(self, value: int) -> Node:
+        return _number(self.b, value, self.type.shape)
 
 
 class _Windows:
     """Windows of many taps, or of a named number: a view that is reduced."""
 
-    def __init__(self, b: Builder, node: Node, axes: Sequence[PooledAxis]) -> None:
-        self.b, self.axes, self.shape = b, axes, node.shape
-        x, self.places = _padded(b, node.inputs[0], axes), {}
+    def __init__(self, b: Builder, x: Node, node: Node, axes: Sequence[PooledAxis]) -> None:
+        self.b, self.axes = b, axes
+        places = {}
         for before, i in enumerate(_rising(axes)):
             axis, place = axes[i], axes[i].axis + before
-            self.places[i] = place
-            if axis.extent == axis.size:  # all elements are one window
+            places[i] = place + 1
+            if axis.whole == axis.size and axis.dilation == 1:  # all elements are one window
                 x = b.reshape(x, shape=(*x.shape[:place], 1, *x.shape[place:]))
             else:
                 x = b.windows(
                     x, axis=place, size=axis.size, stride=axis.stride, dilation=axis.dilation
                 )
-        self.x, self.taps = x, tuple(sorted(place + 1 for place in self.places.values()))
-        self.inside = self._inside()
+        rank = x.type.rank
+        if rank - 1 in places.values() and node.shape[-1] != 1:
+            # Neighbouring windows side by side, not the few taps of each.
+            taps = [places[i] for i in range(len(axes))]
+            x = b.transpose(x, axes=(*taps, *kept_axes(rank, taps)))
+            places = {i: i for i in range(len(axes))}
+        self.x, self.places, self.taps = x, places, tuple(sorted(places.values()))
         self._greatest: Node | None = None
-
-    def _inside(self) -> Node | None:
-        """Where taps are no padding; None for everywhere."""
-        b, shape, found = self.b, self.x.shape, []
-        for i, axis in enumerate(self.axes):
-            if not (axis.low or axis.high):
-                continue
-            parts = [
-                b.mul(_index(b, place, shape), _number(b, step, shape))
-                for place, step in (
-                    (self.places[i], axis.stride),
-                    (self.places[i] + 1, axis.dilation),
-                )
-            ]
-            element = b.add(*parts)
-            found.append(b.ge(element, _number(b, axis.low, shape)))
-            found.append(b.lt(element, _number(b, axis.extent + axis.low, shape)))
-        return _all(b, found)
 
     def _numbers(self) -> Node:
         b, shape = self.b, self.x.shape
         parts = [
-            b.mul(_index(b, self.places[i] + 1, shape), _number(b, weight, shape))
+            b.mul(_index(b, self.places[i], shape), _number(b, weight, shape))
             for i, weight in enumerate(_weights(self.axes))
         ]
         return reduce(b.add, parts)
@@ -281,26 +265,25 @@ class _Windows:
 
     def greatest(self) -> Node:
         if self._greatest is None:
-            x = self.x
-            if self.inside is not None:
-                x = self.b.select(self.inside, x, self.b.fill(-np.inf, x.type))
-            self._greatest = self._reduced("reduce_max", x)
+            self._greatest = self._reduced("reduce_max", self.x)
         return self._greatest
 
     def code(self) -> Node:
         b, x = self.b, self.x
-        found = b.apply("or", b.eq(x, self._repeated(self.greatest())), _is_nan(b, x))
-        if self.inside is not None:
-            found = b.apply("and", found, self.inside)
-        none = _number(b, NO_CODE, x.shape)
-        first = self._reduced("reduce_min", b.select(found, self._numbers(), none))
-        missing = b.eq(first, _number(b, NO_CODE, self.shape))
-        result: Node = b.select(missing, _number(b, -1, self.shape), first)
+        found = b.apply("or", b.eq(x, self._repeated(self.greatest())), b.ne(x, x))
+        numbers = b.select(found, self._numbers(), _number(b, NO_CODE, x.shape))
+        code = self._reduced("reduce_min", numbers)
+        if isinstance(product(axis.size for axis in self.axes), int):
+            return code
+        missing = b.eq(code, _number(b, NO_CODE, code.shape))  # there may be no taps at all
+        result: Node = b.select(missing, _number(b, -1, code.shape), code)
         return result
 
-    def taken(self, b: Builder, code: Node) -> Node:
-        named = b.eq(self._repeated(code), self._numbers())
-        return self._reduced("reduce_sum", b.select(named, self.x, b.fill(0, self.x.type)))
+    def taken(self, code: Node) -> Node:
+        named = self.b.eq(self._repeated(code), self._numbers())
+        return self._reduced(
+            "reduce_sum", self.b.select(named, self.x, self.b.fill(0, self.x.type))
+        )
 
     def total(self) -> Node:
         return self._reduced("reduce_sum", self.x)
