@@ -115,7 +115,7 @@ def operation_graphs(dtype: str) -> Iterable[tuple[Batch, Graph]]:
         cases = applications(rows, dtype)
         if cases:
             drawn = Batch(cases, value_alone)
-            lowered = inline(dg.Diagram("all", drawn.outputs).lower())
+            lowered = differentiate(inline(dg.Diagram("all", drawn.outputs).lower()))
             yield drawn, lowered
             ready = prepare(lowered)
             yield drawn, materialise(split_reductions(ready))

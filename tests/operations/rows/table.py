@@ -5,6 +5,7 @@ from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .operation import Operation
+from .pool_rows import POOLS
 from .product_rows import COSTS, PRODUCTS
 from .structure_rows import INDEXING, MOVES
 from .window_rows import WINDOWS
@@ -22,6 +23,7 @@ TABLE: dict[str, list[Operation]] = {
     "indexing": INDEXING,
     "windows": WINDOWS,
     "convolutions": CONVOLUTIONS,
+    "pools": POOLS,
     "choices": CHOICES,
     "shared": SHARED,
     "sources": SOURCES,
