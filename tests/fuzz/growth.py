@@ -25,6 +25,7 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "move": operations.move,
     "windows": operations.windows,
     "convolution": operations.convolution,
+    "pool": operations.pool,
     "gather": operations.gather,
     "integer": operations.integer,
     "share": operations.share,

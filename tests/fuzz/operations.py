@@ -215,6 +215,28 @@ def convolution(d: Drawing) -> Any:
         w = dg.tanh(w + dg.mean(w))
     function = dg.convolve if kind == 2 else dg.correlate
     return function(x, w, stride, sides, dilation, groups) * (0.7 / channels**0.5)
+def pool(d: Drawing) -> Any:
+    """One number for each window along one or two of the last axes, padded or not."""
+    x = d.pick(lambda v: 0 < v.ndim < 5 and not named(v.shape[-1]) and v.shape[-1] > 0)
+    if x is None:
+        return None
+    several = x.ndim > 1 and not named(x.shape[-2]) and x.shape[-2] > 0
+    space = 1 + (several and d.flag())
+    below = (1 + d.number() % 4, 1 + d.number() % 3)
+    sizes = [min(n, x.shape[a]) for n, a in zip(below, (-1, -2), strict=True) if -a <= space][::-1]
+    stride, ceil, kind = 1 + d.number() % 3, d.flag(), d.number() % 7
+    sides = [(d.number() % n, d.number() % n) for n in sizes]
+    if kind == 0 and space == x.ndim - 2:
+        return dg.max_pool(x, "global")
+    if kind == 1 and 2 * sizes[-1] - 1 <= x.shape[-1]:
+        return dg.max_pool(x, sizes, stride, dilation=[*(1,) * (space - 1), 2], ceil_mode=ceil)
+    if kind < 4:
+        return dg.max_pool(x, sizes, stride, sides, ceil_mode=ceil)
+    if kind == 4:
+        return dg.avg_pool(x, sizes, stride, sides, ceil, d.flag())
+    if kind == 5:
+        return dg.logsumexp_pool(x * 0.3, sizes, 1.5, d.flag(), stride, sides, ceil)
+    return dg.lp_pool(dg.tanh(x) + 1.5, 2 + d.number() % 2, sizes, stride, sides, ceil)
 
 
 def gather(d: Drawing) -> Any:

@@ -13,7 +13,7 @@ from diagrad.frontend.variables.dependencies import ordered
 
 from .drawing import Drawing, named, small
 
-APART = ("unary", "binary", "product", "row", "windows")
+APART = ("unary", "binary", "product", "row", "windows", "pool")
 """Operations that keep the samples of an axis apart."""
 
 Growth = Mapping[str, Callable[[Drawing], Any]]
