@@ -25,7 +25,7 @@ Padding = int | Sequence[int | tuple[int, int]]
 
 
 def pool_shape(
-    shape: Shape,
+    shape: int | str | Dim | Shape,
     size: Size,
     stride: Numbers | None = None,
     padding: Padding = 0,
@@ -34,15 +34,17 @@ def pool_shape(
 ) -> tuple[Any, ...]:
     """How many windows there are along each axis of maps, by the rule of all pools.
 
-        pool_shape((28, 28), 2)              (14, 14)
-        pool_shape((7,), 3, 2, ceil_mode=True)    (3,)
+        pool_shape((28, 28), 2)                 (14, 14)
+        pool_shape(7, 3, 2, ceil_mode=True)     (3,)
+        pool_shape(("N",), 2)                   ((N - 2) // 2 + 1,)
 
     On an axis of n elements they are (n + before + behind - reach) // stride + 1, where a window
     reaches over dilation * (size - 1) + 1 elements; in ceil mode the quotient is rounded up, and a
     window that would begin behind the elements is left out.
 
     Args:
-        shape: sizes of the maps alone, without samples and channels; they may be named.
+        shape: the sizes of the maps alone, without samples and channels, or the one; numbers or
+            names.
         size: see `max_pool`.
         stride: likewise.
         padding: likewise.
@@ -52,7 +54,7 @@ def pool_shape(
     Raises:
         ShapeError, TypeError, ValueError: as for `max_pool`.
     """
-    extents = shape_of(shape)
+    extents = shape_of(shape if isinstance(shape, (tuple, list)) else (shape,))
     pool = Pooling("pool_shape", size, stride, padding, dilation, ceil_mode)
     try:
         found = pool.windows(range(len(extents)), extents)

@@ -215,6 +215,8 @@ def convolution(d: Drawing) -> Any:
         w = dg.tanh(w + dg.mean(w))
     function = dg.convolve if kind == 2 else dg.correlate
     return function(x, w, stride, sides, dilation, groups) * (0.7 / channels**0.5)
+
+
 def pool(d: Drawing) -> Any:
     """One number for each window along one or two of the last axes, padded or not."""
     x = d.pick(lambda v: 0 < v.ndim < 5 and not named(v.shape[-1]) and v.shape[-1] > 0)

@@ -20,9 +20,6 @@ from .test_derivatives import each
 NO_OPERATIONS = {
     "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost", "fit",
     "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
-    "parameter", "probes", "state", "transform_step", "tie", "update", "variable",
-    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "cost", "fit", "gradient",
-    "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop", "observed",
     "parameter", "pool_shape", "probes", "state", "transform_step", "tie", "update", "variable",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""
@@ -31,17 +28,14 @@ NO_REFERENCE = {"input", "call", "gradient", "loop"}
 """Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
 NOT_DRAWN = {
-    "call", "gradient", "loop", "overlap_add", "conv_weight", "block_sum", "stretch_sum",
-    "scatter_sums",
+    "call", "loop", "overlap_add", "conv_weight", "block_sum", "stretch_sum", "scatter_sums",
 }  # fmt: skip
 """Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
-NOT_DRAWN = {"call", "loop", "overlap_add", "block_sum", "stretch_sum", "scatter_sums"}
-"""Primitives that no operation alone is drawn with: blocks, loops, long sums."""
 
 NO_DERIVATIVE = {
     "input", "constant", "size", "iota", "random_bits",  # from nothing
     "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin",  # no floats
-    "max_code",
+    "max_code",  # likewise
     "sign", "floor", "ceil",  # zero
     "stop_gradient",  # its purpose
     "in_range", "first_outside", "call", "gradient",  # integers, gone before
