@@ -22,7 +22,6 @@ from .options import Options
 from .passes.checkpoint import checkpoint
 from .passes.differentiate import differentiate
 from .passes.expand_convolutions.expand_convolutions import expand_convolutions
-from .passes.expand_convolutions import expand_convolutions
 from .passes.expand_pools import expand_pools
 from .passes.expand_products import expand_products
 from .passes.guard import guard

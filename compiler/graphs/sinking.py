@@ -4,8 +4,8 @@
     %6 = maximum(%5, 0)                          ->     %6 = maximum(%5, 0)
                                                         %7 = reshape(%6, [N,H,W,C])
 
-A pass may make a value with an axis in two parts: channels in groups, columns of an image in pairs,
-the taps of a pool.  The reshape that makes them one sinks through elementwise nodes and sums, so
+A pass may make a value with an axis in two parts: channels in groups, columns of an image in pairs.
+The reshape that makes them one sinks through elementwise nodes and sums, so
 that these can join the value's kernel.  What else they read is read in parts, where strides allow.
 """
 

@@ -113,7 +113,12 @@ def _within_zeros(b: Builder, x: Node, places: Mapping[int, tuple[int, Dim]]) ->
 
 
 def _cut(b: Builder, x: Node, places: Mapping[int, tuple[Dim, Dim, int]]) -> Node:
-    """A slice: for some axes, where it begins, how many elements it has and how far apart."""
+    """A slice: for some axes, where it begins, how many elements it has and how far apart.
+
+    The value itself where it takes all.
+    """
+    if all(places[axis] == (0, x.shape[axis], 1) for axis in places):
+        return x
     start: list[Dim] = [0] * x.type.rank
     stop, step = list(x.shape), [1] * x.type.rank
     for axis, (begin, count, apart) in places.items():
