@@ -100,26 +100,33 @@ def ceil_divide(size: Dim, divisor: int) -> Dim:
 
 
 def exact_divide(size: Dim, divisor: Dim) -> Dim | None:
-    """Size / divisor as a polynomial where that is one for all values of the names, else None."""
+    """Size / divisor as a polynomial where that is one for all values of the names, else None.
+
+    Long division: the largest term left is divided by the divisor's largest one, in an order that
+    products keep.
+    """
     if size == divisor:
         return 1
-    pairs = _terms(divisor)
-    if len(pairs) != 1:
-        return None
-    below, by = pairs[0]
-    if by == 0:
-        return None
-    quotient = []
-    for monomial, factor in _terms(size):
+    below = _terms(divisor)
+    atoms = sorted({atom for term in (*_terms(size), *below) for atom in term[0]}, key=str)
+
+    def order(term: tuple[Monomial, int]) -> list[int]:
+        return [term[0].count(atom) for atom in atoms]
+
+    first, by = max(below, key=order)
+    quotient: Dim = 0
+    while size != 0:
+        monomial, factor = max(_terms(size), key=order)
         rest = list(monomial)
-        for atom in below:
+        for atom in first:
             if atom not in rest:
                 return None
             rest.remove(atom)
-        if factor % by:
+        if by == 0 or factor % by:
             return None
-        quotient.append((tuple(rest), factor // by))
-    return _collect(quotient)
+        part = _collect([(tuple(rest), factor // by)])
+        quotient, size = quotient + part, size - part * divisor
+    return quotient
 
 
 def upper_bound(size: Dim) -> int:

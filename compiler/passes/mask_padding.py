@@ -180,7 +180,7 @@ def _shared_first(
     """The body in which samples behind their end meet shared elements of their first step.
 
     That is where something that depends on shared sequences alone is repeated over the samples, or
-    meets them in a take or in a product.  Also gives what enters the body for it.
+    meets them in a take, in a product or in a convolution.  Also gives what enters the body for it.
     """
     order = list(topological(body.roots))
     shared = [e for e in body.inputs if role_of(e) == "sequence" and e not in axes]
@@ -233,9 +233,11 @@ def _met(node: Node, axes: Mapping[Node, int]) -> Node | None:
     """What all samples share of a node's inputs, where it meets the samples there."""
     if node.op == "broadcast":
         return None if axes[node] in node.attrs["axes"] else node.inputs[0]
+    alone = [item for item in node.inputs if item not in axes]
     if node.op in ("gather", "contract"):
-        alone = [item for item in node.inputs if item not in axes]
         return alone[0] if len(alone) == 1 else None
+    if node.op in ("conv", "conv_input") and axes[node] == 0:
+        return alone[0] if alone == [node.inputs[1]] else None
     return None
 
 
@@ -247,6 +249,8 @@ def _by_sample(
     b: Builder,
 ) -> Node:
     """A take or a product whose shared operand is each sample's own, of where the sample ends."""
+    if node.op in ("conv", "conv_input"):
+        return _convolved(node, inputs, known, b)
     attrs, singles, lined = dict(node.attrs), [], {}
     sample = axes[node]
     for name, old, new in zip("ab", node.inputs, inputs, strict=True):
@@ -267,6 +271,16 @@ def _by_sample(
     found = batch([one], {}, {**known, **lined}, node.shape[sample])[one].node
     back = (*range(1, sample + 1), 0, *range(sample + 1, found.type.rank))
     result: Node = b.transpose(found, axes=back)
+    return result
+
+
+def _convolved(node: Node, inputs: Sequence[Node], known: Mapping[Node, Node], b: Builder) -> Node:
+    """A convolution whose weights are each sample's own: one of a single image for each sample."""
+    x, samples = inputs[0], node.shape[0]
+    image = b.input(name="one", type=x.type.with_shape((1, *x.shape[1:])), role="input")
+    one = b.apply(node.op, image, node.inputs[1], **node.attrs)
+    lined = {**known, image: b.reshape(x, shape=(samples, 1, *x.shape[1:]))}
+    result: Node = b.reshape(batch([one], {}, lined, samples)[one].node, shape=node.shape)
     return result
 
 

@@ -158,6 +158,8 @@ class _Reference:
 
 
 def _reference_conv(result: Type, attrs: Attrs, x: Array, w: Array) -> Array:
+    if 0 in result.extents:
+        return np.zeros(result.extents, result.dtype)
     work = _Reference(attrs, x.shape, w.shape)
     padded, weights = work.padded(x), work.grouped(w)
     shape = (*result.extents[:-1], work.groups, weights.shape[-1])
@@ -168,6 +170,8 @@ def _reference_conv(result: Type, attrs: Attrs, x: Array, w: Array) -> Array:
 
 
 def _reference_conv_input(result: Type, attrs: Attrs, g: Array, w: Array) -> Array:
+    if 0 in result.extents:
+        return np.zeros(result.extents, result.dtype)
     work = _Reference(attrs, result.extents, w.shape)
     above, weights = work.grouped(g), work.grouped(w)
     sides = zip(result.extents, work.sides, strict=True)
@@ -184,6 +188,8 @@ def _reference_conv_input(result: Type, attrs: Attrs, g: Array, w: Array) -> Arr
 
 
 def _reference_conv_weight(result: Type, attrs: Attrs, x: Array, g: Array) -> Array:
+    if 0 in result.extents:
+        return np.zeros(result.extents, result.dtype)
     work = _Reference(attrs, x.shape, result.extents)
     padded, above = work.padded(x), work.grouped(g)
     shape = (*result.extents[:-1], work.groups, above.shape[-1])

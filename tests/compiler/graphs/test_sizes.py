@@ -69,7 +69,7 @@ def test_divisions_round_down_and_up(p: Dim, by: int, at: dict[str, int]) -> Non
     assert evaluate(ceil_divide(p, by), at) == -(-x // by)
 
 
-@given(sizes, st.sampled_from([1, 3, B, B * 2, B * T, T * T * 5]), values)
+@given(sizes, st.sampled_from([1, 3, B, B * 2, B * T, T * T * 5, B + 1, T - B * 3]), values)
 def test_an_exact_division_undoes_a_product(p: Dim, by: Dim, at: dict[str, int]) -> None:
     quotient = exact_divide(p * by, by)
     assert quotient == p or p == 0
@@ -86,7 +86,9 @@ def test_an_exact_division_undoes_a_product(p: Dim, by: Dim, at: dict[str, int])
         (B * T, T, B),
         (B * T + T, T, B + 1),
         (B + 1, B + 1, 1),
-        (B * B + B, B + 1, None),
+        (B * B + B, B + 1, B),
+        (B * T - T + B * 2 - 2, T + 2, B - 1),
+        (B * B + 1, B + 1, None),
         (B, T, None),
         (12, 4, 3),
         (12, 5, None),

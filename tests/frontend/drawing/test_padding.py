@@ -111,7 +111,29 @@ def _products(t: Any, n: Any, v: dict[str, Any]) -> Any:
     return [t.sum(y)]
 
 
-NETS = (_element, _frozen, _delays, _shared, _remaining, _gradients, _inner, _taken, _products)
+def _convolutions(t: Any, n: Any, v: dict[str, Any]) -> Any:
+    """Convolutions of samples' lines with a kernel of the step; all products are above 0."""
+    x_t, s_t = t.each(v["x"]), t.each(v["s"])
+    sign = t.each(dg.cos(np.pi * dg.arange(v["x"].shape[0]).astype("float64")))
+    kernel = dg.reshape(dg.stack([sign * s_t, sign * v["w"][0]]), (1, 1, 2))
+    line = dg.reshape(sign * x_t, ("B", 1, 2))
+    there = dg.log(dg.correlate(line, kernel, padding=[(0, 1)]))
+    back = dg.log(dg.conv_transpose(line, kernel, padding=[(1, 0)]))
+    return [t.sum(dg.reshape(there * back, ("B", 2)) * v["w"])]
+
+
+NETS = (
+    _element,
+    _frozen,
+    _delays,
+    _shared,
+    _remaining,
+    _gradients,
+    _inner,
+    _taken,
+    _products,
+    _convolutions,
+)
 
 
 def _program(net: Step, lengths: bool, target: Target, **options: Any) -> dg.Program:
