@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,10 @@ EXAMPLES = {
         "adaline.svg", "adaline_learns.svg", "learning_rules.svg", "logistic.svg",
         "logistic_learns.svg", "perceptron.svg", "perceptron_learns.svg",
     ],
+    "16_equivariance": ["equivariance.svg", "shifts.svg"],
+    "17_depth_and_initialisation": [
+        "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
+    ],
 }  # fmt: skip
 
 # Those that take long are shortened.
@@ -36,6 +41,7 @@ QUICK = {
     "06_seq2seq_attention": ["--steps", "300"],
     "07_nets_of_1989": ["--seeds", "3"],
     "08_hypernetwork": ["--steps", "1500"],
+    "17_depth_and_initialisation": ["--depth", "30"],
 }
 
 
@@ -84,6 +90,10 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_motif(printed)
     elif name == "10_learning_rules":
         check_learning_rules(printed)
+    elif name == "16_equivariance":
+        check_equivariance(printed)
+    elif name == "17_depth_and_initialisation":
+        check_depth(printed)
     else:
         check_gradient(printed)
 
@@ -178,3 +188,34 @@ def check_learning_rules(printed: str) -> None:
     found = re.findall(r"^(\w+): .* at most (\S+); .* in (\S+)% of 257 cases$", printed, re.M)
     assert [name for name, _, _ in found] == ["perceptron", "adaline", "logistic"]
     assert all(float(apart) < 1e-14 and float(right) > 95 for _, apart, right in found), found
+
+
+def check_equivariance(printed: str) -> None:
+    """Zero at multiples of the stride and only there, and shares as the formula has them."""
+    rows = [
+        (name, np.array(numbers.split(), float))
+        for name, numbers in re.findall(r"^ *(\S.*?)  +((?:\d\.\d\d *){9})$", printed, re.M)
+    ]
+    table = dict(rows)
+    for stride in (1, 2, 4):
+        equal = table[f"stride {stride}: are apart by"] == 0
+        assert (equal == (np.arange(9) % stride == 0)).all()
+    assert "of columns 0 to 28, these differ: 0 1 27 28\n" in printed
+    formulas = [numbers for name, numbers in rows if name == "2 s / (p + s)"]
+    changes = [numbers for name, numbers in rows if name == "pooled responses change by"]
+    for size, formula in zip((2, 4, 8), formulas, strict=True):
+        assert abs(table[f"max{size}: share that changes"] - formula).max() < 0.03
+        assert (table[f"mean{size}: share that changes"][1:] > 0.99).all()
+    itself = table["the response itself changes by"]
+    assert len(changes) == 6 and all((change[1:] < itself[1:]).all() for change in changes)
+
+
+def check_depth(printed: str) -> None:
+    """Each factor is that of the formula, or next to it."""
+    line = r"^  (.+?) +Var\[z\] x (\S+) \((\S+)\)  Var\[dC/dz\] x (\S+) \((\S+)\)$"
+    found = re.findall(line, printed, re.M)
+    assert len(found) == 2 * 3 * 5
+    for name, *factors in found:
+        forward, expected, backward, slope = map(float, factors)
+        assert forward == pytest.approx(expected, rel=0.1), name
+        assert backward == pytest.approx(slope, rel=0.1), name
