@@ -94,6 +94,7 @@ from .frontend.library.recurrent.integrators import LeakyIntegrator, NeuralODE
 from .frontend.library.recurrent.layers import GRU, LSTM, RNN
 from .frontend.library.recurrent.propagation import gradient_propagation, l1, probes
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
+from .frontend.library.residual import Residual
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
 from .frontend.operations.convolution.convolutions import conv_transpose, convolve, correlate
@@ -244,6 +245,7 @@ __all__ = [
     "Program",
     "RMSprop",
     "RNNCell",
+    "Residual",
     "ShapeError",
     "TransformStep",
     "UnusedError",

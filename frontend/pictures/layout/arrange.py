@@ -53,6 +53,7 @@ def arrange(picture: Picture) -> Arrangement:
     top_outlets(found, nodes, links)
     align_copies(found, picture)
     level_rows(found, nodes)
+    _stack_branches(found, nodes)
     found.aside = {
         node.id
         for node in picture.nodes
@@ -255,6 +256,24 @@ def _raise_shared(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -
             found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})
         elif middle is not None:
             found.above.setdefault(middle, []).extend(raised)
+
+
+def _stack_branches(found: Arrangement, nodes: Mapping[str, Node]) -> None:
+    """A function beside a row stands below the one of the row in its column, under its parameters.
+
+    The shortcut of a residual connection, say: its parameters would come between the two.
+    """
+    columns = {
+        (nodes[name].cluster, found.rank[name], found.late[name]): name
+        for name in found.row
+        if name in found.below and nodes[name].phase == "forward"
+    }
+    for name in found.below:
+        node = nodes[name]
+        upper = columns.get((node.cluster, found.rank[name], found.late[name]))
+        if upper is not None and node.phase == "forward" and name not in found.row:
+            columns[node.cluster, found.rank[name], found.late[name]] = name
+            found.stacked.append((name, upper))
 
 
 def _late_ranks(rank: dict[str, int], graph: nx.DiGraph[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import numpy as np
 
 import diagrad as dg
 from diagrad.frontend.pictures import Node, Picture
+from diagrad.frontend.pictures.layout.arrange import arrange
 from diagrad.frontend.pictures.stages.stages import stage_picture
 
 from .diagrams import (
@@ -196,3 +197,22 @@ def test_several_costs_are_numbered() -> None:
 def test_a_parameter_as_cost() -> None:
     picture = stage_picture(dg.Diagram("bare", cost=dg.parameter("w")))
     assert labels(picture, "parameter") == ["w"]
+
+
+def test_a_shortcut_stands_under_its_block_with_its_own_weight() -> None:
+    net = dg.Residual(dg.Linear(8, 4), shortcut=dg.Linear(8, 4, bias=False), name="r")
+    picture = stage_picture(dg.Diagram("shortcut", {"y": net(dg.observed("x", ("B", 8)))}), depth=2)
+    placed = arrange(picture)
+    names = {node.id: node.label for node in picture.nodes}
+    assert [(names[lower], names[upper]) for lower, upper in placed.stacked] == [
+        ("shortcut(x, w₂)", "block(x, w₁)")
+    ]
+    assert {names[owner]: [names[n] for n in hung] for owner, hung in placed.below.items()} == {
+        "block(x, w₁)": ["w₁"], "shortcut(x, w₂)": ["w₂"],
+    }  # fmt: skip
+
+
+def test_the_input_of_a_residual_connection_goes_past_its_block() -> None:
+    net = dg.Residual(dg.Linear(8, 8), name="r")
+    picture = stage_picture(dg.Diagram("past", {"y": net(dg.observed("x", ("B", 8)))}), depth=2)
+    assert {end for start, end in arrows(picture) if start == "x"} == {"block(x, w)", "+"}
