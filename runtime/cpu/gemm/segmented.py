@@ -11,10 +11,11 @@ the positions of its result, and a segment is a row of a window, with its column
 columns of B lie side by side.
 
 Every element is the sum, in order, of chains of fused multiply-adds over whole segments, as many as
-have at most GEMM_DEPTH steps, or over GEMM_DEPTH steps of one segment, whatever m and n are.  Of
-more than 64 chains, it is the sum of such sums, and what is rounded away is kept (`deep`).  Nothing
-is packed: an element of A is read by a broadcast, B in vectors (Zhang, Franchetti and Low, High
-performance zero-memory overhead direct convolutions, 2018).
+have at most GEMM_DEPTH steps, or over GEMM_DEPTH steps of one segment, whatever m is.  Where a
+stripe of columns is one vector wide, a chain of float32 may be two: of its even steps, and of its
+odd ones.  Of more than 64 chains, it is the sum of such sums, and what is rounded away is kept
+(`deep`).  Nothing is packed: an element of A is read by a broadcast, B in vectors (Zhang,
+Franchetti and Low, High performance zero-memory overhead direct convolutions, 2018).
 """
 
 from __future__ import annotations

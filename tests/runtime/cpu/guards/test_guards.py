@@ -36,6 +36,14 @@ def test_products_keep_to_the_space_that_is_planned_for_them() -> None:
     run("routines", "0", "150")
 
 
+def test_products_of_segments_keep_to_their_tables_and_space() -> None:
+    run("segments", "0", "200")
+
+
+def test_turned_matrices_keep_to_their_memory() -> None:
+    run("turns", "0", "200")
+
+
 @pytest.mark.parametrize("what", ["behind", "before"])
 def test_a_byte_too_many_is_a_fault(what: str) -> None:
     with pytest.raises(AssertionError, match=r"^exit status -\d+ after fault"):
