@@ -49,7 +49,7 @@ STARTS: dict[str, tuple[Start, Callable[[int], float]]] = {  # with Var[w] for n
     "Kaiming": (dg.init.kaiming_normal("relu"), lambda n: 2 / n),
     "LeCun": (dg.init.lecun_normal(), lambda n: 1 / n),
     "Xavier": (dg.init.xavier_normal(), lambda n: 1 / n),
-    "uniform ±0.08": (dg.init.uniform(-0.08, 0.08), lambda n: 0.08**2 / 3),
+    "uniform ±0.07": (dg.init.uniform(-0.07, 0.07), lambda n: 0.07**2 / 3),
 }
 
 
@@ -128,7 +128,8 @@ for net, shape in SHAPES.items():
         column[1].set(xlabel="layer")
     axes[0, 0].set(ylabel="Var[z]")
     axes[1, 0].set(ylabel="Var[dC/dz]")
-    axes[0, 1].legend(frameon=False, loc="lower left")
+    lines = axes[0, 0].get_lines()
+    figure.legend(handles=lines, frameon=False, loc="outside right center")
     figure.suptitle(f"{net}: {DEPTH} layers as they start")
     figure.savefig(out / f"{net}.svg")
 print("the layers and their variances are drawn in", out)
