@@ -1,7 +1,7 @@
 """LeNet-5, twice: the two listings of the slides, and a net that reads a whole line at once.
 
 Run it with `python examples/12_lenet5.py [--epochs N] [--out FOLDER]`.  The first listing has four
-layers with weights, 431,080 of them; the second has the layers C1 to F7 of the original, and 61,706.
+layers with weights, 431,080 of them; the second has layers C1 to F7 as the original, and 61,706.
 The digits are enlarged to 20 x 20 pixels and stand in the middle of 28 x 28 or 32 x 32, as those of
 the original did.  It prints the parameters of every layer, and how many digits that they have not
 seen the nets get right.
@@ -108,7 +108,7 @@ def trained(name: str, diagram: dg.Diagram, images: Images) -> dg.Program:
 
 def report(name: str, program: dg.Program, answers: npt.NDArray[np.int64]) -> None:
     """What a net is made of, and what it gets right."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for key, value in program.parameters.items():
         layer = key.split("/")[-2]
         sizes[layer] = sizes.get(layer, 0) + value.size
@@ -135,7 +135,8 @@ report("lenet5", program, each.argmax(axis=1))
 
 read = program.run(x=line)["log_p"][0, :, 0]  # (10, places), of which every sixth is a digit's
 there = read[:, :: PITCH // 4].T
-print(f"  right of a line of them, read in one call: {np.mean(there.argmax(axis=1) == labels[ask]):.1%}")
+right = np.mean(there.argmax(axis=1) == labels[ask])
+print(f"  right of a line of them, read in one call: {right:.1%}")
 print(f"  its scores differ from those of images by at most {abs(there - each).max():.1g}")
 links = []
 for width in (32, line.shape[-1]):
