@@ -289,10 +289,11 @@ def _terms_text(size: Any, text: Any) -> str:
 
 
 def _atom_text(atom: Atom) -> str:
-    """A name; what is left of a division that does not come out even: ⌊T/10⌋."""
+    """A name; what is left of a division that does not come out even: ⌊T/10⌋, ⌊(W − 6)/2⌋."""
     if isinstance(atom, str):
         return atom
-    return f"⌊{_size_text(atom.numerator)}/{atom.denominator}⌋"
+    over = _size_text(atom.numerator)
+    return f"⌊{f'({over})' if ' ' in over else over}/{atom.denominator}⌋"
 
 
 def _short_number(value: int) -> str:

@@ -28,6 +28,8 @@ EXAMPLES = {
         "adaline.svg", "adaline_learns.svg", "learning_rules.svg", "logistic.svg",
         "logistic_learns.svg", "perceptron.svg", "perceptron_learns.svg",
     ],
+    "12_lenet5": ["lenet5.svg", "line.svg", "simple.svg"],
+    "14_bell_labs": ["bell_labs.svg", "maps.svg", "today.svg"],
     "16_equivariance": ["equivariance.svg", "shifts.svg"],
     "17_depth_and_initialisation": [
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
@@ -41,6 +43,8 @@ QUICK = {
     "06_seq2seq_attention": ["--steps", "300"],
     "07_nets_of_1989": ["--seeds", "3"],
     "08_hypernetwork": ["--steps", "1500"],
+    "12_lenet5": ["--epochs", "5"],
+    "14_bell_labs": ["--epochs", "10"],
     "17_depth_and_initialisation": ["--depth", "30"],
 }
 
@@ -90,6 +94,10 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_motif(printed)
     elif name == "10_learning_rules":
         check_learning_rules(printed)
+    elif name == "12_lenet5":
+        check_lenet5(printed)
+    elif name == "14_bell_labs":
+        check_bell_labs(printed)
     elif name == "16_equivariance":
         check_equivariance(printed)
     elif name == "17_depth_and_initialisation":
@@ -188,6 +196,40 @@ def check_learning_rules(printed: str) -> None:
     found = re.findall(r"^(\w+): .* at most (\S+); .* in (\S+)% of 257 cases$", printed, re.M)
     assert [name for name, _, _ in found] == ["perceptron", "adaline", "logistic"]
     assert all(float(apart) < 1e-14 and float(right) > 95 for _, apart, right in found), found
+
+
+def check_lenet5(printed: str) -> None:
+    """The counts of the slides; a line read at once has the scores of its images."""
+    simple, lenet5 = printed.split("lenet5: ", 1)
+    assert simple.startswith(
+        "simple: 431,080 parameters, {'conv1': 520, 'conv2': 25050, 'fc1': 400500, 'fc2': 5010}\n"
+    )
+    assert lenet5.startswith(
+        "61,706 parameters, {'c1': 156, 'c3': 2416, 'c5': 48120, 'f6': 10164, 'f7': 850}\n"
+    )
+    rights = re.findall(r"^  right of .*: (\S+)%$", printed, re.M)
+    assert len(rights) == 3 and min(map(float, rights)) > 94, rights
+    apart = re.search(r"^  its scores differ from .* by at most (\S+)$", lenet5, re.M)
+    assert apart and float(apart[1]) < 1e-4
+    assert "  its 2,995 places have 374,451,482 links, as many images 1,266,998,810\n" in lenet5
+
+
+def check_bell_labs(printed: str) -> None:
+    """Units, links and parameters are the paper's; both nets learn."""
+    then, today = printed.split("today\n")
+    assert re.findall(r"^  (\w+) +(\S+) +(\S+) +(\S+)   the same$", then, re.M) == [
+        ("h1", "768", "19,968", "1,068"),
+        ("h2", "192", "38,592", "2,592"),
+        ("h3", "30", "5,790", "5,790"),
+        ("out", "10", "310", "310"),
+        ("all", "1,256", "64,660", "9,760"),
+    ]
+    assert re.findall(r"^  (\w+) .*   (\S+) links, (\S+) parameters$", today, re.M) == [
+        ("h1", "+0", "-756"), ("h2", "+19,200", "+1,020"), ("all", "+19,200", "+264"),
+    ]  # fmt: skip
+    wrong = re.findall(r"wrong of what it has learned (\S+)%, of 500 others (\S+)%", printed)
+    assert len(wrong) == 2
+    assert all(float(known) < 4 and float(others) < 6 for known, others in wrong), wrong
 
 
 def check_equivariance(printed: str) -> None:

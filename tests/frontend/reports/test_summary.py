@@ -145,6 +145,10 @@ def test_divisions_that_need_not_come_out_even() -> None:
     _, last = dg.GRU(4, 3, checkpoint=10)(x)
     text = str(dg.Diagram("kept", cost=dg.sum(last)).summary())
     assert "·B·⌊T/10⌋" in text or "·⌊T/10⌋·B" in text
+    x = dg.observed("x", ("B", 1, 32, "W"))
+    pooled = dg.max_pool(dg.Conv2d(1, 6, 5)(x), 2)
+    wide = dg.Diagram("wide", {"y": dg.Conv2d(6, 1, 1)(pooled)})
+    assert "·⌊(W − 6)/2⌋" in str(wide.summary())
     assert "//" not in text
 
 
