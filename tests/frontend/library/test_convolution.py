@@ -114,6 +114,58 @@ def test_a_shared_weight_and_a_computed_one() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("lengths", [None, [4, 1, 2]])
+def test_a_recurrent_convolution(lengths: list[int] | None, target: Target) -> None:
+    """z(t) = tanh(conv(z(t-1)) + conv(x(t))), of sequences of images, against PyTorch."""
+    torch = pytest.importorskip("torch")
+    inner = dg.Conv2d(2, 2, 3, padding=1, dtype="float64", name="inner")
+    outer = dg.Conv2d(3, 2, 3, stride=2, padding=1, bias=False, dtype="float64", name="outer")
+    x = dg.observed("x", ("T", "B", 3, 6, 5), "float64")
+    n = None if lengths is None else dg.observed("n", ("B",), "int32")
+    t = dg.loop("t", lengths=n)
+    z = t.delay("z", 0.0, shape=("B", 2, 3, 3), dtype="float64")
+    z_next = dg.tanh(inner(z) + outer(t.each(x)))
+    t.close(z, z_next)
+    last = t.last(z_next)
+    cost = dg.sum(dg.sin(last)) + dg.sum(t.sum(z_next * z_next))
+    free: dict[str, Any] = {
+        "x": x,
+        "inner_w": inner.weight,
+        "inner_b": inner.bias,
+        "outer_w": outer.weight,
+    }
+    slopes = dg.gradient(cost, list(free.values()))
+    outputs = {"last": last, **dict(zip(free, slopes, strict=True))}
+    program = dg.Diagram("test", outputs).compile(target=target)
+    images = np.random.default_rng(0).normal(size=(4, 3, 3, 6, 5))
+    given = {} if lengths is None else {"n": np.array(lengths, np.int32)}
+    found = program.run(x=images, **given)
+
+    parts = {"inner": inner.torch_weights(program), "outer": outer.torch_weights(program)}
+    wanted = {
+        "x": torch.tensor(images, requires_grad=True),
+        "inner_w": torch.tensor(parts["inner"]["weight"], requires_grad=True),
+        "inner_b": torch.tensor(parts["inner"]["bias"], requires_grad=True),
+        "outer_w": torch.tensor(parts["outer"]["weight"], requires_grad=True),
+    }
+    conv, total, ends = torch.nn.functional.conv2d, torch.zeros(()), []
+    for sample, steps in enumerate(lengths or [4, 4, 4]):
+        h = torch.zeros(1, 2, 3, 3, dtype=torch.float64)
+        for step in range(steps):
+            seen = conv(wanted["x"][step, sample][None], wanted["outer_w"], stride=2, padding=1)
+            h = torch.tanh(conv(h, wanted["inner_w"], wanted["inner_b"], padding=1) + seen)
+            total = total + (h * h).sum()
+        total = total + torch.sin(h).sum()
+        ends.append(h.detach().numpy()[0])
+    total.backward()
+    np.testing.assert_allclose(found["last"], np.stack(ends), rtol=1e-11, atol=1e-11)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(
+            found[name], value.grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=name
+        )
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", ["Conv2d", "ConvTranspose2d"])
 def test_one_set_of_weights_for_each_sample(kind: str, target: Target) -> None:
     net = getattr(dg, kind)(4, 6, 3, stride=2, padding=1, groups=2, dtype="float64", name="net")
