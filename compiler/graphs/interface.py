@@ -97,9 +97,11 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
         if isinstance(whole, Size):
             yield SizeRule("windows", op, where, (reach, whole), node.attrs["axis"])
     if op in CONVOLUTIONS:
-        for axis, (whole, reach) in enumerate(reaches(node)):
+        found = reaches(node)
+        for axis, (whole, reach) in enumerate(found):
             if isinstance(whole, Size):
-                yield SizeRule("windows", op, where, (reach, whole), axis + 1)
+                # From the end, as users have it, with channels before space.
+                yield SizeRule("windows", op, where, (reach, whole), axis - len(found))
     if op in POOLS:
         for item in pooled_axes(node):
             if isinstance(item.whole, Size) and isinstance(item.reach, int):
