@@ -48,6 +48,8 @@ FOLLOWING: dict[str, Node] = {
     "sum of all": b.reduce_sum(Y, axes=(0, 1, 2, 3)),
     "max": b.reduce_max(Y, axes=(2,)),
     "min": b.reduce_min(Y, axes=(1, 3)),
+    "argmax": b.argmax(Y, axes=(1,)),
+    "argmin": b.argmin(Y, axes=(2,)),
     "pad": b.pad(Y, low=(0, 1, 2, 0), inner=(1, 1, 1, 2), shape=(2, 7, 8, 9)),
     "slice": b.slice(Y, start=(0, 1, 0, 1), stop=(2, 5, 3, 5), step=(1, 2, 1, 3)),
     "flip": b.flip(Y, axes=(1, 3)),
