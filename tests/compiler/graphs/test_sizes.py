@@ -15,6 +15,7 @@ from diagrad.compiler.sizes import (
     names,
     nominal,
     product,
+    upper_bound,
 )
 
 B, T = named("B"), named("T")
@@ -67,6 +68,40 @@ def test_divisions_round_down_and_up(p: Dim, by: int, at: dict[str, int]) -> Non
     x = evaluate(p, at)
     assert evaluate(floor_divide(p, by), at) == x // by
     assert evaluate(ceil_divide(p, by), at) == -(-x // by)
+
+
+@given(sizes, values)
+def test_nothing_is_above_an_upper_bound(p: Dim, at: dict[str, int]) -> None:
+    """Of what has one: here a size without the part that grows, rounded in several ways."""
+    for size in (p, floor_divide(p, 3) * 3 - p, p - floor_divide(p - 1, 4) * 4):
+        try:
+            bound = upper_bound(size)
+        except ValueError:
+            assert names(size)
+        else:
+            assert evaluate(size, at) <= bound
+
+
+@pytest.mark.parametrize(
+    ("size", "bound"),
+    [
+        (7, 7), (-3, -3), (B - B + 2, 2), (B - floor_divide(B, 2) * 2, 1),
+        (floor_divide(B, 2) * 2 - B, 0), (ceil_divide(B, 3) * 3 - B, 2),
+        (floor_divide(B * 2 + 5, 4) * 2 - B, 2), (floor_divide(B + T, 5) * 5 - B - T, 0),
+        (5 - floor_divide(B, 3) * 6 + floor_divide(B, 2) * 4, 9),
+    ],
+)  # fmt: skip
+def test_upper_bounds(size: Dim, bound: int) -> None:
+    """They are reached, or nearly so: here the greatest values of many."""
+    assert upper_bound(size) == bound
+    found = max(evaluate(size, {"B": batch, "T": 3}) for batch in range(60))
+    assert bound - 2 <= found <= bound
+
+
+@pytest.mark.parametrize("size", [B, B * T - B, floor_divide(B, 2), B - floor_divide(T, 2) * 2])
+def test_what_grows_has_no_upper_bound(size: Dim) -> None:
+    with pytest.raises(ValueError, match="grows with its names"):
+        upper_bound(size)
 
 
 @given(sizes, st.sampled_from([1, 3, B, B * 2, B * T, T * T * 5, B + 1, T - B * 3]), values)

@@ -16,7 +16,7 @@ from diagrad.compiler.memory.plan_memory import (
     temporaries,
 )
 from diagrad.compiler.memory.waits import plan_waits
-from diagrad.compiler.scheduling.template import Bits, Place, Row, Storage, Template
+from diagrad.compiler.scheduling.template import Bits, Offsets, Place, Row, Storage, Template
 from diagrad.compiler.sizes import named
 from diagrad.runtime.program import Address, Buffer, Role
 
@@ -124,6 +124,33 @@ def test_a_template_is_bound() -> None:
     assert [buffer.offset for buffer in program.buffers] == [None, 0, 0, None, None]
     assert program.arena_bytes == 128 and program.instructions[0].origins == ("net",)
     assert program.buffers[4].data is storages[4].data
+
+
+def test_tables_of_offsets_are_constants() -> None:
+    """One for each that is asked for, row-major over its axes; equal ones are one."""
+    plane = Offsets(((B, 100), (3, B), (2, -1)))
+    again, line, empty = Offsets(((B, 100), (3, B), (2, -1))), Offsets(((4, 7),)), Offsets(())
+    storages = (Storage("y", "output", Type("float32", (B,))),)
+    rows = (
+        Row(0, (plane, line), B, (), (0,), ()),
+        Row(0, (again, empty, Place(0)), B, (), (0,), ()),
+        Row(0, (Offsets(((0, 5), (4, 1))),), B, (), (0,), ()),
+    )
+    for batch in (0, 1, 5):
+        program = plan_memory(Template("test", (), rows, storages), {"B": batch})
+        first, second, third = (item.words for item in program.instructions)
+        assert first == (Address(1), Address(2)) and third == (Address(4),)
+        assert second == (Address(1), Address(3), Address(0))
+        y, *tables = program.buffers
+        assert y.role == "output" and {table.role for table in tables} == {"constant"}
+        assert {table.dtype for table in tables} == {"int64"}
+        wanted = [
+            [100 * i + batch * j - k for i in range(batch) for j in range(3) for k in range(2)],
+            [0, 7, 14, 21], [0], [],
+        ]  # fmt: skip
+        for table, offsets in zip(tables, wanted, strict=True):
+            assert table.data is not None and table.data.tolist() == offsets
+            assert table.shape == (len(offsets),)
 
 
 def test_what_lies_over_another_shares_its_place_and_its_life() -> None:

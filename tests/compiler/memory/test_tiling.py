@@ -2,8 +2,17 @@
 
 import pytest
 
-from diagrad.compiler.memory.tiling import MOST_BLOCKS, UNEVEN, tile_product
-from diagrad.runtime.program import gemm_space
+from diagrad.compiler.memory.tiling import (
+    FEWEST,
+    LOWEST,
+    MOST_BLOCKS,
+    TILE_BYTES,
+    UNEVEN,
+    WIDEST,
+    tile_product,
+    tile_segmented,
+)
+from diagrad.runtime.program import gemm_space, segmented_space
 
 SIZES = [(0, 5, 3), (1, 1, 1), (1, 4096, 4096), (7, 13, 5), (24, 4096, 512), (131, 97, 803),
          (128, 512, 784), (784, 512, 128), (512, 10, 128), (2048, 2048, 2048),
@@ -41,3 +50,39 @@ def test_there_is_a_block_for_each_of_two_threads(m: int, n: int, k: int) -> Non
     tiling = tile_product("float32", m, n, k, epilogue=True)
     assert tiling.blocks == 2
     assert min(tiling.rows, m) * min(tiling.columns, n) <= 0.64 * m * n
+
+
+SEGMENTED = [*SIZES, (100_000, 64, 576), (784, 1, 25), (3, 5000, 30_000), (12, 16, 10**6),
+             (10**6, 3, 27), (25, 40, 40_000)]  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", SEGMENTED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_of_segments_cover_the_product_and_fit(
+    sizes: tuple[int, int, int], dtype: str
+) -> None:
+    m, n, k = sizes
+    item = 4 if dtype == "float32" else 8
+    for epilogue in (False, True):
+        tiling = tile_segmented(dtype, m, n, k, epilogue)
+        assert (tiling.down - 1) * tiling.rows < max(m, 1) and tiling.down * tiling.rows >= m
+        assert (tiling.across - 1) * tiling.columns < max(n, 1)
+        assert tiling.across * tiling.columns >= n and tiling.columns <= WIDEST
+        rows, columns = min(tiling.rows, m), min(tiling.columns, n)
+        assert tiling.tile == segmented_space(item, rows, columns, k) and tiling.whole == 0
+        beside = rows * tiling.columns * item if epilogue else 0
+        assert tiling.space - tiling.tile >= beside
+        if epilogue:
+            two = 2 * tiling.columns * item  # an even number of rows
+            assert tiling.space - tiling.tile <= TILE_BYTES + two
+        if tiling.down > 1:
+            assert tiling.rows % 2 == 0, "rows go in pairs"
+
+
+def test_segmented_products_are_cut_for_threads_where_blocks_stay_high() -> None:
+    assert tile_segmented("float32", 100, 64, 100, epilogue=False).blocks == 1, "little to do"
+    assert tile_segmented("float32", 2 * FEWEST - 1, 64, 20_000, epilogue=False).down == 1
+    assert tile_segmented("float32", 2 * FEWEST, 64, 20_000, epilogue=False).down == 2
+    for m in (2 * LOWEST, 1000, 50_000):
+        tiling = tile_segmented("float32", m, 64, 20_000, epilogue=False)
+        assert 2 <= tiling.down <= MOST_BLOCKS // 2 and tiling.rows >= LOWEST

@@ -8,6 +8,7 @@ import pytest
 from diagrad.compiler.graph import Graph, Node
 from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.passes.layout import layout
+from diagrad.compiler.sizes import evaluate
 
 from ..building import b, given, graph, number, numbers, run
 from ..convolving import attributes
@@ -18,7 +19,7 @@ X, W = given("x", 2, 6, 7, 3, dtype="float64"), given("w", 3, 3, 3, 5, dtype="fl
 CHANNELS, PLANE = given("c", 5, dtype="float64"), given("p", 2, 5, 4, 5, dtype="float64")
 INPUTS = (X, W, CHANNELS, PLANE)
 ARRAYS = {
-    node.attrs["name"]: numbers(*node.shape, seed=seed, dtype="float64")
+    node.attrs["name"]: numbers(*(evaluate(n, {}) for n in node.shape), seed=seed, dtype="float64")
     for seed, node in enumerate(INPUTS)
 }
 

@@ -86,7 +86,7 @@ def test_products_with_windows_read_from_the_padding() -> None:
 
 
 def test_so_does_all_that_comes_after_it() -> None:
-    assert readers("after", "y").startswith(f"mul(slice({INSIDE}")
+    assert readers("after", "y").startswith(f"mul(slice(slice({INSIDE}")
     assert readers("elementwise after", "y").startswith(f"mul({INSIDE}")
     assert f"transpose({INSIDE}" in readers("a view after", "y")
 
