@@ -144,10 +144,8 @@ class _Pool(Block):
         """What its bullet says: "max-pool 2"; nothing where the block has a name of its own."""
         return "" if self.name else f"{self.kind} {self.pool.size_text}"
 
-    @property
-    def details(self) -> str:
-        """What else there is to tell: "size 2, stride 2"."""
-        return ", ".join(filter(None, [*self._options(), str(self.pool)]))
+    def _details(self) -> str:
+        return ", ".join(filter(None, [str(self.pool), *self._options()]))
 
     def _options(self) -> list[str]:
         return []
@@ -376,6 +374,9 @@ class AdaptiveAvgPool2d(Block):
     def symbol(self) -> str:
         """What its bullet says: "avg-pool to 2"; nothing where the block has a name of its own."""
         return "" if self.name else f"avg-pool to {numbers_text(self.size)}"
+
+    def _details(self) -> str:
+        return "to " + "×".join(map(str, self.size))
 
     def forward(self, x: Variable) -> Variable:
         """(..., *maps) -> (..., *size)."""

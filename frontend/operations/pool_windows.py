@@ -136,10 +136,11 @@ class Pooling:
         return "global" if self.sizes is None else numbers_text(self.sizes)
 
     def __str__(self) -> str:
-        """All of it: "size 3, stride 2, padding 1"."""
-        words = [f"size {self.size_text}"]
-        if self.sizes is not None:
-            words.append(f"stride {numbers_text(self.strides or self.sizes)}")
+        """All of it: "3×3, stride 2, padding 1"."""
+        if self.sizes is None:
+            return "global"
+        sizes = for_all(self.sizes, self.space or 1)
+        words = ["×".join(map(str, sizes)), f"stride {numbers_text(self.strides or self.sizes)}"]
         if any(map(any, self.paddings)):
             sides = [low if low == high else f"{low}+{high}" for low, high in self.paddings]
             words.append(f"padding {numbers_text(sides)}")

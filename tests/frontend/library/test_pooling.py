@@ -345,8 +345,21 @@ def test_a_bullet_says_what_it_pools() -> None:
     assert dg.LogSumExpPool2d(2, mean=True).symbol == "log-mean-exp-pool 2"
     assert dg.AdaptiveAvgPool2d((2, 1)).symbol == "avg-pool to 2×1"
     assert dg.MaxPool2d(2, name="first").symbol == ""
-    assert dg.MaxPool2d(3, 2, 1, 2, True).details == (
-        "size 3, stride 2, padding 1, dilation 2, ceil mode"
-    )
-    assert dg.LpPool2d(2, 3, padding=((1, 0), 2)).details == "p 2, size 3, stride 3, padding 1+0×2"
-    assert dg.LogSumExpPool1d(2, 3.0).details == "b 3, size 2, stride 2"
+
+
+def test_tooltips_and_summaries_tell_windows() -> None:
+    pools = [
+        dg.MaxPool2d(2), dg.MaxPool2d(3, 2, 1, 1, True), dg.LpPool2d(2, 3, padding=((1, 0), 2)),
+        dg.LogSumExpPool2d((1, 2), 3.0, True), dg.AdaptiveAvgPool2d((2, 1)), dg.AvgPool2d("global"),
+    ]  # fmt: skip
+    x = dg.observed("x", ("B", 1, 40, 40))
+    d = dg.Diagram("pools", {"y": dg.Chain(*pools, name="pools")(x)})
+    told = [f"{row.kind} {row.details}" for row in d.summary().rows if "/" in row.name]
+    assert told == [
+        "MaxPool2d 2×2, stride 2",
+        "MaxPool2d 3×3, stride 2, padding 1, ceil mode",
+        "LpPool2d 3×3, stride 3, padding 1+0×2, p 2",
+        "LogSumExpPool2d 1×2, stride 1×2, b 3, mean",
+        "AdaptiveAvgPool2d to 2×1",
+        "AvgPool2d global",
+    ]
