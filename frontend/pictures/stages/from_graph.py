@@ -13,6 +13,7 @@ from typing import Any
 
 from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
+from ....compiler.primitives.convolution import CONVOLUTIONS
 from ....compiler.primitives.known import filled_with
 from ....compiler.primitives.recurrence import loop_of, result_source, role_of
 from ...drawing.drawn_nodes import DrawnBlock, DrawnGraph
@@ -71,6 +72,7 @@ class _Conversion:
         self.forward = set(topological(first))
         self.outputs = {value: name for name, value in reversed(list(outputs.items()))}
         order = list(topological([*first, *gradients.values()]))
+        self.turned = turned_axes(order)
         for value in order:
             self.add(value)
         if cost is not None:
@@ -100,6 +102,11 @@ class _Conversion:
             return
         if value.op == "loop":
             self.turn(value)
+            return
+        if value in self.turned and value.inputs[0] in self.ids:
+            self.ids[value] = self.ids[value.inputs[0]]
+            if value in self.outputs and self.loop is None:
+                self.returned(value)
             return
         name = self.ids[value] = self.name()
         if value.op == "input":
@@ -190,7 +197,9 @@ class _Conversion:
         for operand, name, word in entering:
             self.link(operand, name, phase, word)
         self.ids, self.loop = inner, turn
-        for item in topological(body.roots):
+        order = list(topological(body.roots))
+        self.turned |= turned_axes(order)
+        for item in order:
             self.add(item)
         for carry, following in body.updates:
             box = self.name()
@@ -295,6 +304,20 @@ class Turn:
     frame: str
     phase: Phase
     ids: dict[Value, str]
+
+
+def turned_axes(values: Iterable[Value]) -> set[Value]:
+    """The transpositions that a convolution is drawn with: they only say where its channels stand.
+
+    They are no bullets; what reads one reads what it turns.
+    """
+    found: set[Value] = set()
+    for value in values:
+        if value.op in CONVOLUTIONS:
+            found.update(item for item in value.inputs if item.op == "transpose")
+        elif value.op == "transpose" and value.inputs[0].op in CONVOLUTIONS:
+            found.add(value)
+    return found
 
 
 def loop_caption(value: Value) -> str:

@@ -65,6 +65,25 @@ def test_tooltips_of_primitives() -> None:
     assert tips[0][2].startswith("diagrams.py:")
 
 
+def test_a_convolution_is_a_bullet_with_its_kernel() -> None:
+    x = dg.observed("x", ("T", 6, 6, 2, "B"))
+    net = dg.Conv2d(2, 2, 3, padding=1, name="net")
+    t = dg.loop("t")
+    z = t.delay("z", 0.0, shape=("B", 2, 6, 6))
+    z_next = dg.tanh(net(z) + t.each(x).T)
+    t.close(z, z_next)
+    y = dg.ConvTranspose2d(2, 2, 3, bias=False, name="back")(t.last(z_next))
+    picture = stage_picture(dg.Diagram("test", {"y": y}), "graph")
+    found = labels(picture, "operation")
+    assert found.count("⋆") == found.count("⋆ᵀ") == 1
+    name = {node.id: node.label for node in picture.nodes}
+    read = {name[e.source] for e in picture.edges if name[e.target] in ("⋆", "⋆ᵀ")}
+    assert "weight" in read
+    assert [name[e.source] for e in picture.edges if name[e.target] == "y"] == ["⋆ᵀ"]
+    # Only what the user turned is a bullet.
+    assert found.count("ᵀ") == 1
+
+
 def test_arrays_are_circles() -> None:
     x = dg.observed("x", ("B", 3))
     diagram = dg.Diagram("arrays", {"y": x * dg.constant([1.0, 2.0, 3.0])})
