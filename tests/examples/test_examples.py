@@ -30,6 +30,9 @@ EXAMPLES = {
     ],
     "12_lenet5": ["lenet5.svg", "line.svg", "simple.svg"],
     "14_bell_labs": ["bell_labs.svg", "maps.svg", "today.svg"],
+    "15_resnet": [
+        "learning_curves.svg", "net.svg", "plain.svg", "residual_A.svg", "residual_B.svg",
+    ],
     "16_equivariance": ["equivariance.svg", "shifts.svg"],
     "17_depth_and_initialisation": [
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
@@ -45,6 +48,7 @@ QUICK = {
     "08_hypernetwork": ["--steps", "1500"],
     "12_lenet5": ["--epochs", "5"],
     "14_bell_labs": ["--epochs", "10"],
+    "15_resnet": ["--n", "9", "--epochs", "6"],
     "17_depth_and_initialisation": ["--depth", "30"],
 }
 
@@ -98,6 +102,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_lenet5(printed)
     elif name == "14_bell_labs":
         check_bell_labs(printed)
+    elif name == "15_resnet":
+        check_resnet(printed)
     elif name == "16_equivariance":
         check_equivariance(printed)
     elif name == "17_depth_and_initialisation":
@@ -230,6 +236,18 @@ def check_bell_labs(printed: str) -> None:
     wrong = re.findall(r"wrong of what it has learned (\S+)%, of 500 others (\S+)%", printed)
     assert len(wrong) == 2
     assert all(float(known) < 4 and float(others) < 6 for known, others in wrong), wrong
+
+
+def check_resnet(printed: str) -> None:
+    """The counts are exact, and of 56 layers those with shortcuts learn faster by far."""
+    line = r"^ 56 layers, (.+?)  +([\d,]+) parameters  cost (\S+)  (\S+)% right of 500 not shown$"
+    found = re.findall(line, printed, re.M)
+    assert [(kind, count) for kind, count, *_ in found] == [
+        ("plain", "214,402"), ("residual, A", "214,402"), ("residual, B", "215,138"),
+    ]  # fmt: skip
+    plain, *residual = (float(cost) for *_, cost, _ in found)
+    assert all(cost < 0.5 and plain > 2.5 * cost for cost in residual), found
+    assert all(float(right) > 90 for *_, right in found[1:]), found
 
 
 def check_equivariance(printed: str) -> None:
