@@ -51,7 +51,7 @@ def _split(node: Node) -> Node:
     if depth < 2 * PART:
         return node
     lengths = {k: int(n) for k, n in summed.items() if isinstance(n, int)}
-    windows = one_depth(operands_of(node), summed_labels(node)) is None
+    windows = _has_windows(node)
     # Of windows, each part goes through all images, in which its rows lie apart: a few are enough.
     fewest = {k: -(-n // WINDOW_PARTS) if windows else 1 for k, n in lengths.items()}
     least = {k: max(fewest[k], -(-PART // (depth // n))) for k, n in lengths.items()}
@@ -86,6 +86,14 @@ def _split(node: Node) -> Node:
         for item, labels in zip(node.inputs, (a, b), strict=True)
     ]
     return build.add(build.contract(*rest, a=a, b=b, out=out), total)
+
+
+def _has_windows(node: Node) -> bool:
+    """Whether the summed axes do not read as one; an operand that will be copied lies in order."""
+    try:
+        return one_depth(operands_of(node), summed_labels(node)) is None
+    except ValueError:
+        return False
 
 
 def part_length(extent: int, least: int) -> int:

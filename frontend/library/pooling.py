@@ -142,7 +142,9 @@ class _Pool(Block):
     @property
     def symbol(self) -> str:
         """What its bullet says: "max-pool 2"; nothing where the block has a name of its own."""
-        return "" if self.name else f"{self.kind} {self.pool.size_text}"
+        whole = self.pool.sizes is None
+        text = f"global {self.kind}" if whole else f"{self.kind} {self.pool.size_text}"
+        return "" if self.name else text
 
     def _details(self) -> str:
         return ", ".join(filter(None, [str(self.pool), *self._options()]))

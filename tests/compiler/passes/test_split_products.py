@@ -66,6 +66,17 @@ def test_the_values_stay(target: str) -> None:
         )
 
 
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_an_operand_may_be_no_view_yet(target: str) -> None:
+    """A flat vector of what lies channels-last: `materialise` copies it afterwards."""
+    x, w = given("x", 2, 8, 512, 4), given("w", 4 * 8 * 512, 3)
+    flat = b.reshape(b.transpose(x, axes=(0, 3, 1, 2)), shape=(2, 4 * 8 * 512))
+    whole = graph(x, w, y=b.contract(flat, w, a=(0, 1), b=(1, 2), out=(0, 2)))
+    arrays = {"x": numbers(2, 8, 512, 4), "w": numbers(4 * 8 * 512, 3, seed=1)}
+    wanted = arrays["x"].transpose(0, 3, 1, 2).reshape(2, -1).astype(float) @ arrays["w"]
+    np.testing.assert_allclose(run(whole, arrays, target)["y"], wanted, 1e-4, 1e-2)
+
+
 @pytest.mark.parametrize("extent", [2 * PART, 2 * PART + 1, 20_000, 99_991, 100_000])
 def test_parts_are_long_and_leave_little(extent: int) -> None:
     length = part_length(extent, PART)

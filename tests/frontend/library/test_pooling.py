@@ -341,7 +341,7 @@ def test_what_is_wrong_is_told(make: Callable[[], Any], kind: type[Exception], t
 def test_a_bullet_says_what_it_pools() -> None:
     assert dg.MaxPool2d(2).symbol == "max-pool 2"
     assert dg.MaxPool2d((2, 3)).symbol == "max-pool 2×3"
-    assert dg.AvgPool1d("global").symbol == "avg-pool global"
+    assert dg.AvgPool1d("global").symbol == "global avg-pool"
     assert dg.LogSumExpPool2d(2, mean=True).symbol == "log-mean-exp-pool 2"
     assert dg.AdaptiveAvgPool2d((2, 1)).symbol == "avg-pool to 2×1"
     assert dg.MaxPool2d(2, name="first").symbol == ""
