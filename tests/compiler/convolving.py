@@ -49,13 +49,13 @@ def convolved(
     images: int = 2,
     channels: int = 1,
     results: int = 1,
-    named: bool = False,
+    named: int = 0,
     dtype: str = "float64",
 ) -> Convolved:
-    """One of so many channels and results a group; if `named`, images and extents have names."""
+    """One of so many channels and results a group; `named` of the images and extents have names."""
     groups, names = attrs["groups"], ("B", "H", "W", "D")
     shape = (images, *extents, groups * channels)
-    sizes = dict(zip(names, shape[:-1], strict=False)) if named else {}
+    sizes = dict(zip(names[:named], shape, strict=False))
     stand = (*(n if i >= len(sizes) else names[i] for i, n in enumerate(shape[:-1])), shape[-1])
     x = given("x", *stand, dtype=dtype)
     w = given("w", *kernel, channels, groups * results, dtype=dtype)
@@ -103,5 +103,5 @@ def drawn(seed: int, dtype: str = "float64") -> Convolved:
     return convolved(
         tuple(n + draw.choice([0, 1, 2, 5]) for n in least), kernel, attrs,
         images=draw.choice([0, 1, 2, 3]), channels=draw.choice([1, 2, 3, 5]),
-        results=draw.choice([1, 2, 4, 7]), named=draw.random() < 0.4, dtype=dtype,
+        results=draw.choice([1, 2, 4, 7]), named=draw.choice([0, 1, 1 + space]), dtype=dtype,
     )  # fmt: skip

@@ -120,7 +120,7 @@ def test_few_results_of_many_elements_are_added_up_where_they_meet(groups: int) 
 def test_named_extents_of_space(extent: int, stride: int, dilation: int) -> None:
     """One graph for all extents: what must be padded is known without the names."""
     attrs = attributes(1, stride=(stride,), dilation=(dilation,), low=(1,), high=(2,))
-    check(convolved((extent,), (3,), attrs, channels=3, results=2, named=True))
+    check(convolved((extent,), (3,), attrs, channels=3, results=2, named=2))
 
 
 def test_a_convolution_in_the_body_of_a_loop_is_expanded() -> None:
