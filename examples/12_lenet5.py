@@ -16,6 +16,7 @@ LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document r
 """
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -67,7 +68,7 @@ def cut_out(line: Images) -> Images:
     return windows[:, ::PITCH].transpose(1, 0, 2)[:, None]
 
 
-simple = dg.Chain(
+simple = [
     dg.Conv2d(1, 20, 5, name="conv1"),
     dg.relu,
     dg.MaxPool2d(2, name="pool1"),
@@ -78,9 +79,8 @@ simple = dg.Chain(
     dg.Linear(800, 500, name="fc1"),
     dg.relu,
     dg.Linear(500, 10, name="fc2"),
-    name="simple",
-)
-lenet5 = dg.Chain(
+]
+lenet5 = [
     dg.Conv2d(1, 6, 5, name="c1"),
     dg.relu,
     dg.MaxPool2d(2, name="s2"),
@@ -92,13 +92,20 @@ lenet5 = dg.Chain(
     dg.Conv2d(120, 84, 1, name="f6"),
     dg.relu,
     dg.Conv2d(84, 10, 1, name="f7"),
-    name="lenet5",
-)
+]
+
+
+def scores_of(
+    layers: Sequence[Callable[[dg.Variable], dg.Variable]], x: dg.Variable
+) -> dg.Variable:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def trained(name: str, diagram: dg.Diagram, images: Images) -> dg.Program:
     """The program of a net, after it has learned."""
-    diagram.render(out / f"{name}.svg", depth=2)
+    diagram.render(out / f"{name}.svg", depth=1)
     steps = options.epochs * (len(learn) // 32)
     program = diagram.compile(dg.Adam(dg.schedules.cosine(2e-3, steps)))
     data = {"x": images, "y": labels[learn]}
@@ -119,14 +126,14 @@ def report(name: str, program: dg.Program, answers: npt.NDArray[np.int64]) -> No
 # The first listing: 28 x 28, and two layers that see everything behind two convolutions.
 y = dg.observed("y", ("B",), dtype=dg.int32)
 x = dg.observed("x", ("B", 1, 28, 28))
-log_p = dg.log_softmax(simple(x))
+log_p = dg.log_softmax(scores_of(simple, x))
 program = trained("simple", dg.Diagram("simple", {"log_p": log_p}, dg.nll(log_p, y)), alone(learn))
 report("simple", program, program.run(x=alone(ask))["log_p"].argmax(axis=1))
 
 # The second: convolutions alone, on images of any width.  A digit's scores are those of the place
 # in the middle; an image of 32 columns has one place.
 x = dg.observed("x", ("B", 1, 32, "W"))
-log_p = dg.log_softmax(lenet5(x), axis=1)
+log_p = dg.log_softmax(scores_of(lenet5, x), axis=1)
 cost = dg.nll(log_p[:, :, 0, 0], y)
 line = in_a_line(ask)
 program = trained("lenet5", dg.Diagram("lenet5", {"log_p": log_p}, cost), cut_out(in_a_line(learn)))
@@ -140,7 +147,7 @@ print(f"  right of a line of them, read in one call: {right:.1%}")
 print(f"  its scores differ from those of images by at most {abs(there - each).max():.1g}")
 links = []
 for width in (32, line.shape[-1]):
-    scores = lenet5(dg.observed("x", (1, 1, 32, width)))
+    scores = scores_of(lenet5, dg.observed("x", (1, 1, 32, width)))
     links.append(dg.Diagram("line", {"scores": scores}).summary().links)
 count = read.shape[1]
 print(f"  its {count:,} places have {links[1]:,} links, as many images {count * links[0]:,}")

@@ -21,6 +21,7 @@ WIDEST = 1250.0
 """Points up to which a drawing stays one line: what a screen shows of it without scrolling."""
 
 _SLACK = 1.3  # how much wider than a line may be what does not pay to cut
+_SHARE = 0.7  # how much of a drawing may be left in one line
 _MOST = 4  # links that one cut may lead across
 _GAP = 30.0
 _MARGIN = 26.0
@@ -71,25 +72,32 @@ def _cuts(
     edges: Sequence[tuple[ElementTree.Element, _Box]],
     widest: float,
 ) -> list[float]:
-    """Where to cut: into lines of about one length, across the fewest links, but no arrowhead."""
-    start, end = min(b.left for b in solid), max(b.right for b in solid)
-    gaps = list(_gaps(solid))
+    """Where to cut: into lines of about one length, across the fewest links, but no arrowhead.
+
+    What cannot be cut, such as a frame, may make a line longer; nothing is cut if that leaves most
+    of the drawing in one line.
+    """
+    first = start = min(b.left for b in solid)
+    end = max(b.right for b in solid)
+    across = {x: [g for g, box in edges if box.left < x < box.right] for x in _gaps(solid)}
+    crossing = {
+        x: len(links)
+        for x, links in across.items()
+        if len(links) <= _MOST and all(_height(group, x) is not None for group in links)
+    }
     cuts: list[float] = []
     while end - start > widest:
         even = (end - start) / math.ceil((end - start) / widest)
-        room = [x for x in gaps if start + 0.6 * even <= x <= start + widest - _MARGIN]
-        across = {x: [g for g, box in edges if box.left < x < box.right] for x in room}
-        crossing = {
-            x: len(links)
-            for x, links in across.items()
-            if all(_height(group, x) is not None for group in links)
-        }
-        best = min(crossing, key=lambda x: (crossing[x], abs(x - start - even)), default=None)
-        if best is None or crossing[best] > _MOST:
-            return []
-        cuts.append(best)
-        start = best
-    return cuts
+        last = start + widest - _MARGIN
+        room = [x for x in crossing if start + 0.6 * even <= x <= last]
+        room = room or [x for x in crossing if x > last][:1]
+        if not room:
+            break
+        start = min(room, key=lambda x: (crossing[x], abs(x - start - even)))
+        cuts.append(start)
+    ends = [first, *cuts, end]
+    longest = max(b - a for a, b in itertools.pairwise(ends))
+    return cuts if longest <= _SHARE * (end - first) else []
 
 
 def _gaps(boxes: Iterable[_Box]) -> Iterable[float]:

@@ -72,6 +72,22 @@ def test_the_way_back_is_broken_with_the_way_forth() -> None:
         assert any("function backward" in word for word in words)
 
 
+@pytest.mark.parametrize(("frames", "lines"), [(3, 3), (1, 0)])
+def test_a_frame_longer_than_a_line_is_a_line(frames: int, lines: int) -> None:
+    """But a drawing that is little else is left as it is."""
+    z = dg.observed("x", ("B", 4))
+    for index in range(frames):
+        layers = [dg.Linear(4, 4, name=f"layer{index}") for index in range(8)]
+        z = dg.Chain(layers, name=f"part{index}")(z)
+    root = parse(stage_picture(dg.Diagram("parts", {"z": z}), "drawn", depth=2))
+    found = [group for group in root.iter(f"{SVG}g") if group.get("class") == "line"]
+    assert len(found) == lines
+    assert 1.3 * WIDEST < size(root)[0] < 2 * WIDEST
+    for index, line in enumerate(found):
+        words = [text.text for text in line.iter(f"{SVG}text")]
+        assert "part" in str(words), (index, words)
+
+
 def test_dashed_links_are_one_stroke() -> None:
     x, y = dg.observed("x", ("B", 4)), dg.observed("y", ("B", 4))
     diagram = dg.Diagram("small", cost=dg.squared_error(dg.Linear(4, 4, name="f")(x), y))
