@@ -198,7 +198,8 @@ class Conv2d(_Conv):
     """A convolution of images, in the sense of nets: `dg.correlate` plus a bias.
 
         y[.., o, i, j] = bias[o] + the sum over c, k, l of
-                         weight[o, c, k, l] * x[.., c, i * stride + k - padding, j * stride + ..]
+                         weight[o, c, k, l] * x[.., c, row, column]
+        row = i * stride + k * dilation - padding, column = j * stride + l * dilation - padding
 
     Applied to x of shape (..., in_channels, H, W) it gives (..., out_channels, OH, OW), the sizes
     that `dg.conv_shape((H, W), kernel, stride, padding, dilation)` tells.  Every product is a link,
