@@ -129,7 +129,7 @@ class Executor:
             for n, kernel in enumerate(program.kernels)
         }
         for name in routines:
-            requests[f"routine {name}"] = Request(name, name, _build_routine)
+            requests[f"routine {name}"] = Request(name, name, build_routine)
         if self.threads > 1:
             requests["driver"] = Request("driver", lead.lead_text(), walk.build_walk)
         else:
@@ -252,8 +252,9 @@ class Executor:
         return CheckFailedError(sum(item.check is not None for item in instructions), found)
 
 
-# Writing these two takes a part of llvmlite that running them does not.
-def _build_routine(name: str, symbol: str) -> bytes:
+# Writing these takes a part of llvmlite that running them does not.
+def build_routine(name: str, symbol: str) -> bytes:
+    """Object code of one of the native routines."""
     from .gemm import gemm, segmented, turn
 
     builders = {

@@ -19,7 +19,9 @@ X, Y, Z = given("x", "B", 512), given("y", "B", 3), given("z", BLOCK, 5)
 CUBE, LINE, TALL = given("cube", "B", 3, 40), given("line", "B"), given("tall", 200, 5)
 LONG, THIN = given("long", 1, ONE_THREAD + 3), given("thin", ONE_THREAD, 3)
 WHERE, FEW, SAME = given("i", "B", dtype="int32"), given("few", 64, dtype="int32"), 200 * [1]
-INPUTS = (X, Y, Z, CUBE, LINE, TALL, LONG, THIN, WHERE, FEW)
+PIXELS, LOW = given("pixels", "B", 6, 9, 5), given("low", "B", 30, 3)
+TURNED, NARROW = b.transpose(PIXELS, axes=(0, 3, 2, 1)), given("narrow", "B", 3, 2, 7)
+INPUTS = (X, Y, Z, CUBE, LINE, TALL, LONG, THIN, WHERE, FEW, PIXELS, LOW, NARROW)
 SUMS: list[Node] = [
     b.reduce_sum(X, axes=(0, 1)), b.reduce_max(X, axes=(0, 1)), b.reduce_sum(Y, axes=(0, 1)),
     b.reduce_sum(LINE, axes=(0,)), b.reduce_sum(CUBE, axes=(0, 1, 2)), b.reduce_sum(X, axes=(0,)),
@@ -31,6 +33,9 @@ SUMS: list[Node] = [
     b.reduce_sum(b.exp(LONG), axes=(0, 1)), b.reduce_max(LONG, axes=(0, 1)),
     b.reduce_sum(THIN, axes=(0, 1)), b.reduce_sum(b.mul(LINE, LINE), axes=(0,)),
     b.reduce_sum(b.reduce_sum(X, axes=(1,)), axes=(0,)),
+    b.reduce_sum(PIXELS, axes=(0, 1, 2)), b.reduce_sum(b.exp(PIXELS), axes=(0, 1, 2)),
+    b.reduce_sum(LOW, axes=(0, 1)), b.reduce_sum(TURNED, axes=(0, 1, 2)),
+    b.reduce_sum(NARROW, axes=(0, 1, 2)), b.reduce_sum(b.flip(PIXELS, axes=(1,)), axes=(0, 1, 2)),
     b.scatter_add(WHERE, LINE, axis=0, size=1000), b.scatter_add(FEW, Z, axis=0, size=9),
     b.scatter_add(b.constant(SAME, "int32"), TALL, axis=0, size=9),
     b.scatter_add(b.constant(range(200), "int32"), TALL, axis=0, size=200),

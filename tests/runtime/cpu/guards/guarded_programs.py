@@ -1,6 +1,7 @@
 """What `test_guards.py` runs in a process of its own, where a fault ends the process.
 
     python -m tests.runtime.cpu.guards.guarded_programs programs FIRST LAST
+    python -m tests.runtime.cpu.guards.guarded_programs convolutions FIRST LAST
     python -m tests.runtime.cpu.guards.guarded_programs routines FIRST LAST
     python -m tests.runtime.cpu.guards.guarded_programs segments FIRST LAST
     python -m tests.runtime.cpu.guards.guarded_programs turns FIRST LAST
@@ -29,18 +30,28 @@ from diagrad.runtime.cpu.gemm.turn import turn_text
 from diagrad.runtime.program import GEMM_LONG, gemm_space, segmented_space
 
 from ..engine import Array
-from .drawn_views import drawn
+from .drawn_convolutions import drawn_convolution
+from .drawn_views import Drawing, drawn
 from .guarding import Guarded, GuardedExecutor
 
 CLOSE = {"float32": 2e-3, "float64": 1e-9}
 
 
 def programs(first: int, last: int) -> None:
-    """Random diagrams on guarded memory, against NumPy."""
+    """Random diagrams of views on guarded memory, against NumPy."""
+    _run_each(drawn, first, last)
+
+
+def convolutions(first: int, last: int) -> None:
+    """Random convolutions on guarded memory, against NumPy."""
+    _run_each(drawn_convolution, first, last)
+
+
+def _run_each(draw: Callable[[int], Drawing], first: int, last: int) -> None:
     executor.Executor = GuardedExecutor  # type: ignore[misc, assignment]
     for seed in range(first, last):
         print("program", seed, flush=True)
-        drawing = drawn(seed)
+        drawing = draw(seed)
         diagram = dg.Diagram("drawn", drawing.outputs)
         found = diagram.compile().run(**{name: drawing.arrays[name] for name in diagram.observed})
         close = CLOSE[drawing.dtype]
@@ -221,6 +232,7 @@ if __name__ == "__main__":
         fault(*arguments)
     else:
         drawn_cases = {
-            "programs": programs, "routines": routines, "segments": segments, "turns": turns,
+            "programs": programs, "convolutions": convolutions, "routines": routines,
+            "segments": segments, "turns": turns,
         }  # fmt: skip
         drawn_cases[what](*map(int, arguments))

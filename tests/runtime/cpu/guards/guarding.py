@@ -24,7 +24,6 @@ import numpy.typing as npt
 from diagrad.runtime.cpu import executor
 from diagrad.runtime.cpu.building.build import build_kernel
 from diagrad.runtime.cpu.building.natives import Request, obtain
-from diagrad.runtime.cpu.gemm.gemm import build_routine
 from diagrad.runtime.cpu.stepping import workspace
 from diagrad.runtime.cpu.stepping.table import CHECK, Addresses, Table
 from diagrad.runtime.outcomes import HOLDS, CheckFailedError, refuse
@@ -184,7 +183,7 @@ class GuardedExecutor:
             native.address
             for native in obtain([Request(k.name, k.source, build_kernel) for k in program.kernels])
         ]
-        routines = obtain([Request(name, name, build_routine) for name in ROUTINES])
+        routines = obtain([Request(name, name, executor.build_routine) for name in ROUTINES])
         addresses = {name: r.address for name, r in zip(ROUTINES, routines, strict=True)}
         table = Table(program, Addresses(kernels, addresses, dict(enumerate(places)), {}, {}))
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)

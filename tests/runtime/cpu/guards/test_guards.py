@@ -32,6 +32,10 @@ def test_random_programs_keep_to_their_memory() -> None:
     run("programs", "0", str(len(PARTS)))
 
 
+def test_convolutions_keep_to_their_memory() -> None:
+    run("convolutions", "0", "12")
+
+
 def test_products_keep_to_the_space_that_is_planned_for_them() -> None:
     run("routines", "0", "150")
 
