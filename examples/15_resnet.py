@@ -118,7 +118,8 @@ def scores_of(x: dg.Variable, kind: str, n: int) -> dg.Variable:
 for kind, block in KINDS.items():
     inner = dg.observed("x", ("B", MAPS, 8, 8))
     name = kind.replace(", ", "_")
-    dg.Diagram(name, {"y": block(MAPS, 2 * MAPS, 2)(inner)}).render(out / f"{name}.svg", depth=3)
+    diagram = dg.Diagram(name, {"y": block(MAPS, 2 * MAPS, 2)(inner)})
+    diagram.render(out / f"{name}.svg", depth=2 if kind == "plain" else 3)
 
 x = dg.observed("x", ("B", 1, 8, 8))
 y = dg.observed("y", ("B",), dtype=dg.int32)

@@ -81,7 +81,8 @@ def apply_block(
         raise TypeError(
             f"{place} expects its forward to return variables, got {type(result).__name__}"
         )
-    drawn += updated.values()
+    following = [state.following for state in updated if state.following is not None]
+    drawn += following
     application = Application(
         block._path() if block._has_place else block._describe(),
         tuple(variables),
@@ -89,6 +90,7 @@ def apply_block(
         block=block,
         where=where,
         weights=len(sources),
+        updates=tuple(updated),
     )
     outputs: list[Variable] = []
 
@@ -100,9 +102,8 @@ def apply_block(
         return _noted(output, outputs)
 
     outer = _map(result, leave)
-    for state, value in updated.items():
-        application.updates[state] = _one_value(state, leave(value), place, samples)
-        leave_block(state, application.updates[state])
+    for state, value in zip(updated, following, strict=True):
+        leave_block(state, _one_value(state, leave(value), place, samples))
     application.outputs = tuple(outputs)
     return outer
 

@@ -223,8 +223,7 @@ class Application:
 
     The ways into a loop and out of it are applications too, with neither (`loop_parts.py`).
     The last `weights` inputs of a block stand for its parameters (`binding.py`).  What it is, its
-    type says (`kinds.py`); the label is only shown.  `updates` are the next values of the states
-    that a block updates in this application.
+    type says (`kinds.py`); the label is only shown.
     """
 
     gives: ClassVar[str] = "variable"  # what messages call its outputs
@@ -236,7 +235,7 @@ class Application:
     where: str = ""
     outputs: tuple[Variable, ...] = field(default=())
     weights: int = 0
-    updates: dict[Variable, Variable] = field(default_factory=dict)
+    updates: tuple[Variable, ...] = ()
 
 
 _observed: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()

