@@ -20,6 +20,7 @@ from .graphs.verify import verify
 from .memory.plan_memory import plan_memory
 from .options import Options
 from .passes.checkpoint import checkpoint
+from .passes.choose_branches import choose_branches
 from .passes.differentiate import differentiate
 from .passes.expand_convolutions.expand_convolutions import expand_convolutions
 from .passes.expand_pools import expand_pools
@@ -63,6 +64,7 @@ class GraphPass(NamedTuple):
 
 GRAPH_PASSES = (
     GraphPass("inline", inline, frozenset({"call"})),
+    GraphPass("choose_branches", choose_branches, frozenset({"call"})),
     GraphPass("mask_padding", mask_padding, frozenset({"call"})),
     GraphPass("lift_draws", lift_draws, frozenset({"call"})),
     GraphPass("take_last", take_last, frozenset({"call"})),

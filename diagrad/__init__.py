@@ -139,6 +139,7 @@ from .frontend.operations.elementwise import (
 )
 from .frontend.operations.indexing import one_hot, scatter_add, take
 from .frontend.operations.linear_algebra import inverse, solve
+from .frontend.operations.mode import training
 from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
 from .frontend.operations.random import random_normal, random_uniform
@@ -373,6 +374,7 @@ __all__ = [
     "take",
     "tanh",
     "tie",
+    "training",
     "transform_step",
     "transpose",
     "uint32",

@@ -81,8 +81,7 @@ def apply_block(
         raise TypeError(
             f"{place} expects its forward to return variables, got {type(result).__name__}"
         )
-    following = [state.following for state in updated if state.following is not None]
-    drawn += following
+    drawn += updated.values()
     application = Application(
         block._path() if block._has_place else block._describe(),
         tuple(variables),
@@ -90,7 +89,6 @@ def apply_block(
         block=block,
         where=where,
         weights=len(sources),
-        updates=tuple(updated),
     )
     outputs: list[Variable] = []
 
@@ -102,8 +100,9 @@ def apply_block(
         return _noted(output, outputs)
 
     outer = _map(result, leave)
-    for state, value in zip(updated, following, strict=True):
-        leave_block(state, _one_value(state, leave(value), place, samples))
+    for state, value in updated.items():
+        application.updates[state] = _one_value(state, leave(value), place, samples)
+        leave_block(state, application.updates[state])
     application.outputs = tuple(outputs)
     return outer
 

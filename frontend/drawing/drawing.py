@@ -24,6 +24,7 @@ from ..location import user_location
 from ..operations.random import KEY
 from ..sealed import Sealed
 from ..variables.dependencies import walk
+from ..variables.kinds import Mode
 from ..variables.loop_parts import Entry
 from ..variables.variable import (
     Application,
@@ -153,11 +154,12 @@ class Drawing(Sealed):
         updates: Sequence[tuple[Variable, Variable]] = (),
         names: Mapping[Variable, str] | None = None,
         origins: Origins | None = None,
+        training: bool = False,
     ) -> Graph:
         """The graph of outputs (by default all, and the cost as "cost") and of state updates.
 
         `names` names the states that are no parameters of the diagram; `origins` is told what
-        became of what was drawn.
+        became of what was drawn; `training` is what `dg.training()` is.
         """
         if outputs is None:
             outputs = dict(self.outputs)
@@ -165,8 +167,13 @@ class Drawing(Sealed):
                 outputs["cost"] = self.cost
         return lower(
             self.name, outputs, updates, {**self.names, **(names or {})}, self.roots, self.streams,
-            origins,
+            origins, training,
         )  # fmt: skip
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether a training step computes something in another way than inference."""
+        return any(isinstance(item, Mode) for item in self.applications)
 
     def cost_growth(self, samples: Set[str]) -> Fraction | None:
         """How the cost grows with the sizes of these names: 0 for a mean, 1 for a sum over them."""

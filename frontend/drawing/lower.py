@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ...compiler.graph import Direction, Graph, Node, Origin
 from ...compiler.primitives.record import Builder
@@ -14,6 +15,7 @@ from ...compiler.unwinding import Steps, unwound
 from ..errors import DiagramError
 from ..variables.block_base import BlockBase
 from ..variables.dependencies import captured_by, ordered
+from ..variables.kinds import Mode
 from ..variables.loop_parts import Result
 from ..variables.variable import Application, Body, Variable, source_text
 from .draws import Streams, path_of
@@ -47,14 +49,15 @@ def lower(
     roots: Mapping[BlockBase, str],
     streams: Mapping[Application, int],
     origins: Origins | None = None,
+    training: bool = False,
 ) -> Graph:
     """The graph of `outputs` and of `updates` (state, next value).
 
     `names` gives every free variable (observed, parameter, state) the name of its input, `roots`
     every outermost block its name, `streams` every draw of the diagram its stream.  `origins` is
-    told what became of what was drawn.
+    told what became of what was drawn.  `training` is what `dg.training()` is in it.
     """
-    lowering = _Lowering(roots, Streams(streams), origins)
+    lowering = _Lowering(roots, Streams(streams), origins, training)
     wanted = [*outputs.values(), *(value for _, value in updates)]
     free = _free([*wanted, *(state for state, _ in updates)])
     for variable in free:
@@ -78,11 +81,16 @@ def lower(
 
 class _Lowering:
     def __init__(
-        self, roots: Mapping[BlockBase, str], streams: Streams, origins: Origins | None
+        self,
+        roots: Mapping[BlockBase, str],
+        streams: Streams,
+        origins: Origins | None,
+        training: bool,
     ) -> None:
         self.roots = roots
         self.streams = streams
         self.origins = origins
+        self.training = training
         self.direction: Direction = "forward"
         self.nodes: dict[Variable, Node] = {}
         self.pending = Pending(self)
@@ -103,7 +111,7 @@ class _Lowering:
 
     def child(self) -> _Lowering:
         """What lowers the body of a block or a loop."""
-        inner = _Lowering(self.roots, self.streams, self.origins)
+        inner = _Lowering(self.roots, self.streams, self.origins, self.training)
         inner.direction = self.direction
         return inner
 
@@ -112,7 +120,10 @@ class _Lowering:
         own, body = self._path(application, path), application.body
         if body is None:
             builder = Builder(Origin(own, application.where, self.direction))
-            result = self.streams.rule_of(application)(builder, *inputs)
+            rule = self.streams.rule_of(application)
+            if isinstance(application, Mode):
+                rule = partial(rule, training=self.training)
+            result = rule(builder, *inputs)
             nodes = result if isinstance(result, tuple) else (result,)
         elif self.origins is not None and body.samples is None:
             self.nodes.update(zip(body.ports, inputs, strict=True))

@@ -65,8 +65,8 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     return Variable("state", Type(dtype_name(dtype, subject), extents), name, init=init)
 
 
-_within: ContextVar[list[Variable] | None] = ContextVar("within", default=None)
-"""The states that have got their next values in the block that is being applied."""
+_within: ContextVar[dict[Variable, Variable] | None] = ContextVar("within", default=None)
+"""The next values that states have got in the block that is being applied."""
 
 _made_from_nothing: deque[Variable] = deque(maxlen=1024)
 """The last states whose next values are made from states and constants alone, such as a count."""
@@ -78,17 +78,21 @@ def update(state: Variable, value: Variable) -> None:
     Every step makes the update, whether or not anything reads the state.  It is a part of each
     diagram that reads the state, that applies the block whose `forward` calls this, or that has all
     inputs and parameters from which the value is made; `dg.Diagram(..., updates=[...])` says it
-    otherwise.
+    otherwise.  A block that is applied several times says it in each application, and a diagram
+    makes the update of the last one that it has.
 
     Raises:
-        DiagramError: something else than a state, or one whose next value is known already.
+        DiagramError: something else than a state, or one whose next value is known already, from
+            outside a block or from this application of it.
         TypeError: something else than variables.
     """
     subject = f"update ({user_location()})"
     for item in (state, value):
         if not isinstance(item, Variable):
             raise TypeError(f"{subject} expects two variables, got {type(item).__name__}")
-    if state.kind != "state" or state.following is not None:
+    inside = _within.get()
+    known = state.following is not None if inside is None else state in inside
+    if state.kind != "state" or known:
         more = "" if state.following is None else ", which has its next value already"
         raise DiagramError(
             f"{subject} expects a variable of dg.state that has no next value yet, got "
@@ -105,17 +109,16 @@ def update(state: Variable, value: Variable) -> None:
         )
         value = mistaken([kind(text)])
     state.following = value
-    inside = _within.get()
     if inside is None:
         _attach(state)
     else:
-        inside.append(state)
+        inside[state] = value
 
 
 @contextmanager
-def updates_inside() -> Iterator[list[Variable]]:
-    """The states that get their next values meanwhile, in the forward of a block."""
-    found: list[Variable] = []
+def updates_inside() -> Iterator[dict[Variable, Variable]]:
+    """The next values that states get meanwhile, in the forward of a block."""
+    found: dict[Variable, Variable] = {}
     token = _within.set(found)
     try:
         yield found
@@ -128,7 +131,7 @@ def leave_block(state: Variable, value: Variable) -> None:
     state.following = value
     outer = _within.get()
     if outer is not None:
-        outer.append(state)
+        outer[state] = value
 
 
 def _attach(state: Variable) -> None:
@@ -160,16 +163,20 @@ def next_values(
     """
     found: dict[Variable, Variable] = {}
     seen: dict[Variable, None] = {}
+    made: dict[Variable, Variable] = {}
 
     def reach(waiting: list[Variable]) -> None:
         while waiting:
             new = ordered(waiting, seen, [])
             seen.update(dict.fromkeys(new))
-            states = [item for item in new if item.kind == "state"]
-            states += [s for v in new if v.producer is not None for s in v.producer.updates]
+            makers = dict.fromkeys(v.producer for v in new if v.producer is not None)
             waiting = []
-            for item in states:
-                if item.following is not None and item not in found:
+            for state, value in [pair for maker in makers for pair in maker.updates.items()]:
+                if state not in made or made[state].serial < value.serial:
+                    found[state] = made[state] = value
+                    waiting += (state, value)
+            for item in new:
+                if item.kind == "state" and item.following is not None and item not in found:
                     found[item] = item.following
                     waiting += (item, item.following)
 
@@ -178,8 +185,8 @@ def next_values(
         chosen = [state for state, missing in candidates(seen, found, before) if not missing]
     for state in chosen:
         assert state.following is not None
-        found[state] = state.following
-        reach([state, state.following])
+        found.setdefault(state, state.following)
+        reach([state, found[state]])
     return found
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Target = Literal["cpu", "reference"]
 TARGETS = ("cpu", "reference")
 Method = Literal["step", "run"]
+Mode = Literal["inference", "training"]
+MODES = ("inference", "training")
 Array = npt.NDArray[Any]
 KEPT, KEPT_BYTES = 128, 64 << 20
 """Sets of sizes that stay bound, and the bytes that their tables may have in all; those that have

@@ -30,7 +30,7 @@ from ..operations.random import KEY
 from ..sealed import Sealed
 from ..variables.dependencies import ordered
 from ..variables.variable import Variable, dtype_name
-from .execution import TARGETS, Execution, Method, Target, workspace_for
+from .execution import MODES, TARGETS, Execution, Method, Mode, Target, workspace_for
 from .inputs import Expected, check_names
 from .parameters import Parameters, States
 
@@ -108,7 +108,7 @@ class Running(Sealed):
             self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
         with collector_paused():
             self._step = self._draw_step(subject) if optimizer is not None else None
-        self._runs: dict[frozenset[str], Execution] = {}
+        self._runs: dict[tuple[bool, frozenset[str]], Execution] = {}
         self._evaluation: Execution | None = None
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
 
@@ -129,16 +129,17 @@ class Running(Sealed):
         updates: Sequence[tuple[Variable, Variable]] = (),
         names: Mapping[Variable, str] | None = None,
         rewrite: Callable[[Graph], Graph] | None = None,
+        training: bool = False,
     ) -> Execution:
         """Outputs and updates of states on this program's arrays, target and precision.
 
         `names` names the states that are no parameters of the diagram; `rewrite` changes the graph
-        before it is compiled.
+        before it is compiled; `training` is what `dg.training()` is in it.
         """
         wanted = [*outputs.values(), *(value for _, value in updates)]
         expected = self._expected(wanted)
         with collector_paused():
-            graph = self.diagram.lower(outputs, updates, names)
+            graph = self.diagram.lower(outputs, updates, names, training=training)
             graph = graph if rewrite is None else rewrite(graph)
         return Execution(
             graph, expected, self.states, self.workspace, self.target, self._options,
@@ -170,7 +171,7 @@ class Running(Sealed):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
-        return self.execution_of({"cost": cost}, updates, names)
+        return self.execution_of({"cost": cost}, updates, names, training=True)
 
     def step(self, /, *unnamed: Any, **inputs: Any) -> float:
         """One training step: forward, backward and update in one native call.
@@ -203,12 +204,15 @@ class Running(Sealed):
             cost = execution.call("step", inputs)
         return cost
 
-    def run(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def run(self, mode: Mode = "inference", /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
 
         Random draws are those of the next step, until there is one, or a `redraw`.
 
         Args:
+            mode: "training" for what the next step computes where that differs (`dg.training()`:
+                dropout, statistics of the batch); by its place, so that an input may have any
+                name.  Nothing is updated in either.
             *unnamed: none, as for `step`.
             **inputs: for every observed variable that the outputs depend on, as for `step`.
 
@@ -217,30 +221,45 @@ class Running(Sealed):
 
         Raises:
             InputError: as `step`, except that the batch may be empty.
+            ValueError: an unknown mode.
         """
-        if unnamed:
-            raise self._by_name("run", self.diagram.outputs.values(), len(unnamed))
-        outputs: dict[str, Array] | None = self._native_run(inputs)
+        if unnamed or not isinstance(mode, str):
+            given = len(unnamed) + (not isinstance(mode, str))
+            raise self._by_name("run", self.diagram.outputs.values(), given)
+        outputs: dict[str, Array] | None
+        if mode != "inference":
+            execution = self._run_in(mode, inputs)
+            outputs = execution.native(inputs)
+            return execution.call("run", inputs) if outputs is None else outputs
+        outputs = self._native_run(inputs)
         if outputs is None:
-            execution = self._runs.get(frozenset(inputs)) or self._draw_run(frozenset(inputs))
+            execution = self._run_in(mode, inputs)
             outputs = execution.call("run", inputs)
             self._native_run = execution.native
         return outputs
 
-    def _draw_run(self, given: frozenset[str]) -> Execution:
-        with COMPILING:  # Another thread may be drawing the same.
-            return self._runs.get(given) or self._new_run(given)
+    def _run_in(self, mode: str, inputs: Mapping[str, Any]) -> Execution:
+        """What runs inputs of these names in a mode."""
+        if mode not in MODES:
+            subject = f"run of '{self.diagram.name}'"
+            raise wrong(subject, f"the mode {' or '.join(MODES)}", mode, ValueError)
+        key = mode == "training" and self.diagram.has_modes, frozenset(inputs)
+        found = self._runs.get(key)
+        if found is None:
+            with COMPILING:  # Another thread may be drawing the same.
+                found = self._runs.get(key) or self._new_run(*key)
+        return found
 
-    def _new_run(self, given: frozenset[str]) -> Execution:
+    def _new_run(self, training: bool, given: frozenset[str]) -> Execution:
         outputs = dict(self.diagram.outputs)
         cost = self.diagram.cost
         if cost is not None:
             needed = {item.name for item in self._expected([*outputs.values(), cost])}
             if needed <= given or not outputs:
                 outputs["cost"] = cost
-        execution = self.execution_of(outputs)
+        execution = self.execution_of(outputs, training=training)
         check_names(f"run of '{self.diagram.name}'", execution.expected, dict.fromkeys(given))
-        self._runs[given] = execution
+        self._runs[training, given] = execution
         return execution
 
     def evaluation(self) -> Execution:
@@ -267,8 +286,7 @@ class Running(Sealed):
     def execution(self, method: Method, inputs: Mapping[str, Any]) -> Execution:
         """The graph that a method runs for inputs of these names; InputError if it cannot."""
         if method == "run":
-            given = frozenset(inputs)
-            return self._runs.get(given) or self._draw_run(given)
+            return self._run_in("inference", inputs)
         if self._step is None:
             raise self.no_optimizer()
         return self._step

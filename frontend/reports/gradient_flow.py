@@ -105,7 +105,7 @@ def gradient_flow(program: Running | Drawing, inputs: Mapping[str, Any]) -> Grad
     def rewrite(graph: Graph) -> Graph:
         return _with_gradients(graph, probes)
 
-    execution = made.execution_of({"cost": diagram.cost}, rewrite=rewrite)
+    execution = made.execution_of({"cost": diagram.cost}, rewrite=rewrite, training=True)
     if not probes:
         raise DiagramError(
             f"{subject} expects a cost with a float delay in a loop, got that of '{diagram.name}' "

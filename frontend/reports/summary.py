@@ -158,7 +158,7 @@ def _gradients(diagram: Drawing) -> Graph | None:
     if diagram.cost is None or not trained:
         return None
     found = {str(place): item for place, item in enumerate(gradient(diagram.cost, trained))}
-    return prepare(diagram.lower({"cost": diagram.cost, **found}))
+    return prepare(diagram.lower({"cost": diagram.cost, **found}, training=True))
 
 
 def _step(diagram: Drawing) -> Graph | None:
@@ -170,7 +170,7 @@ def _step(diagram: Drawing) -> Graph | None:
         return None
     slopes = gradient(diagram.cost, trained)
     updates = [(item, item - 0.01 * slope) for item, slope in zip(trained, slopes, strict=True)]
-    return prepare(diagram.lower({"cost": diagram.cost}, updates))
+    return prepare(diagram.lower({"cost": diagram.cost}, updates, training=True))
 
 
 def _memories(

@@ -65,6 +65,11 @@ class Draw(Application):
     stream: tuple[str, str] | None
 
 
+@dataclass(eq=False)
+class Mode(Application):
+    """Whether it is computed in a training step; lowering says so, with a constant."""
+
+
 def connect_to(target: Variable, value: Variable) -> Connection:
     """The application that makes `target` what `value` is."""
     return Connection(

@@ -223,7 +223,8 @@ class Application:
 
     The ways into a loop and out of it are applications too, with neither (`loop_parts.py`).
     The last `weights` inputs of a block stand for its parameters (`binding.py`).  What it is, its
-    type says (`kinds.py`); the label is only shown.
+    type says (`kinds.py`); the label is only shown.  `updates` are the next values of the states
+    that a block updates in this application.
     """
 
     gives: ClassVar[str] = "variable"  # what messages call its outputs
@@ -235,7 +236,7 @@ class Application:
     where: str = ""
     outputs: tuple[Variable, ...] = field(default=())
     weights: int = 0
-    updates: tuple[Variable, ...] = ()
+    updates: dict[Variable, Variable] = field(default_factory=dict)
 
 
 _observed: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()

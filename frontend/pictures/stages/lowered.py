@@ -38,12 +38,16 @@ def lower_drawn(
     gradients: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Lowered:
-    """The prepared graph of drawn variables, and of the cost's gradients by others."""
+    """The prepared graph of drawn variables, and of the cost's gradients by others.
+
+    A diagram with a cost is shown as in a training step, another one as in a run.
+    """
     from ....compiler.pipeline import prepare
 
     origins = origins_of(drawn)
     wanted = {str(place): item for place, item in enumerate(diagram.wanted)}
-    inputs = diagram.lower(wanted, origins=origins).inputs
+    training = diagram.cost is not None
+    inputs = diagram.lower(wanted, origins=origins, training=training).inputs
 
     def made(node: str) -> Node:
         return origins.nodes[drawn.variable(node).variable]

@@ -128,7 +128,7 @@ def _kernels(diagram: Drawing, view: View) -> Picture:
         slopes = {f"gradient {name}": name for name in trained}
         found = gradient(diagram.cost, list(trained.values()))
         outputs |= dict(zip(slopes, found, strict=True))
-    made: Any = prepare(diagram.lower(outputs), view.options)
+    made: Any = prepare(diagram.lower(outputs, training=diagram.cost is not None), view.options)
     for _, compiler_pass in KERNEL_PASSES:
         if isinstance(made, Fusion):
             break

@@ -196,12 +196,41 @@ def test_an_update_is_drawn_in_every_stage(in_block: bool, stage: str) -> None:
 # What cannot be.
 
 
-def test_a_state_has_one_next_value() -> None:
+def test_of_two_applications_the_last_one_updates() -> None:
     x, w, _ = drawn()
     block = Normalised("norm")
-    y = block(x) + block(x * 2.0)
+    y = block(x * 5.0) + block(x)
+    program = stepped(dg.Diagram("d", cost=dg.mean((y * w) ** 2)), "cpu")
+    np.testing.assert_allclose(program.states["norm/mu"], means(3), rtol=1e-6)
+
+
+def test_a_block_updates_in_each_diagram_what_it_is_given_there() -> None:
+    x, w, _ = drawn()
+    other = dg.observed("other", ("N", 3))
+    block = Normalised("norm")
+    first, second = block(x), block(2.0 * other)
+    ours = stepped(dg.Diagram("first", cost=dg.mean((first * w) ** 2)), "cpu")
+    np.testing.assert_allclose(ours.states["norm/mu"], means(3), rtol=1e-6)
+    theirs = dg.Diagram("second", cost=dg.mean((second * w) ** 2)).compile(dg.SGD(0.0))
+    for _ in range(3):
+        theirs.step(other=X)
+    np.testing.assert_allclose(theirs.states["norm/mu"], 2 * means(3), rtol=1e-6)
+
+
+def test_one_application_updates_a_state_once() -> None:
+    x, w, _ = drawn()
+
+    class Twice(dg.Block):
+        def __init__(self) -> None:
+            self.mu = dg.state("mu", (3,))
+
+        def forward(self, x: Any) -> Any:
+            dg.update(self.mu, dg.mean(x, axis=0))
+            dg.update(self.mu, dg.sum(x, axis=0))
+            return x
+
     with pytest.raises(dg.DiagramError) as error:
-        dg.Diagram("d", cost=dg.mean((y * w) ** 2))
+        dg.Diagram("d", cost=dg.mean((Twice()(x) * w) ** 2))
     assert "expects a variable of dg.state that has no next value yet" in str(error.value)
 
 
