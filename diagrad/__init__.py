@@ -52,6 +52,7 @@ from .frontend.library.costs import (
     nll,
     squared_error,
 )
+from .frontend.library.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from .frontend.library.functions import (
     elu,
     gelu,
@@ -69,6 +70,14 @@ from .frontend.library.functions import (
 from .frontend.library.hypernetwork import Hypernetwork
 from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
+from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
+from .frontend.library.normalisation import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+)
 from .frontend.library.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -196,6 +205,7 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BatchNorm",
     "Block",
     "Bound",
     "Chain",
@@ -213,6 +223,11 @@ __all__ = [
     "Diagram",
     "DiagramError",
     "DiagramWarning",
+    "DivisiveNorm",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "DtypeError",
     "EarlyStopping",
     "Embedding",
@@ -222,10 +237,13 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "GradientFlow",
+    "GroupNorm",
     "History",
     "Hypernetwork",
     "InputError",
+    "InstanceNorm",
     "LSTMCell",
+    "LayerNorm",
     "LayoutError",
     "LeakyIntegrator",
     "Linear",
@@ -244,10 +262,12 @@ __all__ = [
     "NeuralODE",
     "Optimizer",
     "Program",
+    "RMSNorm",
     "RMSprop",
     "RNNCell",
     "Residual",
     "ShapeError",
+    "SubtractiveNorm",
     "TransformStep",
     "UnusedError",
     "UnusedWarning",
