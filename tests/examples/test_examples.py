@@ -29,6 +29,7 @@ EXAMPLES = {
         "logistic_learns.svg", "perceptron.svg", "perceptron_learns.svg",
     ],
     "12_lenet5": ["lenet5.svg", "line.svg", "simple.svg"],
+    "13_convnet_stages": ["parts.svg", "stages.svg", "vintage.svg"],
     "14_bell_labs": ["bell_labs.svg", "maps.svg", "today.svg"],
     "15_resnet": [
         "learning_curves.svg", "net.svg", "plain.svg", "residual_A.svg", "residual_B.svg",
@@ -47,6 +48,7 @@ QUICK = {
     "07_nets_of_1989": ["--seeds", "3"],
     "08_hypernetwork": ["--steps", "1500"],
     "12_lenet5": ["--epochs", "5"],
+    "13_convnet_stages": ["--epochs", "3"],
     "14_bell_labs": ["--epochs", "10"],
     "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
@@ -100,6 +102,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_learning_rules(printed)
     elif name == "12_lenet5":
         check_lenet5(printed)
+    elif name == "13_convnet_stages":
+        check_stages(printed)
     elif name == "14_bell_labs":
         check_bell_labs(printed)
     elif name == "15_resnet":
@@ -218,6 +222,29 @@ def check_lenet5(printed: str) -> None:
     apart = re.search(r"^  its scores differ from .* by at most (\S+)$", lenet5, re.M)
     assert apart and float(apart[1]) < 1e-4
     assert "  its 2,995 places have 374,451,482 links, as many images 1,266,998,810\n" in lenet5
+
+
+def check_stages(printed: str) -> None:
+    """All parts do in even light; in the other, it takes both normalisations."""
+    found = re.findall(r"^(\S+) +(\S+) +(\S+) +(\S+)% +(\S+)%$", printed, re.M)
+    rights = {tuple(parts): (float(even), float(other)) for *parts, even, other in found}
+    assert set(rights) == {
+        ("both", "relu", "max"),
+        ("none", "relu", "max"),
+        ("subtractive", "relu", "max"),
+        ("both", "shrinkage", "max"),
+        ("both", "tanh", "max"),
+        ("both", "relu", "mean"),
+        ("both", "relu", "L2"),
+        ("both", "relu", "log-sum-exp"),
+    }
+    assert all(even > 88 for even, _ in rights.values()), rights
+    assert rights["none", "relu", "max"][1] < 40, rights
+    for (norm, _, _), (even, other) in rights.items():
+        assert norm != "both" or other > even - 4, rights
+    then = re.search(r"^the net of 1990 +(\S+)% ", printed, re.M)
+    assert then and float(then[1]) > 80
+    assert "\nit has 98,442 links and 2,578 parameters\n" in printed
 
 
 def check_bell_labs(printed: str) -> None:
