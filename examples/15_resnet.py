@@ -45,29 +45,12 @@ augment = dg.augment.RandomAffine(degrees=10, translate=0.05, scale=0.1)
 start = dg.init.kaiming_normal("relu")
 
 
-class BatchNorm(dg.Block):
-    """Each map with mean 0 and variance 1 over the batch, scaled and shifted.
-
-    It is so in `run` too, where 500 digits are one batch.
-    """
-
-    def __init__(self, maps: int) -> None:
-        self.scale = dg.parameter("scale", (maps, 1, 1), dg.init.ones)
-        self.shift = dg.parameter("shift", (maps, 1, 1))
-
-    def forward(self, z: dg.Variable) -> dg.Variable:
-        """(B, maps, H, W) -> the same."""
-        z = z - dg.mean(z, axis=(0, 2, 3), keepdims=True)
-        z = z * dg.rsqrt(dg.mean(z**2, axis=(0, 2, 3), keepdims=True) + 1e-5)
-        return z * self.scale + self.shift
-
-
 def conv(inputs: int, outputs: int, taps: int, stride: int = 1) -> list[dg.Block]:
     """A convolution and its batch norm."""
     weights = dg.Conv2d(
         inputs, outputs, taps, stride, padding=taps // 2, bias=False, weight_init=start
     )
-    return [weights, BatchNorm(outputs)]
+    return [weights, dg.BatchNorm(outputs)]
 
 
 def two(inputs: int, outputs: int, stride: int) -> dg.Chain:

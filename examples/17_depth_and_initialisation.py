@@ -44,6 +44,7 @@ Start = dg.init.Initialiser
 UNITS, CHANNELS, SIZE = 256, 64, 8
 SHAPES = {"dense": (64, UNITS), "convolutional": (16, CHANNELS, SIZE, SIZE)}
 INPUTS = {"dense": UNITS, "convolutional": 9 * CHANNELS}
+NORMS = {"none": 1.0, "batch": np.pi / (np.pi - 1), "layer": 1.0}  # with gradients' factors
 STARTS: dict[str, tuple[Start, Callable[[int], float]]] = {  # with Var[w] for n inputs
     "uniform ±0.2": (dg.init.uniform(-0.2, 0.2), lambda n: 0.2**2 / 3),
     "Kaiming": (dg.init.kaiming_normal("relu"), lambda n: 2 / n),
@@ -60,29 +61,12 @@ def layer(net: str, start: Start) -> dg.Block:
     return dg.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False, weight_init=start)
 
 
-@dg.block
-def batch_norm(z: dg.Variable) -> dg.Variable:
-    """Each feature, over the batch (and the places of an image)."""
-    return normalised(z, (0, *range(2, z.ndim)))
-
-
-@dg.block
-def layer_norm(z: dg.Variable) -> dg.Variable:
-    """Each sample, over its features."""
-    return normalised(z, tuple(range(1, z.ndim)))
-
-
-def normalised(z: dg.Variable, axes: tuple[int, ...]) -> dg.Variable:
-    """Of mean 0 and variance 1 over these axes."""
-    z = z - dg.mean(z, axis=axes, keepdims=True)
-    return z * dg.rsqrt(dg.mean(z**2, axis=axes, keepdims=True) + 1e-5)
-
-
-NORMS: dict[str, tuple[Callable[[dg.Variable], dg.Variable], float]] = {
-    "none": (lambda z: z, 1.0),
-    "batch": (batch_norm, np.pi / (np.pi - 1)),  # with the factor of gradients
-    "layer": (layer_norm, 1.0),
-}
+def normalised(net: str, norm: str, z: dg.Variable) -> dg.Variable:
+    """Each feature over the batch, or each sample over its features."""
+    _, *features = SHAPES[net]
+    if norm == "batch":
+        return dg.BatchNorm(features[0], affine=False)(z)
+    return dg.LayerNorm(features, affine=False)(z) if norm == "layer" else z
 
 
 def deep(net: str, norm: str, start: Start, depth: int) -> dg.Diagram:
@@ -93,7 +77,7 @@ def deep(net: str, norm: str, start: Start, depth: int) -> dg.Diagram:
     zs = []
     for _ in range(depth):
         zs.append(layer(net, start)(x))
-        x = dg.relu(NORMS[norm][0](zs[-1]))
+        x = dg.relu(normalised(net, norm, zs[-1]))
     slopes = dg.gradient(dg.sum(x * noise), zs)
     outputs = {f"z{number}": z for number, z in enumerate(zs, 1)}
     outputs |= {f"slope{number}": slope for number, slope in enumerate(slopes, 1)}
@@ -110,10 +94,10 @@ for net, shape in SHAPES.items():
     figure, axes = plt.subplots(
         2, 3, figsize=(11, 6), layout="constrained", sharex=True, sharey=True
     )
-    for (norm, (_, gradients)), column in zip(NORMS.items(), axes.T, strict=True):
+    for (norm, gradients), column in zip(NORMS.items(), axes.T, strict=True):
         print(f"{net}, norm: {norm}")
         for name, (start, variance) in STARTS.items():
-            values = deep(net, norm, start, DEPTH).compile().run(**batch)
+            values = deep(net, norm, start, DEPTH).compile().run("training", **batch)
             factor = INPUTS[net] * variance(INPUTS[net]) / 2 * KEPT[net]
             factors = (factor, factor) if norm == "none" else (1.0, gradients)
             texts = []
