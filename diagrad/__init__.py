@@ -104,6 +104,7 @@ from .frontend.library.recurrent.layers import GRU, LSTM, RNN
 from .frontend.library.recurrent.propagation import gradient_propagation, l1, probes
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.library.residual import Residual
+from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
 from .frontend.operations.convolution.convolutions import conv_transpose, convolve, correlate
@@ -272,6 +273,7 @@ __all__ = [
     "UnusedError",
     "UnusedWarning",
     "Variable",
+    "WeightNorm",
     "absolute",
     "absolute_error",
     "adaptive_avg_pool",

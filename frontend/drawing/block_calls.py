@@ -8,6 +8,7 @@ from typing import Any
 from ...compiler.graph import Type
 from ..errors import DiagramError, ShapeError
 from ..location import Enclosing, inside, placed, user_location
+from ..operations.reductions import mean
 from ..variables.block_base import BlockBase
 from ..variables.samples import Samples, samples_of
 from ..variables.substitution import bound, current
@@ -139,9 +140,11 @@ def _for_samples(
 def _one_value(
     state: Variable, value: Variable, place: Enclosing, samples: Samples | None
 ) -> Variable:
-    """What a state becomes; a mistake where the block is run for each sample apart."""
+    """What a state becomes; where the block is run for each sample apart, the mean of averages."""
     if samples is None or value.mistakes:
         return value
+    if state.is_average:
+        return mean(value, 0)
     mistake = DiagramError(
         f"{place} has weights for each sample, and updates {source_text(state)}, which has one "
         "value for all: update it outside"

@@ -115,6 +115,12 @@ def update(state: Variable, value: Variable) -> None:
         inside[state] = value
 
 
+def update_average(state: Variable, value: Variable) -> None:
+    """`update` of a running average: of samples with weights of their own, the mean is taken."""
+    state.is_average = True
+    update(state, value)
+
+
 @contextmanager
 def updates_inside() -> Iterator[dict[Variable, Variable]]:
     """The next values that states get meanwhile, in the forward of a block."""

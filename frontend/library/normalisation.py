@@ -7,13 +7,13 @@ of two moments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...compiler.sizes import Dim, product
 from ..arguments import flag, integer, number, wrong
 from ..drawing.blocks import Block
-from ..drawing.states import state, update
+from ..drawing.states import state, update_average
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables
@@ -23,6 +23,8 @@ from ..operations.reductions import mean
 from ..operations.source import size
 from ..operations.structure import reshape
 from ..variables.variable import Variable, dtype_name, parameter, shape_text, source_text
+from .init import Array
+from .torch_names import Trained, arrays_of, held_array, store
 
 
 def _standard(x: Variable, axes: Sequence[int], epsilon: float) -> Variable:
@@ -71,6 +73,41 @@ class _Norm(Block):
             x = x * reshape(self.weight, shape)
         return x if self.bias is None else x + reshape(self.bias, shape)
 
+    def load_torch(self, program: Trained, weights: Mapping[str, Any], prefix: str = "") -> None:
+        """Put PyTorch's weights, by its names, into a program's arrays.
+
+        Args:
+            program: holds the parameters, and the averages.
+            weights: arrays or tensors, a module's `state_dict()`.
+            prefix: of the names that are meant, such as "bn1.".
+
+        Raises:
+            InputError: a weight is missing, unknown, or of another shape; nothing has changed then.
+        """
+        subject = f"load_torch of {self._describe()} ({user_location()})"
+        held = self._torch()
+        shapes = {name: item.type.extents for name, item in held.items()}
+        given = arrays_of(subject, _counted(weights, prefix), prefix, shapes)
+        store(subject, program, [(item, given[name]) for name, item in held.items()])
+
+    def torch_weights(self, program: Trained) -> dict[str, Array]:
+        """The arrays that a program holds for this layer, by PyTorch's names, as copies."""
+        subject = f"torch_weights of {self._describe()} ({user_location()})"
+        return {
+            name: held_array(subject, program, item).copy() for name, item in self._torch().items()
+        }
+
+    def _torch(self) -> dict[str, Variable]:
+        """The parameters and averages, which have PyTorch's names."""
+        names = ("weight", "bias", "running_mean", "running_var")
+        held = {name: getattr(self, name, None) for name in names}
+        return {name: item for name, item in held.items() if item is not None}
+
+
+def _counted(weights: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:
+    """Weights without the number of batches, which nothing here needs."""
+    return {name: item for name, item in weights.items() if name != f"{prefix}num_batches_tracked"}
+
 
 class _ChannelNorm(_Norm):
     """What those of channels share: x has (N, channels, ...)."""
@@ -106,7 +143,8 @@ class BatchNorm(_ChannelNorm):
     from 0 and 1 on, with the variance of n elements as the sum of squares over n - 1.  All as
     PyTorch's BatchNorm1d, 2d and 3d have it, with their names.  Where a batch has one element for
     each channel, y is the bias, and running_var stays what it is.  Of several applications in one
-    diagram the last one moves the averages.
+    diagram the last one moves the averages.  Where each sample has weights of its own (`dg.bind`),
+    each is normalised by itself, and the averages follow the mean over samples.
 
     Ioffe and Szegedy, Batch normalization: accelerating deep network training by reducing internal
     covariate shift, 2015.
@@ -117,7 +155,7 @@ class BatchNorm(_ChannelNorm):
         momentum: the part of the batch in the averages, from 0 to 1.
         affine: whether there are a weight and a bias of shape (channels,), at first 1 and 0.
         averages: whether there are averages. Without, a run takes the statistics of its batch too,
-            and the block can stand in a loop or be bound to weights for each sample.
+            and the block can stand in a loop.
         dtype: of parameters and averages, float32 or float64.
         name: as for every block.
 
@@ -125,7 +163,7 @@ class BatchNorm(_ChannelNorm):
         TypeError, ValueError: numbers that are none, or out of their range.
         ShapeError: when applied to another number of channels.
         DtypeError: the same for the dtype.
-        DiagramError: with averages, in a loop, or with weights for each sample.
+        DiagramError: with averages, in a loop.
     """
 
     def __init__(
@@ -165,7 +203,7 @@ class BatchNorm(_ChannelNorm):
         n = size(count, self.dtype)
         unbiased = where(n > 1.0, spread * (n / maximum(n - 1.0, 1.0)), self.running_var)
         for kept, found in ((self.running_mean, centre), (self.running_var, unbiased)):
-            update(kept, (1 - self.momentum) * kept + self.momentum * found)
+            update_average(kept, (1 - self.momentum) * kept + self.momentum * found)
 
 
 class GroupNorm(_ChannelNorm):

@@ -25,6 +25,10 @@ class Trained(Protocol):
     def parameters(self) -> MutableMapping[str, Array]:
         """The arrays of the free parameters, by path."""
 
+    @property
+    def states(self) -> MutableMapping[str, Array]:
+        """Those, and the arrays of states."""
+
 
 def arrays_of(
     subject: str, weights: Mapping[str, Any], prefix: str, expected: Mapping[str, tuple[int, ...]]
@@ -66,13 +70,23 @@ def store(subject: str, program: Trained, pairs: Iterable[tuple[Variable, Array]
                 f"{subject} expects one value of '{name}', which several cells share, got two"
             )
     for name, value in values.items():
-        program.parameters[name] = value
+        held = program.parameters if name in program.parameters else program.states
+        held[name] = value
+
+
+def held_array(subject: str, program: Trained, variable: Variable) -> Array:
+    """The array that a program holds for a parameter or a state."""
+    name = held_name(subject, program, variable)
+    return (program.parameters if name in program.parameters else program.states)[name]
 
 
 def held_name(subject: str, program: Trained, variable: Variable) -> str:
-    """The name under which a program holds a parameter, its own or one that it is tied to."""
+    """The name under which a program holds a parameter, its own or one that it is tied to.
+
+    Or a state.
+    """
     variable = resolve_ties(variable)
-    if variable.kind != "parameter":
+    if variable.kind not in ("parameter", "state"):
         raise InputError(
             f"{subject} expects weights that are parameters, got one of {source_text(variable)}: "
             "load into the parameters that it depends on"

@@ -74,6 +74,7 @@ class Variable:
         self.weak = ""  # the kinds of dtypes (f, i) that it may adopt: nobody has stated its own
         self.restate: Callable[[str], Variable] | None = None  # draws it in one of those
         self.following: Variable | None = None  # of a state: its value after a step
+        self.is_average = False  # of a state: whether samples' values of it have a mean
         self.updated: list[Variable] = []  # the states whose next values are made from this one
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self.free_in: str | None = None  # of a parameter: the first diagram in which it is free
