@@ -65,7 +65,7 @@ def normalised(net: str, norm: str, z: dg.Variable) -> dg.Variable:
     """Each feature over the batch, or each sample over its features."""
     _, *features = SHAPES[net]
     if norm == "batch":
-        return dg.BatchNorm(features[0], affine=False)(z)
+        return dg.BatchNorm(features[0], affine=False, averages=False)(z)
     return dg.LayerNorm(features, affine=False)(z) if norm == "layer" else z
 
 
@@ -97,7 +97,7 @@ for net, shape in SHAPES.items():
     for (norm, gradients), column in zip(NORMS.items(), axes.T, strict=True):
         print(f"{net}, norm: {norm}")
         for name, (start, variance) in STARTS.items():
-            values = deep(net, norm, start, DEPTH).compile().run("training", **batch)
+            values = deep(net, norm, start, DEPTH).compile().run(**batch)
             factor = INPUTS[net] * variance(INPUTS[net]) / 2 * KEPT[net]
             factors = (factor, factor) if norm == "none" else (1.0, gradients)
             texts = []
