@@ -104,6 +104,7 @@ from .frontend.library.recurrent.layers import GRU, LSTM, RNN
 from .frontend.library.recurrent.propagation import gradient_propagation, l1, probes
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.library.residual import Residual
+from .frontend.library.resnet import BasicBlock, Bottleneck
 from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
@@ -206,8 +207,10 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BasicBlock",
     "BatchNorm",
     "Block",
+    "Bottleneck",
     "Bound",
     "Chain",
     "Checkpoint",
