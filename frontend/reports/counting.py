@@ -98,18 +98,15 @@ def count_rows(drawn: DrawnGraph, found: Connections, flops: Mapping[str, Dim]) 
         assert application is not None
         read, block = found.parameters(application), application.block
         before: dict[Piece, int] = {}
-        hidden = dict.fromkeys(application.updates.values())  # the next values of states
+        # The next values of states come last, and are not what the block gives.
+        given = len(application.outputs) - len(application.updates)
         for name in counted.keys() - set(item.path):
             before |= counted[name]
         yield Row(
             name=item.name,
             kind="" if block is None else type(block).__name__,
             level=len(item.path),
-            outputs=tuple(
-                drawn.variable(node).shape
-                for node in drawn.successors(row)
-                if drawn.variable(node) not in hidden
-            ),
+            outputs=tuple(drawn.variable(node).shape for node in drawn.successors(row))[:given],
             links=sum_sizes(links.get(node, 0) for node in nodes),
             parameters=sum(read.values()),
             shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
