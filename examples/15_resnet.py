@@ -4,8 +4,8 @@ Run it with `python examples/15_resnet.py [--n N ...] [--epochs N] [--out FOLDER
 those of He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016, for CIFAR, with
 half as many maps and digits of 8 x 8: a convolution, three stages of n blocks of two convolutions,
 each stage with twice the maps of the one before on half the size, the mean of each map, and a dense
-layer.  That is 6 n + 2 layers.  Each convolution has a batch norm, which normalises over the batch
-in `run` too: 500 digits are asked at once.
+layer.  That is 6 n + 2 layers.  Each convolution has a batch norm: it normalises by the batch in a
+step, and by the averages that the steps have kept where the net is asked.
 
 A plain block is relu(f(x)), a residual block relu(f(x) + x): whatever f does, the gradient has a
 way past it.  Where the size changes, so must x: option A takes every second pixel and adds maps of
@@ -51,7 +51,7 @@ def conv(inputs: int, outputs: int, taps: int, stride: int = 1) -> list[dg.Block
     weights = dg.Conv2d(
         inputs, outputs, taps, stride, padding=taps // 2, bias=False, weight_init=start
     )
-    return [weights, dg.BatchNorm(outputs, averages=False)]
+    return [weights, dg.BatchNorm(outputs)]
 
 
 def two(inputs: int, outputs: int, stride: int) -> dg.Chain:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.drawing.drawn import drawn_graph
 from diagrad.frontend.pictures import Picture, to_svg
 from diagrad.frontend.pictures.layout.branches import with_branches
+from diagrad.frontend.pictures.stages.from_diagram import from_diagram
 from diagrad.frontend.pictures.stages.stages import STAGES, stage_picture
 
 from .diagrams import DIAGRAMS, classifier
@@ -130,3 +132,20 @@ def test_a_diagram_without_a_cost() -> None:
         assert stage_picture(diagram, stage).nodes
     with pytest.raises(dg.DiagramError, match="has no cost whose gradients could be drawn"):
         stage_picture(diagram, "backward")
+
+
+def test_what_a_block_updates_itself_is_not_drawn() -> None:
+    """The averages of a batch norm are among its parameters; a state of the user's is drawn."""
+    x = dg.observed("x", ("B", 4))
+    net = dg.Chain(dg.Linear(4, 3), dg.BatchNorm(3), name="net")
+    y = net(x)
+    count = dg.state("count")
+    dg.update(count, count + 1.0)
+    diagram = dg.Diagram("norm", {"y": y, "count": count})
+    for depth in (1, 2, None):
+        picture = from_diagram(drawn_graph(diagram), depth)
+        texts = [node.label for node in picture.nodes]
+        assert not any("running" in text for text in texts if "next" in text)
+        assert sum("update" in text for text in texts) == 1
+        assert sum(node.kind == "state" for node in picture.nodes) == 2  # count, before and after
+    assert "running_mean" in str(from_diagram(drawn_graph(diagram), 1).nodes)
