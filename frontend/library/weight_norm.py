@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import integer
+from ..arguments import integer, text
 from ..drawing.blocks import Block
 from ..drawing.sharing import tie
 from ..location import user_location
@@ -48,7 +48,7 @@ class WeightNorm(Block):
     ) -> None:
         self.name = name
         self.inner = inner
-        weight = getattr(inner, parameter, None)
+        weight = getattr(inner, text("WeightNorm", "parameter", parameter), None)
         if not isinstance(weight, Variable) or weight.kind != "parameter":
             raise TypeError(
                 f"WeightNorm ({user_location()}) expects a block with a parameter '{parameter}', "

@@ -10,7 +10,7 @@ from ....compiler.errors import TypeRuleError
 from ....compiler.primitives.convolution import conv_positions
 from ....compiler.primitives.windows import window_reach
 from ....compiler.sizes import Dim, Size
-from ...arguments import integer, wrong
+from ...arguments import flag, integer, wrong
 from ...errors import ShapeError
 from ...location import user_location
 from ...variables.variable import shape_of
@@ -135,6 +135,7 @@ def conv_shape(
     given = Windows.of(label, stride, padding, dilation, 1)
     taps = for_axes(label, "kernel", kernel)
     more = for_axes(label, "output_padding", output_padding, least=0)
+    transposed = flag("conv_shape", "transposed", transposed)
     if not transposed and any(more):
         expected = "output_padding of 0 without transposed=True"
         raise wrong(label, expected, output_padding, ValueError)

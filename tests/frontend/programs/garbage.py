@@ -12,7 +12,8 @@ import numpy as np
 import diagrad as dg
 
 NO_CALLS = {
-    "init", "schedules", "bool_", "float32", "float64", "int32", "int64", "uint32",  # NumPy's
+    "init", "schedules", "augment",  # modules
+    "bool_", "float32", "float64", "int32", "int64", "uint32",  # NumPy's
     "Variable", "Loop", "Bound", "TransformStep", "Epoch", "History", "GradientFlow", "Probes",
     "Block", "Optimizer", "gradient_propagation",  # made by functions, or for subclasses
 }  # fmt: skip
@@ -82,6 +83,16 @@ def looping() -> dg.Diagram:
     return dg.Diagram("looping", cost=dg.sum(t.last(after)))
 
 
+def line() -> dg.Variable:
+    return dg.observed("line", ("B", 2, 9))
+
+
+def taps() -> dg.Variable:
+    return dg.parameter("taps", (4, 2, 3))
+
+
+POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
+
 BY_NAME: dict[str, Callable[[], Any]] = {
     "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
     "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
@@ -97,7 +108,8 @@ BY_NAME: dict[str, Callable[[], Any]] = {
     "diagram": diagram, "program": program, "H": lambda: dg.Linear(2, net().parameter_count),
     "G": net, "in_channels": lambda: 1, "out_channels": lambda: 2, "in_size": lambda: 8,
     "kernel": lambda: 3, "nonlinearity": lambda: "relu", "condition": truth, "extent": x,
-    "start": lambda: 1, "of": x,
+    "start": lambda: 1, "of": x, "channels": lambda: 4, "groups": lambda: 2, "p": lambda: 0.5,
+    "block": net, "inner": lambda: dg.Linear(3, 2),
 }  # fmt: skip
 """An argument that fits, by the parameter's name, where a function says nothing else below."""
 
@@ -143,6 +155,15 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "kaiming_uniform": {"mode": lambda: "inputs"}, "kaiming_normal": {"mode": lambda: "inputs"},
     "probes": {"shape": lambda: (3, "B", 4)}, "size": {"extent": lambda: "B"},
     "fill": {"value": lambda: 1.0}, "constant": {"value": lambda: 1.0},
+    "correlate": {"x": line, "w": taps}, "convolve": {"x": line, "w": taps},
+    "conv_transpose": {"x": line, "w": lambda: dg.parameter("taps", (2, 4, 3))},
+    "conv_shape": {"shape": lambda: (9,), "taps": lambda: (3,)},
+    "pool_shape": {"shape": lambda: (9,), "size": lambda: 2},
+    "max_pool": POOLED, "avg_pool": POOLED, "adaptive_avg_pool": POOLED,
+    "lp_pool": {**POOLED, "p": lambda: 2}, "logsumexp_pool": POOLED,
+    "LpPool1d": {"p": lambda: 2}, "LpPool2d": {"p": lambda: 2}, "LpPool3d": {"p": lambda: 2},
+    "Bottleneck": {"inner": lambda: 2}, "WeightNorm": {"inner": lambda: dg.Linear(3, 2)},
+    "Residual": {"shortcut": lambda: dg.Linear(3, 4)},
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
 }  # fmt: skip
 
