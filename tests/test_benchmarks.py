@@ -161,7 +161,7 @@ def test_layers_alone(name: str) -> None:
     assert single.traffic == sum(a.nbytes for a in arrays.values())
 
 
-@pytest.mark.parametrize("name", ["lenet5", "lenet5_infer", "conv_layers_5x5_6_16"])
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16"])
 def test_peers_compute_the_same(name: str) -> None:
     pytest.importorskip("torch")
     # By name, since type checkers have no PyTorch.
