@@ -37,6 +37,9 @@ from .parameters import Parameters, States
 Array = npt.NDArray[Any]
 
 
+INFERENCE: Mode = "inference"
+
+
 class Running(Sealed):
     """A diagram compiled for a target.
 
@@ -204,7 +207,7 @@ class Running(Sealed):
             cost = execution.call("step", inputs)
         return cost
 
-    def run(self, mode: Mode = "inference", /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def run(self, mode: Mode = INFERENCE, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
 
         Random draws are those of the next step, until there is one, or a `redraw`.
@@ -223,20 +226,25 @@ class Running(Sealed):
             InputError: as `step`, except that the batch may be empty.
             ValueError: an unknown mode.
         """
-        if unnamed or not isinstance(mode, str):
-            given = len(unnamed) + (not isinstance(mode, str))
-            raise self._by_name("run", self.diagram.outputs.values(), given)
-        outputs: dict[str, Array] | None
-        if mode != "inference":
-            execution = self._run_in(mode, inputs)
-            outputs = execution.native(inputs)
-            return execution.call("run", inputs) if outputs is None else outputs
-        outputs = self._native_run(inputs)
+        if unnamed or mode is not INFERENCE:
+            return self._run_as(mode, unnamed, inputs)
+        outputs: dict[str, Array] | None = self._native_run(inputs)
         if outputs is None:
             execution = self._run_in(mode, inputs)
             outputs = execution.call("run", inputs)
             self._native_run = execution.native
         return outputs
+
+    def _run_as(
+        self, mode: Any, unnamed: Sequence[Any], inputs: Mapping[str, Any]
+    ) -> dict[str, Array]:
+        """A run in the mode that is asked for."""
+        if unnamed or not isinstance(mode, str):
+            given = len(unnamed) + (not isinstance(mode, str))
+            raise self._by_name("run", self.diagram.outputs.values(), given)
+        execution = self._run_in(mode, inputs)
+        outputs: dict[str, Array] | None = execution.native(inputs)
+        return execution.call("run", inputs) if outputs is None else outputs
 
     def _run_in(self, mode: str, inputs: Mapping[str, Any]) -> Execution:
         """What runs inputs of these names in a mode."""
