@@ -197,7 +197,12 @@ class BatchNorm(_ChannelNorm):
             aside, now = self._aside(x), training()
             centre = where(now, centre, reshape(self.running_mean, aside))
             spread = where(now, spread, reshape(self.running_var, aside))
-        return self._affine((x - centre) * rsqrt(spread + self.epsilon), self._aside(x))
+        # One number for each channel that the differences are multiplied with: one pass each way.
+        scale = rsqrt(spread + self.epsilon)
+        if self.weight is not None:
+            scale = scale * reshape(self.weight, self._aside(x))
+        y: Variable = (x - centre) * scale
+        return y if self.bias is None else y + reshape(self.bias, self._aside(x))
 
     def _move(self, centre: Variable, spread: Variable, count: Dim) -> None:
         n = size(count, self.dtype)
