@@ -15,7 +15,7 @@ from ...variables.kinds import Gradient
 from ...variables.loop_parts import Each, Result
 from ..picture import Cluster, Node, NodeKind, Picture
 from .circles import Circles
-from .held_states import with_held_states
+from .held_averages import with_held_averages
 from .loop_frames import Loop, frame_of, loops_of, without_masks
 from .naming import circle_texts
 from .symbols import applied, delayed, operation, operator_name, shown_name
@@ -32,7 +32,7 @@ def from_diagram(graph: DrawnGraph, depth: int | None = 1) -> Picture:
             2 draws what is in it as well, None everything. Costs and the functions of this
             package (`dg.relu`) are only opened by None.
     """
-    plain = without_masks(with_held_states(graph))
+    plain = without_masks(with_held_averages(graph))
     return Conversion(plain, loops_of(plain), depth).picture()
 
 

@@ -1,4 +1,4 @@
-"""A block's own states in a picture: among its parameters, and without their updates.
+"""A block's running averages in a picture: among its parameters, and without their updates.
 
 A block that updates a state in its `forward`, such as the averages of a batch norm, hands its next
 value out; a picture that showed all of these would show little else.
@@ -14,30 +14,33 @@ from ...drawing.drawn_nodes import DrawnBlock, DrawnGraph
 from ...variables.variable import Variable
 
 
-def with_held_states(graph: DrawnGraph) -> DrawnGraph:
-    """A drawn graph in which the states that blocks update are parameters without updates.
+def with_held_averages(graph: DrawnGraph) -> DrawnGraph:
+    """A drawn graph in which the averages that blocks keep are parameters without updates.
 
-    The graph that is given stays as it is, and is returned where no block updates a state.
+    The graph that is given stays as it is, and is returned where no block keeps any.
     """
-    held: dict[Variable, None] = {}
-    for updates in _applied(graph):
-        held.update(dict.fromkeys(updates))
-    if not held:
+    kept = [pair for updates in _applied(graph) for pair in updates.items() if pair[0].is_average]
+    if not kept:
         return graph
+    held, following = dict(kept).keys(), {value for _, value in kept}
     graph = graph.copy()
     for node, item in graph.variables.items():
         if item.kind == "state" and item.variable in held and not graph.predecessors(node):
             readers = [graph.function(name) for name in graph.successors(node)]
             paths = [reader.path for reader in readers if not isinstance(reader, DrawnBlock)]
             graph.nodes[node] = replace(item, kind="parameter", path=common_path(paths))
-    following = {value for item in _applied(graph) for value in item.values()}
     for node, function in graph.functions.items():
-        if function.application is None and function.name == "update":
+        if function.application is None and _is_update(graph, node):
             (value,) = graph.predecessors(node)
             if graph.variable(value).variable in following:
                 graph.remove([*graph.successors(node), node])
                 _prune(graph, value)
     return graph
+
+
+def _is_update(graph: DrawnGraph, node: str) -> bool:
+    """Whether a function that nobody has applied gives a state."""
+    return any(graph.variable(name).kind == "state" for name in graph.successors(node))
 
 
 def _applied(graph: DrawnGraph) -> Iterable[dict[Variable, Variable]]:
