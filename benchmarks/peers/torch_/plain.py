@@ -1,4 +1,4 @@
-"""PyTorch, eager and compiled; convolutions in its own layout and channels-last."""
+"""PyTorch: classifiers, elementwise work, optimizers and products."""
 
 from __future__ import annotations
 
@@ -9,26 +9,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..arrays import Arrays
-from ..convnets import CONVNETS
-from ..hypernets import HYPERNETS
-from ..recurrent import NETS
-from ..workloads import MLP, MLP_SMALL
-from . import torch_convnets, torch_hypernets, torch_recurrent
-from .common import Job, repeated, training
+from ...arrays import Arrays
+from ...workloads import MLP, MLP_SMALL
+from ..common import Job, repeated, training
 
 
-def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
+def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     """The workload; `compiled` puts its forward function under torch.compile."""
     wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
     if name.startswith("matmul"):
         return _matmul(arrays, wrap)
-    if name in NETS or name == "neural_ode":
-        return torch_recurrent.build(name, arrays, compiled)
-    if name in HYPERNETS:
-        return torch_hypernets.build(name, arrays, compiled)
-    if name in CONVNETS:
-        return torch_convnets.build(name, arrays, compiled, channels_last)
     return {
         "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),
@@ -123,8 +113,3 @@ def _matmul(arrays: Arrays, wrap: Any) -> Job:
         held[:] = [multiply(a, b)]
 
     return Job(step, repeated(step), lambda: [float(np.abs(held[0].numpy()).sum())])
-
-
-def set_threads(threads: int) -> None:
-    """Use this many threads."""
-    torch.set_num_threads(threads)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import diagrad as dg
 
-from ..arrays import Arrays
-from ..hypernets import HYPER, HYPERNETS, MAIN, RATE
-from .common import Job, training
+from ...arrays import Arrays
+from ...hypernets import HYPER, HYPERNETS, MAIN, RATE
+from ..common import Job, training
 
 
 def build(name: str, arrays: Arrays) -> Job:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ..arrays import Arrays
-from ..hypernets import HYPER, HYPERNETS, PIECES, RATE
-from .common import Job, training
+from ...arrays import Arrays
+from ...hypernets import HYPER, HYPERNETS, PIECES, RATE
+from ..common import Job, training
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:

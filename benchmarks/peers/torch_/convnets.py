@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..arrays import Arrays
-from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block
-from .common import Job, repeated, training
+from ...arrays import Arrays
+from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block
+from ..common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays, compiled: bool, channels_last: bool) -> Job:

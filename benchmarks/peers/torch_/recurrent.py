@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..arrays import Arrays
-from ..recurrent import NETS, ODE_STEP, ODE_STEPS, RATE, Recurrent
-from .common import Job, training
+from ...arrays import Arrays
+from ...recurrent import NETS, ODE_STEP, ODE_STEPS, RATE, Recurrent
+from ..common import Job, training
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:

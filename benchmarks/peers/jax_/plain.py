@@ -1,31 +1,21 @@
-"""JAX: one jitted function a step, parameters donated."""
+"""JAX: classifiers, elementwise work, optimizers and products."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..convnets import CONVNETS
-from ..hypernets import HYPERNETS
-from ..recurrent import NETS
-from ..workloads import MLP, MLP_SMALL
-from . import jax_convnets, jax_hypernets, jax_recurrent
-from .common import Job
+from ...arrays import Arrays
+from ...workloads import MLP, MLP_SMALL
+from ..common import Job
+from .jobs import cross_entropy, function, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a jitted function."""
     if name.startswith("matmul"):
-        return _function(lambda jnp: jnp.matmul, [arrays["a"], arrays["b"]])
-    if name in NETS or name == "neural_ode":
-        return jax_recurrent.build(name, arrays, _cross_entropy, _training)
-    if name in HYPERNETS:
-        return jax_hypernets.build(name, arrays, _cross_entropy, _training)
-    if name in CONVNETS:
-        return jax_convnets.build(name, arrays, _cross_entropy, _training)
+        return function(lambda jnp: jnp.matmul, [arrays["a"], arrays["b"]])
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),
@@ -33,39 +23,6 @@ def build(name: str, arrays: Arrays) -> Job:
         "optimizer": lambda: _optimizer(arrays),
         "softmax_ce": lambda: _softmax_ce(arrays),
     }[name]()
-
-
-def _training(update: Any, state: Any, *inputs: Any) -> Job:
-    import jax
-
-    run = jax.jit(update, donate_argnums=0)
-    inputs = tuple(jax.device_put(i) for i in inputs)
-    held = [jax.device_put(state), None]
-    costs: list[float] = []
-
-    def launch() -> Any:
-        held[0], cost = run(held[0], *inputs)
-        return cost
-
-    def step() -> float:
-        value = float(launch())
-        if len(costs) < 5:
-            costs.append(value)
-        return value
-
-    def many(count: int) -> None:
-        for _ in range(count):
-            cost = launch()
-        jax.block_until_ready((held[0], cost))
-
-    return Job(step, many, lambda: costs[:5])
-
-
-def _cross_entropy(scores: Any, y: Any) -> Any:
-    import jax.numpy as jnp
-    from jax.nn import logsumexp
-
-    return (logsumexp(scores, -1) - jnp.take_along_axis(scores, y[:, None], 1)[:, 0]).mean()
 
 
 def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
@@ -79,35 +36,14 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
         for i in range(count):
             x = x @ parameters[2 * i] + parameters[2 * i + 1]
             x = act(x) if i < count - 1 else x
-        return _cross_entropy(x, y)
+        return cross_entropy(x, y)
 
     def update(parameters: Any, x: Any, y: Any) -> Any:
         cost, slopes = jax.value_and_grad(cost_of)(parameters, x, y)
         return [p - 0.01 * g for p, g in zip(parameters, slopes, strict=True)], cost
 
     state = [arrays[f"{k}{i}"] for i in range(count) for k in "wb"]
-    return _training(update, state, arrays["x"], arrays["y"])
-
-
-def _function(make: Any, inputs: list[Any]) -> Job:
-    import jax
-    import jax.numpy as jnp
-
-    run = jax.jit(make(jnp))
-    values = [jax.device_put(i) for i in inputs]
-    held: list[Any] = []
-
-    def step() -> None:
-        result = run(*values)
-        held[:] = list(result) if isinstance(result, tuple) else [result]
-        jax.block_until_ready(held)
-
-    def many(count: int) -> None:
-        for _ in range(count):
-            result = run(*values)
-        jax.block_until_ready(result)
-
-    return Job(step, many, lambda: [float(np.abs(np.asarray(v)).sum()) for v in held])
+    return training(update, state, arrays["x"], arrays["y"])
 
 
 def _pointwise(arrays: Arrays) -> Job:
@@ -126,14 +62,14 @@ def _pointwise(arrays: Arrays) -> Job:
 
         return run
 
-    return _function(make, [arrays[k] for k in "xab"])
+    return function(make, [arrays[k] for k in "xab"])
 
 
 def _softmax_ce(arrays: Arrays) -> Job:
     import jax
 
-    return _function(
-        lambda jnp: lambda z, y: jax.value_and_grad(_cross_entropy)(z, y),
+    return function(
+        lambda jnp: lambda z, y: jax.value_and_grad(cross_entropy)(z, y),
         [arrays["z"], arrays["y"]],
     )
 
@@ -164,9 +100,4 @@ def _optimizer(arrays: Arrays) -> Job:
     start = [arrays[f"p{i}"] for i in range(pairs)]
     zeros = [np.zeros_like(p) for p in start]
     more = [np.zeros_like(p) for p in start]
-    return _training(update, (start, zeros, more, np.float32(0)), slopes_given)
-
-
-def set_threads(threads: int) -> None:
-    """Use this many threads: the processors that the process may use, set before JAX starts."""
-    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+    return training(update, (start, zeros, more, np.float32(0)), slopes_given)

@@ -1,33 +1,22 @@
-"""diagrad."""
+"""diagrad: classifiers, elementwise work, optimizers and products."""
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 
 import numpy as np
 
 import diagrad as dg
 
-from ..arrays import Arrays
-from ..convnets import CONVNETS
-from ..hypernets import HYPERNETS
-from ..recurrent import NETS
-from ..workloads import MLP, MLP_SMALL
-from . import diagrad_convnets, diagrad_hypernets, diagrad_recurrent
-from .common import Job, repeated, training
+from ...arrays import Arrays
+from ...workloads import MLP, MLP_SMALL
+from ..common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
     if name.startswith("matmul"):
         return _matmul(arrays)
-    if name in NETS or name == "neural_ode":
-        return diagrad_recurrent.build(name, arrays)
-    if name in HYPERNETS:
-        return diagrad_hypernets.build(name, arrays)
-    if name in CONVNETS:
-        return diagrad_convnets.build(name, arrays)
     return {
         "mlp": lambda: _dense(arrays, MLP, dg.relu),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),
@@ -111,8 +100,3 @@ def _matmul(arrays: Arrays) -> Job:
         return held
 
     return Job(step, repeated(step), lambda: [float(np.abs(held["c"]).sum())])
-
-
-def set_threads(threads: int) -> None:
-    """Use this many threads; called before anything is built."""
-    os.environ["DIAGRAD_THREADS"] = str(threads)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..hypernets import HYPERNETS, MAIN, RATE
-from .common import Job
+from ...arrays import Arrays
+from ...hypernets import HYPERNETS, MAIN, RATE
+from ..common import Job
+from .jobs import cross_entropy, training
 
 
-def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as one jitted step."""
     import jax
     import jax.numpy as jnp
@@ -41,5 +42,4 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
         return jax.tree.map(lambda p, g: p - np.float32(RATE) * g, u, slopes), cost
 
     u = [(arrays[f"w{i}"], arrays[f"b{i}"]) for i in range(2)]
-    job: Job = training(update, u, arrays["context"], arrays["x"], arrays["y"])
-    return job
+    return training(update, u, arrays["context"], arrays["x"], arrays["y"])

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arrays import Arrays
-from ..recurrent import NETS, ODE_STEP, ODE_STEPS, RATE
-from .common import Job
+from ...arrays import Arrays
+from ...recurrent import NETS, ODE_STEP, ODE_STEPS, RATE
+from ..common import Job
+from .jobs import cross_entropy, training
 
 
-def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as one jitted step."""
     import jax
 
-    cost_of = _neural_ode() if name == "neural_ode" else _net(name, cross_entropy)
+    cost_of = _neural_ode() if name == "neural_ode" else _net(name)
     state = {key: value for key, value in arrays.items() if key not in "xy"}
 
     def update(state: Any, x: Any, y: Any) -> Any:
         cost, slopes = jax.value_and_grad(cost_of)(state, x, y)
         return {key: state[key] - RATE * slopes[key] for key in state}, cost
 
-    job: Job = training(update, state, arrays["x"], arrays["y"])
-    return job
+    return training(update, state, arrays["x"], arrays["y"])
 
 
-def _net(name: str, cross_entropy: Any) -> Any:
+def _net(name: str) -> Any:
     import jax
     import jax.numpy as jnp
 

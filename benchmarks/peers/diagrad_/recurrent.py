@@ -6,9 +6,9 @@ import numpy as np
 
 import diagrad as dg
 
-from ..arrays import Arrays
-from ..recurrent import CLASSES, NETS, ODE_HIDDEN, ODE_SIZE, ODE_STEP, ODE_STEPS, RATE
-from .common import Job, training
+from ...arrays import Arrays
+from ...recurrent import CLASSES, NETS, ODE_HIDDEN, ODE_SIZE, ODE_STEP, ODE_STEPS, RATE
+from ..common import Job, training
 
 
 def build(name: str, arrays: Arrays) -> Job:

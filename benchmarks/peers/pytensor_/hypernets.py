@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..hypernets import HYPERNETS, PIECES, RATE
-from .common import Job
+from ...arrays import Arrays
+from ...hypernets import HYPERNETS, PIECES, RATE
+from ..common import Job
+from .jobs import cross_entropy, training
 
 
-def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
     import pytensor
     import pytensor.tensor as pt
@@ -38,5 +39,4 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
     cost = cross_entropy(scores, y)
     rate = np.float32(RATE)
     updates = [(p, p - rate * g) for p, g in zip(u, pt.grad(cost, u), strict=True)]
-    job: Job = training([context, x, y], [arrays[k] for k in ("context", "x", "y")], cost, updates)
-    return job
+    return training([context, x, y], [arrays[k] for k in ("context", "x", "y")], cost, updates)

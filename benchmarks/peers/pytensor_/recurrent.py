@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..recurrent import NETS, ODE_STEP, ODE_STEPS, RATE
-from .common import Job
+from ...arrays import Arrays
+from ...recurrent import NETS, ODE_STEP, ODE_STEPS, RATE
+from ..common import Job
+from .jobs import cross_entropy, training
 
 
-def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
     import pytensor
     import pytensor.tensor as pt
@@ -23,15 +24,14 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
     else:
         x = pt.ftensor3("x")
         y = pt.imatrix("y") if NETS[name].every else pt.ivector("y")
-        cost = _net(name, p, x, y, cross_entropy)
+        cost = _net(name, p, x, y)
     slopes = pt.grad(cost, list(p.values()))
     rate = np.float32(RATE)
     updates = [(w, w - rate * g) for w, g in zip(p.values(), slopes, strict=True)]
-    job: Job = training([x, y], [arrays["x"], arrays["y"]], cost, updates)
-    return job
+    return training([x, y], [arrays["x"], arrays["y"]], cost, updates)
 
 
-def _net(name: str, p: Any, x: Any, y: Any, cross_entropy: Any) -> Any:
+def _net(name: str, p: Any, x: Any, y: Any) -> Any:
     import pytensor
     import pytensor.tensor as pt
 

@@ -9,9 +9,9 @@ import numpy as np
 
 import diagrad as dg
 
-from ..arrays import Arrays
-from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block, Layer
-from .common import Job, repeated, training
+from ...arrays import Arrays
+from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block, Layer
+from ..common import Job, repeated, training
 
 
 def build(name: str, arrays: Arrays) -> Job:

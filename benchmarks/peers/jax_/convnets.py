@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Layer
-from .common import Job, repeated
+from ...arrays import Arrays
+from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Layer
+from ..common import Job, repeated
+from .jobs import cross_entropy, training
 
 
-def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as one jitted step; of a layer, each pass as one function."""
     import jax
 
@@ -41,8 +42,7 @@ def build(name: str, arrays: Arrays, cross_entropy: Any, training: Any) -> Job:
         (cost, running), slopes = slopes_of(state, running, x, y)
         return ({key: state[key] - WHOLE[name].rate * slopes[key] for key in state}, running), cost
 
-    job: Job = training(update, (state, running), images, arrays["y"])
-    return job
+    return training(update, (state, running), images, arrays["y"])
 
 
 def _last(value: Any) -> Any:

@@ -1,28 +1,21 @@
-"""PyTensor with its Numba backend: one compiled function a step, shared variables updated."""
+"""PyTensor with its Numba backend: classifiers, elementwise work, optimizers and products."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
-from ..arrays import Arrays
-from ..hypernets import HYPERNETS
-from ..recurrent import NETS
-from ..workloads import MLP, MLP_SMALL
-from . import pytensor_hypernets, pytensor_recurrent
-from .common import Job, repeated, training
+from ...arrays import Arrays
+from ...workloads import MLP, MLP_SMALL
+from ..common import Job, repeated
+from .jobs import compiled, cross_entropy, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
     if name.startswith("matmul"):
         return _matmul(arrays)
-    if name in NETS or name == "neural_ode":
-        return pytensor_recurrent.build(name, arrays, _cross_entropy, _training)
-    if name in HYPERNETS:
-        return pytensor_hypernets.build(name, arrays, _cross_entropy, _training)
     return {
         "mlp": lambda: _dense(arrays, MLP, "relu"),
         "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),
@@ -32,34 +25,14 @@ def build(name: str, arrays: Arrays) -> Job:
     }[name]()
 
 
-def _compile(inputs: Any, outputs: Any, updates: Any = None) -> Any:
-    import pytensor
-
-    function = pytensor.function(inputs, outputs, updates=updates, mode="NUMBA")
-    function.trust_input = True
-    return function
-
-
-def _training(inputs: Any, values: list[Any], cost: Any, updates: Any) -> Job:
-    function = _compile(inputs, cost, updates)
-    return training(lambda: float(function(*values)))
-
-
 def _values(inputs: Any, values: list[Any], outputs: Any) -> Job:
-    function = _compile(inputs, outputs)
+    function = compiled(inputs, outputs)
     held: list[Any] = []
 
     def step() -> None:
         held[:] = function(*values)
 
     return Job(step, repeated(step), lambda: [float(np.abs(v).sum()) for v in held])
-
-
-def _cross_entropy(scores: Any, y: Any) -> Any:
-    import pytensor.tensor as pt
-
-    rows = pt.arange(scores.shape[0])
-    return -pt.special.log_softmax(scores, axis=-1)[rows, y].mean()
 
 
 def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
@@ -74,11 +47,11 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: str) -> Job:
         h = h @ parameters[2 * i] + parameters[2 * i + 1]
         if i < count - 1:
             h = pt.maximum(h, np.float32(0)) if activation == "relu" else pt.tanh(h)
-    cost = _cross_entropy(h, y)
+    cost = cross_entropy(h, y)
     rate = np.float32(0.01)
     slopes = pt.grad(cost, parameters)
     updates = [(p, p - rate * g) for p, g in zip(parameters, slopes, strict=True)]
-    return _training([x, y], [arrays["x"], arrays["y"]], cost, updates)
+    return training([x, y], [arrays["x"], arrays["y"]], cost, updates)
 
 
 def _pointwise(arrays: Arrays) -> Job:
@@ -98,7 +71,7 @@ def _softmax_ce(arrays: Arrays) -> Job:
     import pytensor.tensor as pt
 
     z, y = pt.fmatrix("z"), pt.ivector("y")
-    cost = _cross_entropy(z, y)
+    cost = cross_entropy(z, y)
     return _values([z, y], [arrays["z"], arrays["y"]], [cost, pt.grad(cost, z)])
 
 
@@ -121,7 +94,7 @@ def _optimizer(arrays: Arrays) -> Job:
         s = np.float32(0.999) * square + np.float32(0.001) * g * g
         move = np.float32(1e-3) * (m / first) / (pt.sqrt(s / second) + np.float32(1e-8))
         updates += [(mean, m), (square, s), (p, p - move)]
-    return _training([], [], cost, updates)
+    return training([], [], cost, updates)
 
 
 def _matmul(arrays: Arrays) -> Job:
@@ -129,9 +102,3 @@ def _matmul(arrays: Arrays) -> Job:
 
     a, b = pt.fmatrix("a"), pt.fmatrix("b")
     return _values([a, b], [arrays["a"], arrays["b"]], [a @ b])
-
-
-def set_threads(threads: int) -> None:
-    """Use this many threads in NumPy's products."""
-    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)

@@ -1,0 +1,28 @@
+"""JAX: one jitted function a step, parameters donated."""
+
+from __future__ import annotations
+
+import os
+
+from ...arrays import Arrays
+from ...convnets import CONVNETS
+from ...hypernets import HYPERNETS
+from ...recurrent import NETS
+from ..common import Job
+from . import convnets, hypernets, plain, recurrent
+
+
+def build(name: str, arrays: Arrays) -> Job:
+    """The workload as a jitted function."""
+    if name in NETS or name == "neural_ode":
+        return recurrent.build(name, arrays)
+    if name in HYPERNETS:
+        return hypernets.build(name, arrays)
+    if name in CONVNETS:
+        return convnets.build(name, arrays)
+    return plain.build(name, arrays)
+
+
+def set_threads(threads: int) -> None:
+    """Use this many threads: the processors that the process may use, set before JAX starts."""
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
