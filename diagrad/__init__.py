@@ -34,6 +34,7 @@ from .frontend.errors import (
 )
 from .frontend.keywords import guarded as _guarded
 from .frontend.library import init
+from .frontend.library.attention.attention import attention, attention_weights
 from .frontend.library.convolution import (
     Conv1d,
     Conv2d,
@@ -285,6 +286,8 @@ __all__ = [
     "argmax",
     "argmin",
     "astype",
+    "attention",
+    "attention_weights",
     "augment",
     "avg_pool",
     "binary_cross_entropy",

@@ -1,0 +1,1 @@
+"""Attention, and the blocks of the Transformer, which are built of it."""
