@@ -152,6 +152,8 @@ from .frontend.operations.elementwise import (
 from .frontend.operations.indexing import one_hot, scatter_add, take
 from .frontend.operations.linear_algebra import inverse, solve
 from .frontend.operations.mode import training
+from .frontend.operations.ordering.along import take_along_axis
+from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
 from .frontend.operations.random import random_normal, random_uniform
@@ -285,6 +287,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "astype",
     "attention",
     "attention_weights",
@@ -389,6 +392,7 @@ __all__ = [
     "softmax",
     "softplus",
     "solve",
+    "sort",
     "split",
     "sqrt",
     "squared_error",
@@ -400,8 +404,10 @@ __all__ = [
     "sum",
     "swapaxes",
     "take",
+    "take_along_axis",
     "tanh",
     "tie",
+    "topk",
     "training",
     "transform_step",
     "transpose",

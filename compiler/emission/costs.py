@@ -20,6 +20,7 @@ from ..graphs.views import View, resolve
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
+from ..primitives.sorting import sort_work
 from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..sizes import Dim, evaluate, product
@@ -69,6 +70,8 @@ def _work(node: Node, sizes: Sizes) -> int:
         return _count(contraction_flops(node), sizes) // PRODUCT_SPEED
     if node.op == "solve":
         return _count(solve_work(node), sizes)
+    if node.op == "argsort":
+        return _count(sort_work(node), sizes)
     return _count(worked_elements(node), sizes) * max(1, lookup(node.op).flops)
 
 

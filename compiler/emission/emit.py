@@ -14,6 +14,7 @@ from ..graphs.views import contiguous, squeeze
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
+from ..primitives.sorting import sort_work
 from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..scheduling.template import Place, Row, Template, Tiled, Turns
@@ -31,6 +32,7 @@ from .moves import (
 from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
 from .solving import emit_solve, solve_space
+from .sorting import emit_argsort, sort_space
 
 
 def emit(schedule: Schedule) -> Template:
@@ -102,6 +104,8 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
         return [emit_cumsum(group, buffers)]
     if group.kind == "solve":
         return [emit_solve(group, buffers)]
+    if group.kind == "argsort":
+        return [emit_argsort(group, buffers)]
     if group.kind == "first_outside":
         return [emit_first_outside(group, buffers)]
     if group.kind == "loop" and [node.op for node in group.members] == ["copy"]:
@@ -114,7 +118,8 @@ def _space(group: Group, extent: Dim | Tiled) -> Dim | Tiled:
     """The bytes that every thread needs for itself."""
     if isinstance(extent, Tiled):
         return replace(extent, which="space", count=1)
-    return sum((solve_space(node) for node in group.members if node.op == "solve"), 0)
+    spaces = {"solve": solve_space, "argsort": sort_space}
+    return sum((spaces[node.op](node) for node in group.members if node.op in spaces), 0)
 
 
 def _work(group: Group) -> Dim:
@@ -132,6 +137,8 @@ def _work(group: Group) -> Dim:
             total = total + sum(item.type.count for item in node.inputs)
         if node.op == "solve":
             total = total + solve_work(node)
+        if node.op == "argsort":
+            total = total + sort_work(node)
     return total
 
 

@@ -163,6 +163,7 @@ _MAPS: dict[str, Callable[[Node], Iterable[tuple[int, int]]]] = {
     "flip": lambda n: _all_but(n, n.attrs["axes"]),
     "concatenate": lambda n: _all_but(n, [n.attrs["axis"]]),
     "cumsum": lambda n: _all_but(n, [n.attrs["axis"]]),
+    "argsort": lambda n: _all_but(n, [n.attrs["axis"]]),
     "windows": lambda n: [
         (i, i if i < n.attrs["axis"] else i + 1)
         for i in range(n.inputs[0].type.rank)

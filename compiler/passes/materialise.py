@@ -33,8 +33,8 @@ from ..primitives.recurrence import role_of
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
-    "contract", "solve", "gather", "scatter_add", "scatter_sums", "cumsum", "overlap_add",
-    "first_outside",
+    "contract", "solve", "gather", "scatter_add", "scatter_sums", "cumsum", "argsort",
+    "overlap_add", "first_outside",
 )  # fmt: skip
 """Primitives whose operands must lie in memory."""
 

@@ -33,7 +33,7 @@ MOST_MEMBERS = 64
 
 ALONE: dict[str, GroupKind] = {
     "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add",
-    "cumsum": "cumsum", "concatenate": "concatenate", "pad": "pad",
+    "cumsum": "cumsum", "argsort": "argsort", "concatenate": "concatenate", "pad": "pad",
     "overlap_add": "overlap_add", "first_outside": "first_outside",
 }  # fmt: skip
 """Primitives that have a kernel of their own, and the kind of its group."""

@@ -17,8 +17,8 @@ from ..primitives.record import lookup
 from ..sizes import Dim
 
 GroupKind = Literal[
-    "loop", "gemm", "solve", "scatter_add", "cumsum", "concatenate", "pad", "overlap_add",
-    "first_outside", "recurrence",
+    "loop", "gemm", "solve", "scatter_add", "cumsum", "argsort", "concatenate", "pad",
+    "overlap_add", "first_outside", "recurrence",
 ]  # fmt: skip
 Level = Literal["full", "kept", "column"]
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..location import user_location
 from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
+from .ordering import along, sorting
 
 
 def _clip(x: Any, low: Any = None, high: Any = None) -> Variable:
@@ -80,6 +81,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.var: reductions.variance,
     np.argmax: reductions.argmax,
     np.argmin: reductions.argmin,
+    np.argsort: sorting.argsort,
+    np.sort: sorting.sort,
+    np.take_along_axis: along.take_along_axis,
     np.cumsum: _cumsum,
     np.take: _take,
     np.where: elementwise.where,

@@ -35,7 +35,7 @@ NOT_DRAWN = {
 
 NO_DERIVATIVE = {
     "input", "constant", "size", "iota", "random_bits",  # from nothing
-    "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin",  # no floats
+    "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin", "argsort",
     "max_code",  # likewise
     "sign", "floor", "ceil",  # zero
     "stop_gradient",  # its purpose

@@ -217,7 +217,7 @@ def is_product(node: Node, summing: bool = False) -> bool:
     """
     if node.op == "contract":
         return not summing or bool(summed_labels(node))
-    return node.op in (*CONVOLUTIONS, "gather", "scatter_add", "solve", "loop")
+    return node.op in (*CONVOLUTIONS, "gather", "scatter_add", "solve", "argsort", "loop")
 
 
 def is_wide_view(node: Node) -> bool:

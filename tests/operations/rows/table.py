@@ -5,6 +5,7 @@ from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .operation import Operation
+from .order_rows import ORDERS
 from .pool_rows import POOLS
 from .product_rows import COSTS, PRODUCTS
 from .structure_rows import INDEXING, MOVES
@@ -19,6 +20,7 @@ TABLE: dict[str, list[Operation]] = {
     "reductions": REDUCTIONS,
     "indices": INDICES,
     "sums": SUMS,
+    "orders": ORDERS,
     "moves": MOVES,
     "indexing": INDEXING,
     "windows": WINDOWS,

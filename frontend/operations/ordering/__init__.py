@@ -1,0 +1,1 @@
+"""Operations on the order of elements: sorting, the greatest ones, and elements along lines."""
