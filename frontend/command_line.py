@@ -199,10 +199,12 @@ def _profile(diagram: Diagram, options: argparse.Namespace) -> int:
     from .variables.dependencies import ordered
 
     cost = diagram.cost
-    method: Method = options.method or ("step" if cost is not None else "run")
-    if method == "step" and cost is None:
+    nothing_to_run = cost is None and not diagram.outputs
+    method: Method = options.method or ("step" if cost is not None or nothing_to_run else "run")
+    if method == "step" and cost is None and not diagram.updates:
         raise MisuseError(f"diagram '{diagram.name}' has no cost to make a step for: --method run")
-    optimizer = getattr(optimizers, options.optimizer)(1e-3) if method == "step" else None
+    trains = method == "step" and cost is not None
+    optimizer = getattr(optimizers, options.optimizer)(1e-3) if trains else None
     program = diagram.compile(optimizer, threads=options.threads, unroll=options.unroll)
     wanted = [*diagram.outputs.values()] or [item for item in (cost,) if item is not None]
     reached = set(ordered(wanted, {}))

@@ -23,7 +23,8 @@ class Program(Running):
 
     Args:
         diagram: what to compile.
-        optimizer: what a step does with the gradients; without one there is no `step`.
+        optimizer: what a step does with the gradients; without one a step makes the updates of
+            states alone, and there is none where there are no updates, or parameters to train.
         target: "cpu", or "reference" (NumPy: slow, and what is right).
         dtype: "float32" or "float64" to compute everything in; by default as drawn.
         seed: of the initial parameters and of random draws.
@@ -78,8 +79,8 @@ class Program(Running):
         optimizer's states: nothing of the program changes, whatever happens.
 
         Args:
-            method: "step" or "run"; by default a step where there is an optimizer. It and the next
-                are given by their places, so that an input may have any name.
+            method: "step" or "run"; by default a step where there is an optimizer, or nothing to
+                run. It and the next are given by their places, so that an input may have any name.
             repeats: how many calls to measure; times are medians over them.
             **inputs: as for `step` or `run`.
 
@@ -143,6 +144,8 @@ class Program(Running):
         precision = self._options.precision
         more = f", {precision}" if precision else ""
         if self.optimizer is not None:
+            more += f", {self.optimizer!r}"
+        if "step" in self.states:
             steps = int(self.states["step"])
-            more += f", {self.optimizer!r}, {steps} step{'s' if steps != 1 else ''} made"
+            more += f", {steps} step{'s' if steps != 1 else ''} made"
         return f"<Program {self.diagram.name} on {self.target}: {count} free parameters{more}>"

@@ -23,7 +23,7 @@ from ..errors import (
 from ..location import user_location
 from ..operations.random import KEY
 from ..sealed import Sealed
-from ..variables.dependencies import walk
+from ..variables.dependencies import ordered, walk
 from ..variables.kinds import Mode
 from ..variables.loop_parts import Entry
 from ..variables.variable import (
@@ -143,6 +143,13 @@ class Drawing(Sealed):
     def states(self) -> dict[str, Variable]:
         """The states (`dg.state`) by path, in the order in which they were drawn."""
         return self._of_kind("state")
+
+    @property
+    def trainable(self) -> dict[str, Variable]:
+        """The free parameters that the cost depends on and that have gradients, by path."""
+        reached = set(ordered([] if self.cost is None else [self.cost], {}))
+        found = self.parameters.items()
+        return {name: item for name, item in found if item in reached and item.type.is_float}
 
     def _of_kind(self, kind: str) -> dict[str, Variable]:
         found = [item for item in self.variables if item.kind == kind and item is not KEY]
@@ -269,8 +276,10 @@ def _interface_mistakes(diagram: Drawing, subject: str) -> list[DiagramError]:
     """What is wrong with the outputs and the cost themselves."""
     found: list[DiagramError] = []
     cost = diagram.cost
-    if not diagram.outputs and cost is None:
-        found.append(DiagramError(f"{subject} expects outputs or a cost, got neither"))
+    if not (diagram.outputs or cost is not None or diagram.updates):
+        found.append(
+            DiagramError(f"{subject} expects outputs, a cost or updates, got none of them")
+        )
     if cost is not None and not cost.mistakes:
         if cost.shape != ():
             found.append(

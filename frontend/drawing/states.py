@@ -75,11 +75,12 @@ _made_from_nothing: deque[Variable] = deque(maxlen=1024)
 def update(state: Variable, value: Variable) -> None:
     """Let `value` be what a state, a variable of `dg.state`, is after a step.
 
-    Every step makes the update, whether or not anything reads the state.  It is a part of each
-    diagram that reads the state, that applies the block whose `forward` calls this, or that has all
-    inputs and parameters from which the value is made; `dg.Diagram(..., updates=[...])` says it
-    otherwise.  A block that is applied several times says it in each application, and a diagram
-    makes the update of the last one that it has.
+    Every step makes the update, whether or not anything reads the state, and needs no optimizer
+    where updates are all that it makes.  The update is a part of each diagram that reads the state,
+    that applies the block whose `forward` calls this, or that has all inputs and parameters from
+    which the value is made; `dg.Diagram(..., updates=[...])` says it otherwise.  A block that is
+    applied several times says it in each application, and a diagram makes the update of the last
+    one that it has.
 
     Raises:
         DiagramError: something else than a state, or one whose next value is known already, from
@@ -94,6 +95,11 @@ def update(state: Variable, value: Variable) -> None:
     known = state.following is not None if inside is None else state in inside
     if state.kind != "state" or known:
         more = "" if state.following is None else ", which has its next value already"
+        if state.kind == "parameter":
+            more = (
+                ", which an optimizer changes: make it a state, dg.state(name, shape, init), to "
+                "change it by a rule of your own"
+            )
         raise DiagramError(
             f"{subject} expects a variable of dg.state that has no next value yet, got "
             f"{source_text(state)}{more}"

@@ -54,6 +54,8 @@ class Execution:
     Its calls hold the workspace, which belongs to the states: whatever else reads or writes these
     waits for the end of a call.
 
+    With `scalar` the only output, of shape (), is given as a number, and otherwise all in a dict.
+
     `native` is the native function of the sizes of the last call.  It looks at its inputs itself,
     and answers with a step's cost or a run's outputs; or with None where it has done nothing, for
     whatever reason: `call` finds out.
@@ -69,6 +71,7 @@ class Execution:
         options: Options,
         timings: Timings,
         threads: int | None = None,
+        scalar: bool = False,
     ) -> None:
         self.name = graph.name
         self.target = target
@@ -82,6 +85,7 @@ class Execution:
         order = {item.name: place for place, item in enumerate(expected)}
         inputs = sorted(graph.inputs, key=lambda n: order.get(n.attrs["name"], -1))
         self.trains = bool(graph.updates)
+        self.scalar = scalar
         self.lowered = Graph(graph.name, tuple(inputs), graph.outputs, graph.updates)
         self._options = options
         self._prepared: Graph | None = None
@@ -137,7 +141,7 @@ class Execution:
                 values = self.workspace.hold(lambda: executor(given))
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
-        return float(values[0]) if self.trains else dict(zip(self.outputs, values, strict=True))
+        return float(values[0]) if self.scalar else dict(zip(self.outputs, values, strict=True))
 
     def _use(self, executor: Any) -> None:
         """Let `native` be for these sizes; only they keep memory of results for later calls."""
@@ -218,7 +222,7 @@ class Execution:
         template = self.template()
         with collector_paused():
             program = self.timings.run("plan_memory", plan_memory, template, sizes)
-            return Executor(program, self.states, self.threads, self.workspace, scalar=self.trains)
+            return Executor(program, self.states, self.threads, self.workspace, scalar=self.scalar)
 
     @property
     def compiled(self) -> bool:

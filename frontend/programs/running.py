@@ -1,4 +1,4 @@
-"""A diagram that runs on a target: its arrays, its training step, and its inference.
+"""A diagram that runs on a target: its arrays, its step, and its inference.
 
 It owns the arrays of parameters and optimizer states, asks the compiler for a program for every
 new set of sizes, and hands the calls to the runtime.  `Program` is the user's name for it, and adds
@@ -98,6 +98,7 @@ class Running(Sealed):
             raise DiagramError(
                 f"{subject} expects a diagram with a cost for the optimizer to make small, got one "
                 f"without: Diagram(..., cost=...) ({diagram.where})"
+                + ("; a step of its updates alone needs no optimizer" if diagram.updates else "")
             )
         self.workspace = workspace_for(target)
         self.states = States(self.workspace)
@@ -109,8 +110,10 @@ class Running(Sealed):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         for name, item in diagram.states.items():
             self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
-        with collector_paused():
-            self._step = self._draw_step(subject) if optimizer is not None else None
+        self._steps = optimizer is not None or (bool(diagram.updates) and not diagram.trainable)
+        if self._steps:
+            self.states.add("step", np.zeros((), np.int64))
+        self._step = self._draw_step(subject) if optimizer is not None else None
         self._runs: dict[tuple[bool, frozenset[str]], Execution] = {}
         self._evaluation: Execution | None = None
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
@@ -133,11 +136,13 @@ class Running(Sealed):
         names: Mapping[Variable, str] | None = None,
         rewrite: Callable[[Graph], Graph] | None = None,
         training: bool = False,
+        scalar: bool = False,
     ) -> Execution:
         """Outputs and updates of states on this program's arrays, target and precision.
 
         `names` names the states that are no parameters of the diagram; `rewrite` changes the graph
-        before it is compiled; `training` is what `dg.training()` is in it.
+        before it is compiled; `training` is what `dg.training()` is in it; `scalar` has its calls
+        give the only output as a number.
         """
         wanted = [*outputs.values(), *(value for _, value in updates)]
         expected = self._expected(wanted)
@@ -146,22 +151,17 @@ class Running(Sealed):
             graph = graph if rewrite is None else rewrite(graph)
         return Execution(
             graph, expected, self.states, self.workspace, self.target, self._options,
-            self.timings, self.threads,
+            self.timings, self.threads, scalar,
         )  # fmt: skip
 
     def _draw_step(self, subject: str) -> Execution:
-        """Forward, backward and update, as one graph."""
-        cost, optimizer = self.diagram.cost, self.optimizer
-        assert cost is not None and optimizer is not None
-        trained = optimizer.trained.of(self.diagram, subject)
-        found = gradient(cost, list(trained.values()))
+        """Forward, backward and update, as one graph; without an optimizer the updates alone."""
+        outputs = self._step_outputs()
         step = Variable("parameter", Type("int64"), "step")
-        following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
         names = {step: "step", KEY: "random_key"}
-        updates = [(item, following[name]) for name, item in trained.items()]
-        updates += self.diagram.updates.items()
-        updates.append((step, step + 1))
-        self.states.add("step", np.zeros((), np.int64))
+        with collector_paused():
+            trained, states = self._draw_training(subject, step)
+        updates = [*trained, *self.diagram.updates.items(), (step, step + 1)]
         for state in states:
             name = state.variable.name or ""
             names[state.variable] = name
@@ -169,43 +169,79 @@ class Running(Sealed):
             self.states.add(name, value)
             if state.next is not None:
                 updates.append((state.variable, state.next))
-        read = ordered([cost, *(value for _, value in updates)], {})
+        read = ordered([*outputs.values(), *(value for _, value in updates)], {})
         if "random_key" not in self.states and any(item is KEY for item in read):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
-        return self.execution_of({"cost": cost}, updates, names, training=True)
+        scalar = self.diagram.cost is not None
+        return self.execution_of(outputs, updates, names, training=True, scalar=scalar)
 
-    def step(self, /, *unnamed: Any, **inputs: Any) -> float:
+    def _draw_training(
+        self, subject: str, step: Variable
+    ) -> tuple[list[tuple[Variable, Variable]], Sequence[Any]]:
+        """What an optimizer makes of the parameters, and its states; nothing without one."""
+        cost, optimizer = self.diagram.cost, self.optimizer
+        if optimizer is None or cost is None:
+            return [], ()
+        trained = optimizer.trained.of(self.diagram, subject)
+        found = gradient(cost, list(trained.values()))
+        following, states = optimizer.draw(trained, dict(zip(trained, found, strict=True)), step)
+        return [(item, following[name]) for name, item in trained.items()], states
+
+    def _step_outputs(self) -> dict[str, Variable]:
+        """What a step gives: the cost, or else the outputs that need no inputs of their own."""
+        cost = self.diagram.cost
+        if cost is not None:
+            return {"cost": cost}
+        given = {item.name for item in self._expected([*self.diagram.updates.values()])}
+        return {
+            name: output
+            for name, output in self.diagram.outputs.items()
+            if given.issuperset(item.name for item in self._expected([output]))
+        }
+
+    def _stepping(self) -> Execution:
+        """What a step runs; of updates alone it is made when it is first asked for."""
+        if self._step is None:
+            if not self._steps:
+                raise self.no_optimizer()
+            with COMPILING:  # Another thread may be drawing the same.
+                if self._step is None:
+                    self._step = self._draw_step(f"step of '{self.diagram.name}'")
+        return self._step
+
+    def step(self, /, *unnamed: Any, **inputs: Any) -> Any:
         """One training step: forward, backward and update in one native call.
 
-        Every batch size is allowed; a new one needs memory, but compiles nothing.
+        A program without an optimizer, of a diagram that has updates of states and no parameter
+        for a cost to train, makes the updates alone.  Every batch size is allowed; a new one needs
+        memory, but compiles nothing.
 
         Args:
             *unnamed: none: inputs are given by name.
-            **inputs: for every observed variable that the cost depends on, an array of its dtype
-                (nothing is converted silently) and shape; or Python's numbers, or lists of them.
-                Arrays are read where they lie, read-only ones too; only those that are strided,
-                unaligned or big-endian are copied.
+            **inputs: for every observed variable that the cost or an update depends on, an array of
+                its dtype (nothing is converted silently) and shape; or Python's numbers, or lists
+                of them.  Arrays are read where they lie, read-only ones too; only those that are
+                strided, unaligned or big-endian are copied.
 
         Returns:
-            The cost before the update; NaN where an input has one that the cost depends on.
+            The cost before the update, a float; NaN where an input has one that the cost depends
+            on.  Where the diagram has no cost, a dict as `run("training")` gives, before the
+            update: the outputs that need no other inputs than the updates do.
 
         Raises:
             InputError: an input is missing, unknown, or of another dtype or shape; sizes of one
                 name differ; labels or indices lie outside their range; the cost is a mean over no
                 samples.  Nothing has changed then.
         """
-        execution = self._step
-        if execution is None:
-            raise self.no_optimizer()
+        execution = self._step or self._stepping()
         if unnamed:
-            assert self.diagram.cost is not None
-            raise self._by_name("step", [self.diagram.cost], len(unnamed))
-        cost: float | None = execution.native(inputs)
-        if cost is None:
-            cost = execution.call("step", inputs)
-        return cost
+            raise self._by_name("step", execution.expected, len(unnamed))
+        answer = execution.native(inputs)
+        if answer is None:
+            answer = execution.call("step", inputs)
+        return answer
 
     def run(self, mode: Mode = INFERENCE, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs, without an update; and "cost", where the inputs that it needs are given.
@@ -241,7 +277,8 @@ class Running(Sealed):
         """A run in the mode that is asked for."""
         if unnamed or not isinstance(mode, str):
             given = len(unnamed) + (not isinstance(mode, str))
-            raise self._by_name("run", self.diagram.outputs.values(), given)
+            expected = self._expected([*self.diagram.outputs.values()])
+            raise self._by_name("run", expected, given)
         execution = self._run_in(mode, inputs)
         outputs: dict[str, Array] | None = execution.native(inputs)
         return execution.call("run", inputs) if outputs is None else outputs
@@ -295,9 +332,7 @@ class Running(Sealed):
         """The graph that a method runs for inputs of these names; InputError if it cannot."""
         if method == "run":
             return self._run_in("inference", inputs)
-        if self._step is None:
-            raise self.no_optimizer()
-        return self._step
+        return self._stepping()
 
     def executions(self) -> list[Execution]:
         """The graphs made so far: the step's, if there is one, the runs', and `fit`'s cost."""
@@ -341,8 +376,8 @@ class Running(Sealed):
         twin._seal()
         return twin
 
-    def _by_name(self, method: str, wanted: Iterable[Variable], given: int) -> TypeError:
-        names = ", ".join(f"{item.name}=..." for item in self._expected([*wanted]))
+    def _by_name(self, method: str, expected: Iterable[Expected], given: int) -> TypeError:
+        names = ", ".join(f"{item.name}=..." for item in expected)
         return TypeError(
             f"{method} of '{self.diagram.name}' ({user_location()}) expects inputs by name, got "
             f"{given} without: program.{method}({names})"
@@ -350,7 +385,8 @@ class Running(Sealed):
 
     def no_optimizer(self) -> InputError:
         """The error about a program that cannot train."""
+        alone = "; a step of the updates alone is that of a diagram without this cost"
         return InputError(
             f"program '{self.diagram.name}' has no optimizer: compile it with "
-            "optimizer=dg.SGD(...) to train it"
+            f"optimizer=dg.SGD(...) to train it{alone if self.diagram.updates else ''}"
         )

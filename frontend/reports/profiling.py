@@ -55,7 +55,9 @@ def profile(
             f"{subject} expects target cpu, got {program.target}: that runs NumPy's functions one "
             'after another, whose times say nothing of the kernels; compile with target="cpu"'
         )
-    chosen: Method = method or ("step" if program.optimizer is not None else "run")
+    nothing_to_run = not program.diagram.outputs and program.diagram.cost is None
+    steps = program.optimizer is not None or nothing_to_run
+    chosen: Method = method or ("step" if steps else "run")
     program.execution(chosen, inputs).template()  # for the program too, not for its twin alone
     twin = program.on_copies()
     call = twin.step if chosen == "step" else twin.run
@@ -67,7 +69,7 @@ def profile(
     from ...runtime.cpu.trace import TracingExecutor
 
     compiled: BoundProgram = executor.program
-    tracer = TracingExecutor(compiled, twin.states, program.threads, scalar=chosen == "step")
+    tracer = TracingExecutor(compiled, twin.states, program.threads, scalar=execution.scalar)
     tracer.trace(arrays, _WARM)
     plain, traces = [], []
     for _ in range(repeats):

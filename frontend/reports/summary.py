@@ -16,9 +16,8 @@ from ...compiler.sizes import Atom, Dim, named, names
 from ..drawing.derivatives import gradient
 from ..drawing.drawn import drawn_graph, origins_of
 from ..errors import InputError
-from ..variables.dependencies import ordered
 from ..variables.loop_parts import Entry
-from ..variables.variable import Variable, shape_text
+from ..variables.variable import shape_text
 from .connections import connections, count_elements
 from .counting import Row, count_flops, count_rows, sum_sizes
 
@@ -35,7 +34,8 @@ class Memory:
     Attributes:
         sizes: the named sizes.
         run: temporaries of a run.
-        step: temporaries of a training step with plain gradient descent, None without a cost.
+        step: temporaries of a training step with plain gradient descent; without parameters to
+            train, of a step of the updates alone; None without those.
     """
 
     sizes: Mapping[str, int]
@@ -142,19 +142,11 @@ def _batch(diagram: Drawing) -> str | None:
     return max(fronts, key=fronts.count, default=None)
 
 
-def _trained(diagram: Drawing) -> list[Variable]:
-    """The parameters that the cost depends on."""
-    if diagram.cost is None:
-        return []
-    reached = set(ordered([diagram.cost], {}))
-    return [v for v in diagram.parameters.values() if v in reached and v.type.is_float]
-
-
 def _gradients(diagram: Drawing) -> Graph | None:
     """The cost and its gradients by the parameters."""
     from ...compiler.pipeline import prepare
 
-    trained = _trained(diagram)
+    trained = [*diagram.trainable.values()]
     if diagram.cost is None or not trained:
         return None
     found = {str(place): item for place, item in enumerate(gradient(diagram.cost, trained))}
@@ -162,12 +154,13 @@ def _gradients(diagram: Drawing) -> Graph | None:
 
 
 def _step(diagram: Drawing) -> Graph | None:
-    """A training step with plain gradient descent."""
+    """A training step with plain gradient descent, or else one of the updates alone."""
     from ...compiler.pipeline import prepare
 
-    trained = _trained(diagram)
+    trained = [*diagram.trainable.values()]
     if diagram.cost is None or not trained:
-        return None
+        alone = [*diagram.updates.items()]
+        return prepare(diagram.lower({}, alone, training=True)) if alone else None
     slopes = gradient(diagram.cost, trained)
     updates = [(item, item - 0.01 * slope) for item, slope in zip(trained, slopes, strict=True)]
     return prepare(diagram.lower({"cost": diagram.cost}, updates, training=True))
@@ -260,7 +253,8 @@ def _facts(summary: Summary) -> list[str]:
         where = ", ".join(f"{name} = {value}" for name, value in item.sizes.items())
         text = f"{byte_text(item.run)} to run"
         if item.step is not None:
-            text += f", {byte_text(item.step)} to train"
+            what = "update" if summary.step is None else "train"
+            text += f", {byte_text(item.step)} to {what}"
         lines.append(f"memory            {text}{f', where {where}' if where else ''}")
     if not summary.memory:
         wanted = ", ".join(f"{name}=..." for name in summary.sizes)

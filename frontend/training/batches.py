@@ -50,7 +50,7 @@ class Samples:
             )
         check_names(what, expected, data)
         if not expected:
-            raise InputError(f"{what} expects a cost that has inputs, got one without")
+            raise InputError(f"{what} expects a step that has inputs, got one without")
         self.what = what
         self.expected = expected
         self.axes = _axes(what, expected, axis)

@@ -115,6 +115,8 @@ def load(
         found = {**found, RATE: np.full_like(wanted[RATE], np.nan)}
     if "random_key" not in found:  # a file of a program that draws nothing
         wanted.pop("random_key", None)
+    if "step" not in found and program.optimizer is None:  # one of a program that makes no steps
+        wanted.pop("step", None)
     complaints = _complaints(wanted, found, program)
     if complaints:
         raise CheckpointError(

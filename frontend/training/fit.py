@@ -6,6 +6,7 @@ It only calls a program's steps and runs; how a step changes the parameters is t
 from __future__ import annotations
 
 import functools
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -120,8 +121,8 @@ def fit(
     learned and can be used.
 
     Args:
-        program: compiled with an optimizer.
-        data: a value for every input of the cost, as `program.step` takes it: an array, a tensor, a
+        program: compiled with an optimizer, or one whose step makes updates alone.
+        data: a value for every input of the step, as `program.step` takes it: an array, a tensor, a
             list of numbers.  All have as many samples.
         epochs: how many times to go through the data.
         batch_size: samples in a step, the last of an epoch may have fewer; by default all of
@@ -144,12 +145,14 @@ def fit(
             name, and on nothing else.
 
     Returns:
-        The record of every epoch.  A cost over several batches is what one batch of all their
-        samples would cost: of a cost that is a sum over the samples of a batch, the sum of the
-        steps' costs; of a mean, and of any other, their mean, weighted by their samples.
+        The record of every epoch, whose cost is NaN where the diagram has none.  A cost over
+        several batches is what one batch of all their samples would cost: of a cost that is a sum
+        over the samples of a batch, the sum of the steps' costs; of a mean, and of any other, their
+        mean, weighted by their samples.
 
     Raises:
-        InputError: no samples, different numbers of them, or what `program.step` finds.
+        InputError: no samples, different numbers of them, or what `program.step` finds; validation
+            or early stopping without a cost.
         TypeError: an argument of another type.
         ValueError: a number out of its range.
         KeyboardInterrupt: Ctrl+C.
@@ -168,11 +171,13 @@ def fit(
     if checkpoint is not None:
         instance("fit", "checkpoint", checkpoint, Checkpoint, "a dg.Checkpoint(...)")
         checkpoint.check_folder()
+    judged = plan.held_out or (plan.samples if early_stopping is not None else None)
+    if judged is not None:
+        program.evaluation()
     training_begins()
     watch = _Watch(program, early_stopping)
-    judged = plan.held_out or (plan.samples if early_stopping is not None else None)
     history = History()
-    with _Bar(epochs, plan.steps, progress) as bar:
+    with _Bar(epochs, plan.steps, progress, program.diagram.cost is not None) as bar:
         for number in range(1, epochs + 1):
             start = time.perf_counter()
             cost = plan.epoch(shuffle, functools.partial(bar.step, number))
@@ -257,7 +262,8 @@ class _Plan:
             if self.augmentation is not None:
                 seed = [self.seed, _CHANGES, int(program.states["step"])]
                 inputs = self.augmentation(inputs, seed)
-            cost = program.step(**inputs)
+            answer = program.step(**inputs)
+            cost = math.nan if program.diagram.cost is None else answer
             total += cost * (samples.count if sums else count)
             seen += count
             watch(total / seen)
@@ -277,7 +283,7 @@ class _Plan:
 
     def _adds_up(self, samples: Samples, size: int) -> bool:
         """Whether the cost of all samples is the sum of those of batches of this size."""
-        if size >= samples.count:
+        if size >= samples.count or self.program.diagram.cost is None:
             return False
         if self._sums is None:
             self._sums = self.program.diagram.cost_growth(samples.counted) == 1
@@ -327,8 +333,9 @@ class _Watch:
 class _Bar:
     """A progress bar that is looked at rarely, so that it costs a step next to nothing."""
 
-    def __init__(self, epochs: int, steps: int, shown: bool) -> None:
+    def __init__(self, epochs: int, steps: int, shown: bool, costs: bool) -> None:
         self.shown = shown
+        self.costs = costs
         self.epochs = epochs
         self.waiting = 0
         self.due = 0.0
@@ -349,14 +356,17 @@ class _Bar:
         """Note a step and the epoch's cost so far, and show them when it is time."""
         self.waiting += 1
         if self.shown and time.perf_counter() >= self.due:
-            self._show(f"epoch {epoch}/{self.epochs}, cost {cost:.4g}")
+            self._show(f"epoch {epoch}/{self.epochs}{self._cost_text(cost)}")
 
     def epoch(self, epoch: Epoch) -> None:
         """Show an epoch's costs when it is time, or when it is the last."""
         if self.shown and (epoch.number == self.epochs or time.perf_counter() >= self.due):
             checked = epoch.validation_cost
             more = "" if checked is None else f", validation {checked:.4g}"
-            self._show(f"epoch {epoch.number}/{self.epochs}, cost {epoch.cost:.4g}{more}")
+            self._show(f"epoch {epoch.number}/{self.epochs}{self._cost_text(epoch.cost)}{more}")
+
+    def _cost_text(self, cost: float) -> str:
+        return f", cost {cost:.4g}" if self.costs else ""
 
     def _show(self, text: str) -> None:
         self.bar.set_postfix_str(text, refresh=False)

@@ -17,7 +17,7 @@ class Epoch:
         number: 1 for the first.
         cost: of all samples, each at the step that used it, as one batch of them would have it:
             the mean of the steps' costs, weighted by their samples, or their sum where the cost is
-            a sum over the samples.
+            a sum over the samples; NaN where the diagram has no cost.
         validation_cost: after the epoch, of the validation data; None without any.
         seconds: how long it took, validation included.
         final_cost: after the epoch, of the training data: where early stopping has no validation

@@ -66,13 +66,7 @@ class Choice:
             DiagramError: something chosen that is no parameter of the diagram, or that the cost
                 does not depend on.
         """
-        assert diagram.cost is not None
-        reached = set(ordered([diagram.cost], {}))
-        free = {
-            name: item
-            for name, item in diagram.parameters.items()
-            if item in reached and item.type.is_float
-        }
+        free = diagram.trainable
         if self.items is None:
             return free
         known = set(free.values())

@@ -58,7 +58,7 @@ NAMES: dict[str, Case] = {
 INTERFACES: dict[str, Case] = {
     "neither outputs nor cost": (
         'dg.Diagram("d")', dg.DiagramError,
-        "diagram 'd' (model.py:1) expects outputs or a cost, got neither",
+        "diagram 'd' (model.py:1) expects outputs, a cost or updates, got none of them",
     ),
     "a cost that is no scalar": (
         f'{X}dg.Diagram("d", cost=x)', dg.ShapeError,

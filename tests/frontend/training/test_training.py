@@ -25,7 +25,7 @@ class Recorder(dg.Program):
         self.batches: list[dict[str, Array]] = []
         self.costs = costs
 
-    def step(self, /, **inputs: Array) -> float:
+    def step(self, /, **inputs: Array) -> Any:
         self.batches.append({name: array.copy() for name, array in inputs.items()})
         cost = super().step(**inputs)
         return cost if self.costs is None else next(self.costs)
@@ -136,7 +136,7 @@ def test_samples_along_another_axis() -> None:
     batches: list[dict[str, Array]] = []
 
     class Program(dg.Program):
-        def step(self, /, **inputs: Array) -> float:
+        def step(self, /, **inputs: Array) -> Any:
             batches.append({name: array.copy() for name, array in inputs.items()})
             return super().step(**inputs)
 
@@ -308,7 +308,7 @@ def test_the_last_checkpoint_holds_what_the_program_holds(tmp_path: Path) -> Non
 @pytest.mark.parametrize("progress", [False, True])
 def test_an_interruption_comes_through(progress: bool, capsys: pytest.CaptureFixture[str]) -> None:
     class Program(Recorder):
-        def step(self, **inputs: Array) -> float:
+        def step(self, **inputs: Array) -> Any:
             if len(self.batches) == 2:
                 raise KeyboardInterrupt
             return super().step(**inputs)

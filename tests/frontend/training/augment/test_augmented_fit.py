@@ -44,7 +44,7 @@ class Recorder(dg.Program):
         super().__init__(dg.Diagram("recorder", cost=cost), dg.SGD(0.0), target="reference")
         self.batches: list[Array] = []
 
-    def step(self, /, **inputs: Array) -> float:
+    def step(self, /, **inputs: Array) -> Any:
         self.batches.append(inputs["x"].copy())
         return super().step(**inputs)
 
@@ -236,7 +236,7 @@ def test_labels_keep_to_their_images() -> None:
     pairs: list[Array] = []
 
     class Watching(dg.Program):
-        def step(self, /, **inputs: Any) -> float:
+        def step(self, /, **inputs: Any) -> Any:
             pairs.append(inputs["x"][:, 0, 0, 0] == inputs["y"])
             return super().step(**inputs)
 
