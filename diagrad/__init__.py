@@ -35,6 +35,7 @@ from .frontend.errors import (
 from .frontend.keywords import guarded as _guarded
 from .frontend.library import init
 from .frontend.library.attention.attention import attention, attention_weights
+from .frontend.library.attention.multi_head import MultiHeadAttention
 from .frontend.library.convolution import (
     Conv1d,
     Conv2d,
@@ -265,6 +266,7 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MultiHeadAttention",
     "NameTakenError",
     "NeuralODE",
     "Optimizer",

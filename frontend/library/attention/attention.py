@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import string
+from collections.abc import Callable
 from typing import Any
 
 from ....compiler.errors import TypeRuleError
@@ -86,9 +87,26 @@ def attention(
     _check(place, q, k, v)
     there = None if lengths is None else _there(place, as_index(lengths), q, k)
     k, v = _kept(k, there), _kept(v, there)
-    weights = _weights(place, q, k, mask, causal, there, scale)
-    lead = LEADING[: q.ndim - 2]
-    return einsum(f"{lead}qk,{lead}kd->{lead}qd", weights, v)
+    return _means(_weights(place, q, k, mask, causal, there, scale), v)
+
+
+@block
+def attention_with_dropout(
+    q: Variable,
+    k: Variable,
+    v: Variable,
+    dropout: Callable[[Variable], Variable],
+    mask: Any = None,
+    causal: bool = False,
+    lengths: Any = None,
+    scale: float | None = None,
+) -> Variable:
+    """`attention` by weights of which some are left out, by `dropout`: so all of them are kept."""
+    place = f"attention ({user_location()})"
+    _check(place, q, k, v)
+    there = None if lengths is None else _there(place, as_index(lengths), q, k)
+    k, v = _kept(k, there), _kept(v, there)
+    return _means(dropout(_weights(place, q, k, mask, causal, there, scale)), v)
 
 
 @block
@@ -142,6 +160,11 @@ def _weights(
     terms = exp(scores - greatest("attention", scores, -1))
     total = reductions.sum(terms, -1, keepdims=True)
     return divide(terms, where(equal(total, 0.0), 1.0, total))
+
+
+def _means(weights: Variable, v: Variable) -> Variable:
+    lead = LEADING[: v.ndim - 2]
+    return einsum(f"{lead}qk,{lead}kd->{lead}qd", weights, v)
 
 
 def _factor(place: str, q: Variable, scale: float | None) -> float:
