@@ -107,6 +107,7 @@ from .frontend.library.recurrent.propagation import gradient_propagation, l1, pr
 from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
 from .frontend.library.residual import Residual
 from .frontend.library.resnet import BasicBlock, Bottleneck
+from .frontend.library.scoring.machine import wfsm
 from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
@@ -417,6 +418,7 @@ __all__ = [
     "update",
     "variable",
     "variance",
+    "wfsm",
     "where",
     "windows",
 ]

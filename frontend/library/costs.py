@@ -64,7 +64,7 @@ def squared_error(
     """
     prediction, target = _alike("squared_error", prediction=prediction, target=target)
     difference = prediction - target
-    return _reduced("squared_error", difference * difference, reduction)
+    return reduced("squared_error", difference * difference, reduction)
 
 
 @cost
@@ -73,7 +73,7 @@ def absolute_error(
 ) -> Variable:
     """The absolute difference; its derivative at 0 is 0.  Arguments and errors: `squared_error`."""
     prediction, target = _alike("absolute_error", prediction=prediction, target=target)
-    return _reduced("absolute_error", absolute(prediction - target), reduction)
+    return reduced("absolute_error", absolute(prediction - target), reduction)
 
 
 @cost
@@ -102,7 +102,7 @@ def huber(
     near = less_equal(distance, delta)
     small = where(near, difference, 0.0)  # a square of all would overflow, and 0 * inf follow
     costs = where(near, 0.5 * small * small, delta * (distance - 0.5 * delta))
-    return _reduced("huber", costs, reduction)
+    return reduced("huber", costs, reduction)
 
 
 @cost
@@ -126,7 +126,7 @@ def cross_entropy(scores: Variable, labels: Variable, reduction: Reduction = "me
     _warn_of("cross_entropy", scores, "softmax", "scores as they are", "leave the softmax out")
     centred = scores - greatest("cross_entropy", scores, -1)
     total = log(reductions.sum(exp(centred), -1))
-    return _reduced("cross_entropy", total - _at_label(centred, labels), reduction)
+    return reduced("cross_entropy", total - _at_label(centred, labels), reduction)
 
 
 @cost
@@ -144,7 +144,7 @@ def nll(log_probabilities: Variable, labels: Variable, reduction: Reduction = "m
     """
     scores, labels = _scored("nll", "log-probabilities", log_probabilities, labels)
     _warn_of("nll", scores, "softmax", "log-probabilities", "use dg.log_softmax")
-    return _reduced("nll", -_at_label(scores, labels), reduction)
+    return reduced("nll", -_at_label(scores, labels), reduction)
 
 
 @cost
@@ -173,7 +173,7 @@ def binary_cross_entropy(
     settled = logical_and(equal(absolute(scores), math.inf), equal(wrong, 0.0))
     magnitude = -minus_magnitude(where(settled, 0.0, scores))
     costs = magnitude * wrong + log1p(exp(minus_magnitude(scores)))
-    return _reduced("binary_cross_entropy", costs, reduction)
+    return reduced("binary_cross_entropy", costs, reduction)
 
 
 @cost
@@ -192,7 +192,7 @@ def hinge(score: Variable, target: Variable, reduction: Reduction = "mean") -> V
         DtypeError: no floats, or different dtypes.
     """
     score, target = _alike("hinge", score=score, target=target)
-    return _reduced("hinge", maximum(1.0 - target * score, 0.0), reduction)
+    return reduced("hinge", maximum(1.0 - target * score, 0.0), reduction)
 
 
 def _warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str) -> None:
@@ -206,7 +206,8 @@ def _warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str)
         warn_user(f"{subject} expects {wanted}, got {got}: {remedy}", DiagramWarning)
 
 
-def _reduced(label: str, costs: Variable, reduction: Reduction) -> Variable:
+def reduced(label: str, costs: Variable, reduction: Reduction) -> Variable:
+    """The mean or sum of all costs, or these themselves."""
     chosen = one_of(label, "reduction", reduction, ("mean", "sum", "none"))
     if chosen == "none":
         return costs

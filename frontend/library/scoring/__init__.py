@@ -1,0 +1,1 @@
+"""Scoring sequences: weighted finite-state machines over lattices of scores."""
