@@ -69,7 +69,8 @@ class Edge:
     ``stem`` has no arrowhead; ``residual`` joins a forward value to the backward node that uses it;
     ``backward`` carries a gradient; ``shared`` brings a parameter to one of many copies. A link is
     ``back`` if it closes a loop through a delay. With ``frame``, the name of a frame around the
-    target, it ends at that frame. It ``starts`` if it brings what a delay begins with.
+    target, it ends at that frame. It ``starts`` if it brings what a delay begins with. It is
+    ``stopped``, and has a mark across it, if no gradient comes back along it.
     """
 
     source: str
@@ -80,6 +81,7 @@ class Edge:
     back: bool = False
     frame: str | None = None
     starts: bool = False
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

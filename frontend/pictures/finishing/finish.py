@@ -16,6 +16,7 @@ from .folding import fold
 from .ids import own_ids
 from .legend import add_legend
 from .residuals import smooth
+from .stops import mark_stops
 
 MATH_FONTS = "Times New Roman, Times, serif"
 CAPTION_FONTS = "Helvetica, Arial, sans-serif"
@@ -30,6 +31,7 @@ def finish(svg: str, picture: Picture) -> str:
         element.tail = None if element.tail is None or not element.tail.strip() else element.tail
         element.attrib.pop("{http://www.w3.org/XML/1998/namespace}space", None)
     smooth(root)
+    mark_stops(root, CAPTION_FONTS)
     if not any(cluster.after for cluster in picture.clusters):  # those are side by side on purpose
         fold(root, CAPTION_FONTS)
     titles = _titles(picture)

@@ -174,7 +174,8 @@ def _add_edge(
     source, target = nodes[edge.source], nodes[edge.target]
     delayed = "delay" in (source.kind, target.kind) and source.phase == "forward"
     beneath = edge.style == "residual" and found.under.get(target.id) == source.id
-    style = {"id": name, "class": edge.style, **_style(edge)}
+    words = f"{edge.style} stopped" if edge.stopped else edge.style
+    style = {"id": name, "class": words, **_style(edge)}
     if edge.label:
         style |= {"xlabel" if _hangs(edge, found) else "label": label(edge.label), **_WORD}
     if edge.frame is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...drawing.drawn_nodes import ArgumentArrow, DrawnDelay, DrawnGraph, DrawnStart
-from ..picture import Edge
+from ..picture import Edge, EdgeStyle
 from .loop_frames import Loop
 from .outline import Outline
 from .texts import type_text
@@ -22,6 +22,7 @@ class Circles(Outline):
     Attributes:
         circles: the variables drawn as circles, each with all that it stands for.
         circle_of: the circle of a variable.
+        stopped: the results of stopped gradients that have no circle of their own.
         links: the arrows.
         order: circles and bullets, each after what it is computed from but for a delay.
     """
@@ -30,7 +31,9 @@ class Circles(Outline):
         super().__init__(graph, loops, depth)
         self.circle_of: dict[str, str] = {}
         self.circles: dict[str, list[str]] = {}
+        self.stopped: set[str] = set()
         self._collect()
+        self._fold_stops()
         self.links = list(dict.fromkeys(self._through_borders(list(self._edges()))))
         self.order = self._in_order()
 
@@ -51,6 +54,25 @@ class Circles(Outline):
                 circle = together.setdefault((maker, *readers), node)
             self.circle_of[node] = circle
             self.circles.setdefault(circle, []).append(node)
+
+    def _fold_stops(self) -> None:
+        """The arrow on from a stopped gradient leads from the variable whose gradient it is."""
+        for node, item in self.variables.items():
+            maker = self.makers.get(node)
+            if self.circles.get(node) != [node] or maker is None or not self.is_stop(maker):
+                continue
+            (source,), readers = self.graph.predecessors(maker), self.readers.get(node, [])
+            apart = item.name or item.output or node == self.graph.cost or not readers
+            beside = any(
+                reader in self.borders
+                or isinstance(self.functions[reader], DrawnDelay)
+                or source in self.graph.predecessors(reader)
+                for reader in readers
+            )
+            if source in self.circle_of and not (apart or beside):
+                self.circle_of[node] = self.circle_of[source]
+                self.stopped.add(node)
+                del self.circles[node]
 
     def _only_result(self, maker: str) -> str | None:
         """The first result of a function whose results are all unused, so that one is drawn."""
@@ -75,7 +97,10 @@ class Circles(Outline):
         tip = "" if together else type_text(self.variables[source])
         if not isinstance(item, DrawnDelay):
             shared = item.copy_of is not None and self.is_parameter(start)
-            yield Edge(start, function, "shared" if shared else "normal", tooltip=tip)
+            style: EdgeStyle = "shared" if shared else "normal"
+            stopped = source in self.stopped
+            tip = f"{tip}\nno gradient comes back" if stopped else tip
+            yield Edge(start, function, style, tooltip=tip, stopped=stopped)
         elif arrow.delayed:
             yield Edge(start, function, tooltip=tip, back=True)
         elif arrow.lengths:
@@ -93,10 +118,13 @@ class Circles(Outline):
                 into.setdefault(edge.target, []).append(edge.source)
         for edge in links:
             if edge.source in self.borders:
-                label, item = self.borders[edge.source], self.functions[edge.source]
+                label, stopped = self.borders[edge.source], self.is_stop(edge.source)
+                tip = f"{edge.tooltip}\nno gradient comes back" if stopped else edge.tooltip
+                starts = isinstance(self.functions[edge.source], DrawnStart)
                 for source in into.get(edge.source, []):
-                    starts = isinstance(item, DrawnStart)
-                    yield Edge(source, edge.target, "normal", label, edge.tooltip, starts=starts)
+                    yield Edge(
+                        source, edge.target, "normal", label, tip, starts=starts, stopped=stopped
+                    )
             elif edge.target not in self.borders:
                 yield edge
 

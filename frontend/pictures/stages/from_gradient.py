@@ -229,7 +229,7 @@ class _Conversion:
             for reader in self.forward.readers.get(node, []):
                 if reader in self.bullets and (circle is not None or maker in self.bullets):
                     yield self.leaving(reader, node, target, tip)
-                elif reader in self.forward.borders:
+                elif reader in self.forward.borders and not self.forward.is_stop(reader):
                     yield from self.through(reader, target, tip)
             if circle is not None and maker in self.bullets:
                 back = isinstance(self.drawn.nodes[maker], DrawnDelay)

@@ -16,7 +16,7 @@ from ...drawing.drawn_nodes import (
     DrawnNode,
     DrawnStart,
 )
-from ...variables.kinds import Number, Spread
+from ...variables.kinds import Elementwise, Number, Spread
 from ...variables.loop_parts import Each, Result
 from .loop_frames import Loop
 from .symbols import number
@@ -37,8 +37,9 @@ class Outline:
         readers: the functions that read a variable.
         numbers: the variables that are told within a bullet, and how.
         loops: the loops, outer ones first.
-        borders: the functions through which a sequence enters a loop and a result leaves it. They
-            are no bullets: an arrow leads through each, which is called as it is.
+        borders: the functions through which a sequence enters a loop and a result leaves it, and
+            stopped gradients. They are no bullets: an arrow leads through each, which is called as
+            it is; one that is stopped has a mark and no words.
     """
 
     def __init__(self, graph: DrawnGraph, loops: Mapping[str, Loop], depth: int | None) -> None:
@@ -58,7 +59,9 @@ class Outline:
         }
         self.costs = self._find_costs()
         self.borders = {
-            node: item.name for node, item in self.functions.items() if self._is_border(node)
+            node: "" if self.is_stop(node) else item.name
+            for node, item in self.functions.items()
+            if self._is_border(node) or self.is_stop(node)
         }
         self.numbers: dict[str, str] = {}
         self.readers: dict[str, list[str]] = {}
@@ -84,6 +87,14 @@ class Outline:
         if isinstance(item, DrawnStart):
             return True
         return isinstance(item.application, (Each, Result)) and node not in self.costs
+
+    def is_stop(self, node: str) -> bool:
+        """Whether a function gives what a variable is, without its gradient."""
+        made = self.functions[node].application
+        if not isinstance(made, Elementwise) or made.op != "stop_gradient" or node in self.costs:
+            return False
+        (source,) = self.graph.predecessors(node)
+        return self.variables[source].kind != "constant"
 
     def _find_costs(self) -> set[str]:
         """The functions that are cost nodes: cost functions, and what makes the diagram's cost."""

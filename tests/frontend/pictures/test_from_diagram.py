@@ -216,3 +216,55 @@ def test_the_input_of_a_residual_connection_goes_past_its_block() -> None:
     net = dg.Residual(dg.Linear(8, 8), name="r")
     picture = stage_picture(dg.Diagram("past", {"y": net(dg.observed("x", ("B", 8)))}), depth=2)
     assert {end for start, end in arrows(picture) if start == "x"} == {"block(x, w)", "+"}
+
+
+def stopped_in(picture: Picture) -> list[tuple[str, str]]:
+    label = {node.id: node.label for node in picture.nodes}
+    return [(label[edge.source], label[edge.target]) for edge in picture.edges if edge.stopped]
+
+
+def test_a_stopped_gradient_is_a_mark_on_the_arrow() -> None:
+    x, y = dg.observed("x", ("B", 4)), dg.observed("y", ("B", 4))
+    cost = dg.squared_error(dg.Linear(4, 4)(x), dg.stop_gradient(dg.Linear(4, 4)(y)))
+    picture = stage_picture(dg.Diagram("two branches", cost=cost))
+    assert stopped_in(picture) == [("z₂", "squared error\n(z₁, z₂)")]
+    (edge,) = [edge for edge in picture.edges if edge.stopped]
+    assert edge.tooltip == "float32[B, 4]\nno gradient comes back"
+    assert not any("stop" in node.label for node in picture.nodes)
+
+
+def test_where_a_stopped_gradient_keeps_its_circle() -> None:
+    x = dg.observed("x", (4,))
+    z, named = dg.stop_gradient(x), dg.stop_gradient(x)
+    named.name = "copy"
+    for outputs, marks in (
+        ({"total": dg.sum(named)}, [("x", "copy")]),
+        ({"total": dg.sum(z), "z": z}, [("x", "z")]),
+        ({"total": x * z}, [("x", "z")]),
+        ({"total": dg.sum(dg.stop_gradient(z))}, [("x", "sum(x)")]),
+    ):
+        assert stopped_in(stage_picture(dg.Diagram("plain", outputs))) == marks
+
+
+def test_a_cost_whose_gradient_is_stopped_is_a_cost_node() -> None:
+    x = dg.observed("x", (4,))
+    picture = stage_picture(dg.Diagram("plain", cost=dg.stop_gradient(dg.sum(x))))
+    assert labels(picture, "cost") == ["stop gradient\n(z)"]
+    assert stopped_in(picture) == []
+
+
+def test_a_number_has_no_gradient_to_be_stopped() -> None:
+    x = dg.observed("x", ("B", 2))
+    picture = stage_picture(dg.Diagram("plain", x * dg.stop_gradient(np.float32([1, 2]))))
+    assert stopped_in(picture) == []
+    assert "stop gradient\n(const)" in labels(picture, "function")
+
+
+def test_a_stopped_gradient_in_a_loop() -> None:
+    x = dg.observed("x", ("T", 4))
+    t = dg.loop("t")
+    z = t.delay("z", 0.0, shape=(4,))
+    after = dg.tanh(t.each(x) + dg.stop_gradient(z))
+    t.close(z, after)
+    picture = stage_picture(dg.Diagram("cut", {"z": t.last(dg.stop_gradient(after))}))
+    assert stopped_in(picture) == [("z(t−1)", "+"), ("z(t)", "h₂(t)")]

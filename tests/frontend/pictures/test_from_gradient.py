@@ -75,6 +75,10 @@ def test_a_stopped_gradient_goes_nowhere() -> None:
     )
     assert backward(picture, "function") == ["∂f", "∂(+)", "∂squared error"]
     assert "∂w₂" not in backward(picture, "value")
+    (stopped,) = [edge for edge in picture.edges if edge.stopped]
+    label = {node.id: node.label for node in picture.nodes}
+    assert (label[stopped.source], label[stopped.target]) == ("z₃", "+")
+    assert f"∂{stopped.source}" not in label
 
 
 def test_a_penalty_of_a_gradient() -> None:
