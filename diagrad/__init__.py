@@ -70,9 +70,11 @@ from .frontend.library.functions import (
     softplus,
 )
 from .frontend.library.hypernetwork import Hypernetwork
+from .frontend.library.joint_embedding import info_nce, vicreg
 from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
 from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
+from .frontend.library.moving_average import MovingAverage
 from .frontend.library.normalisation import (
     BatchNorm,
     GroupNorm,
@@ -267,6 +269,7 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MovingAverage",
     "MultiHeadAttention",
     "NameTakenError",
     "NeuralODE",
@@ -340,6 +343,7 @@ __all__ = [
     "hard_tanh",
     "hinge",
     "huber",
+    "info_nce",
     "init",
     "int32",
     "int64",
@@ -418,6 +422,7 @@ __all__ = [
     "update",
     "variable",
     "variance",
+    "vicreg",
     "wfsm",
     "where",
     "windows",

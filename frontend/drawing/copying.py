@@ -83,7 +83,10 @@ def copy_variable(variable: Variable, memo: dict[Any, Any]) -> Variable:
                 "copied too: compute it in the forward of the block that uses it"
             )
         return twin
-    twin = Variable(variable.kind, variable.type, variable.name, init=variable.init)
+    init = variable.init
+    if isinstance(init, Variable) and id(init.owner) in memo:
+        init = copy.deepcopy(init, memo)
+    twin = Variable(variable.kind, variable.type, variable.name, init=init)
     twin.where, twin.owner = variable.where, memo.get(id(variable.owner))
     memo.setdefault(COPIED, {})[variable] = twin
     return twin

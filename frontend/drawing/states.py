@@ -48,7 +48,8 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     Args:
         name: its name, below the path of the block that holds it.
         shape: integers.
-        init: its value before the first step: a number, or an array of this shape.
+        init: its value before the first step: a number, an array of this shape, or a parameter,
+            whose own first value it has.
         dtype: of the six that diagrad has.
 
     Raises:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import types
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,8 +24,9 @@ import numpy.typing as npt
 from ..arguments import items, number, one_of, wrong
 from ..errors import DtypeError, InputError, ShapeError
 from ..location import user_location
+from ..variables.dependencies import resolve_ties
 from ..variables.numbers import in_dtype, refuse_masked
-from ..variables.variable import Variable, shape_text, source_text
+from ..variables.variable import Variable, full_name, shape_text, source_text
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -324,11 +325,24 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     return in_dtype(source_text(variable), array, variable.dtype, "initial values")
 
 
-def initial_state(variable: Variable, name: str, dtype: str) -> Array:
-    """A state before the first step; InputError where its `init` is not of its shape or dtype."""
-    subject = f"state '{name}' ({variable.where})"
-    refuse_masked(f"{subject} expects a number or an array for its init", variable.init)
-    value = np.asarray(variable.init)
+def initial_state(
+    variable: Variable, name: str, dtype: str, seed: int, names: Mapping[Variable, str]
+) -> Array:
+    """A state before the first step; InputError where its `init` is not of its shape or dtype.
+
+    `names` are those of the diagram's parameters, one of which may be the `init`.
+    """
+    subject, init = f"state '{name}' ({variable.where})", variable.init
+    refuse_masked(f"{subject} expects a number or an array for its init", init)
+    if isinstance(init, Variable):
+        init = resolve_ties(init)
+        if init.kind != "parameter":
+            raise InputError(
+                f"{subject} expects a number, an array or a parameter for its init, got "
+                f"{source_text(init)}"
+            )
+        init = initial_value(init, names.get(init) or full_name(init), seed)
+    value = np.asarray(init)
     array = np.empty(variable.type.extents, dtype)
     if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
         raise InputError(

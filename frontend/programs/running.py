@@ -108,8 +108,10 @@ class Running(Sealed):
         self.parameters = Parameters(self.states, list(diagram.parameters), self.workspace)
         if any(item is KEY for item in diagram.variables):
             self.states.add("random_key", np.array(first_key(self._seed), np.int64))
+        names = {item: name for name, item in diagram.parameters.items()}
         for name, item in diagram.states.items():
-            self.states.add(name, initial_state(item, name, self._dtype(item.dtype)))
+            dtype = self._dtype(item.dtype)
+            self.states.add(name, initial_state(item, name, dtype, seed, names))
         self._steps = optimizer is not None or (bool(diagram.updates) and not diagram.trainable)
         if self._steps:
             self.states.add("step", np.zeros((), np.int64))

@@ -22,6 +22,7 @@ from ...variables.variable import Application
 from ..picture import Cluster, Edge, Node, NodeKind, Picture
 from .from_diagram import Conversion
 from .from_graph import from_graph, known_number
+from .held_averages import with_held_averages
 from .loop_frames import frame_of, loops_of, without_masks
 from .lowered import Lowered, lower_drawn
 from .symbols import delayed
@@ -40,11 +41,12 @@ def from_gradient(diagram: Drawing, depth: int | None = 1) -> Picture:
         diagram: a diagram with a cost.
         depth: as for `from_diagram`; None draws every primitive.
     """
-    drawn = without_masks(drawn_graph(diagram))
+    whole = drawn_graph(diagram)
+    drawn = without_masks(whole if depth is None else with_held_averages(whole))
     parameters = [
         node
         for node, item in drawn.variables.items()
-        if item.kind == "parameter" and item.dtype.startswith("float")
+        if item.variable.kind == "parameter" and item.dtype.startswith("float")
     ]
     if depth is None:
         assert drawn.cost is not None

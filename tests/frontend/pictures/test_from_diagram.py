@@ -229,7 +229,7 @@ def test_a_stopped_gradient_is_a_mark_on_the_arrow() -> None:
     picture = stage_picture(dg.Diagram("two branches", cost=cost))
     assert stopped_in(picture) == [("z₂", "squared error\n(z₁, z₂)")]
     (edge,) = [edge for edge in picture.edges if edge.stopped]
-    assert edge.tooltip == "float32[B, 4]\nno gradient comes back"
+    assert edge.tooltip == "float32 (B, 4)\nno gradient comes back"
     assert not any("stop" in node.label for node in picture.nodes)
 
 
@@ -241,7 +241,7 @@ def test_where_a_stopped_gradient_keeps_its_circle() -> None:
         ({"total": dg.sum(named)}, [("x", "copy")]),
         ({"total": dg.sum(z), "z": z}, [("x", "z")]),
         ({"total": x * z}, [("x", "z")]),
-        ({"total": dg.sum(dg.stop_gradient(z))}, [("x", "sum(x)")]),
+        ({"total": dg.sum(z)}, [("x", "sum(x)")]),
     ):
         assert stopped_in(stage_picture(dg.Diagram("plain", outputs))) == marks
 
@@ -255,7 +255,7 @@ def test_a_cost_whose_gradient_is_stopped_is_a_cost_node() -> None:
 
 def test_a_number_has_no_gradient_to_be_stopped() -> None:
     x = dg.observed("x", ("B", 2))
-    picture = stage_picture(dg.Diagram("plain", x * dg.stop_gradient(np.float32([1, 2]))))
+    picture = stage_picture(dg.Diagram("plain", x * dg.stop_gradient(np.ones(2, np.float32))))
     assert stopped_in(picture) == []
     assert "stop gradient\n(const)" in labels(picture, "function")
 
