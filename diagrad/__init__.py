@@ -35,6 +35,12 @@ from .frontend.errors import (
 from .frontend.keywords import guarded as _guarded
 from .frontend.library import init
 from .frontend.library.attention.attention import attention, attention_weights
+from .frontend.library.attention.encodings import (
+    LearnedEncoding,
+    RotaryEncoding,
+    SinusoidalEncoding,
+    positional_encoding,
+)
 from .frontend.library.attention.multi_head import MultiHeadAttention
 from .frontend.library.convolution import (
     Conv1d,
@@ -55,6 +61,7 @@ from .frontend.library.costs import (
     squared_error,
 )
 from .frontend.library.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from .frontend.library.embedding import Embedding
 from .frontend.library.functions import (
     elu,
     gelu,
@@ -106,7 +113,7 @@ from .frontend.library.recurrent.cells import GRUCell, LSTMCell, RNNCell
 from .frontend.library.recurrent.integrators import LeakyIntegrator, NeuralODE
 from .frontend.library.recurrent.layers import GRU, LSTM, RNN
 from .frontend.library.recurrent.propagation import gradient_propagation, l1, probes
-from .frontend.library.recurrent.translation import Decoder, Embedding, Encoder, EncoderDecoder
+from .frontend.library.recurrent.translation import Decoder, Encoder, EncoderDecoder
 from .frontend.library.residual import Residual
 from .frontend.library.resnet import BasicBlock, Bottleneck
 from .frontend.library.scoring.machine import wfsm
@@ -257,6 +264,7 @@ __all__ = [
     "LayerNorm",
     "LayoutError",
     "LeakyIntegrator",
+    "LearnedEncoding",
     "Linear",
     "LocallyConnected2d",
     "LogSumExpPool1d",
@@ -279,7 +287,9 @@ __all__ = [
     "RMSprop",
     "RNNCell",
     "Residual",
+    "RotaryEncoding",
     "ShapeError",
+    "SinusoidalEncoding",
     "SubtractiveNorm",
     "TransformStep",
     "UnusedError",
@@ -380,6 +390,7 @@ __all__ = [
     "pad",
     "parameter",
     "pool_shape",
+    "positional_encoding",
     "power",
     "probes",
     "random_normal",

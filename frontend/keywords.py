@@ -67,6 +67,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "d_model": ("features",),
     "num_heads": ("heads",),
     "nhead": ("heads",),
+    "padding_idx": ("padding",),
     "kdim": ("key_features",),
     "vdim": ("value_features",),
     "attn_mask": ("mask",),

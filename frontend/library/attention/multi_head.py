@@ -15,6 +15,8 @@ from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from ..dropout import Dropout
 from ..layers import Linear
 from .attention import attention, attention_weights, attention_with_dropout
+from .continuing import continuation
+from .encodings import RotaryEncoding
 from .torch_layout import Stored, TorchNamed, biases, linear, side_by_side
 
 
@@ -53,6 +55,7 @@ class MultiHeadAttention(TorchNamed):
         causal: whether query i sees the keys j <= i alone.
         dropout: the probability with which a training step leaves out a weight, as
             `dg.Dropout` does; if it is not 0, the step keeps all weights, Tq x Tk of each head.
+        rotary: whether queries and keys are turned by their positions; or a `dg.RotaryEncoding`.
         weight_init: the initialiser of the linear layers; by default LeCun's uniform.
         dtype: of the parameters, float32 or float64.
         name: as for every block.
@@ -71,6 +74,7 @@ class MultiHeadAttention(TorchNamed):
         bias: bool = True,
         causal: bool = False,
         dropout: float = 0.0,
+        rotary: bool | RotaryEncoding = False,
         weight_init: Any = None,
         dtype: Any = "float32",
         name: str | None = None,
@@ -100,6 +104,10 @@ class MultiHeadAttention(TorchNamed):
         self.value = layer(self.value_features)
         self.output = layer(features)
         self.dropout = Dropout(number(place, "dropout", dropout, least=0, most=1))
+        if isinstance(rotary, RotaryEncoding):
+            self.rotary: RotaryEncoding | None = rotary
+        else:
+            self.rotary = RotaryEncoding() if flag(place, "rotary", rotary) else None
 
     @property
     def symbol(self) -> str:
@@ -116,27 +124,42 @@ class MultiHeadAttention(TorchNamed):
         lengths: Any = None,
     ) -> Variable:
         """(..., Tq, features), (..., Tk, key_features) -> (..., Tq, features)."""
-        q, k, v = self.project(query, key, value)
-        return self.attend(q, k, v, mask, self.causal, lengths)
+        before = continuation() if self.causal and key is None else None
+        if before is None:
+            q, k, v = self.project(query, key, value)
+            return self.attend(q, k, v, mask, self.causal, lengths)
+        if not (mask is None and lengths is None):
+            raise TypeError(
+                f"{self._place()} expects no mask and no lengths where it continues a sequence"
+            )
+        q, k, v = self.project(query, start=before.start)
+        k, v, seen = before.extend(self, k, v)
+        return self.attend(q, k, v, **seen)
 
     def project(
-        self, query: Variable, key: Variable | None = None, value: Variable | None = None
+        self,
+        query: Variable,
+        key: Variable | None = None,
+        value: Variable | None = None,
+        start: Variable | int = 0,
     ) -> tuple[Variable, Variable, Variable]:
         """Queries, keys and values of the heads, each (..., heads, T, features / heads).
 
-        A step that follows others calls the three parts of this for what is new.
+        `start` is the position of the first query and key, which rotary positions count from.  A
+        step that follows others calls the three parts of this for what is new.
         """
         key = query if key is None else key
         value = key if value is None else value
-        return self.project_query(query), self.project_key(key), self.project_value(value)
+        q, k = self.project_query(query, start), self.project_key(key, start)
+        return q, k, self.project_value(value)
 
-    def project_query(self, query: Variable) -> Variable:
+    def project_query(self, query: Variable, start: Variable | int = 0) -> Variable:
         """Those of the heads: (..., T, features) -> (..., heads, T, features / heads)."""
-        return self._split("a query", self.query, query)
+        return self._turned(self._split("a query", self.query, query), start)
 
-    def project_key(self, key: Variable) -> Variable:
+    def project_key(self, key: Variable, start: Variable | int = 0) -> Variable:
         """Those of the heads: (..., T, key_features) -> (..., heads, T, features / heads)."""
-        return self._split("a key", self.key, key)
+        return self._turned(self._split("a key", self.key, key), start)
 
     def project_value(self, value: Variable) -> Variable:
         """Those of the heads: (..., T, value_features) -> (..., heads, T, features / heads)."""
@@ -184,6 +207,9 @@ class MultiHeadAttention(TorchNamed):
         made = layer(x)
         size = self.features // self.heads
         return swapaxes(reshape(made, (*x.shape[:-1], self.heads, size)), -2, -3)
+
+    def _turned(self, x: Variable, start: Variable | int) -> Variable:
+        return x if self.rotary is None else self.rotary(x, start=start)
 
     def _beside_heads(self, mask: Any, q: Variable) -> Any:
         """A mask of more than two axes with one of heads, unless it has that."""

@@ -11,56 +11,15 @@ from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import astype, less, tanh, where
-from ...operations.indexing import take
 from ...operations.reductions import argmax
 from ...operations.source import arange, fill
 from ...operations.structure import concatenate, expand_dims, reshape, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
-from .. import init as initialisers
+from ..embedding import Embedding
 from ..layers import Linear
 from .attention import AdditiveAttention
 from .cells import GRUCell
 from .layers import GRU
-
-
-class Embedding(Block):
-    """A vector of its own for each symbol: rows of a parameter `weight` (symbols, width).
-
-    Applied to symbols, int32 or int64 of any shape, it gives (*shape, width).  The symbols of an
-    observed variable are checked to lie in [0, symbols) before a step.
-
-    Args:
-        symbols: how many there are.
-        width: how many features a vector has.
-        weight_init: the initialiser; by default normal numbers of variance 1.
-        weight: any variable of that shape in place of the parameter.
-        dtype: of the parameter, float32 or float64.
-        name: as for every block.
-
-    Raises:
-        ShapeError, DtypeError: a weight of another shape or dtype.
-    """
-
-    weight: Variable
-
-    def __init__(
-        self,
-        symbols: int,
-        width: int,
-        weight_init: Any = None,
-        weight: Variable | None = None,
-        dtype: Any = "float32",
-        name: str | None = None,
-    ) -> None:
-        self.name = name
-        self.symbols = symbols
-        start = initialisers.normal() if weight_init is None else weight_init
-        start = initialisers.with_layout(start, "io")
-        self._hold("weight", weight, (symbols, width), start, dtype_name(dtype))
-
-    def forward(self, symbols: Variable) -> Variable:
-        """(...) -> (..., width)."""
-        return take(self.weight, symbols)
 
 
 class Encoder(Block):
