@@ -25,7 +25,7 @@ from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..sizes import Dim, evaluate, product
 from .emit import origin_text
-from .moves import cleared_parts, copied_parts
+from .moves import cleared_parts, copied_parts, put_in_place
 from .nest import Places
 
 PRODUCT_SPEED = 32
@@ -93,6 +93,11 @@ def _group_costs(group: Group, places: Places, sizes: Sizes) -> Iterator[Cost]:
         cost = _fused([node], places, sizes)
         touched = min(_bytes(node, node.inputs[1].type.count, sizes), cost.written)
         yield Cost(cost.flops, cost.read + touched, touched, cost.work)
+    elif group.kind == "put":
+        (node,) = group.members
+        if not put_in_place(node, places):
+            yield _moved(node, sizes)
+        yield _moved(node, sizes, node.inputs[2].type.count)
     else:
         yield _fused(list(group.members), places, sizes)
 

@@ -27,6 +27,7 @@ from .moves import (
     emit_overlap_add,
     emit_pad,
     emit_parts,
+    emit_put,
     emit_scatter_add,
 )
 from .nest import Places, memory_at, stored_at
@@ -98,6 +99,8 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
         return emit_pad(group, buffers)
     if group.kind == "scatter_add":
         return emit_scatter_add(group, buffers)
+    if group.kind == "put":
+        return emit_put(group, buffers)
     if group.kind == "overlap_add":
         return [emit_overlap_add(group, buffers)]
     if group.kind == "cumsum":

@@ -352,6 +352,35 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     return [emit_zeros(node, buffers), work.done()]
 
 
+def put_in_place(node: Node, buffers: Places) -> bool:
+    """Whether the value of a `put` lies where that lies which it is put into."""
+    view = resolve(node.inputs[0])
+    return buffers[view.base] == buffers[node] and view.is_identity()
+
+
+def emit_put(group: Group, buffers: Places) -> list[Emitted]:
+    """A copy, unless the value lies there already, and the row at its place."""
+    (node,) = group.members
+    x, index, row = node.inputs
+    axis, rank = node.attrs["axis"], node.type.rank
+    others = [a for a in range(rank) if a != axis]
+    work = _Lanes(node.shape, [axis], others[-1] if others else None)
+    writer, nest = work.writer, work.nest
+    where, _ = nest.load(memory_operand_at(index, [], rank, buffers))
+    writer.line(f"{work.indices[axis]} = first(to_i64({where}))")
+    extent = writer.integer(node.shape[axis], "n")
+    writer.enter(f"if {work.indices[axis]} >= 0:")
+    writer.enter(f"if {work.indices[axis]} < {extent}:")
+    value, _ = nest.load(memory_operand_at(row, others, rank, buffers))
+    place = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
+    nest.store(value, place)
+    copies = []
+    if not put_in_place(node, buffers):
+        whole = memory_at(buffers[node], 0, contiguous(squeeze(node.shape)), node.dtype)
+        copies.append(emit_copy(x, buffers, whole))
+    return [*copies, work.done()]
+
+
 def _add_row(writer: Writer, pointer: str, value: str, gap: str | None, kind: str) -> None:
     """Lines that add a vector at the offset `at`; what it loses is kept `gap` behind, if not 0."""
     if gap is None:

@@ -87,6 +87,11 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
         kept = [i for i in range(x.type.rank) if not at <= i < at + places]
         yield from _same(x, n, [(i, i if i < at else i - places + 1) for i in kept])
         yield from _same(index, x, [(i, at + i) for i in range(places)])
+    elif n.op == "put":
+        x, _, row = n.inputs
+        at = attrs["axis"]
+        yield from _same(x, n, [(i, i) for i in range(x.type.rank)])
+        yield from _same(row, n, [(i, i if i < at else i + 1) for i in range(row.type.rank)])
     elif n.op == "gradient":
         yield from _same(n.inputs[1], n, [(i, i) for i in range(n.type.rank)])
     elif n.op == "solve":

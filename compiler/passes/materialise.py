@@ -33,7 +33,7 @@ from ..primitives.recurrence import role_of
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
-    "contract", "solve", "gather", "scatter_add", "scatter_sums", "cumsum", "argsort",
+    "contract", "solve", "gather", "scatter_add", "scatter_sums", "put", "cumsum", "argsort",
     "overlap_add", "first_outside",
 )  # fmt: skip
 """Primitives whose operands must lie in memory."""

@@ -1,7 +1,7 @@
-"""Gather and its transpose: elements chosen by an array of indices along one axis.
+"""Gather and its transpose: elements chosen by an array of indices along one axis; one replaced.
 
-An index outside [0, n) gathers NaN (0 for integers, False for bool) and scatters nowhere; negative
-indices do not wrap.
+An index outside [0, n) gathers NaN (0 for integers, False for bool), scatters nowhere and replaces
+nothing; negative indices do not wrap.
 """
 
 from __future__ import annotations
@@ -94,6 +94,57 @@ def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     axes = tuple(range(axis, axis + index.type.rank))
     inside = b.broadcast(inside, shape=updates.shape, axes=axes)
     return None, b.select(inside, b.gather(g, index, axis=axis), b.fill(0, updates.type))
+
+
+def _put(types: Sequence[Type], attrs: Attrs) -> Type:
+    x, index, row = types
+    axis = attrs["axis"]
+    if index.dtype not in ("int32", "int64"):
+        raise DtypeRuleError(f"expected an integer index, got {index.dtype}")
+    if not 0 <= axis < x.rank:
+        raise TypeRuleError(f"expected an axis below {x.rank}, got {axis}")
+    if index.shape != ():
+        raise TypeRuleError(f"expected one index, got {index}")
+    wanted = x.with_shape((*x.shape[:axis], *x.shape[axis + 1 :]))
+    if row.dtype != x.dtype:
+        raise DtypeRuleError(f"expected a row of {x.dtype}, got {row.dtype}")
+    if row != wanted:
+        raise TypeRuleError(f"expected a row {wanted}, got {row}")
+    return x
+
+
+def _reference_put(result: Type, attrs: Attrs, x: Array, index: Array, row: Array) -> Array:
+    out = np.array(x)
+    if 0 <= index < x.shape[attrs["axis"]]:
+        out[(slice(None),) * attrs["axis"] + (int(index),)] = row
+    return out
+
+
+def _put_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """What stays gets all but the row's part, which the row gets; nothing where it went nowhere."""
+    x, index, row = n.inputs
+    axis = n.attrs["axis"]
+    places = b.iota(axis=axis, shape=x.shape, dtype=index.dtype)
+    chosen = b.eq(places, b.spread(index, x.shape))
+    none = b.fill(0, g.type)
+    return (
+        b.put(g, index, b.fill(0, row.type), axis=axis),
+        None,
+        b.reduce_sum(b.select(chosen, g, none), axes=(axis,)),
+    )
+
+
+def _put_batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    """One index for all elements, or else a choice for each."""
+    axis = n.attrs["axis"] + 1
+    if not batched[1]:
+        x, row = repeated(b, [operands[0], operands[2]], [batched[0], batched[2]])
+        return b.put(x, operands[1], row, axis=axis)
+    x, index, row = repeated(b, operands, batched)
+    places = b.iota(axis=axis, shape=x.shape, dtype=index.dtype)
+    others = tuple(other for other in range(x.type.rank) if other != axis)
+    chosen = b.eq(places, b.broadcast(index, shape=x.shape, axes=(0,)))
+    return b.select(chosen, b.broadcast(row, shape=x.shape, axes=others), x)
 
 
 def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -215,6 +266,15 @@ PRIMITIVES = (
         reference=_reference_scatter_sums,
         flops=5,
         batch=_scatter_sums_batch,
+    ),
+    # The same, but for one element along `axis`, which is replaced.
+    Primitive(
+        name="put",
+        kind="movement",
+        infer=_put,
+        reference=_reference_put,
+        vjp=_put_vjp,
+        batch=_put_batch,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.
     Primitive(

@@ -32,7 +32,7 @@ MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
 ALONE: dict[str, GroupKind] = {
-    "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add",
+    "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add", "put": "put",
     "cumsum": "cumsum", "argsort": "argsort", "concatenate": "concatenate", "pad": "pad",
     "overlap_add": "overlap_add", "first_outside": "first_outside",
 }  # fmt: skip

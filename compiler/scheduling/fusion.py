@@ -17,7 +17,7 @@ from ..primitives.record import lookup
 from ..sizes import Dim
 
 GroupKind = Literal[
-    "loop", "gemm", "solve", "scatter_add", "cumsum", "argsort", "concatenate", "pad",
+    "loop", "gemm", "solve", "scatter_add", "put", "cumsum", "argsort", "concatenate", "pad",
     "overlap_add", "first_outside", "recurrence",
 ]  # fmt: skip
 Level = Literal["full", "kept", "column"]

@@ -38,6 +38,9 @@ def reads_before_writing(group: Group, base: Node, value: Node) -> bool:
     ]
     if not readers:
         return True
+    if group.kind == "put":  # What it is put into stays as it is, but for one row.
+        into = value.inputs[0]
+        return base_of(into) is base and len(readers) == 1 and readers[0][1].is_identity()
     if group.kind not in ("loop", "gemm") or group.members[value] == "column":
         return False
     for node, view in readers:

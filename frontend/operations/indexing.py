@@ -89,6 +89,26 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     return result
 
 
+def put(x: Variable, index: Variable, row: Variable, axis: int = 0) -> Variable:
+    """x, with the element at an index along an axis replaced by `row`; x itself stays as it is.
+
+    What a loop carries, or a state, is written in place so: `t.close(z, put(z, i, row))` moves the
+    row alone, where nothing reads the old z later.
+
+    Args:
+        x: of any shape and dtype, (..., n, ...).
+        index: an int32 or int64 of shape (); where it lies outside [0, n), nothing is replaced.
+        row: of x's dtype, and of its shape without the axis.
+        axis: which one.
+    """
+
+    def rule(b: Builder, x: Node, index: Node, row: Node) -> Node:
+        return b.put(x, index, row, axis=normal_axis(axis, x.type.rank))
+
+    result: Variable = apply("put", rule, [x, index, row])
+    return result
+
+
 def one_hot(index: Any, size: Any, dtype: Any = None) -> Variable:
     """A new last axis of `size` elements, 1 at the index and 0 elsewhere.
 

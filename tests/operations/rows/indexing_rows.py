@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import diagrad as dg
+from diagrad.frontend.operations.indexing import put
 from diagrad.runtime.philox import philox
 
 from .operation import Array, Operation
@@ -33,6 +34,13 @@ def _scatter(index: Array, updates: Array, size: int, axis: int) -> Array:
     out = np.zeros((size, *moved.shape[index.ndim :]), updates.dtype)
     inside = (index >= 0) & (index < size)
     np.add.at(out, index[inside], moved[inside])
+    return np.moveaxis(out, 0, axis)
+
+
+def _put(x: Array, index: Array, row: Array, axis: int) -> Array:
+    out = np.moveaxis(np.array(x), axis, 0)
+    if 0 <= index < len(out):
+        out[int(index)] = row
     return np.moveaxis(out, 0, axis)
 
 
@@ -65,6 +73,17 @@ CHOICES = [
     Operation("scatter_add anywhere", lambda i, u: dg.scatter_add(i + 0, u, 7),
               lambda i, u: _scatter(i, u, 7, 0), (((31,), (31, 3)),), ("anywhere 7", "real"),
               "fiu"),
+    Operation("put", put, lambda x, i, r: _put(x, i, r, 0),
+              (((7,), (), ()), ((7, 13), (), (13,)), ((7, 3, 17), (), (3, 17)), ((7, 0), (), (0,))),
+              ("real", "index 7", "real"), "fiub", named=((7, "N"), (), ("N",))),
+    Operation("put 1", lambda x, i, r: put(x, i, r, 1), lambda x, i, r: _put(x, i, r, 1),
+              (((3, 7), (), (3,)), ((2, 7, 31), (), (2, 31)), ((17, 7, 1), (), (17, 1))),
+              ("real", "index 7", "real"), "fiub"),
+    Operation("put turned", lambda x, i, r: put(x.T, i, r[::-1], -1),
+              lambda x, i, r: _put(x.T, i, r[::-1], 1), (((7, 13), (), (13,)),),
+              ("real", "index 7", "real"), "fi"),
+    Operation("put anywhere", lambda x, i, r: put(x, i + 0, r), lambda x, i, r: _put(x, i, r, 0),
+              (((7, 5), (), (5,)),), ("real", "anywhere 7", "real"), "fiu"),
     Operation("one_hot", lambda i: dg.one_hot(i, 7), lambda i: np.eye(7)[i],
               (((17,),), ((2, 3),), ((),), ((0,),)), ("index 7",), smooth=False, dtype="float32",
               named=(MATRIX,)),
