@@ -38,6 +38,9 @@ EXAMPLES = {
     "17_depth_and_initialisation": [
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
     ],
+    "23_optimizers": ["paths.svg", "surface.svg"],
+    "24_text_classifier": ["learning_curve.svg", "net.svg"],
+    "25_joint_embedding": ["byol.svg", "byol_backward.svg", "codes.svg", "vicreg.svg"],
 }  # fmt: skip
 
 # Those that take long are shortened.
@@ -52,6 +55,8 @@ QUICK = {
     "14_bell_labs": ["--epochs", "10"],
     "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
+    "24_text_classifier": ["--epochs", "6"],
+    "25_joint_embedding": ["--steps", "300"],
 }
 
 
@@ -112,6 +117,12 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_equivariance(printed)
     elif name == "17_depth_and_initialisation":
         check_depth(printed)
+    elif name == "23_optimizers":
+        check_optimizers(printed)
+    elif name == "24_text_classifier":
+        check_text(printed)
+    elif name == "25_joint_embedding":
+        check_joint_embedding(printed)
     else:
         check_gradient(printed)
 
@@ -306,3 +317,30 @@ def check_depth(printed: str) -> None:
         forward, expected, backward, slope = map(float, factors)
         assert forward == pytest.approx(expected, rel=0.1), name
         assert backward == pytest.approx(slope, rel=0.1), name
+
+
+def check_optimizers(printed: str) -> None:
+    steps = {n: int(k) for n, k in re.findall(r"^(\w+) +(\d+) steps until", printed, re.MULTILINE)}
+    assert set(steps) == {"SGD", "momentum", "Nesterov", "RMSprop", "Adam"}
+    assert max(steps["momentum"], steps["Nesterov"], steps["Adam"]) < 0.3 * steps["SGD"]
+    assert max(steps.values()) < 1000
+    rates = re.findall(r"rate (\S+) *: distance (\S+) early, (\S+) at the end", printed)
+    late = {name: float(end) for name, _, end in rates}
+    assert set(late) == {"constant", "steps", "cosine", "1/t"}
+    assert max(late["steps"], late["cosine"], late["1/t"]) < 0.6 * late["constant"]
+
+
+def check_text(printed: str) -> None:
+    found = re.search(r"sentences: (\S+)%; the commonest package: (\S+)%", printed)
+    assert found and float(found[1]) > 65 and float(found[1]) > 2 * float(found[2]), printed
+    phrases = re.findall(r'^detector +\d+, for (\w+): "(\w+( \w+)*)"$', printed, re.MULTILINE)
+    assert len(phrases) == 6
+
+
+def check_joint_embedding(printed: str) -> None:
+    line = r"(\w+) *: the probe is right in (\S+)% before, (\S+)% after; .* features (\S+)$"
+    found = re.findall(line, printed, re.MULTILINE)
+    assert [name for name, *_ in found] == ["InfoNCE", "VICReg", "BYOL"]
+    for name, before, after, deviation in found:
+        assert float(after) > float(before) + 2, name
+        assert float(deviation) > 0.02, name
