@@ -20,6 +20,9 @@ import numpy.typing as npt
 
 Role = Literal["input", "state", "output", "temporary", "constant"]
 
+Skips = Literal["", "turn", "loop"]
+"""What is not run where a check does not hold: a turn of a loop, the loop from there; "": all."""
+
 LANES = 16
 """Elements that one vector value of a kernel holds, whatever its dtype."""
 
@@ -140,6 +143,9 @@ class Instruction:
     The instruction may start once all runs below the place `wait` are complete (in a loop an array,
     as for `Address`); None waits for all before it.  `work` estimates the whole range, in
     operations on one element.
+
+    Where `skips` is "turn" or "loop", a check that does not hold stops nothing: the walk goes on
+    behind this turn of the innermost loop around the row, or behind that loop.
     """
 
     kernel: int
@@ -153,6 +159,7 @@ class Instruction:
     wait: int | npt.NDArray[np.int64] | None = None
     work: int = 0
     space: int = 0
+    skips: Skips = ""
 
     @property
     def chunks(self) -> int:
@@ -218,6 +225,24 @@ def positions(rows: int, turns: Sequence[Turns]) -> list[npt.NDArray[np.int64]]:
 
     lay(0, rows, 0, turns)
     return found
+
+
+def places_behind(row: int, where: npt.NDArray[np.int64], program: BoundProgram) -> Any:
+    """For each run of a row that skips, the place at which the walk goes on if it does; else 0.
+
+    Args:
+        row: the first of a loop, where it skips.
+        where: its places.
+        program: that it is of.
+    """
+    skips = program.instructions[row].skips
+    if not skips:
+        return 0
+    loop = [t for t in program.turns if t.first <= row < t.last][-1]
+    length = _length(loop, _within(loop, program.turns))
+    if skips == "turn":
+        return where + length
+    return np.broadcast_to(where[..., :1] + loop.count * length, where.shape)
 
 
 def _parts(first: int, last: int, inside: Sequence[Turns]) -> Iterator[tuple[Turns | None, int]]:
@@ -286,7 +311,7 @@ class Recurrence:
     element a step, from the last where it is `reverse`d; a "carry" at the first step, then as the
     tape's updates leave it; an "invariant" as it is.  `outputs` gives the dtype and the shape of
     what a step gives; `results` are (result, of, slot): "stack" or "sum" of an output, or the
-    "last" value of a carry.
+    "last" value of a carry.  Where the input called `gate` is false, a step is not made.
     """
 
     tape: Tape
@@ -297,6 +322,7 @@ class Recurrence:
     reverse: bool
     outputs: dict[str, tuple[str, tuple[int, ...]]]
     results: list[tuple[str, str, int]]
+    gate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ def recur(loop: Recurrence, slots: list[Any]) -> None:
     stacks = {name: np.zeros((loop.steps, *shape), d) for name, (d, shape) in loop.outputs.items()}
     order = range(loop.steps)
     for t in reversed(order) if loop.reverse else order:
+        if not _is_made(loop, entries, carries, t):
+            continue
         given = [
             value[t] if role == "sequence" else value
             for role, _, value in entries
@@ -78,6 +80,21 @@ def recur(loop: Recurrence, slots: list[Any]) -> None:
         slots[slot] = carries[of] if result == "last" else stacks[of]
         if result == "sum":
             slots[slot] = sum_of_steps(stacks[of])
+
+
+def _is_made(
+    loop: Recurrence,
+    entries: Sequence[tuple[str, str, Array]],
+    carries: Mapping[str, Array],
+    t: int,
+) -> bool:
+    """Whether the step at place t is made."""
+    if loop.gate is None:
+        return True
+    role, value = next((role, value) for role, name, value in entries if name == loop.gate)
+    if role == "carry":
+        return bool(carries[loop.gate])
+    return bool(value[t] if role == "sequence" else value)
 
 
 def sum_of_steps(stack: Array) -> Array:

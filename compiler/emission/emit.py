@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ...runtime.program import Kernel
+from ...runtime.program import Kernel, Skips
 from ..graph import Node
 from ..graphs.views import contiguous, squeeze
 from ..primitives.contraction import contraction_flops
@@ -49,35 +49,44 @@ def emit(schedule: Schedule) -> Template:
         work: Dim,
         check: int | None = None,
         space: Dim | Tiled = 0,
+        skips: Skips = "",
     ) -> None:
         source, words, extent, reads, writes = emitted
+        # What is in a loop with a gate waits for what the gate says.
+        reads = (*reads, *(flag for flag in gates if flag not in (*reads, *writes)))
         if source not in kernels:
             numbers[source] = len(kernels)
             kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
         number = numbers[source]
-        rows.append(Row(number, words, extent, reads, writes, origins, check, work, space))
+        rows.append(Row(number, words, extent, reads, writes, origins, check, work, space, skips))
 
+    gates: list[int] = []  # the flags of the loops around
     turns: list[Turns] = []
 
     def copy(node: Node, places: Places, target: Place) -> None:
         memory = memory_at(target, 0, contiguous(squeeze(node.shape)), node.dtype)
         add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
 
-    def compute(group: Group, places: Places) -> None:
+    def compute(group: Group, places: Places, skips: Skips = "") -> None:
         for emitted in _emit_group(group, places):
-            check = emitted[4][0] if group.kind == "first_outside" else None
+            check = emitted[4][0] if skips or group.kind == "first_outside" else None
             space = _space(group, emitted[2])
-            add(emitted, _name(group), _origins(group), _work(group), check, space)
+            name = "gate" if skips else _name(group)
+            add(emitted, name, _origins(group), _work(group), check, space, skips)
 
     def run(parts: Iterable[Part]) -> None:
         for part in parts:
             if isinstance(part, Copied):
                 copy(part.node, part.places, part.target)
             elif isinstance(part, Computed):
-                compute(part.group, part.places)
+                gate = part.gate
+                compute(part.group, part.places, "" if gate is None else gate.skips)
             else:
                 first, place = len(rows), len(turns)
+                around, gate = len(gates), part.loop.gate
+                gates.extend([] if gate is None else [gate.flag])
                 run(part.parts)
+                del gates[around:]
                 turns.insert(place, Turns(first, len(rows), part.loop.step, part.loop.steps))
 
     run(schedule.parts())

@@ -5,7 +5,8 @@
 Some nodes of a graph get a further leading axis; what depends on them follows, each node by the
 batch rule of its primitive, and all else is shared by the elements.  (JAX calls it vmap.)  The
 primitives that hold a graph are handled here: a loop whose inputs have the axis is a loop over
-the same steps whose body is batched, its sequences with the axis behind that of the steps.
+the same steps whose body is batched, its sequences with the axis behind that of the steps.  A gate
+that has the axis becomes masks: each element keeps its carries at the steps that it does not make.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from ..errors import InvalidGraphError
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.batch import repeat, turned
 from ..primitives.record import Builder, lookup
-from ..primitives.recurrence import loop_of, result_source, role_of
+from ..primitives.recurrence import gate_of, loop_of, result_source, role_of
 from ..sizes import Dim
-from .rewrite import replace_inputs
+from .rewrite import replace_inputs, substitute
 
 
 class Batched(NamedTuple):
@@ -60,8 +61,11 @@ def batch(
 def can_batch(node: Node) -> bool:
     """Whether a node may depend on what differs between elements.
 
-    Random bits may not: those of an element are numbered from 0 under its own key.
+    Random bits may not: those of an element are numbered from 0 under its own key.  A loop that has
+    a gate might, but all of its steps would be made where an element of its own stops.
     """
+    if node.op == "loop" and gate_of(node.attrs["body"]) is not None:
+        return False
     if node.op in ("loop", "call"):
         return all(can_batch(item) for item in node.attrs["body"].nodes())
     return node.op != "random_bits"
@@ -149,15 +153,15 @@ class Batching:
         if inner.outer is None or inner.outer[0] != inputs:
             outer = [
                 self.outer(b, entry, Batched(item, has), inner)
-                for entry, item, has in zip(body.inputs, inputs, flags, strict=True)
+                for entry, item, has in zip(inner.body.inputs, inputs, flags, strict=True)
             ]
             inner.outer = inputs, tuple(outer)
         _, operands = inner.outer
         attrs = {**node.attrs, "body": inner.graph}
         found = b.apply("loop", *operands, **attrs)
-        value = result_source(body, node)
+        value = result_source(inner.body, node)
         if node.attrs["result"] == "last":
-            carry = next(c for c, _ in body.updates if c.attrs["name"] == node.attrs["of"])
+            carry = next(c for c, _ in inner.body.updates if c.attrs["name"] == node.attrs["of"])
             return Batched(found, inner.entries[carry])
         has = inner.found[value].has_axis
         if has and node.attrs["result"] == "stack":
@@ -178,7 +182,7 @@ class _Body:
     """A body in which some inputs have the axis."""
 
     def __init__(self, batching: Batching, body: Graph, entries: Mapping[Node, bool]) -> None:
-        self.entries = entries
+        self.body, self.entries = body, entries
         self.outer: tuple[tuple[Node, ...], tuple[Node, ...]] | None = None
         extent = batching.extent
         done: dict[Node, Batched] = {}
@@ -212,8 +216,31 @@ def _loop_body(batching: Batching, body: Graph, flags: Sequence[bool]) -> _Body:
         depends = depending(topological(body.roots), [e for e, has in entries.items() if has])
         more = [carry for carry, v in body.updates if v in depends and not entries[carry]]
         if not more:
-            return _Body(batching, body, entries)
+            break
         entries |= dict.fromkeys(more, True)
+    gate = gate_of(body)
+    if gate is not None and entries[gate]:
+        return _loop_body(batching, _masked(body, gate), flags)
+    return _Body(batching, body, entries)
+
+
+def _masked(body: Graph, gate: Node) -> Graph:
+    """A body without its gate: where that is false, carries stay and outputs are zero."""
+    attrs = {name: value for name, value in gate.attrs.items() if name != "gate"}
+    known = {entry: entry for entry in body.inputs} | {gate: replace(gate, attrs=attrs)}
+    done = substitute(body.roots, known)
+
+    def masked(value: Node, other: Node) -> Node:
+        b = Builder(value.origin)
+        found: Node = b.select(b.spread(known[gate], value.shape), value, other)
+        return found
+
+    return Graph(
+        body.name,
+        tuple(known.values()),
+        tuple((n, masked(done[y], Builder().fill(0, y.type))) for n, y in body.outputs),
+        tuple((known[c], masked(done[v], known[c])) for c, v in body.updates),
+    )
 
 
 def _place(node: Node) -> str:

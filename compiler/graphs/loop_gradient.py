@@ -10,6 +10,8 @@ dear: what is made by cheap elementwise operations alone is computed again, from
 unless this is more bytes than the value itself.  Cheap is what costs at most CHEAP operations on
 an element.  A carry's values before and after a step are one history.  A loop that keeps its
 `carries` alone stores nothing else: its body is run again in that of the reversed loop.
+
+Where a loop has a gate, the reversed one has it too: the steps that were made, in reverse.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from ..graph import Graph, Node, Origin, depending, topological
 from ..primitives.record import Builder, lookup
-from ..primitives.recurrence import result_source, role_of
+from ..primitives.recurrence import gate_of, result_source, role_of
 from .loop_bodies import fresh_name
 from .rewrite import substitute
 
@@ -139,7 +141,8 @@ class _LoopGradient:
 
     def enter(self, role: str, name: str, like: Node, outside: Node) -> _Entry:
         name = fresh_name(name, self.taken)
-        inside = Builder(like.origin).input(name=name, type=like.type, role=role)
+        gate = {"gate": True} if like.attrs.get("gate") else {}
+        inside = Builder(like.origin).input(name=name, type=like.type, role=role, **gate)
         return _Entry(inside, outside)
 
     def zeros(self, like: Node) -> Node:
@@ -153,7 +156,9 @@ class _LoopGradient:
         for node in order:
             if node in backward:
                 needed.update(dict.fromkeys(i for i in node.inputs if i not in backward))
-        chosen = dict.fromkeys(n for n in needed if self.is_leaf(n))
+        gate = gate_of(self.body)
+        chosen = {} if gate is None else {gate: None}
+        chosen |= dict.fromkeys(n for n in needed if self.is_leaf(n))
         for node in needed:
             if node not in chosen:
                 leaves = self.leaves(node, chosen)

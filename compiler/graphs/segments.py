@@ -165,10 +165,11 @@ def _outer_body(
     body: Graph = attrs["body"]
     entries = []
     for entry in body.inputs:
-        type = entry.type
+        type, kept = entry.type, dict(entry.attrs)
         if role_of(entry) == "sequence":
             type = type.with_shape((attrs["steps"], *type.shape))
-        entries.append(replace(entry, attrs={**entry.attrs, "type": type}, type=type))
+            kept.pop("gate", None)  # a segment has elements with and without a step
+        entries.append(replace(entry, attrs={**kept, "type": type}, type=type))
     known = dict(zip(body.inputs, entries, strict=True))
     given = [item for item in wanted if item[0] != "last"]
     finals = {carry: ("last", carry.attrs["name"]) for carry, _ in body.updates}

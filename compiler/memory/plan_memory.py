@@ -63,7 +63,7 @@ def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
         instructions.append(
             Instruction(
                 row.kernel, words, extent, row.reads, row.writes, row.origins, row.check,
-                chunk, wait, work, binding.number(row.space),
+                chunk, wait, work, binding.number(row.space), row.skips,
             )
         )  # fmt: skip
     buffers += binding.tables

@@ -11,7 +11,7 @@ from ...runtime.program import Recurrence, Step, Tape
 from ..graph import Graph, Node
 from ..graphs.binding import Sizes, bind_attrs, bind_type
 from ..primitives.record import lookup
-from ..primitives.recurrence import loop_of, role_of
+from ..primitives.recurrence import gate_of, loop_of, role_of
 from ..sizes import evaluate
 
 MOVING = ("observed", "sequence", "invariant")
@@ -48,6 +48,7 @@ def emit_tape(graph: Graph, sizes: Sizes) -> Tape:
 
 def _recurrence(node: Node, operands: tuple[int, ...], sizes: Sizes) -> Recurrence:
     body: Graph = node.attrs["body"]
+    gate = gate_of(body)
     types = {name: bind_type(item.type, sizes) for name, item in body.outputs}
     return Recurrence(
         emit_tape(body, sizes),
@@ -58,6 +59,7 @@ def _recurrence(node: Node, operands: tuple[int, ...], sizes: Sizes) -> Recurren
         node.attrs["reverse"],
         {name: (type.dtype, type.extents) for name, type in types.items()},
         [],
+        None if gate is None else gate.attrs["name"],
     )
 
 

@@ -26,6 +26,8 @@ class _Uses(Protocol):
     def writes(self) -> tuple[int, ...]: ...
     @property
     def check(self) -> int | None: ...
+    @property
+    def skips(self) -> str: ...
 
 
 def plan_waits(rows: Sequence[_Uses], buffers: Sequence[Buffer]) -> list[int]:
@@ -44,7 +46,7 @@ def plan_waits(rows: Sequence[_Uses], buffers: Sequence[Buffer]) -> list[int]:
             marks.read(b, number + 1)
         for b in row.writes:
             marks.write(b, number + 1)
-        if row.check is not None:
+        if row.check is not None and not row.skips:
             checked = number + 1
     return waits
 

@@ -44,6 +44,7 @@ def to_bytes(interface: Interface, template: Template, known: Sequence[Array] = 
             row.check,
             work.dim(row.work),
             work.word(row.space),
+            row.skips,
         ]
         for row in template.rows
     ]
@@ -83,9 +84,9 @@ def from_bytes(held: bytes, known: Sequence[Array] = ()) -> tuple[Interface, Tem
     rows = tuple(
         Row(
             kernel, tuple([words[n] for n in row]), words[extent], tuple(reads), tuple(writes),
-            tuple(origins), check, dim(amount), words[space],
+            tuple(origins), check, dim(amount), words[space], skips,
         )
-        for kernel, row, extent, reads, writes, origins, check, amount, space in text["rows"]
+        for kernel, row, extent, reads, writes, origins, check, amount, space, skips in text["rows"]
     )  # fmt: skip
     template = Template(
         text["name"],

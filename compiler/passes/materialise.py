@@ -29,7 +29,7 @@ from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
 from ..primitives.contraction import summed_labels
 from ..primitives.known import is_known
 from ..primitives.record import Builder, lookup
-from ..primitives.recurrence import role_of
+from ..primitives.recurrence import gate_of, role_of
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
@@ -51,13 +51,18 @@ def materialise(graph: Graph) -> Graph:
 
 
 def _materialise_body(body: Graph) -> Graph:
-    """The body of a loop: its outputs may be what it carries, which lies in memory anyway."""
+    """The body of a loop: its outputs may be what it carries, which lies in memory anyway.
+
+    Not those of a loop with a gate: it carries in one place, and has zeros where no step is made.
+    """
     body = _operands_in_memory(body)
     root = _Roots()
     updates = tuple((carry, root(value)) for carry, value in body.updates)
-    kept = {carry: carry for carry, _ in updates}
-    for (_, value), (_, placed) in zip(body.updates, updates, strict=True):
-        kept.setdefault(value, placed)
+    kept: dict[Node, Node] = {}
+    if gate_of(body) is None:
+        kept |= {carry: carry for carry, _ in updates}
+        for (_, value), (_, placed) in zip(body.updates, updates, strict=True):
+            kept.setdefault(value, placed)
     outputs = []
     for name, node in body.outputs:
         if node not in kept:

@@ -17,6 +17,7 @@ from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import replace_inputs, rewrite
 from ..primitives.batch import repeat
 from ..primitives.record import Builder
+from ..primitives.recurrence import gate_of
 
 
 @each_level
@@ -31,6 +32,8 @@ def _of_state(node: Node) -> Node:
     if stack.op != "loop" or stack.attrs["result"] != "stack":
         return node
     body, steps = stack.attrs["body"], stack.attrs["steps"]
+    if gate_of(body) is not None:  # which step is the last one is not known
+        return node
     last = 0 if stack.attrs["reverse"] else steps - 1
     if node.attrs["start"][0] != last or node.attrs["stop"][0] != last + 1:
         return node

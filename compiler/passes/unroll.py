@@ -11,7 +11,8 @@ n = floor(T / K).  What is left over has no loop either where its number of step
 loop of at most K steps has none at all.
 
 A loop's own attribute `unroll` counts more than the option.  A loop of segments, which keeps its
-`carries` alone, has steps of many steps already: only "all" unrolls it.
+`carries` alone, has steps of many steps already: only "all" unrolls it.  A loop that has a gate stays
+as it is: copies of its steps would all be made.
 
 The pass stands behind `differentiate`, so that a gradient in a body is one step's, and the way back
 is unrolled as the way forward is; and behind `hoist`, so that what needs no loop is one product for
@@ -30,7 +31,7 @@ from ..graphs.rewrite import substitute
 from ..graphs.segments import Wanted, in_segments, results_of_loop
 from ..options import Unroll
 from ..primitives.record import Builder
-from ..primitives.recurrence import role_of
+from ..primitives.recurrence import gate_of, role_of
 from ..primitives.reduction import BLOCK
 
 
@@ -51,6 +52,8 @@ def unroll(graph: Graph, unroll: Unroll) -> Graph:
 
 def _length(loop: Node, unroll: Unroll) -> int | None:
     """The steps of a turn, None where they stay as they are."""
+    if gate_of(loop.attrs["body"]) is not None:
+        return None
     wanted: Unroll = loop.attrs.get("unroll", unroll)
     steps = loop.attrs["steps"]
     if wanted != "all":

@@ -14,6 +14,11 @@ sum; or "last", the value of the carry called `of` after the last step (without 
 one).  Nodes with the same body and inputs are results of one loop, which runs once.  A reversed
 loop goes from the last element of its sequences to the first; so do its stacks.
 
+An entry of type bool[], with the attribute `gate`, says which steps are made.  A step at which it
+is false is not made: it leaves all carries as they are, gives zeros to stacks and nothing to sums.
+So where it is a carry, the first such step is the end: the loop runs until its condition holds.
+The derivative of such a loop has a sequence for its gate, the gate's values on the way there.
+
 `keep` says what its derivative stores of every step: "all" that it needs beyond what is cheaply
 recomputed, or only the "carries", from which the rest is computed again.  `unroll`, where a loop
 has one, says how many steps are one turn of it; for the others an option of the program says it.
@@ -36,6 +41,11 @@ def role_of(entry: Node) -> Role:
     """The role of an input of a body."""
     role: Role = entry.attrs["role"]
     return role
+
+
+def gate_of(body: Graph) -> Node | None:
+    """The entry that says which steps are made, or None where all are."""
+    return next((entry for entry in body.inputs if entry.attrs.get("gate")), None)
 
 
 def inner_type(role: Role, outer: Type) -> Type:
@@ -83,6 +93,9 @@ def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
         inside = inner_type(role, outer)
         if inside != entry.type:
             raise TypeRuleError(f"expected {entry.type} for {role} {name}, got {inside}")
+    gates = [entry for entry in body.inputs if entry.attrs.get("gate")]
+    if len(gates) > 1 or any(gate.type != Type("bool") for gate in gates):
+        raise TypeRuleError(f"expected at most one gate, of type bool[], got {gates}")
     carries = {carry.attrs["name"]: value for carry, value in body.updates}
     named = {entry.attrs["name"] for entry in body.inputs if role_of(entry) == "carry"}
     if named != carries.keys():

@@ -9,6 +9,10 @@ only the places know.  With s the number of the step and t its place in the sequ
                       else one slot, if the next value may overwrite it; else two slots in turn
 
 So nothing is copied from step to step, and stacks of what is carried are views of its history.
+
+A loop with a gate may leave out steps, and end at any.  So its carries have one slot each: a next
+value that may not overwrite it is copied there at the end of the step.  Its stacks are zero at
+first, and each step that is made fills its element.
 """
 
 from __future__ import annotations
@@ -16,9 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from ...runtime.outcomes import HOLDS
+from ...runtime.program import Skips
 from ..graph import Graph, Node, Type
 from ..graphs.views import resolve
-from ..primitives.recurrence import result_source, role_of
+from ..primitives.record import Builder
+from ..primitives.recurrence import gate_of, result_source, role_of
 from ..sizes import Dim, floor_divide, named
 from .arrangement import Arrangement, arrange
 from .fusion import Group
@@ -30,7 +37,8 @@ class Rolled:
     """A loop as groups that run once for each step.
 
     `step` is the name of the step's number; `starts` are the initial values of the carries and
-    where they are put before the first step.
+    where they are put before the first step; `ends` are copies that end every step.  `gate` says
+    whether a step is made: a group that writes HOLDS where it is.
     """
 
     step: str
@@ -39,6 +47,20 @@ class Rolled:
     places: dict[Node, Place]
     starts: tuple[tuple[Node, Place], ...]
     inner: dict[Group, Rolled]
+    ends: tuple[tuple[Node, Place], ...] = ()
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is looked at before each step of a loop.
+
+    `group` computes HOLDS where the step is made, into `flag`; `skips` says what else is left out.
+    """
+
+    group: Group
+    flag: int
+    skips: Skips
 
 
 @dataclass
@@ -100,7 +122,8 @@ class Placing:
                 begin = outer[view.base].moved(view.offset)
                 along = loop.place_of(step) * entry.type.count
                 places[entry] = begin.moved(along if role_of(entry) == "sequence" else 0)
-        starts = []
+        starts: list[tuple[Node, Place]] = []
+        ends: list[tuple[Node, Place]] = []
         for carry, value in loop.body.updates:
             slots = loop.slots_of(carry, overwritten=value in found.in_place)
             kept = self.temporary(
@@ -110,7 +133,11 @@ class Placing:
             def slot(number: Dim, kept: Place = kept, size: Dim = carry.type.count) -> Place:
                 return kept.moved(number * size)
 
-            places[carry], places[value] = slot(slots.at(step)), slot(slots.at(step + 1))
+            places[carry] = slot(slots.at(step))
+            if loop.gate is None or value in found.in_place:
+                places[value] = slot(slots.at(step + 1))
+            else:
+                ends.append((value, slot(0)))
             starts.append((loop.entries[carry], slot(slots.at(0))))
             for result in group.members:
                 if result.attrs["result"] == "last" and result.attrs["of"] == carry.attrs["name"]:
@@ -129,12 +156,27 @@ class Placing:
                 value = result_source(loop.body, result)
                 if value not in stacks:
                     stacks[value] = self.temporary(f"{result.attrs['of']}_", result.type)
+                    if loop.gate is not None:
+                        zeros = Builder(result.origin).fill(0, result.type)
+                        starts.append((zeros, stacks[value]))
                     along = loop.place_of(step) * value.type.count
                     places[value] = stacks[value].moved(along)
                 outer[result] = stacks[value]
         self.constants(found.constants, places)
         inner = self.values(found, places)
-        return Rolled(str(step), loop.steps, found.order, places, tuple(starts), inner)
+        gate = None if loop.gate is None else self.gate(loop.gate, places)
+        return Rolled(
+            str(step), loop.steps, found.order, places, tuple(starts), inner, tuple(ends), gate
+        )
+
+    def gate(self, entry: Node, places: dict[Node, Place]) -> Gate:
+        """A buffer and a group for what says whether a step is made."""
+        b = Builder(entry.origin)
+        holds, fails = (b.constant(number, "int64") for number in (HOLDS, 0))
+        flag = b.select(entry, holds, fails)
+        places[flag] = place = self.temporary("gate", flag.type)
+        group = Group("loop", (), members={flag: "full"})
+        return Gate(group, place.buffer, "turn" if role_of(entry) == "sequence" else "loop")
 
 
 @dataclass(frozen=True)
@@ -152,6 +194,7 @@ class _Loop:
         self.body = body
         self.steps: Dim = node.attrs["steps"]
         self.reverse: bool = node.attrs["reverse"]
+        self.gate = gate_of(body)
         self.entries = dict(zip(body.inputs, node.inputs, strict=True))
 
     def place_of(self, step: Dim) -> Dim:
@@ -159,7 +202,9 @@ class _Loop:
         return self.steps - 1 - step if self.reverse else step
 
     def histories(self) -> set[Node]:
-        """The carries all of whose values are wanted."""
+        """The carries all of whose values are wanted, where they have a place for each."""
+        if self.gate is not None:
+            return set()
         stacked = {
             result_source(self.body, n) for n in self.results if n.attrs["result"] == "stack"
         }
@@ -168,6 +213,6 @@ class _Loop:
     def slots_of(self, carry: Node, overwritten: bool) -> _Slots:
         if carry in self.histories():
             return _Slots(self.steps + 1, lambda step: self.steps - step if self.reverse else step)
-        if overwritten:
+        if overwritten or self.gate is not None:
             return _Slots(1, lambda step: 0)
         return _Slots(2, lambda step: step - 2 * floor_divide(step, 2))

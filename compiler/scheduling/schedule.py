@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ..graph import Graph, Node
 from .arrangement import arrange
 from .fusion import Fusion, Group
-from .placing import Placing, Rolled
+from .placing import Gate, Placing, Rolled
 from .template import Place, Storage
 
 
@@ -31,10 +31,14 @@ class Copied:
 
 @dataclass(frozen=True)
 class Computed:
-    """A group that is computed once, its values where `places` has them."""
+    """A group that is computed once, its values where `places` has them.
+
+    With a `gate`, whose group it is, what it says is looked at.
+    """
 
     group: Group
     places: Mapping[Node, Place]
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -104,4 +108,12 @@ def _parts(
         loop = rolled[group]
         for node, target in loop.starts:
             yield Copied(node, places, target)
-        yield Repeated(loop, _parts(loop.groups, loop.places, loop.inner))
+        yield Repeated(loop, _step(loop))
+
+
+def _step(loop: Rolled) -> Iterator[Part]:
+    if loop.gate is not None:
+        yield Computed(loop.gate.group, loop.places, loop.gate)
+    yield from _parts(loop.groups, loop.places, loop.inner)
+    for node, target in loop.ends:
+        yield Copied(node, loop.places, target)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ...runtime.program import Kernel, Role, Routine
+from ...runtime.program import Kernel, Role, Routine, Skips
 from ..graph import Node, Type
 from ..sizes import Dim
 
@@ -75,7 +75,8 @@ Word = Dim | Place | Bits | Routine | Offsets | Tiled
 class Row:
     """An instruction with named sizes: run `kernel` with `words` over [0, extent).
 
-    `work` estimates the whole of it, in operations on one element.
+    `work` estimates the whole of it, in operations on one element.  `check` and `skips` are those
+    of `runtime.program.Instruction`.
     """
 
     kernel: int
@@ -87,6 +88,7 @@ class Row:
     check: int | None = None
     work: Dim = 0
     space: Dim | Tiled = 0
+    skips: Skips = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,9 @@ def _lower_loop(
     for entry in part.entries:
         role = "sequence" if isinstance(entry, Each) else "carry"
         variable = entry.outputs[0]
+        gate = {"gate": True} if entry is loop.gate else {}
         node = Builder(Origin(path, entry.where)).input(
-            name=entry.name, type=variable.type, role=role
+            name=entry.name, type=variable.type, role=role, **gate
         )
         inner.nodes[variable] = node
         entries.append(node)

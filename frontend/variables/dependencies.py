@@ -176,12 +176,13 @@ class Part:
 def part_of(results: Sequence[Result]) -> Part:
     """The part that these results of one loop need."""
     loop = results[0].loop
-    inside = _inside(loop, [item.root for item in results])
+    gate = [] if loop.gate is None else [loop.gate.outputs[0]]
+    inside = _inside(loop, [*(item.root for item in results), *gate])
     entries: list[Entry] = []
     roots = {item.value: None for item in results if item.value is not None}
     outer: dict[Variable, None] = {}
     seen: set[Variable] = set()
-    stack = [item.root for item in reversed(results)]
+    stack = [*gate, *(item.root for item in reversed(results))]
     while stack:
         variable = stack.pop()
         if variable in seen:

@@ -36,6 +36,8 @@ class LoopParts:
         mistakes: what is wrong with it.
         masks: where there are lengths, the elements of sequences that masks are made of; the first
             says which samples have a step.
+        gate: of a loop that runs until a condition holds, the delay that says whether it goes on.
+        condition: what goes, negated, into that delay.
     """
 
     name: str
@@ -49,6 +51,8 @@ class LoopParts:
     given: list[Variable] = field(default_factory=list)
     mistakes: list[DiagramError] = field(default_factory=list)
     masks: list[Entry] = field(default_factory=list)
+    gate: Delay | None = None
+    condition: Variable | None = None
 
     @property
     def first(self) -> int:

@@ -249,7 +249,8 @@ class Executor:
     def _check_failed(self, row: int, found: int) -> CheckFailedError:
         """Why the walk stopped at a row: which of the program's checks, and what it found."""
         instructions = self.program.instructions[: self._table.numbers[row]]
-        return CheckFailedError(sum(item.check is not None for item in instructions), found)
+        checks = [item for item in instructions if item.check is not None and not item.skips]
+        return CheckFailedError(len(checks), found)
 
 
 # Writing these takes a part of llvmlite that running them does not.

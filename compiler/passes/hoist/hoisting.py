@@ -18,7 +18,8 @@ large one instead of a small one at each step.  So what leaves is
 
 A late result leaves only if it makes the loop stack at most STORED times the bytes that its
 products read and write in a step.  A loop that keeps its carries alone is meant to store little:
-of it, only what is fixed leaves.
+of it, only what is fixed leaves.  So it is with a loop that has a gate, since nothing is to be
+computed for steps that are not made; its results stay, for they are of those steps alone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ...primitives.contraction import summed_labels
 from ...primitives.convolution import CONVOLUTIONS
 from ...primitives.known import is_known
 from ...primitives.record import lookup
-from ...primitives.recurrence import loop_of, result_source, results_of, role_of
+from ...primitives.recurrence import gate_of, loop_of, result_source, results_of, role_of
 
 STORED = 2
 """Bytes that a late result may add to the stacks, for each byte that its products move."""
@@ -66,7 +67,8 @@ class Plan:
         self.body: Graph = results[0].attrs["body"]
         self.order = self.body.all_nodes()
         self.entries = set(self.body.inputs)
-        self.carries_only = results[0].attrs["keep"] == "carries"
+        self.gated = gate_of(self.body) is not None
+        self.carries_only = self.gated or results[0].attrs["keep"] == "carries"
         self.when = self._classified()
         self.early = self._needed_by_carries()
         self.heavy = self._with_products()
@@ -129,7 +131,8 @@ class Plan:
             if value.dtype == "bool" and result.attrs["result"] == "sum":
                 continue
             if self.when[value] != When.BOUND:
-                self.leaving[result] = None
+                if not self.gated:
+                    self.leaving[result] = None
                 continue
             bound.append((result, value))
             if result.attrs["result"] == "stack" and value not in self.heavy:

@@ -6,6 +6,7 @@
     a carry that no step changes                                    ->   an invariant
     an invariant that is a known number everywhere                  ->   that number, in the body
     the stack (or sum) of what is given as a sequence               ->   the sequence (its sum)
+    a gate that is true at every step                               ->   gone
 
 Derivatives leave much of this: they ask a loop for everything that they might need.
 """
@@ -19,9 +20,9 @@ from typing import Any
 from ...graph import Graph, Node, topological
 from ...graphs.rewrite import rewrite, substitute
 from ...primitives.batch import repeat
-from ...primitives.known import filled_with, is_known
+from ...primitives.known import fill_value, filled_with, is_known
 from ...primitives.record import Builder
-from ...primitives.recurrence import Role, loop_of, results_of, role_of
+from ...primitives.recurrence import Role, gate_of, loop_of, results_of, role_of
 
 Simplify = Callable[[Graph], Graph]
 
@@ -65,7 +66,8 @@ def _used(body: Graph, results: Iterable[Node]) -> set[Node]:
     following, outputs = dict(body.updates), dict(body.outputs)
     carries = {carry.attrs["name"]: carry for carry in following}
     used: set[Node] = set()
-    stack = []
+    gate = gate_of(body)
+    stack = [] if gate is None else [gate]
     for node in results:
         last = node.attrs["result"] == "last"
         stack.append((carries if last else outputs)[node.attrs["of"]])
@@ -105,13 +107,17 @@ class _Loop:
             role = "invariant"
         if role == "sequence" and outside.op == "broadcast" and 0 not in outside.attrs["axes"]:
             role, outside = "invariant", _element(outside)
-        if role == "invariant" and is_known(filled_with(outside)):
+        gate = bool(entry.attrs.get("gate"))
+        if role == "invariant" and fill_value(outside):
+            gate = False
+        if role == "invariant" and is_known(filled_with(outside)) and not gate:
             return _copied(outside)
-        if (role, outside, following) not in shared:
+        key = role, outside, following, gate
+        if key not in shared:
             new = entry if role == role_of(entry) else _with_role(entry, role)
-            shared[role, outside, following] = new
+            shared[key] = new
             self.outside[new] = outside
-        return shared[role, outside, following]
+        return shared[key]
 
     def shrunk(self, simplify: Simplify) -> Graph:
         body = self.body
@@ -153,7 +159,7 @@ class _Loop:
                 return _copied(new)
             return self.outside[new] if role_of(new) == "invariant" else None
         value = self.outputs[of]
-        if value not in self.outside or role_of(value) == "carry":
+        if value not in self.outside or role_of(value) == "carry" or gate_of(self.new) is not None:
             return None
         outside, stacked = self.outside[value], node.attrs["result"] == "stack"
         if role_of(value) == "sequence":

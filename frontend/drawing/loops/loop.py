@@ -114,6 +114,7 @@ class Loop:
         self._delays: dict[Variable, _Delay] = {}  # by what the user reads of them
         self._waiting: list[tuple[Variable, Result]] = []  # final values, by what they are of
         self._results: dict[tuple[str, Variable, int], Variable] = {}
+        self._count: Variable | None = None
         if steps is not None:
             try:
                 extent = shape_of((steps,))[0]
@@ -273,11 +274,52 @@ class Loop:
             )
         return self._wiring.by_sample(subject, value)
 
+    def until(self, condition: Variable, most: Any = None) -> None:
+        """Make no step after one in which a condition holds: the loop stops there.
+
+        At least one step is made, if the loop may make any.  `last` is then what the last step
+        made has left, `sum` that of the steps made, and in a `stack` the rest is 0; `count` says
+        how many steps were made.  The derivative is that of the steps that were made, as if their
+        number were fixed.
+
+        Args:
+            condition: bool of shape (), computed in the loop.
+            most: how many steps are made at most, an integer or a name; where the loop knows its
+                number of steps already, that is it.
+
+        Raises:
+            ShapeError: `most` is negative.
+            TypeError: a condition that is no variable.
+        """
+        subject = self._place("until")
+        condition = given_variable(subject, condition)
+        mark_read([condition])
+        extent = None
+        if most is not None:
+            try:
+                extent = shape_of((most,))[0]
+            except ShapeError:
+                raise ShapeError(
+                    f"{subject} expects most to be an integer of 0 or more or a name, got {most!r}"
+                ) from None
+        self._wiring.stop(subject, condition, extent)
+
+    def count(self) -> Variable:
+        """How many steps are made: int32 of shape ().
+
+        All of them, unless the loop runs until a condition holds.
+        """
+        if self._count is None:
+            subject = self._place("count")
+            self._count = self._wiring.count(subject)
+        return self._count
+
     def stack(self, y: Variable, axis: int = 0) -> Variable:
         """All values of a variable of the loop, side by side.
 
         Args:
-            y: a variable of the loop; for steps that a sample does not have, zeros.
+            y: a variable of the loop; for steps that a sample does not have, or that are not made,
+                zeros.
             axis: that of the steps in the result: 1 for samples first.
         """
         subject = self._place("stack")

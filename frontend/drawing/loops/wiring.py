@@ -12,6 +12,7 @@ from ....compiler.graph import Type
 from ....compiler.sizes import Dim
 from ...errors import DiagramError, DtypeError, ShapeError
 from ...location import user_location
+from ...operations.elementwise import logical_not
 from ...operations.structure import broadcast_to
 from ...variables.constants import constant
 from ...variables.loop_parts import Delay, Each, Entry, Kind, LoopParts, Result
@@ -139,6 +140,44 @@ class Wiring:
             held = self._follows is not None and not value.mistakes
             entry.next = masks.hold(self._follows, value, entry.inputs[0]) if held else value
             value = outlet
+
+    def stop(self, subject: str, condition: Variable, most: Dim | None) -> None:
+        """Let the loop end with a step in which a condition holds, and with the step `most`."""
+        parts, came = self.parts, f"got {type_text(condition)} from {source_text(condition)}"
+        if most is not None and parts.steps is None:
+            self.begin(most)
+        if parts.steps is None:
+            text = "expects to know the greatest number of steps: give most=..., or dg.loop steps=..."
+            self.note(DiagramError, f"{subject} {text}")
+        elif most is not None and most != parts.steps:
+            text = f"expects most to be {parts.steps}, as the loop has so many steps, got {most}"
+            self.note(ShapeError, f"{subject} {text}: say it once")
+        if parts.gate is not None:
+            text = f"has a condition already ({parts.gate.where}): join the two with |"
+            self.note(DiagramError, f"{subject} {text}")
+        elif self._lengths is not None:
+            text = "expects a loop without lengths, whose samples stop one by one: hold back those"
+            self.note(DiagramError, f"{subject} {text} that have stopped with dg.where")
+        elif parts.unroll is not None:
+            text = "expects a loop without unroll=...: copies of its steps could not be left out"
+            self.note(DiagramError, f"{subject} {text}")
+        elif condition.mistakes:
+            parts.mistakes += condition.mistakes
+        elif condition.dtype != "bool":
+            self.note(DtypeError, f"{subject} expects a condition of dtype bool, {came}: compare it")
+        elif condition.shape != ():
+            text = "for samples that stop one by one, see docs/loops.md"
+            self.note(ShapeError, f"{subject} expects a condition of shape (), {came}: {text}")
+        else:
+            parts.condition = condition
+            parts.gate = self.enter_delay(constant(True), "until(t)", final=True)
+            parts.gate.next = logical_not(condition)
+
+    def count(self, subject: str) -> Variable:
+        """How many steps are made."""
+        entry = self.enter_delay(constant(0, "int32"), "count(t)", final=True)
+        entry.next = entry.outputs[0] + constant(1, "int32")
+        return self.result("last", subject, entry.next, entry)
 
     def final(self, subject: str, value: Variable, delay: Delay) -> Variable:
         """The final value of a delay into which this one goes: each sample's, at its last step."""

@@ -7,8 +7,9 @@ nothing, calls no Python, and leaves the mode as it found it.
     run(header, arrays)
         header   what `FIELDS` names: tables and how many rows they have; `space` is memory for
                  kernels, whose first word is 0 when one begins, `room` how much each thread has
-        table    a cache line per instruction: kernel, row, extent, address of its check or 0, and
-                 what `walk` needs to share it: indices of a chunk, chunks, what it waits for
+        table    a cache line per instruction: kernel, row, extent, address of its check or 0, what
+                 `walk` needs to share it (indices of a chunk, chunks, what it waits for), and the
+                 instruction at which to go on where the check does not hold, or 0 to stop
         moves    three words each: the address of the word to set, the array's number, an offset
         bases    three words each: the address of a word that lies in the arena, how many such there
                  are, and bytes from one to the next
@@ -195,20 +196,27 @@ step:
   %check.p = getelementptr i64, ptr %kernel.p, i64 3
   %check = load ptr, ptr %check.p
   %checks = icmp ne ptr %check, null
+  %after = add i64 %i, 1
   br i1 %checks, label %look, label %next
 
 look:
   %found = load i64, ptr %check
   %holds = icmp eq i64 %found, HOLDS
-  br i1 %holds, label %next, label %done
+  br i1 %holds, label %next, label %fails
+
+fails:
+  %behind.p = getelementptr i64, ptr %kernel.p, i64 7
+  %behind = load i64, ptr %behind.p
+  %skips = icmp ne i64 %behind, 0
+  br i1 %skips, label %next, label %done
 
 next:
-  %i.next = add i64 %i, 1
+  %i.next = phi i64 [ %after, %step ], [ %after, %look ], [ %behind, %fails ]
   %more = icmp slt i64 %i.next, %count
   br i1 %more, label %step, label %done
 
 done:
-  %failed = phi i64 [ -1, %start ], [ %i, %look ], [ -1, %next ]
+  %failed = phi i64 [ -1, %start ], [ %i, %fails ], [ -1, %next ]
   call void @set_mode(i64 %mode)
   ret i64 %failed
 }

@@ -13,14 +13,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...program import Address, BoundProgram, Instruction, Routine, Word, positions
+from ...program import (
+    Address,
+    BoundProgram,
+    Instruction,
+    Routine,
+    Word,
+    places_behind,
+    positions,
+)
 from . import driver
 from .team import aligned
 
 Integers = npt.NDArray[np.int64]
 
-CHECK = 3
-"""The word of a row that is the address of its check, or 0."""
+CHECK, BEHIND = 3, 7
+"""The words of a row that are the address of its check, or 0, and where the walk goes on if that
+does not hold: at 0 nowhere.
+"""
 
 _WRAP = 1 << 64
 _HALF = 1 << 63
@@ -66,9 +76,9 @@ class Table:
         self.words: Integers = np.zeros(max(1, total), dtype=np.int64)
         fill = _Fill(addresses, self.rows, self.words)
         begin = 0
-        for item, place in pairs:
+        for number, (item, place) in enumerate(pairs):
             if place.ndim:
-                fill.turns(item, place, begin)
+                fill.turns(item, place, begin, places_behind(number, place, program))
             else:
                 fill.once(item, int(place), begin)
             begin += place.size * len(item.words)
@@ -130,8 +140,11 @@ class _Fill:
             item.chunk or item.extent, item.chunks, wait,
         ]  # fmt: skip
 
-    def turns(self, item: Instruction, place: Integers, begin: int) -> None:
-        """The rows of an instruction in a loop and their words, which begin at a number."""
+    def turns(self, item: Instruction, place: Integers, begin: int, behind: Any) -> None:
+        """The rows of an instruction in a loop and their words, which begin at a number.
+
+        `behind` are the places at which the walk goes on if their checks do not hold.
+        """
         width, end = len(item.words), begin + place.size * len(item.words)
         words = self._words[begin:end].reshape(*place.shape, width)
         words[...] = [self._number(word) for word in item.words]
@@ -152,6 +165,7 @@ class _Fill:
                 self._bases.append((self._start + 8 * (begin + column), place.size, 8 * width))
         for column, value in enumerate(self._row(item, place, self._start + 8 * first)):
             self._rows[place, column] = value
+        self._rows[place, BEHIND] = behind
 
     def _number(self, word: Word) -> int:
         """A word as far as it is the same in all turns, and does not move from call to call."""
