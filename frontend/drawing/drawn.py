@@ -257,7 +257,14 @@ class _Builder:
         for node, (value, path) in self.delays.items():
             self.graph.join(self.node_of(value, path), node, ArgumentArrow(1, delayed=True))
         self.graph.loops = {
-            name: DrawnLoop(loop.name, loop.steps, loop.reverse, loop.keep, loop.where)
+            name: DrawnLoop(
+                loop.name,
+                loop.steps,
+                loop.reverse,
+                loop.keep,
+                loop.where,
+                until=None if loop.condition is None else self.ids[self.same(loop.condition)],
+            )
             for loop, name in self.loops.items()
         }
 

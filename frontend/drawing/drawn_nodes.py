@@ -158,6 +158,7 @@ class DrawnLoop:
         where: the user's file:line.
         truncate: at every how many steps no gradient passes its delays, where that is no part of
             the drawing any more.
+        until: the node of the condition after which no step is made, where there is one.
     """
 
     name: str
@@ -166,6 +167,7 @@ class DrawnLoop:
     keep: Keep
     where: str
     truncate: int | None = None
+    until: str | None = None
 
 
 DrawnNode = DrawnVariable | DrawnFunction

@@ -176,7 +176,7 @@ class Part:
 def part_of(results: Sequence[Result]) -> Part:
     """The part that these results of one loop need."""
     loop = results[0].loop
-    gate = [] if loop.gate is None else [loop.gate.outputs[0]]
+    gate = _gate_of(loop)
     inside = _inside(loop, [*(item.root for item in results), *gate])
     entries: list[Entry] = []
     roots = {item.value: None for item in results if item.value is not None}
@@ -216,6 +216,11 @@ def _part_of_one(result: Result) -> Part:
     return part
 
 
+def _gate_of(loop: LoopParts) -> list[Variable]:
+    """What says whether a loop goes on, on which all of its results depend; [] where it always does."""
+    return [] if loop.gate is None else [loop.gate.outputs[0]]
+
+
 def _inside(loop: LoopParts, roots: Sequence[Variable]) -> set[Variable]:
     """Of all that `roots` depend on, the variables that depend on an entry of the loop."""
     readers: dict[Variable, list[Variable]] = {}
@@ -249,7 +254,7 @@ def _sources(variable: Variable, loop: LoopParts) -> list[Variable]:
     if producer is None or variable.serial < loop.first:
         return []
     if isinstance(producer, Result):
-        return [] if producer.loop is loop else [producer.root]
+        return [] if producer.loop is loop else [producer.root, *_gate_of(producer.loop)]
     if isinstance(producer, Entry):
         following = [] if producer.next is None else [producer.next]
         return following if producer.loop is loop else [*producer.inputs, *following]

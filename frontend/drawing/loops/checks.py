@@ -87,6 +87,16 @@ def _in_itself(loop: LoopParts) -> list[DiagramError]:
                     f"close what goes into it at every step"
                 )
             )
+    condition = loop.condition
+    if condition is not None and all(e.loop is not loop for e in _reached([condition], loop.first)):
+        assert loop.gate is not None
+        found.append(
+            DiagramError(
+                f"until ({loop.gate.where}) of {loop} expects a condition that is computed in the "
+                f"loop, got {source_text(condition)}, which depends on none of its elements and "
+                "delays: it would be the same after every step"
+            )
+        )
     if _own(loop, loop.entries) is not None:
         for entry in loop.entries:
             other = _own(loop, [entry])

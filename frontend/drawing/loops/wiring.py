@@ -170,12 +170,12 @@ class Wiring:
             self.note(ShapeError, f"{subject} expects a condition of shape (), {came}: {text}")
         else:
             parts.condition = condition
-            parts.gate = self.enter_delay(constant(True), "until(t)", final=True)
+            parts.gate = self.enter_delay(constant(True), "going(t)", final=True)
             parts.gate.next = logical_not(condition)
 
     def count(self, subject: str) -> Variable:
         """How many steps are made."""
-        entry = self.enter_delay(constant(0, "int32"), "count(t)", final=True)
+        entry = self.enter_delay(constant(0, "int32"), "count(t)", "count", final=True)
         entry.next = entry.outputs[0] + constant(1, "int32")
         return self.result("last", subject, entry.next, entry)
 

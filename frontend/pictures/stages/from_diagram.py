@@ -209,7 +209,10 @@ class Conversion(Circles):
                 place = around.index(loop.frame)
                 parent = around[place - 1] if place else None
                 after = None if loop.after is None else frame_of(loop.after)
-                yield Cluster(loop.frame, loop.caption, "loop", parent, after)
+                caption = loop.caption
+                if loop.until is not None:
+                    caption += f",  until {self._argument(loop.until)}"
+                yield Cluster(loop.frame, caption, "loop", parent, after)
         for block, item in self.opened.items():
             if self.reached(item.path):
                 around = self.frames_around(block)

@@ -15,7 +15,7 @@ from ....compiler.graph import Graph, topological
 from ....compiler.graph import Node as Value
 from ....compiler.primitives.convolution import CONVOLUTIONS
 from ....compiler.primitives.known import filled_with
-from ....compiler.primitives.recurrence import loop_of, result_source, role_of
+from ....compiler.primitives.recurrence import gate_of, loop_of, result_source, role_of
 from ...drawing.drawn_nodes import DrawnBlock, DrawnGraph
 from ...operations.random import is_key
 from ...variables.variable import shape_text
@@ -324,6 +324,9 @@ def loop_caption(value: Value) -> str:
     """What is written at the frame of a loop: how often its body is run."""
     steps = str(value.attrs["steps"]).replace("*", "·")
     ends = f"{steps} … 1" if value.attrs["reverse"] else f"1 … {steps}"
+    gate = gate_of(value.attrs["body"])
+    if gate is not None:
+        ends += f",  {'while' if role_of(gate) == 'carry' else 'where'} {_entry_name(gate)}"
     return f"{shown_name(value.attrs['body'].name.rsplit('/', 1)[-1])}:  {ends}"
 
 

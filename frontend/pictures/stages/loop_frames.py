@@ -1,7 +1,8 @@
 """The loops of a drawn graph, as a picture shows them: frames, indices, and delays of k steps.
 
-A delay of k steps is drawn as k registers, truncation and lengths as masks: `without_masks` makes
-one delay of the first, and remarks of the others.  This file makes no picture.
+A delay of k steps is drawn as k registers, truncation and lengths as masks, a condition to stop as
+a gate: `without_masks` makes one delay of the first, and remarks of the others.  This file makes no
+picture.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Loop:
         reverse: whether it runs from the last element to the first.
         label: the user's name for it, as on a slide.
         truncate: at every how many steps no gradient passes its delays.
+        until: the node of the condition after which no step is made.
         after: of a copy of an unrolled loop, the copy of the step before.
     """
 
@@ -45,6 +47,7 @@ class Loop:
     label: str
     truncate: int | None
     after: str | None = None
+    until: str | None = None
 
     @property
     def frame(self) -> str:
@@ -92,6 +95,7 @@ def loops_of(graph: DrawnGraph) -> dict[str, Loop]:
             loop.reverse,
             shown_name(loop.name),
             loop.truncate,
+            until=loop.until,
         )
     return found
 
@@ -191,7 +195,10 @@ class _Plain:
         graph = self.graph
         (out,) = graph.successors(node)
         if not graph.is_read(out):
+            application, closing = graph.application(node), graph.argument(node, 1)
             self.registers([node])
+            if isinstance(application, Delay) and application is application.loop.gate:
+                graph.remove([closing, *graph.predecessors(closing)])
             return
         if any(self.before(reader) == node for reader in graph.successors(out)):
             return  # a register between two others: the last one speaks for all

@@ -203,9 +203,9 @@ verify:
   br i1 %holds, label %finished, label %fails
 
 fails:
-  %behind.p = getelementptr i64, ptr %row.p, i64 7
-  %behind = load i64, ptr %behind.p
-  %skips = icmp ne i64 %behind, 0
+  %onward.p = getelementptr i64, ptr %row.p, i64 7
+  %onward = load i64, ptr %onward.p
+  %skips = icmp ne i64 %onward, 0
   br i1 %skips, label %skip, label %fail
 
 skip:
@@ -216,7 +216,7 @@ skip:
 leave:
   %k.0 = phi i64 [ %i, %skip ], [ %k, %mark ]
   %k = add i64 %k.0, 1
-  %k.more = icmp slt i64 %k, %behind
+  %k.more = icmp slt i64 %k, %onward
   br i1 %k.more, label %mark, label %finished
 mark:
   %k.8 = shl i64 %k, 3
