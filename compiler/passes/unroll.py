@@ -11,8 +11,8 @@ n = floor(T / K).  What is left over has no loop either where its number of step
 loop of at most K steps has none at all.
 
 A loop's own attribute `unroll` counts more than the option.  A loop of segments, which keeps its
-`carries` alone, has steps of many steps already: only "all" unrolls it.  A loop that has a gate stays
-as it is: copies of its steps would all be made.
+`carries` alone, has steps of many steps already: only "all" unrolls it.  A loop that has a gate
+stays as it is: copies of its steps would all be made.
 
 The pass stands behind `differentiate`, so that a gradient in a body is one step's, and the way back
 is unrolled as the way forward is; and behind `hoist`, so that what needs no loop is one product for

@@ -217,7 +217,7 @@ def _part_of_one(result: Result) -> Part:
 
 
 def _gate_of(loop: LoopParts) -> list[Variable]:
-    """What says whether a loop goes on, on which all of its results depend; [] where it always does."""
+    """What says whether a loop goes on, on which all of its results depend; [] for all steps."""
     return [] if loop.gate is None else [loop.gate.outputs[0]]
 
 

@@ -146,10 +146,7 @@ class Wiring:
         parts, came = self.parts, f"got {type_text(condition)} from {source_text(condition)}"
         if most is not None and parts.steps is None:
             self.begin(most)
-        if parts.steps is None:
-            text = "expects to know the greatest number of steps: give most=..., or dg.loop steps=..."
-            self.note(DiagramError, f"{subject} {text}")
-        elif most is not None and most != parts.steps:
+        if most is not None and most != parts.steps:
             text = f"expects most to be {parts.steps}, as the loop has so many steps, got {most}"
             self.note(ShapeError, f"{subject} {text}: say it once")
         if parts.gate is not None:
@@ -164,7 +161,9 @@ class Wiring:
         elif condition.mistakes:
             parts.mistakes += condition.mistakes
         elif condition.dtype != "bool":
-            self.note(DtypeError, f"{subject} expects a condition of dtype bool, {came}: compare it")
+            self.note(
+                DtypeError, f"{subject} expects a condition of dtype bool, {came}: compare it"
+            )
         elif condition.shape != ():
             text = "for samples that stop one by one, see docs/loops.md"
             self.note(ShapeError, f"{subject} expects a condition of shape (), {came}: {text}")

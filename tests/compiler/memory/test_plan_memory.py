@@ -36,6 +36,7 @@ class Use:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     check: int | None = None
+    skips: str = ""
 
 
 ROLES: tuple[Role, ...] = ("input", "state", "output", "temporary", "temporary", "temporary")

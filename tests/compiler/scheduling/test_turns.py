@@ -17,6 +17,7 @@ class Use:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     check: int | None = None
+    skips: str = ""
 
 
 def expanded(first: int, last: int, turns: list[Turns]) -> list[int]:

@@ -293,9 +293,13 @@ def test_samples_that_stop_one_by_one(target: Target) -> None:
     y = t.last(new)
     outputs = {"y": y, "steps": t.sum(going.astype(dg.int32)), "count": t.count()}
     outputs["dx"] = dg.gradient(dg.sum(y), x)
-    found = dg.Diagram("net", outputs).compile(target=target).run(x=np.float32([1, 8, 100, 3]))
+    found = (
+        dg.Diagram("net", outputs)
+        .compile(target=target)
+        .run(x=np.array([1, 8, 100, 3], np.float32))
+    )
     assert list(found["steps"]) == [1, 4, 7, 2] and found["count"] == 7
-    np.testing.assert_array_equal(found["y"], np.float32([0.5, 0.5, 100 / 128, 0.75]))
+    np.testing.assert_array_equal(found["y"], np.array([0.5, 0.5, 100 / 128, 0.75]))
     np.testing.assert_array_equal(found["dx"], 0.5 ** found["steps"].astype(np.float32))
 
 
