@@ -117,6 +117,7 @@ from .frontend.library.recurrent.translation import Decoder, Encoder, EncoderDec
 from .frontend.library.residual import Residual
 from .frontend.library.resnet import BasicBlock, Bottleneck
 from .frontend.library.scoring.machine import wfsm
+from .frontend.library.unit_graph import UnitGraph
 from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
 from .frontend.operations.contractions import einsum, matmul
@@ -292,6 +293,7 @@ __all__ = [
     "SinusoidalEncoding",
     "SubtractiveNorm",
     "TransformStep",
+    "UnitGraph",
     "UnusedError",
     "UnusedWarning",
     "Variable",
