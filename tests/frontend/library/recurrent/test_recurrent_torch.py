@@ -7,7 +7,7 @@ import pytest
 
 import diagrad as dg
 
-from ..evaluating import TARGETS, Target, text
+from ...evaluating import TARGETS, Target, text
 from .recurrent_cases import Array, outputs_of, randomise, weighted
 
 INPUTS, HIDDEN = 4, 5

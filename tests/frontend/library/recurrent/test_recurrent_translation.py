@@ -8,7 +8,7 @@ import pytest
 
 import diagrad as dg
 
-from ..evaluating import TARGETS, Target, check_derivatives, text
+from ...evaluating import TARGETS, Target, check_derivatives, text
 from .recurrent_cases import Array, below, gru_step, randomise
 
 

@@ -10,7 +10,7 @@ import pytest
 import diagrad as dg
 from diagrad.compiler.pipeline import prepare
 
-from ..evaluating import TARGETS, Target, check_derivatives, text
+from ...evaluating import TARGETS, Target, check_derivatives, text
 from .recurrent_cases import (
     Array,
     below,
