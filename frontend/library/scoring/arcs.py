@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...arguments import items, wrong
+from ...arguments import integer, items, wrong
 from ...operations.indexing import take
 from ...operations.structure import stack
 from ...variables.constants import constant
@@ -21,6 +21,9 @@ from ...variables.variable import Variable, shape_text, source_text
 
 Name = Hashable
 Numbers = npt.NDArray[np.int32]
+
+MOST = 2**31 - 1
+"""States and labels that numbers in int32 can tell apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +114,7 @@ class Reader:
 
     def _names(self, what: str, given: Any) -> tuple[Name, ...]:
         if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
-            if given < 1:
-                raise wrong(self.subject, f"1 or more {what}", given, ValueError)
-            return tuple(range(int(given)))
+            return tuple(range(integer(self.subject, f"the number of {what}", given, 1, MOST)))
         names = tuple(items(self.subject, what, given, "names, or their number"))
         if not names:
             raise ValueError(f"{self.subject} expects 1 or more {what}, got none")

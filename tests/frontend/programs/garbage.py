@@ -164,6 +164,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "LpPool1d": {"p": lambda: 2}, "LpPool2d": {"p": lambda: 2}, "LpPool3d": {"p": lambda: 2},
     "Bottleneck": {"inner": lambda: 2}, "WeightNorm": {"inner": lambda: dg.Linear(3, 2)},
     "Residual": {"shortcut": lambda: dg.Linear(3, 4)},
+    "wfsm": {"states": lambda: 2, "arcs": lambda: [(0, 1, 0), (1, 1, 1, 0.5)]},
+    "UnitGraph": {"edges": lambda: [("a", "b"), ("b", "c", 1)]},
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
 }  # fmt: skip
 

@@ -336,7 +336,10 @@ def applied(shape: tuple[Any, ...], dtype: str = "float32", **options: Any) -> A
 
 
 MISTAKES: list[tuple[Any, str]] = [
-    (made(0, []), "wfsm (m.py:1) expects 1 or more states, got 0"),
+    (
+        made(0, []),
+        "wfsm (m.py:1) expects the number of states to be an integer of 1 or more, got 0",
+    ),
     (made([], []), "wfsm (m.py:1) expects 1 or more states, got none"),
     (made(["a", "a"], []), "wfsm (m.py:1) expects states of different names, got two 'a'"),
     (
