@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..graph import Graph, Node
 from ..primitives.convolution import CONVOLUTIONS, reaches
+from ..primitives.known import filled_with
 from ..primitives.pooling import POOLS, pooled_axes
 from ..primitives.windows import reach_of
 from ..sizes import Dim, Size, evaluate, names
@@ -30,7 +31,7 @@ class SizeRule:
     steps     (steps of a loop,)       it is not negative
     slice     (start, stop, extent)    the slice lies inside of its operand, on `axis`
     windows   (reach, extent)          a window fits into its operand, on `axis`
-    mean      (count,)                 it is not 0 in a step that trains
+    mean      (count,)                 a divisor: it is not 0 in a step that trains
     """
 
     kind: Literal["extent", "steps", "slice", "windows", "mean"]
@@ -116,8 +117,18 @@ def _rules_of(node: Node) -> Iterable[SizeRule]:
         for axis, sizes in enumerate(bounds):
             if any(isinstance(size, Size) for size in sizes):
                 yield SizeRule("slice", op, where, sizes, axis)
-    if op == "size":
-        yield SizeRule("mean", op, where, (node.attrs["size"],))
+    if op == "div":
+        for count in _counts(filled_with(node.inputs[1])):
+            yield SizeRule("mean", op, where, (count,))
+
+
+def _counts(divisor: Node) -> Iterable[Size]:
+    """The named sizes that a divisor is made of, as a factor."""
+    if divisor.op in ("cast", "mul"):
+        for factor in divisor.inputs:
+            yield from _counts(factor)
+    elif divisor.op == "size" and isinstance(divisor.attrs["size"], Size):
+        yield divisor.attrs["size"]
 
 
 def check_sizes(rules: Iterable[SizeRule], sizes: Mapping[str, int], training: bool) -> None:

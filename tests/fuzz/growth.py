@@ -10,7 +10,7 @@ import numpy as np
 
 import diagrad as dg
 
-from . import operations, structures
+from . import operations, sequences, structures
 from .drawing import Array, Drawing, small
 from .plan import Plan
 
@@ -32,6 +32,8 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "solve": operations.linear_system,
     "mask": operations.mask,
     "noise": operations.noise,
+    "order": sequences.order,
+    "attention": sequences.attention,
     "gradient": structures.inner_gradient,
     "state": structures.state,
     "block": lambda d: structures.applied_block(d, GROWTH),

@@ -56,16 +56,20 @@ def test_no_size_is_negative() -> None:
 
 
 def test_a_step_needs_samples() -> None:
-    mean = HERE.size(size=B * 4, dtype="float32")
+    total = b.constant(1, "float32")
+    mean = HERE.div(total, b.size(size=B * 4, dtype="float32"))
     assert said(mean, True, B=0) == (
         "the batch is empty: 4*B = 0 for B = 0, and a mean (m.py:7) is taken over it; give at "
         "least one sample"
     )
-    assert said(b.size(size=B, dtype="float32"), True, B=0) == (
+    count = b.mul(b.cast(b.size(size=B, dtype="int64"), dtype="float32"), total)
+    line = b.broadcast(count, shape=(3,), axes=())
+    assert said(b.div(given("g", 3), line), True, B=0) == (
         "the batch is empty: B = 0, and a mean is taken over it; give at least one sample"
     )
     check_sizes(size_rules(graph(X, y=mean)), {"B": 0}, training=False)
     check_sizes(size_rules(graph(X, y=mean)), {"B": 1}, training=True)
+    check_sizes(size_rules(graph(X, y=count)), {"B": 0}, training=True)
 
 
 def test_types_and_attributes() -> None:

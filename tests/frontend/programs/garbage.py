@@ -91,6 +91,7 @@ def taps() -> dg.Variable:
     return dg.parameter("taps", (4, 2, 3))
 
 
+ATTENDED = {"q": line, "k": line, "v": line}
 POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
 
 BY_NAME: dict[str, Callable[[], Any]] = {
@@ -166,6 +167,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "Residual": {"shortcut": lambda: dg.Linear(3, 4)},
     "wfsm": {"states": lambda: 2, "arcs": lambda: [(0, 1, 0), (1, 1, 1, 0.5)]},
     "UnitGraph": {"edges": lambda: [("a", "b"), ("b", "c", 1)]},
+    "attention": ATTENDED, "attention_weights": ATTENDED, "topk": {"k": lambda: 2},
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
 }  # fmt: skip
 

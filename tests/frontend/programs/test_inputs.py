@@ -297,3 +297,13 @@ def test_an_input_may_have_any_name(target: Target) -> None:
     np.testing.assert_array_equal(program.run(**values)["total"], np.full(3, 63.0))
     key = diagram.compile().states["random_key"]
     assert program.states["step"] == 1 and program.states["random_key"] == key + 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_step_may_count_what_is_empty(target: Target) -> None:
+    x, u = dg.observed("x", ("T", 3)), dg.parameter("u", (3,), np.ones(3))
+    rows = dg.take_along_axis(x * u, dg.argsort(x, axis=0), axis=0)
+    cost = dg.sum(rows) * dg.size("T") + dg.sum(u * u)
+    program = dg.Diagram("counts", cost=cost).compile(dg.SGD(0.1), target=target)
+    assert program.step(x=X[:0, :3]) == 3
+    np.testing.assert_allclose(program.parameters["u"], 0.8, rtol=1e-6)
