@@ -82,6 +82,10 @@ from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
 from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
 from .frontend.library.moving_average import MovingAverage
+from .frontend.library.multiplicative.experts import MixtureOfExperts
+from .frontend.library.multiplicative.products import ProductUnits, SigmaPi
+from .frontend.library.multiplicative.quadratic import Quadratic
+from .frontend.library.multiplicative.switch import SoftSwitch
 from .frontend.library.normalisation import (
     BatchNorm,
     GroupNorm,
@@ -278,19 +282,24 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MixtureOfExperts",
     "MovingAverage",
     "MultiHeadAttention",
     "NameTakenError",
     "NeuralODE",
     "Optimizer",
+    "ProductUnits",
     "Program",
+    "Quadratic",
     "RMSNorm",
     "RMSprop",
     "RNNCell",
     "Residual",
     "RotaryEncoding",
     "ShapeError",
+    "SigmaPi",
     "SinusoidalEncoding",
+    "SoftSwitch",
     "SubtractiveNorm",
     "TransformStep",
     "UnitGraph",

@@ -28,6 +28,11 @@ class FlatParts(Application):
 
 
 @dataclass(eq=False)
+class BlockParts(Application):
+    """The parts of a parameter along its first axis, one for each of several blocks."""
+
+
+@dataclass(eq=False)
 class Spread(Application):
     """One variable, repeated over a larger shape."""
 

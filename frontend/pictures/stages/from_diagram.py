@@ -14,6 +14,7 @@ from ...drawing.drawn_nodes import DrawnBlock, DrawnDelay, DrawnGraph, DrawnVari
 from ...variables.kinds import Gradient
 from ...variables.loop_parts import Each, Result
 from ..picture import Cluster, Node, NodeKind, Picture
+from .block_parts import with_block_parts
 from .circles import Circles
 from .held_averages import with_held_averages
 from .loop_frames import Loop, frame_of, loops_of, without_masks
@@ -32,7 +33,7 @@ def from_diagram(graph: DrawnGraph, depth: int | None = 1) -> Picture:
             2 draws what is in it as well, None everything. Costs and the functions of this
             package (`dg.relu`) are only opened by None.
     """
-    plain = without_masks(with_held_averages(graph))
+    plain = without_masks(with_block_parts(with_held_averages(graph)))
     return Conversion(plain, loops_of(plain), depth).picture()
 
 

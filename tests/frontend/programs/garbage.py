@@ -133,6 +133,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "l1": {"variables": square},
     "matmul": {"y": lambda: dg.parameter("w", (3, 2))},
     "observed": {}, "parameter": {"init": lambda: 0.5},
+    "Quadratic": {"context": lambda: 2}, "SigmaPi": {"conjuncts": lambda: [(0,), (1, 2)]},
+    "MixtureOfExperts": {"experts": lambda: [net(), net()], "gate": lambda: dg.Linear(3, 2)},
     "one_hot": {"size": lambda: 4},
     "pad": {"widths": lambda: [(0, 0), (1, 1)]},
     "reshape": {"shape": lambda: ("B", 3)},

@@ -1,0 +1,1 @@
+"""Multiplicative modules: products of inputs, weights that inputs compute, switches, experts."""
