@@ -48,6 +48,26 @@ def _labels(name: str, prepare: Any) -> list[Operation]:
     ]
 
 
+def _info_nce(a: Array, b: Array, temperature: float) -> Any:
+    """The mean of the cross entropies of rows and of columns, of the cosines."""
+    a, b = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (a, b))
+    scores = a @ b.T / temperature
+    both = [np.log(np.exp(s).sum(1)) - np.diag(s) for s in (scores, scores.T)]
+    return mean(np.concatenate(both))
+
+
+def _vicreg(a: Array, b: Array) -> Any:
+    """As its paper has it, but for the mean of the two terms of the variance."""
+    cost = 25 * mean((a - b) ** 2)
+    for z in (a, b):
+        centred = z - mean(z, 0, True)
+        products = centred.T @ centred / (np.float64(len(z)) - 1)
+        variances = np.diag(products)
+        cost = cost + 12.5 * mean(np.maximum(0, 1 - np.sqrt(variances + 1e-4)))
+        cost = cost + ((products**2).sum() - (variances**2).sum()) / z.shape[1]
+    return cost
+
+
 PRODUCTS = [
     Operation("matmul", dg.matmul, np.matmul,
               (((7,), (7,)), ((13, 7), (7,)), ((7,), (7, 13)), ((13, 7), (7, 17)), ((1, 7), (7, 1)),
@@ -118,4 +138,10 @@ COSTS = [
     *_costs("hinge", lambda x, t: np.maximum(1 - t * x, 0), ("real", "sign")),
     *_labels("cross_entropy", lambda x: np.log(softmax(x, -1))),
     *_labels("nll", lambda x: x),
+    Operation("info_nce", dg.info_nce, lambda a, b: _info_nce(a, b, 0.1),
+              (((7, 5), (7, 5)), ((1, 3), (1, 3)), ((17, 2), (17, 2))), named=(("M", 3), ("M", 3))),
+    Operation("info_nce warm", lambda a, b: dg.info_nce(a, b, 0.5),
+              lambda a, b: _info_nce(a, b, 0.5), (((7, 13), (7, 13)),)),
+    Operation("vicreg", dg.vicreg, _vicreg,
+              (((7, 5), (7, 5)), ((2, 3), (2, 3)), ((17, 1), (17, 1))), named=(("M", 3), ("M", 3))),
 ]  # fmt: skip
