@@ -60,7 +60,7 @@ def positional_encoding(
     phase = np.arange(features) % 2 * (math.pi / 2)  # a cosine is a sine, a quarter ahead
     angle = _angles(place, shape_of((steps,), place)[0], start, frequency)
     table = sin(angle + constant(phase, "float64"))
-    return astype(table, dtype_name(dtype or "float32", place))
+    return astype(table, dtype_name("float32" if dtype is None else dtype, place))
 
 
 class SinusoidalEncoding(Block):

@@ -20,7 +20,7 @@ from ..layers import Linear
 from ..torch_names import Trained, arrays_of, held_array, store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """Parameters that PyTorch has under one name, one below the other: as ours or transposed."""
 

@@ -93,7 +93,6 @@ def taps() -> dg.Variable:
 
 ATTENDED = {"q": line, "k": line, "v": line}
 POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
-
 BY_NAME: dict[str, Callable[[], Any]] = {
     "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
     "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
@@ -110,7 +109,7 @@ BY_NAME: dict[str, Callable[[], Any]] = {
     "G": net, "in_channels": lambda: 1, "out_channels": lambda: 2, "in_size": lambda: 8,
     "kernel": lambda: 3, "nonlinearity": lambda: "relu", "condition": truth, "extent": x,
     "start": lambda: 1, "of": x, "channels": lambda: 4, "groups": lambda: 2, "p": lambda: 0.5,
-    "block": net, "inner": lambda: dg.Linear(3, 2),
+    "block": net, "features": lambda: 4, "heads": lambda: 2, "layers": lambda: 1, "inner": lambda: dg.Linear(3, 2),
 }  # fmt: skip
 """An argument that fits, by the parameter's name, where a function says nothing else below."""
 
@@ -171,6 +170,9 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "UnitGraph": {"edges": lambda: [("a", "b"), ("b", "c", 1)]},
     "attention": ATTENDED, "attention_weights": ATTENDED, "topk": {"k": lambda: 2},
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
+    "positional_encoding": {"start": lambda: 0}, "LearnedEncoding": {"positions": lambda: 9},
+    "Transformer": {"features": lambda: 4, "heads": lambda: 2, "encoder_layers": lambda: 1,
+                    "decoder_layers": lambda: 1},
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The table of all operations: every public function that computes, beside NumPy's definition."""
 
+from .attention_rows import ATTENTIONS
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
@@ -31,5 +32,6 @@ TABLE: dict[str, list[Operation]] = {
     "sources": SOURCES,
     "products": PRODUCTS,
     "costs": COSTS,
+    "attentions": ATTENTIONS,
 }
 """All operations, in the groups in which they are compiled together."""
