@@ -41,7 +41,13 @@ from .frontend.library.attention.encodings import (
     SinusoidalEncoding,
     positional_encoding,
 )
+from .frontend.library.attention.layers import TransformerDecoderLayer, TransformerEncoderLayer
 from .frontend.library.attention.multi_head import MultiHeadAttention
+from .frontend.library.attention.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerEncoder,
+)
 from .frontend.library.convolution import (
     Conv1d,
     Conv2d,
@@ -302,6 +308,11 @@ __all__ = [
     "SoftSwitch",
     "SubtractiveNorm",
     "TransformStep",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "UnitGraph",
     "UnusedError",
     "UnusedWarning",

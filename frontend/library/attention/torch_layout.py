@@ -17,6 +17,7 @@ from ...location import user_location
 from ...variables.variable import Variable
 from ..init import Array
 from ..layers import Linear
+from ..normalisation import LayerNorm
 from ..torch_names import Trained, arrays_of, held_array, store
 
 
@@ -53,6 +54,17 @@ def biases(name: str, *layers: Linear) -> dict[str, Stored]:
     """Their biases, if they have some."""
     held = tuple(item.bias for item in layers if item.bias is not None)
     return {name: Stored(held)} if held else {}
+
+
+def norm(prefix: str, layer: LayerNorm) -> dict[str, Stored]:
+    """What it stores of a norm."""
+    held = {"weight": layer.weight, "bias": layer.bias}
+    return {f"{prefix}{key}": Stored((item,)) for key, item in held.items() if item is not None}
+
+
+def under(prefix: str, stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    """What is stored of a part, by the names of the whole."""
+    return {f"{prefix}{key}": item for key, item in stored.items()}
 
 
 class TorchNamed(Block):

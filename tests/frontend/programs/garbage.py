@@ -93,6 +93,7 @@ def taps() -> dg.Variable:
 
 ATTENDED = {"q": line, "k": line, "v": line}
 POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
+
 BY_NAME: dict[str, Callable[[], Any]] = {
     "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
     "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
@@ -109,7 +110,8 @@ BY_NAME: dict[str, Callable[[], Any]] = {
     "G": net, "in_channels": lambda: 1, "out_channels": lambda: 2, "in_size": lambda: 8,
     "kernel": lambda: 3, "nonlinearity": lambda: "relu", "condition": truth, "extent": x,
     "start": lambda: 1, "of": x, "channels": lambda: 4, "groups": lambda: 2, "p": lambda: 0.5,
-    "block": net, "features": lambda: 4, "heads": lambda: 2, "layers": lambda: 1, "inner": lambda: dg.Linear(3, 2),
+    "block": net, "features": lambda: 4, "heads": lambda: 2, "layers": lambda: 1,
+    "inner": lambda: dg.Linear(3, 2),
 }  # fmt: skip
 """An argument that fits, by the parameter's name, where a function says nothing else below."""
 

@@ -9,7 +9,7 @@ import pytest
 import diagrad as dg
 
 from ...evaluating import TARGETS, Target, assert_close, text
-from .uses import CLOSE, check_bound, check_copies_and_files, check_loop, randomise
+from .uses import CLOSE, check_bound, check_copies_and_files, check_loop, outputs_for, randomise
 
 KINDS: dict[str, dict[str, Any]] = {
     "self": {},
@@ -170,14 +170,6 @@ def test_the_weights_are_pytorchs(target: Target) -> None:
     found = program.run(query=arrays["query"], key=arrays["key"])
     assert_close(found["y"], wanted[0].detach().numpy(), 1e-10, 1e-11)
     assert_close(found["weights"], wanted[1].detach().numpy(), 1e-10, 1e-11)
-
-
-def outputs_for(block: Any, *arrays: Any, target: Target = "reference", **options: Any) -> Any:
-    """What a block gives, with random parameters."""
-    x = [dg.observed(f"x{i}", item.shape, item.dtype) for i, item in enumerate(arrays)]
-    program = dg.Diagram("test", {"y": block(*x, **options)}).compile(target=target)
-    randomise(program)
-    return program.run(**{f"x{i}": item for i, item in enumerate(arrays)})["y"]
 
 
 def test_it_follows_the_order_of_the_queries_and_not_that_of_the_keys() -> None:

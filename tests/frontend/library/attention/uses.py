@@ -83,3 +83,52 @@ def check_copies_and_files(block: Any, path: Path) -> None:
     programs[1].load(path / "weights")
     first, second = (program.run(x=x)["y"] for program in programs)
     assert_close(first, second, 0.0, 0.0)
+
+
+def outputs_for(block: Any, *arrays: Any, target: Target = "reference", **options: Any) -> Any:
+    """What a block gives, with random parameters."""
+    x = [dg.observed(f"x{i}", item.shape, item.dtype) for i, item in enumerate(arrays)]
+    program = dg.Diagram("test", {"y": block(*x, **options)}).compile(target=target)
+    randomise(program)
+    return program.run(**{f"x{i}": item for i, item in enumerate(arrays)})["y"]
+
+
+def compare(
+    torch: Any,
+    ours: Any,
+    theirs: Any,
+    arrays: list[Any],
+    options: dict[str, Any],
+    wanted: dict[str, Any],
+    target: Target,
+) -> None:
+    """Value, gradients for inputs and all parameters, and weights out again, beside PyTorch's.
+
+    `options` and `wanted` are what the two are applied with besides the arrays.
+    """
+    for item in theirs.parameters():
+        torch.nn.init.normal_(item, std=0.5)
+    theirs.zero_grad()
+    dtype = arrays[0].dtype
+    tolerance = (5e-4, 5e-5) if dtype == np.float32 else (1e-9, 1e-10)
+    x = [dg.observed(f"x{i}", a.shape, a.dtype) for i, a in enumerate(arrays)]
+    y = ours(*x, **options)
+    scale = np.random.default_rng(9).normal(size=y.shape).astype(dtype)
+    slopes = dg.gradient(dg.sum(y * scale), [*x, *ours.parameters().values()])
+    outputs = {"y": y} | {f"g{i}": item for i, item in enumerate(slopes)}
+    program = dg.Diagram("test", outputs).compile(target=target)
+    state = theirs.state_dict()
+    ours.load_torch(program, state)
+    found = program.run(**{f"x{i}": a for i, a in enumerate(arrays)})
+    tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+    value = theirs(*tensors, **wanted)
+    (value * torch.tensor(scale)).sum().backward()
+    assert_close(found["y"], value.detach().numpy(), *tolerance)
+    for i, tensor in enumerate(tensors):
+        assert_close(found[f"g{i}"], tensor.grad.numpy(), *tolerance)
+    for i, item in enumerate(ours.parameters().values(), len(arrays)):
+        program.parameters[program.diagram.names[item]] = found[f"g{i}"]
+    gradients = ours.torch_weights(program)  # the same way round as the weights themselves
+    assert [*gradients] == [*state]
+    for name, item in theirs.named_parameters():
+        assert_close(gradients[name], item.grad.numpy(), *tolerance)
