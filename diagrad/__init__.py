@@ -87,6 +87,9 @@ from .frontend.library.joint_embedding import info_nce, vicreg
 from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
 from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
+from .frontend.library.machines.hopfield import Hopfield
+from .frontend.library.machines.kmeans import KMeans
+from .frontend.library.machines.nearest import NearestNeighbor
 from .frontend.library.moving_average import MovingAverage
 from .frontend.library.multiplicative.experts import MixtureOfExperts
 from .frontend.library.multiplicative.products import ProductUnits, SigmaPi
@@ -268,9 +271,11 @@ __all__ = [
     "GradientFlow",
     "GroupNorm",
     "History",
+    "Hopfield",
     "Hypernetwork",
     "InputError",
     "InstanceNorm",
+    "KMeans",
     "LSTMCell",
     "LayerNorm",
     "LayoutError",
@@ -292,6 +297,7 @@ __all__ = [
     "MovingAverage",
     "MultiHeadAttention",
     "NameTakenError",
+    "NearestNeighbor",
     "NeuralODE",
     "Optimizer",
     "ProductUnits",

@@ -111,7 +111,8 @@ class Drawing(Sealed):
         mistakes += [
             DiagramError(f"{source_text(item)} has no next value: say it with dg.update")
             for item in self.variables
-            if item.kind == "state" and item.following is None and item not in delayed
+            if item.kind == "state" and item.following is None and not item.stays
+            if item not in delayed
         ]
         self.roots, shared = name_blocks(self.applications, self.variables, mistakes)
         self.names = name_variables(self.variables, self.roots, shared, mistakes)

@@ -66,6 +66,13 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     return Variable("state", Type(dtype_name(dtype, subject), extents), name, init=init)
 
 
+def memory(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -> Variable:
+    """A state that keeps its value in a diagram without an update of it, where others have one."""
+    found = state(name, shape, init, dtype)
+    found.stays = True
+    return found
+
+
 _within: ContextVar[dict[Variable, Variable] | None] = ContextVar("within", default=None)
 """The next values that states have got in the block that is being applied."""
 

@@ -75,6 +75,7 @@ class Variable:
         self.restate: Callable[[str], Variable] | None = None  # draws it in one of those
         self.following: Variable | None = None  # of a state: its value after a step
         self.is_average = False  # of a state: whether samples' values of it have a mean
+        self.stays = False  # of a state: whether it keeps its value where nothing updates it
         self.updated: list[Variable] = []  # the states whose next values are made from this one
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self.free_in: str | None = None  # of a parameter: the first diagram in which it is free

@@ -83,6 +83,23 @@ def looping() -> dg.Diagram:
     return dg.Diagram("looping", cost=dg.sum(t.last(after)))
 
 
+stopping: list[dg.Loop] = []
+
+
+def condition() -> dg.Variable:
+    """Of a new loop, for `stop`."""
+    t = dg.loop("t")
+    z = t.delay("z", 0.0)
+    t.close(z, z + 1.0)
+    stopping.append(t)
+    return z > 1.0
+
+
+def stop(condition: Any, most: Any) -> dg.Variable:
+    stopping[-1].until(condition, most)
+    return stopping[-1].count()
+
+
 def line() -> dg.Variable:
     return dg.observed("line", ("B", 2, 9))
 
@@ -171,6 +188,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "wfsm": {"states": lambda: 2, "arcs": lambda: [(0, 1, 0), (1, 1, 1, 0.5)]},
     "UnitGraph": {"edges": lambda: [("a", "b"), ("b", "c", 1)]},
     "attention": ATTENDED, "attention_weights": ATTENDED, "topk": {"k": lambda: 2},
+    "NearestNeighbor": {"points": lambda: np.eye(3)}, "KMeans": {"centers": lambda: np.eye(3)},
+    "Hopfield": {"units": lambda: 3},
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
     "positional_encoding": {"start": lambda: 0}, "LearnedEncoding": {"positions": lambda: 9},
     "Transformer": {"features": lambda: 4, "heads": lambda: 2, "encoder_layers": lambda: 1,
@@ -289,6 +308,10 @@ def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], 
     for name in ("stack", "sum", "last"):
         yield name, getattr(t, name), {"y": lambda: delay * 2.0}
     yield "stack", t.stack, {"y": lambda: delay * 2.0, "axis": lambda: 0}
+    yield "until", stop, {"condition": condition, "most": lambda: 3}
+    for name in ("energy", "free_energy"):
+        yield name, getattr(dg.Hopfield(3), name), {"y": x}
+    yield "store", lambda y, rate: dg.Hopfield(3).store(y, rate), {"y": x, "rate": lambda: 0.1}
     block = net()
     yield "unflatten", block.unflatten, {"vector": lambda: np.zeros(16, np.float32)}
     yield "flatten", block.flatten, {"values": lambda: None}

@@ -1,0 +1,1 @@
+"""The classical machines: nearest neighbours, k-means, Hopfield's memory, Boltzmann's machines."""
