@@ -17,6 +17,7 @@ from ..graph import Node
 from ..graphs.binding import Sizes
 from ..graphs.flops import node_flops, worked_elements
 from ..graphs.views import View, resolve
+from ..primitives.attention import ATTENTION, attention_work
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
@@ -68,6 +69,8 @@ def _costs(parts: Iterable[Part], sizes: Sizes) -> Iterator[Cost]:
 def _work(node: Node, sizes: Sizes) -> int:
     if node.op == "contract":
         return _count(contraction_flops(node), sizes) // PRODUCT_SPEED
+    if node.op in ATTENTION:
+        return _count(attention_work([node]), sizes)
     if node.op == "solve":
         return _count(solve_work(node), sizes)
     if node.op == "argsort":

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ...runtime.program import Kernel, Skips
 from ..graph import Node
 from ..graphs.views import contiguous, squeeze
+from ..primitives.attention import attention_work
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
 from ..primitives.record import lookup
@@ -19,6 +20,7 @@ from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
+from .attention_kernels import emit_attention, emit_attention_back
 from .loop_kernels import Emitted, emit_loop
 from .moves import (
     emit_copy,
@@ -68,9 +70,8 @@ def emit(schedule: Schedule) -> Template:
         add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
 
     def compute(group: Group, places: Places, skips: Skips = "") -> None:
-        for emitted in _emit_group(group, places):
+        for emitted, space in _with_space(group, places):
             check = emitted[4][0] if skips or group.kind == "first_outside" else None
-            space = _space(group, emitted[2])
             name = "gate" if skips else _name(group)
             add(emitted, name, _origins(group), _work(group), check, space, skips)
 
@@ -97,6 +98,15 @@ def emit(schedule: Schedule) -> Template:
         schedule.storages,
         tuple(turns),
     )
+
+
+def _with_space(group: Group, buffers: Places) -> list[tuple[Emitted, Dim | Tiled]]:
+    """The kernels of a group, and the bytes that every thread needs for itself in each."""
+    if group.kind == "attention":
+        return [emit_attention(group, buffers)]
+    if group.kind == "attention_back":
+        return [emit_attention_back(group, buffers)]
+    return [(one, _space(group, one[2])) for one in _emit_group(group, buffers)]
 
 
 def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
@@ -127,7 +137,7 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
 
 
 def _space(group: Group, extent: Dim | Tiled) -> Dim | Tiled:
-    """The bytes that every thread needs for itself."""
+    """The bytes that every thread needs for itself, where the group says it."""
     if isinstance(extent, Tiled):
         return replace(extent, which="space", count=1)
     spaces = {"solve": solve_space, "argsort": sort_space}
@@ -139,6 +149,8 @@ def _work(group: Group) -> Dim:
 
     A matrix product does 32 in the time of one, but must read its operands.
     """
+    if group.kind in ("attention", "attention_back"):
+        return attention_work(list(group.members))
     each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
     total = product(group.domain) * each
     for node in group.members:

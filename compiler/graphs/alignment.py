@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..graph import Graph, Node
+from ..primitives.attention import ATTENTION, attention_labels
 from ..primitives.convolution import CONVOLUTIONS, results_and_weights
 from ..primitives.pooling import POOLS
 from ..primitives.record import lookup
@@ -97,6 +98,8 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
     elif n.op == "solve":
         lead = [(i, i) for i in range(n.type.rank - 2)]
         yield from (pair for item in n.inputs for pair in _same(item, n, lead))
+    elif n.op in ATTENTION:
+        yield from _of_labels(zip((*n.inputs, n), attention_labels(n), strict=True))
     elif n.op in POOLS:
         yield from _same(n.inputs[0], n, _all_but(n, attrs["axes"]))
         for code in n.inputs[1:]:

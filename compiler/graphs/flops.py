@@ -12,6 +12,7 @@ Arithmetic on integers, views and moves count nothing.
 from __future__ import annotations
 
 from ..graph import Node
+from ..primitives.attention import ATTENTION, attention_flops
 from ..primitives.contraction import contraction_flops
 from ..primitives.convolution import CONVOLUTIONS, convolution_flops
 from ..primitives.linear_algebra import solve_flops
@@ -26,6 +27,8 @@ def node_flops(node: Node) -> Dim:
         return contraction_flops(node)
     if node.op in CONVOLUTIONS:
         return convolution_flops(node)
+    if node.op in ATTENTION:
+        return attention_flops(node)
     if node.op == "solve":
         return solve_flops(node)
     if node.op in POOLS:

@@ -26,6 +26,7 @@ from ..graphs.depth import (
 from ..graphs.loop_bodies import map_bodies
 from ..graphs.rewrite import replace_inputs, rewrite
 from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
+from ..primitives.attention import ATTENTION, read_in_rows
 from ..primitives.contraction import summed_labels
 from ..primitives.known import is_known
 from ..primitives.record import Builder, lookup
@@ -34,7 +35,7 @@ from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
     "contract", "solve", "gather", "scatter_add", "scatter_sums", "put", "cumsum", "argsort",
-    "overlap_add", "first_outside",
+    "overlap_add", "first_outside", *ATTENTION,
 )  # fmt: skip
 """Primitives whose operands must lie in memory."""
 
@@ -88,14 +89,25 @@ class _Roots:
 def _operands_in_memory(graph: Graph) -> Graph:
     """The graph with every node on operands that lie as its kernel needs them."""
     packed: dict[Any, Node] = {}
+    copies: dict[Node, Node] = {}
     used_again = _used_again(graph)
+
+    def copied(node: Node, item: Node) -> Node:
+        """A copy for all that need one."""
+        if item not in copies:
+            copies[item] = Builder(node.origin).copy(item)
+        return copies[item]
 
     def placed(node: Node, old: Node) -> Node:
         copier, inputs = Builder(node.origin), node.inputs
         if node.op == "reshape" and apply_view(resolve(inputs[0]), node) is None:
             inputs = (copier.copy(inputs[0]),)
         if node.op in IN_MEMORY:
-            inputs = tuple(item if _lies(item) else copier.copy(item) for item in inputs)
+            rows = read_in_rows(node) if node.op in ATTENTION else ()
+            inputs = tuple(
+                item if _lies(item) and (item not in rows or _in_rows(item)) else copied(node, item)
+                for item in inputs
+            )
         if node.op == "concatenate":
             # A copy of its own can be made by the kernel that makes the value: see `joining`.
             shared = [base_of(item) in used_again for item in old.inputs]
@@ -138,6 +150,12 @@ def _lies_in_order(node: Node) -> bool:
     """Whether a value lies in memory row by row, wherever it begins."""
     view = resolve(node).squeezed()
     return _lies(node) and view.strides == contiguous(view.shape)
+
+
+def _in_rows(node: Node) -> bool:
+    """Whether the elements along the last axis lie side by side."""
+    view = resolve(node)
+    return view.shape[-1] == 1 or view.strides[-1] == 1
 
 
 def _lies(node: Node) -> bool:

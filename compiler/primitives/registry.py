@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    attention,
     contraction,
     convolution,
     elementwise,
@@ -26,6 +27,7 @@ for room in (
     reduction,
     contraction,
     convolution,
+    attention,
     linear_algebra,
     indexing,
     sorting,

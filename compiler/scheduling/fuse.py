@@ -22,6 +22,7 @@ from typing import Any
 from ..graph import Graph, Node, topological
 from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import View, base_of, resolve, squeeze
+from ..primitives.attention import ATTENTION, FORWARD, kernel_of
 from ..primitives.known import is_known
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
@@ -124,7 +125,7 @@ class _Fusing:
         self.order: dict[Node, int] = {}
         self.number: dict[Group, int] = {}
         self.of: dict[Node, Group] = {}
-        self.loops: dict[Any, Group] = {}
+        self.together: dict[Any, Group] = {}
 
     def place(self, node: Node) -> None:
         views = [resolve(item) for item in node.inputs]
@@ -133,7 +134,10 @@ class _Fusing:
         if node.op == "contract":
             self.start(Group("gemm", squeeze(node.shape)), node, sources)
         elif node.op == "loop":
-            self.place_loop(node, sources)
+            self.place_result(node, loop_of(node), "recurrence", sources)
+        elif node.op in ATTENTION:
+            kind_of_group: GroupKind = "attention" if node.op in FORWARD else "attention_back"
+            self.place_result(node, kernel_of(node), kind_of_group, sources)
         elif node.op in ALONE:
             self.start(Group(ALONE[node.op], squeeze(node.shape)), node, sources)
         elif node.op in PARTIAL_SUMS:
@@ -143,13 +147,14 @@ class _Fusing:
         else:
             self.place_elementwise(node, views, sources)
 
-    def place_loop(self, node: Node, sources: list[Group]) -> None:
-        """All results of a loop are one group."""
-        group = self.loops.get(loop_of(node))
+    def place_result(self, node: Node, key: Any, kind: GroupKind, sources: list[Group]) -> None:
+        """All results of a loop, or of an attention, are one group."""
+        group = self.together.get(key)
         if group is not None:
             self.join(group, node, "full", sources)
             return
-        self.loops[loop_of(node)] = group = Group("recurrence", (), body=fuse(node.attrs["body"]))
+        body = fuse(node.attrs["body"]) if kind == "recurrence" else None
+        self.together[key] = group = Group(kind, (), body=body)
         self.start(group, node, sources)
 
     def start(self, group: Group, node: Node, sources: list[Group]) -> None:

@@ -18,7 +18,7 @@ from ..sizes import Dim
 
 GroupKind = Literal[
     "loop", "gemm", "solve", "scatter_add", "put", "cumsum", "argsort", "concatenate", "pad",
-    "overlap_add", "first_outside", "recurrence",
+    "overlap_add", "first_outside", "recurrence", "attention", "attention_back",
 ]  # fmt: skip
 Level = Literal["full", "kept", "column"]
 
@@ -31,7 +31,7 @@ class Group:
     """Nodes computed by one kernel, in an order in which each comes after its inputs.
 
     The results of one loop are a "recurrence", computed by the kernels of its `body`, again and
-    again.
+    again.  So are those of one attention, and those of one way back through it.
     """
 
     kind: GroupKind

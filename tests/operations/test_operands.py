@@ -9,7 +9,10 @@ from .rows.operation import Array
 from .rows.running import TARGETS, Batch, Target, applications, value_alone
 from .rows.table import TABLE
 
-GROUPS = ("arithmetic", "reductions", "moves", "choices", "products", "windows", "convolutions")
+GROUPS = (
+    "arithmetic", "reductions", "moves", "choices", "products", "windows", "convolutions",
+    "attentions",
+)  # fmt: skip
 
 
 def turned(array: Array) -> Array:

@@ -30,6 +30,7 @@ from enum import IntEnum
 from ...graph import Graph, Node
 from ...graphs.batching import can_batch
 from ...graphs.views import base_of
+from ...primitives.attention import ATTENTION
 from ...primitives.contraction import summed_labels
 from ...primitives.convolution import CONVOLUTIONS
 from ...primitives.known import is_known
@@ -220,7 +221,8 @@ def is_product(node: Node, summing: bool = False) -> bool:
     """
     if node.op == "contract":
         return not summing or bool(summed_labels(node))
-    return node.op in (*CONVOLUTIONS, "gather", "scatter_add", "solve", "argsort", "loop")
+    kinds = (*CONVOLUTIONS, *ATTENTION, "gather", "scatter_add", "solve", "argsort", "loop")
+    return node.op in kinds
 
 
 def is_wide_view(node: Node) -> bool:

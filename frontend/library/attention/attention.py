@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ....compiler.errors import TypeRuleError
-from ....compiler.graph import Node
+from ....compiler.graph import Node, Type
 from ....compiler.primitives.record import Builder
 from ....compiler.sizes import named
 from ...arguments import flag, number
@@ -20,13 +20,14 @@ from ...drawing.blocks import block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables, broadcast_shape
+from ...operations.broadcasting import as_variables, broadcast_shape, spread_to
 from ...operations.contractions import einsum
 from ...operations.elementwise import (
     add,
     divide,
     equal,
     exp,
+    less,
     less_equal,
     logical_and,
     multiply,
@@ -85,9 +86,9 @@ def attention(
     q, k, v = as_variables(q, k, v)
     place = f"attention ({user_location()})"
     _check(place, q, k, v)
-    there = None if lengths is None else _there(place, as_index(lengths), q, k)
-    k, v = _kept(k, there), _kept(v, there)
-    return _means(_weights(place, q, k, mask, causal, there, scale), v)
+    ends = None if lengths is None else _ends(place, as_index(lengths), q, k)
+    causal, factor = flag(place, "causal", causal), _factor(place, q, scale)
+    return _blockwise(q, k, v, _mask(place, mask, q, k), causal, ends, factor)
 
 
 @block
@@ -144,9 +145,8 @@ def _weights(
     factor = _factor(place, q, scale)
     scores = einsum(f"{lead}qd,{lead}kd->{lead}qk", multiply(q, factor), k)
     seen: list[Variable] = []
+    mask = _mask(place, mask, q, k)
     if mask is not None:
-        (mask,) = as_variables(mask)
-        _check_mask(place, mask, scores)
         if mask.dtype == "bool":
             seen.append(mask)
         else:
@@ -180,8 +180,8 @@ def _factor(place: str, q: Variable, scale: float | None) -> float:
     return 1 / math.sqrt(max(features, 1))
 
 
-def _there(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
-    """Which keys each sample has, of shape (B, Tk)."""
+def _ends(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
+    """How many keys each sample has, checked; (B,)."""
     if q.ndim < 3 or lengths.shape != q.shape[:1]:
         expected = "queries with an axis of samples"
         if q.ndim > 2:
@@ -201,12 +201,98 @@ def _there(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
         if fixed is not None:
             high = keys + 1 if isinstance(keys, int) else keys
             expect_within("lengths", fixed, 0, high, where="lengths")
-        shape = (*lengths.shape, keys)
-        checked = b.apply("in_range", lengths, low=0, high=keys + 1)
-        count = b.apply("iota", axis=1, shape=shape, dtype=lengths.dtype)
-        return b.lt(count, b.broadcast(checked, shape=shape, axes=(0,)))
+        return b.apply("in_range", lengths, low=0, high=keys + 1)
 
-    result: Variable = apply("there", rule, [lengths])
+    result: Variable = apply("lengths", rule, [lengths])
+    return result
+
+
+def _there(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
+    """Which keys each sample has, of shape (B, Tk)."""
+    ends = _ends(place, lengths, q, k)
+    return less(arange(k.shape[-2], dtype=ends.dtype), expand_dims(ends, 1))
+
+
+def _blockwise(
+    q: Variable,
+    k: Variable,
+    v: Variable,
+    mask: Variable | None,
+    causal: bool,
+    ends: Variable | None,
+    scale: float,
+) -> Variable:
+    """The primitive, whose axes are (..., T, heads, D), around which these are transpositions."""
+    given = [item for item in (mask, ends) if item is not None]
+
+    def rule(b: Builder, *nodes: Node) -> Node:
+        q, k, v, *rest = nodes
+        found = [_heads_behind(b, item) for item in (q, k, v)]
+        scores = q.type.with_shape((*q.shape[:-1], k.shape[-2]))
+        if q.type.rank == 2:
+            scores = scores.with_shape((1, *scores.shape))
+        elif q.type.rank == 3:
+            scores = scores.with_shape((scores.shape[0], 1, *scores.shape[1:]))
+        if causal or ends is not None:
+            found.append(_limits(b, scores, causal, None if ends is None else rest[-1]))
+        if mask is not None:
+            found.append(_bias(b, rest[0], q, k, scores))
+        result = b.apply("attention", *found, scale=scale)
+        return _heads_before(b, result, q.type.rank)
+
+    result: Variable = apply("attention", rule, [q, k, v, *given])
+    return result
+
+
+def _heads_behind(b: Builder, x: Node) -> Node:
+    """(..., heads, T, D) -> (..., T, heads, D); one head where there is no axis of them."""
+    *lead, count, width = x.shape
+    if len(lead) < 2:
+        result: Node = b.reshape(x, shape=(*lead, count, 1, width))
+        return result
+    rank = x.type.rank
+    result = b.transpose(x, axes=(*range(rank - 3), rank - 2, rank - 3, rank - 1))
+    return result
+
+
+def _heads_before(b: Builder, x: Node, rank: int) -> Node:
+    """The other way."""
+    if rank < 4:
+        result: Node = b.reshape(x, shape=(*x.shape[:-2], x.shape[-1]))
+        return result
+    result = b.transpose(x, axes=(*range(rank - 3), rank - 2, rank - 3, rank - 1))
+    return result
+
+
+def _limits(b: Builder, scores: Type, causal: bool, ends: Node | None) -> Node:
+    """How many keys each query sees, from the first on: int32 (..., heads, Tq)."""
+    shape = scores.shape[:-1]
+    last = len(shape) - 1
+    found: Node | None = None
+    if ends is not None:
+        found = b.cast(ends, dtype="int32") if ends.dtype != "int32" else ends
+        if causal:
+            found = b.broadcast(found, shape=(shape[0], shape[-1]), axes=(0,))
+    if causal:
+        some = shape[-1:] if found is None else found.shape
+        places = b.iota(shape=some, axis=len(some) - 1, dtype="int32")
+        upto = b.add(places, b.fill(1, places.type))
+        found = upto if found is None else b.minimum(found, upto)
+        axes = (last,) if ends is None else (0, last)
+    else:
+        axes = (0,)
+    assert found is not None
+    result: Node = b.broadcast(found, shape=shape, axes=axes)
+    return result
+
+
+def _bias(b: Builder, mask: Node, q: Node, k: Node, scores: Type) -> Node:
+    """What is added to the scores: minus infinity for what a mask of bools hides."""
+    if mask.dtype == "bool":
+        kind = mask.type.with_dtype(scores.dtype)
+        mask = b.select(mask, b.fill(0, kind), b.fill(-math.inf, kind))
+    full = spread_to(b, mask, (*q.shape[:-1], k.shape[-2]))
+    result: Node = b.reshape(full, shape=scores.shape)
     return result
 
 
@@ -248,23 +334,29 @@ def _check(place: str, q: Variable, k: Variable, v: Variable | None = None) -> N
         )
 
 
-def _check_mask(place: str, mask: Variable, scores: Variable) -> None:
-    if mask.dtype not in ("bool", scores.dtype):
+def _mask(place: str, mask: Any, q: Variable, k: Variable) -> Variable | None:
+    """The mask as a variable, if there is one."""
+    if mask is None:
+        return None
+    variable = as_variables(mask)[0]
+    if variable.dtype not in ("bool", q.dtype):
         raise DtypeError(
-            f"{place} expects a mask of bools, True where a key takes part, or of {scores.dtype}, "
-            f"which is added to the scores, got {mask.dtype} from {source_text(mask)}: compare it, "
-            f'as in mask != 0, or convert it with .astype("{scores.dtype}")'
+            f"{place} expects a mask of bools, True where a key takes part, or of {q.dtype}, "
+            f"which is added to the scores, got {variable.dtype} from {source_text(variable)}: "
+            f'compare it, as in mask != 0, or convert it with .astype("{q.dtype}")'
         )
+    shape = (*q.shape[:-1], k.shape[-2])
     try:
-        fits = broadcast_shape([mask.shape, scores.shape]) == scores.shape
+        fits = broadcast_shape([variable.shape, shape]) == shape
     except TypeRuleError:
         fits = False
     if not fits:
         raise ShapeError(
-            f"{place} expects a mask that broadcasts to {shape_text(scores.shape)}, got "
-            f"{shape_text(mask.shape)} from {source_text(mask)}: one of each sample, (B, Tk), is "
-            "mask[:, None, None] beside heads"
+            f"{place} expects a mask that broadcasts to {shape_text(shape)}, got "
+            f"{shape_text(variable.shape)} from {source_text(variable)}: one of each sample, "
+            "(B, Tk), is mask[:, None, None] beside heads"
         )
+    return variable
 
 
 LEADING = string.ascii_uppercase

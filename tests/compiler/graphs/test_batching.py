@@ -20,6 +20,7 @@ from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.passes.split_reductions import split_reductions
 from diagrad.compiler.passes.unroll import unroll
 from diagrad.compiler.pipeline import prepare
+from diagrad.compiler.primitives.attention import ATTENTION, FORWARD
 from diagrad.compiler.primitives.record import PRIMITIVES, Primitive
 from diagrad.compiler.sizes import Dim, named
 
@@ -37,6 +38,7 @@ NO_BATCH = {
 
 PARTS = {
     "first_outside", "block_sum", "stretch_sum", "scatter_sums", "overlap_add", "conv_weight",
+    "attention_log_sums", "attention_query", "attention_key", "attention_value",
 }  # fmt: skip
 """Primitives that passes and derivatives make, which have tests of their own here."""
 
@@ -407,3 +409,25 @@ def test_gradients_by_what_elements_share_come_first() -> None:
     many = differentiate(batched_graph(unrelated, "w", 2))
     found = run(many, {"x": np.float32(1), "w": np.array([3, 4], np.float32)})
     np.testing.assert_array_equal(found["y"], [0, 0])
+
+
+@pytest.mark.parametrize("names", [["q"], ["v", "limits"], ["g", "bias"], ["delta"], ["k", "sums"]])
+def test_attention(names: list[str]) -> None:
+    """With its way back, and what hides keys."""
+    shapes: dict[str, tuple[int, ...]]
+    shapes = {"q": (2, 5, 3, 4), "k": (2, 7, 3, 4), "v": (2, 7, 3, 1), "g": (2, 5, 3, 1)}
+    shapes |= {"sums": (2, 3, 5), "delta": (2, 3, 5), "bias": (2, 3, 5, 7)}
+    entries = {name: given(name, *shape, dtype="float64") for name, shape in shapes.items()}
+    limits = given("limits", 2, 3, 5, dtype="int32")
+    q, k, v, *back, bias = entries.values()
+    rest, outputs = (limits, bias), {}
+    for op in ATTENTION:
+        operands = (q, k, v) if op in FORWARD else (q, k, v, *back)
+        outputs[op] = b.apply(op, *operands, *rest, scale=0.3)
+    source = graph(*entries.values(), limits, outputs=outputs)
+    elements = []
+    for i in range(3):
+        element = {n: numbers(*shape, seed=i, dtype="float64") for n, shape in shapes.items()}
+        element["limits"] = np.random.default_rng(i).integers(0, 8, (2, 3, 5)).astype(np.int32)
+        elements.append(element)
+    compare(source, elements, names, extent=named("N"))

@@ -9,7 +9,11 @@ from .operation import Array, Operation
 
 def _weights(q: Array, k: Array, seen: Array | bool = True, scale: float | None = None) -> Array:
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = np.where(seen, scale * (q @ np.swapaxes(k, -1, -2)), -np.inf)
+    return _softmax(np.where(seen, scale * (q @ np.swapaxes(k, -1, -2)), -np.inf))
+
+
+def _softmax(scores: Array) -> Array:
+    """Over the last axis; 0 where all are minus infinity."""
     highest = np.max(scores, -1, keepdims=True, initial=-np.inf)
     terms = np.exp(scores - np.where(np.isfinite(highest), highest, 0))
     total = terms.sum(-1, keepdims=True)
@@ -57,6 +61,12 @@ ATTENTIONS = [
               (((2, 5, 3), (2, 7, 3), (2, 7, 2), (5, 7)), ((5, 3), (2, 3), (2, 5), (1, 2))),
               ("real", "real", "real", "mask"),
               named=(("M", 2, 3), ("M", "N", 3), ("M", "N", 2), ("M", 1, "N"))),
+    Operation("attention added", lambda q, k, v, s: dg.attention(q, k, v, s),
+              lambda q, k, v, s: _softmax(q @ np.swapaxes(k, -1, -2) * q.shape[-1] ** -0.5 + s) @ v,
+              (((2, 5, 3), (2, 7, 3), (2, 7, 2), (5, 7)), ((5, 3), (2, 3), (2, 5), (1, 2))),
+              named=(("M", 2, 3), ("M", "N", 3), ("M", "N", 2), ("M", 1, "N"))),
+    Operation("attention in blocks", dg.attention, lambda q, k, v: _weights(q, k) @ v,
+              (((2, 131, 5), (2, 137, 5), (2, 137, 3)),)),
     Operation("attention_weights", dg.attention_weights, _weights,
               (((5, 3), (7, 3)), ((2, 3, 1, 5), (2, 3, 7, 5)), ((5, 3), (0, 3))),
               named=(("M", 3, 5), ("M", "N", 5))),

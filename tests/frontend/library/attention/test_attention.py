@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import diagrad as dg
+from diagrad.runtime.cpu.stepping.workspace import Workspace
 
 from ...evaluating import TARGETS, Target, apply, assert_close, check_derivatives, gradients, text
 
@@ -168,6 +169,20 @@ def test_named_sizes_and_observed_lengths() -> None:
         assert_close(program.run(q=x, lengths=ends)["output"], masked(x), 2e-5, 2e-6)
     with pytest.raises(dg.InputError, match=r"lengths.* in \[0, "):
         program.run(q=np.zeros((1, 2, 3), np.float32), lengths=np.array([3], np.int32))
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"lengths": [300]}])
+def test_memory_grows_with_the_steps_and_not_with_their_square(options: Any) -> None:
+    """Of a step that trains too; with the weights whole it would be 4 T**2 bytes and more."""
+    taken = []
+    for steps in (512, 1024):
+        x = dg.parameter("x", (1, 2, steps, 8), init=0.1)
+        cost = dg.sum(dg.attention(x, x, x, **options) ** 2)
+        program = dg.Diagram("test", cost=cost).compile(dg.SGD(0.1))
+        program.step()
+        assert isinstance(program.workspace, Workspace)
+        taken.append(program.workspace.arena_bytes)
+    assert taken[1] < 2.5 * taken[0]
 
 
 def masked(x: Any) -> Any:
