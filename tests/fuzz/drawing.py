@@ -31,7 +31,7 @@ class Drawing:
 
     def __init__(self, plan: Plan, root: Drawing | None = None) -> None:
         self.plan = plan
-        self.root: Drawing = root or self
+        self.root: Drawing = root.root if root else self
         self.numbers: Iterator[int] = root.numbers if root else iter(())
         self.pool: list[Any] = []
         self.whole: list[Any] = []

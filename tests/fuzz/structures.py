@@ -142,6 +142,11 @@ def loop(d: Drawing, growth: Growth) -> Any:
     else:
         following = dg.tanh(mixed)
     t.close(z, following)
+    if options & 16 and not apart:
+        # It stops by integers alone, which neither rounding nor differences change.
+        made = t.delay(d.name("n"), 0, shape=(), dtype=dg.int32)
+        t.close(made, made + 1)
+        t.until(made >= d.index(()).astype(dg.int32))
     inner = any(item is x_t or item is z for item in ordered([extra], {}))
     fits = inner and extra.ndim > 0 and extra.shape[0] == samples
     shown = extra if fits else following
