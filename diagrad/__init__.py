@@ -32,6 +32,7 @@ from .frontend.errors import (
     UnusedError,
     UnusedWarning,
 )
+from .frontend.generate import generate
 from .frontend.keywords import guarded as _guarded
 from .frontend.library import init
 from .frontend.library.attention.attention import attention, attention_weights
@@ -372,6 +373,7 @@ __all__ = [
     "float64",
     "floor",
     "gelu",
+    "generate",
     "gradient",
     "gradient_flow",
     "gradient_propagation",

@@ -44,7 +44,7 @@ FLOORS = {
         "errors", "location", "arguments", "files", "keywords", "sealed", "loading",
         "variables", "operations", "drawing", "library", "programs", "training", "reports",
         "pictures",
-        "program", "diagram", "transform_step", "scripts", "command_line",
+        "program", "diagram", "transform_step", "generate", "scripts", "command_line",
     ),
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
     "runtime": (

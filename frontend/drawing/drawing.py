@@ -106,7 +106,7 @@ class Drawing(Sealed):
             )
             for application in self.applications
             for state in application.updates
-            if state not in following
+            if state.kind == "state" and state not in following
         ]
         mistakes += [
             DiagramError(f"{source_text(item)} has no next value: say it with dg.update")

@@ -135,9 +135,19 @@ def update_average(state: Variable, value: Variable) -> None:
     update(state, value)
 
 
+def leave_blocks(key: Variable, value: Variable) -> None:
+    """Let a value leave the blocks that are being applied unseen, as a state's next value does.
+
+    Whoever applies them within `updates_inside` finds it there by its key.
+    """
+    inside = _within.get()
+    assert inside is not None, "a value that nobody waits for"
+    inside[key] = value
+
+
 @contextmanager
 def updates_inside() -> Iterator[dict[Variable, Variable]]:
-    """The next values that states get meanwhile, in the forward of a block."""
+    """What leaves a block unseen meanwhile, in its forward: next values of states, and others."""
     found: dict[Variable, Variable] = {}
     token = _within.set(found)
     try:
@@ -148,7 +158,8 @@ def updates_inside() -> Iterator[dict[Variable, Variable]]:
 
 def leave_block(state: Variable, value: Variable) -> None:
     """What a state becomes has left the block that says it, as `value`."""
-    state.following = value
+    if state.kind == "state":
+        state.following = value
     outer = _within.get()
     if outer is not None:
         outer[state] = value
@@ -191,7 +202,10 @@ def next_values(
             seen.update(dict.fromkeys(new))
             makers = dict.fromkeys(v.producer for v in new if v.producer is not None)
             waiting = []
-            for state, value in [pair for maker in makers for pair in maker.updates.items()]:
+            pairs = [pair for maker in makers for pair in maker.updates.items()]
+            for state, value in pairs:
+                if state.kind != "state":
+                    continue
                 if state not in made or made[state].serial < value.serial:
                     found[state] = made[state] = value
                     waiting += (state, value)

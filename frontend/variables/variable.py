@@ -115,8 +115,9 @@ class Variable:
     def __len__(self) -> int:
         if not self.shape or not isinstance(self.shape[0], int):
             raise TypeError(
-                f"{source_text(self)} of shape {shape_text(self.shape)} has no fixed length: use "
-                "functions over its first axis, such as dg.sum(x, axis=0), not a loop"
+                f"{source_text(self)} of shape {shape_text(self.shape)} cannot be counted, it has "
+                "no fixed length: use functions over its first axis, such as dg.sum(x, axis=0), "
+                "not a loop"
             )
         return self.shape[0]
 

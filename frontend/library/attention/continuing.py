@@ -1,8 +1,8 @@
 """Sequences that are continued: what blocks must know where their first step is not the first.
 
 Whoever draws a model for the steps that come after others does so `continued_by` something that
-keeps the keys and values of those.  Causal self-attention asks it for them, and positional
-encodings where to begin; blocks around them need to know nothing of it.
+keeps the keys and values of those.  Causal self-attention asks it for them, recurrent networks for
+their state, and positional encodings where to begin; blocks around them need to know nothing of it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ class Continuation(Protocol):
             k: those of the new steps, (..., heads, T, D).
             v: their values.
         """
+
+    def before(self, block: Block) -> tuple[Variable, ...] | None:
+        """What a block has given to `after` at the end of the steps before; None at the first.
+
+        It is called once for each of the block's applications, and so is `after`.
+        """
+
+    def after(self, block: Block, state: tuple[Variable, ...]) -> None:
+        """Keep what a block begins the next steps with."""
 
 
 _now: ContextVar[Continuation | None] = ContextVar("continuation", default=None)

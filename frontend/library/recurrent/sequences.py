@@ -15,6 +15,7 @@ from ...operations.broadcasting import as_variables
 from ...operations.structure import concatenate, stack, swapaxes
 from ...variables.variable import Variable, shape_text, source_text
 from ...variables.weak import adopted
+from ..attention.continuing import continuation
 from ..torch_names import Trained
 from .cells import Cell
 from .propagation import Probes
@@ -134,6 +135,10 @@ class Recurrent(Block):
         self._check_lengths(lengths, x.shape[0 if self.batch_first else 1])
         if self.batch_first:
             x = swapaxes(x, 0, 1)
+        steps = continuation() if state is None else None
+        if steps is not None:
+            self._check_continued(lengths)
+            state = steps.before(self)
         given = self._initial(state, x)
         zeros = self._probes(probes, x)
         finals: list[list[Variable]] = []
@@ -149,6 +154,8 @@ class Recurrent(Block):
                 finals.append(last)
             x = outputs[0] if ways == 1 else concatenate(outputs, axis=-1)
         together = [stack([last[i] for last in finals]) for i in range(len(names))]
+        if steps is not None:
+            steps.after(self, tuple(together))
         y = swapaxes(x, 0, 1) if self.batch_first else x
         return y, together[0] if len(names) == 1 else tuple(together)
 
@@ -195,6 +202,13 @@ class Recurrent(Block):
             raise DtypeError(
                 f"{subject} expects x of dtype {dtype} like its weights, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{dtype}")'
+            )
+
+    def _check_continued(self, lengths: Any) -> None:
+        if self.bidirectional or self.reverse or lengths is not None:
+            raise TypeError(
+                f"{self._describe()} ({user_location()}) expects no lengths and one direction, "
+                "forward, where it continues a sequence"
             )
 
     def _check_lengths(self, lengths: Any, samples: Dim) -> None:

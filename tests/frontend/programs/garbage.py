@@ -145,6 +145,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "fit": {"data": given, "epochs": lambda: 0, "progress": lambda: False, "batch_size": lambda: 2,
             "validation": lambda: 0.5, "callbacks": lambda: [print], "checkpoint": lambda: None,
             "early_stopping": lambda: None, "axis": lambda: 0, "seed": lambda: 0},
+    "generate": {"program": lambda: dg.Embedding(5, 5), "prompt": lambda: [1, 2],
+                 "temperature": lambda: 0.5, "top_k": lambda: 2},
     "gradient": {"cost": lambda: dg.sum(square()), "variables": square},
     "gradient_flow": {"program": looping, "inputs": lambda: {"s": np.ones((3, 2, 2), np.float32)}},
     "jacobian": {"y": lambda: dg.sum(square(), 0), "x": square},

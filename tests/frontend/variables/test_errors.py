@@ -295,8 +295,8 @@ VALUES: dict[str, tuple[str, str]] = {
     ),
     "iteration": (
         "for row in x:\n    pass",
-        "observed 'x' (model.py:1) of shape (B, 4) has no fixed length: use functions over its "
-        "first axis, such as dg.sum(x, axis=0), not a loop",
+        "observed 'x' (model.py:1) of shape (B, 4) cannot be counted, it has no fixed length: "
+        "use functions over its first axis, such as dg.sum(x, axis=0), not a loop",
     ),
 }
 

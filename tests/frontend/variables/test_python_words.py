@@ -25,8 +25,8 @@ NUMBER = (
     "a program for it; functions of it are those of diagrad, as dg.sin for math.sin"
 )
 NO_LENGTH = (
-    "observed 'x' (model.py:1) of shape (B, 3) has no fixed length: use functions over its first "
-    "axis, such as dg.sum(x, axis=0), not a loop"
+    "observed 'x' (model.py:1) of shape (B, 3) cannot be counted, it has no fixed length: use "
+    "functions over its first axis, such as dg.sum(x, axis=0), not a loop"
 )
 CHANGE = (
     "expects an array, got observed 'x' (model.py:1): a variable never changes; use "

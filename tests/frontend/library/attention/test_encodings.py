@@ -170,6 +170,12 @@ class Kept:
         k, v = dg.concatenate([self.k, k], axis=-2), dg.concatenate([self.v, v], axis=-2)
         return k, v, {"mask": np.tri(3, 5, 2, dtype=bool)}
 
+    def before(self, block: Any) -> Any:
+        raise AssertionError("attention has no other state")
+
+    def after(self, block: Any, state: Any) -> None:
+        raise AssertionError("attention has no other state")
+
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", ["sinusoidal", "learned", "rotary"])

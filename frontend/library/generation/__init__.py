@@ -1,0 +1,1 @@
+"""Sequences that a model goes on with by itself, symbol by symbol."""
