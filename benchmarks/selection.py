@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from .attention import ATTENTIONS
 from .convnets import CONVNETS, SINGLES
 from .recurrent import NETS
 from .workloads import WORKLOADS
@@ -12,6 +13,7 @@ PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax", "pyt
 
 PRODUCT_PEERS = ("diagrad", "numpy", "torch")
 CONVNET_PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax")
+ATTENTION_PEERS = ("diagrad", "torch", "torch.compile", "jax")
 LAYER_PEERS = {
     "diagrad": "diagrad", "torch": "torch", "torch.channels_last": "channels-last", "jax": "jax",
 }  # fmt: skip
@@ -44,6 +46,8 @@ def peers_for(workload: str, peers: Sequence[str]) -> list[str]:
         able = LAYER_PEERS
     elif workload in CONVNETS:
         able = CONVNET_PEERS
+    elif workload in ATTENTIONS:
+        able = ATTENTION_PEERS
     else:
         able = [peer for peer in PEERS if peer not in ("numpy", "torch.channels_last")]
         if workload in NETS and NETS[workload].long:

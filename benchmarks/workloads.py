@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .arrays import Arrays, seeded
+from .attention import LONG, attention_flops, long_flops, make_attention, make_long
 from .convnets import CONVNETS
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
@@ -166,6 +167,21 @@ WORKLOADS: dict[str, Workload] = {
             for name, each in HYPERNETS.items()
         ),
         *(Workload(name, net.text, net.make, net.flops, 0) for name, net in CONVNETS.items()),
+        Workload(
+            "attention",
+            "a pre-norm encoder block and a head, B = 8, T = 128, D = 128, 4 heads, MLP 512, GELU, "
+            "cross entropy, SGD",
+            make_attention,
+            attention_flops(),
+            0,
+        ),
+        Workload(
+            "attention_long",
+            f"causal attention {LONG} of samples, heads, steps and features, and its gradients",
+            make_long,
+            long_flops(),
+            0,
+        ),
         *(
             Workload(
                 f"matmul_{m}x{k}x{n}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from ...arrays import Arrays
+from ...attention import ATTENTIONS
 from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import convnets, hypernets, plain, recurrent
+from . import attention, convnets, hypernets, plain, recurrent
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -20,6 +21,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return hypernets.build(name, arrays)
     if name in CONVNETS:
         return convnets.build(name, arrays)
+    if name in ATTENTIONS:
+        return attention.build(name, arrays)
     return plain.build(name, arrays)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 
 from ...arrays import Arrays
+from ...attention import ATTENTIONS
 from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import convnets, hypernets, plain, recurrent
+from . import attention, convnets, hypernets, plain, recurrent
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
@@ -20,6 +21,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool
         return hypernets.build(name, arrays, compiled)
     if name in CONVNETS:
         return convnets.build(name, arrays, compiled, channels_last)
+    if name in ATTENTIONS:
+        return attention.build(name, arrays, compiled)
     return plain.build(name, arrays, compiled)
 
 

@@ -1,0 +1,55 @@
+"""diagrad: the workloads of attention."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import diagrad as dg
+
+from ...arrays import Arrays
+from ...attention import CLASSES, EPSILON, HEADS, HIDDEN, RATE, WIDTH
+from ..common import Job, repeated, training
+
+
+def build(name: str, arrays: Arrays) -> Job:
+    """The workload as a compiled diagram."""
+    return (_long if name == "attention_long" else _block)(arrays)
+
+
+def _norm(number: int) -> dg.Block:
+    return dg.LayerNorm(WIDTH, epsilon=EPSILON, name=f"norm{number}")
+
+
+def _block(arrays: Arrays) -> Job:
+    attend = dg.Chain(_norm(1), dg.MultiHeadAttention(WIDTH, HEADS, name="heads"))
+    inner = dg.Chain(
+        _norm(2), dg.Linear(WIDTH, HIDDEN, name="first"), dg.gelu,
+        dg.Linear(HIDDEN, WIDTH, name="second"),
+    )  # fmt: skip
+    net = dg.Chain(
+        dg.Residual(attend), dg.Residual(inner), _norm(3), lambda x: dg.mean(x, 1),
+        dg.Linear(WIDTH, CLASSES, name="head"),
+    )  # fmt: skip
+    x = dg.observed("x", ("B", "T", WIDTH))
+    y = dg.observed("y", ("B",), dtype=dg.int32)
+    cost = dg.cross_entropy(net(x), y)
+    program = dg.Diagram("attention", cost=cost).compile(dg.SGD(RATE))
+    for path in program.parameters:
+        program.parameters[path] = arrays["/".join(path.split("/")[-2:])]
+    inputs = {"x": arrays["x"], "y": arrays["y"]}
+    return training(lambda: program.step(**inputs))
+
+
+def _long(arrays: Arrays) -> Job:
+    shape = ("B", "H", "T", arrays["q"].shape[-1])
+    q, k, v, g = (dg.observed(key, shape) for key in "qkvg")
+    y = dg.attention(q, k, v, causal=True)
+    slopes = dg.gradient(dg.sum(y * g), [q, k, v])
+    outputs = dict(zip(("y", "dq", "dk", "dv"), (y, *slopes), strict=True))
+    program = dg.Diagram("attention_long", outputs).compile()
+    held: dict[str, np.ndarray] = {}
+
+    def step() -> None:
+        held.update(program.run(**arrays))
+
+    return Job(step, repeated(step), lambda: [float(np.abs(x).sum()) for x in held.values()])
