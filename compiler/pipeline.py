@@ -28,6 +28,7 @@ from .passes.expand_products import expand_products
 from .passes.guard import guard
 from .passes.hoist.hoist import hoist
 from .passes.inline import inline
+from .passes.join_slopes import join_slopes
 from .passes.layout import layout
 from .passes.lift_draws import lift_draws
 from .passes.mask_padding import mask_padding
@@ -84,6 +85,7 @@ KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("expand_pools", expand_pools),
     ("expand_convolutions", expand_convolutions),
     ("simplify", simplify),
+    ("join_slopes", join_slopes),
     ("expand_products", expand_products),
     ("split_products", split_products),
     ("sum_steps", sum_steps),

@@ -14,7 +14,7 @@ from diagrad.compiler.graphs.verify import verify
 from diagrad.compiler.passes.simplify.simplify import RULES, simplify
 from diagrad.compiler.sizes import named
 
-from ..building import b, expression, given, graph, number, numbers, run, state
+from ...building import b, expression, given, graph, number, numbers, run, state
 
 B = named("B")
 X, Y = given("x", "B", 3), given("y", "B", 3)

@@ -9,8 +9,8 @@ from diagrad.compiler.passes.simplify.pruning import prune
 from diagrad.compiler.passes.simplify.simplify import simplify
 from diagrad.compiler.primitives.recurrence import results_of, role_of
 
-from ..building import b, given, graph, numbers, run
-from ..nets import B, H, T, arrays, bodies, elman, entry, gru, lstm, nested, product
+from ...building import b, given, graph, numbers, run
+from ...nets import B, H, T, arrays, bodies, elman, entry, gru, lstm, nested, product
 
 
 def looped(body: Graph, outer: dict[str, Node], results: str, **options: object) -> dict[str, Node]:

@@ -12,7 +12,7 @@ from diagrad.compiler.passes.simplify.simplify import simplify
 from diagrad.compiler.pipeline import prepare
 from diagrad.compiler.sizes import named
 
-from ..building import b, expression, given, graph, number, numbers, run
+from ...building import b, expression, given, graph, number, numbers, run
 
 B = named("B")
 X, G = given("x", "B", 6, 3), given("g", "B", 6, 5)
