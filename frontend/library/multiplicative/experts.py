@@ -24,7 +24,7 @@ from ...variables.kinds import BlockParts
 from ...variables.variable import Variable, parameter, shape_text, source_text
 from ..functions import softmax
 from ..init import initial_value
-from .routing import Combine, Dispatch, Router, Together, load_balance
+from .routing import Combine, Dispatch, Router, Rows, Together, load_balance, rows_of
 from .switch import SoftSwitch
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class MixtureOfExperts(Block):
     Jacobs, Jordan, Nowlan and Hinton, Adaptive mixtures of local experts, 1991.  With `k`, only the
     k experts of the greatest w are asked about a sample (Shazeer, Mirhoseini, Maziarz, Davis, Le,
     Hinton and Dean, Outrageously large neural networks, 2017): the rows of the samples are sorted
-    by their experts, and each expert computes its own, however many they are, so that no sample is
-    dropped and nothing is computed in vain.
+    by their experts, and each expert computes its own in blocks, however many they are, so that no
+    sample is dropped.
 
     Experts whose parameters have the same names, shapes and dtypes have them in one array each,
     with an axis of experts in front: `expert/0/weight` of shape (E, *shape) for the weight of
@@ -103,7 +103,7 @@ class MixtureOfExperts(Block):
             self.switch = SoftSwitch()
             return
         self.router = Router(self.k, self.normalise)
-        self.dispatch = Dispatch()
+        self.dispatch = Dispatch(len(self.experts))
         self.combine = Combine()
         if not _alike(self.experts):
             raise ValueError(
@@ -140,11 +140,12 @@ class MixtureOfExperts(Block):
             return value, load_balance(softmax(z), expand_dims(argmax(z, -1), -1))
         w = softmax(z)
         share, chosen = self.router(w)
-        rows, numbers, order = self.dispatch(x, chosen)
-        expert: Any = self.experts[0]
-        if self.expert is not None:
-            expert = bind(expert, self.expert(numbers))
-        value = self.combine(expert(rows), share, order)
+        blocks, numbers, row = self.dispatch(x, chosen)
+        if self.expert is None:  # all are one and the same
+            answers = self.experts[0](rows_of(blocks))
+        else:
+            answers = rows_of(bind(Rows(self.experts[0]), self.expert(numbers))(blocks))
+        value = self.combine(answers, share, row)
         return (value, load_balance(w, chosen)) if balance else value
 
     def _bound(self) -> list[Any]:

@@ -1,23 +1,27 @@
 """Routing: each sample goes to the experts that are chosen for it, and to no other.
 
     w = softmax(gate(x))       router: the k greatest of a row of w, and which they are
-    rows                       dispatch: the samples, once for each choice, in the order of experts
-    weights                    each row's own, out of those of all experts
+    rows                       dispatch: the samples, once for each choice, in blocks of one expert
+    weights                    each block's own, out of those of all experts
     s                          combine: a sample's answers, each times its share, added up
 
-The rows of one expert lie side by side, so that the compiler makes them one product.
+All blocks have as many rows, a part of what an expert is asked about on average.  So the compiler
+makes one batched product of them, in which weights are read once for a block, and an expert has at
+most one block that is filled up with rows of zeros.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ....compiler.sizes import product
+from ....compiler.sizes import floor_divide, product
 from ...drawing.blocks import Block, CostFunction, parameters_of
+from ...operations.elementwise import minimum
 from ...operations.indexing import one_hot, scatter_add, take
 from ...operations.ordering.sorting import argsort, topk
-from ...operations.reductions import mean, sum
-from ...operations.source import arange
+from ...operations.reductions import cumsum, mean, sum
+from ...operations.source import arange, fill
+from ...operations.source import size as extent
 from ...operations.structure import broadcast_to, expand_dims, reshape
 from ...variables.variable import Variable
 
@@ -37,19 +41,47 @@ class Router(Block):
         return share, chosen
 
 
+FEWER = 4
+"""Of the rows that experts are asked about on average, a block has one in so many."""
+
+
 class Dispatch(Block):
-    """The samples that experts are asked about, sorted by their experts."""
+    """The samples that experts are asked about, sorted by their experts into blocks of rows."""
+
+    def __init__(self, experts: int) -> None:
+        self.experts = experts
 
     def forward(self, x: Variable, chosen: Variable) -> tuple[Variable, Variable, Variable]:
-        """(..., *features), (..., k) -> the rows, the expert of each, the choice that it was."""
+        """(..., *features), (..., k) -> the blocks of rows, each block's expert, each choice's row.
+
+        For N choices of E experts these are (blocks, N // (4 E) + 1, *features), (blocks,) and
+        (N,), where the rows of all blocks are counted on.
+        """
         *lead, k = chosen.shape
         count = product(lead)
-        numbers = reshape(chosen, (count * k,))
+        choices, features = count * k, x.shape[len(lead) :]
+        size = floor_divide(choices, FEWER * self.experts) + 1
+        # Experts with rows fill choices / size < FEWER * experts blocks, and one more each.
+        most = (FEWER + 1) * self.experts - 1
+        blocks = min(choices, most) if isinstance(choices, int) else most
+        numbers = reshape(chosen, (choices,)).astype("int64")
+        asked = scatter_add(numbers, fill(1, (choices,), "int64"), self.experts)
+        rows, place = extent(size, "int64"), arange(blocks, "int64")
+        filled = sum((place * rows < expand_dims(asked, 1)).astype("int64"), 1)
+        behind = cumsum(filled)
+        # The choices in the order of experts: an expert's first one is the first row of its block.
         order = argsort(numbers)
-        sample = broadcast_to(expand_dims(arange(count, "int64"), 1), (count, k))
-        rows = reshape(x, (count, *x.shape[len(lead) :]))
-        rows = take(rows, take(reshape(sample, -1), order))
-        return rows, take(numbers, order), order
+        sorted_numbers = take(numbers, order)
+        begin = (behind - filled) * rows - (cumsum(asked) - asked)
+        row = take(begin, sorted_numbers) + arange(choices, "int64")
+        row = scatter_add(order, row, choices)
+        repeated = broadcast_to(
+            expand_dims(reshape(x, (count, *features)), 1), (count, k, *features)
+        )
+        table = scatter_add(row, reshape(repeated, (choices, *features)), blocks * size)
+        before = expand_dims(place, 1) >= behind
+        expert = minimum(sum(before.astype("int64"), 1), self.experts - 1)
+        return reshape(table, (blocks, size, *features)), expert, row
 
 
 class Together(Block):
@@ -74,17 +106,44 @@ class Together(Block):
         return {name: take(item, numbers) for name, item in parameters_of(self).items()}
 
 
+class Rows(Block):
+    """A block on the rows of one block of Dispatch."""
+
+    def __init__(self, block: Block) -> None:
+        object.__setattr__(self, "block", block)
+
+    block: Block
+
+    @property
+    def _has_place(self) -> bool:
+        """The block has one."""
+        return False
+
+    def parameters(self) -> dict[str, Variable]:
+        """The block's."""
+        return dict(parameters_of(self.block))
+
+    def forward(self, x: Variable) -> Variable:
+        """(1, rows, *features) -> (rows, *results)."""
+        found: Variable = self.block(x[0])
+        return found
+
+
+def rows_of(blocks: Variable) -> Variable:
+    """The rows of all blocks: (blocks, rows, *features) -> (blocks * rows, *features)."""
+    count, rows, *features = blocks.shape
+    return reshape(blocks, (count * rows, *features))
+
+
 class Combine(Block):
     """What the experts say of a sample, each times its share, added up."""
 
-    def forward(self, answers: Variable, share: Variable, order: Variable) -> Variable:
-        """(N, *results), (..., k), the choices in the order of rows -> (..., *results)."""
-        *lead, k = share.shape
+    def forward(self, answers: Variable, share: Variable, row: Variable) -> Variable:
+        """(rows, *results), (..., k), each choice's row -> (..., *results)."""
         rest = answers.shape[1:]
-        shares = take(reshape(share, (product(lead) * k,)), order)
-        answers = answers * reshape(shares, (-1, *[1] * len(rest)))
-        each = reshape(scatter_add(order, answers, product(lead) * k), (product(lead), k, *rest))
-        return reshape(sum(each, 1), (*lead, *rest))
+        each = reshape(take(answers, row), (*share.shape, *rest))
+        shares = reshape(share, (*share.shape, *[1] * len(rest)))
+        return sum(each * shares, share.ndim - 1)
 
 
 def _load(w: Variable, chosen: Variable) -> Variable:

@@ -308,3 +308,44 @@ def test_errors() -> None:
             dg.Diagram("d", {"y": moe(x)})
         message = "expects a gate with a score for each of 2 experts, got (B, 3)"
         assert message in text(wrong.value)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_experts_without_parameters_or_with_shared_ones(k: int) -> None:
+    x = dg.observed("x", ("B", 6), "float64")
+    shared = dg.Linear(6, 6, dtype="float64")
+    for experts_, function in (([dg.Chain(dg.tanh)] * 2, None), ([shared, shared], shared)):
+        moe = dg.MixtureOfExperts(experts_, dg.Linear(6, 2, dtype="float64"), k, normalise=True)
+        single = dg.tanh(x) if function is None else function(x)
+        program = dg.Diagram("d", {"y": moe(x), "z": single}).compile()
+        for batch in (0, 1, 9):
+            found = program.run(x=RNG.normal(size=(batch, 6)))
+            np.testing.assert_allclose(found["y"], found["z"], rtol=1e-12)
+
+
+def test_rows_for_experts_that_are_asked_unevenly() -> None:
+    """Blocks are as many however the choices fall: on one expert, on the last, on each in turn."""
+    x, w = dg.observed("x", ("B", 6), "float64"), dg.observed("w", ("B", 5), "float64")
+    moe = dg.MixtureOfExperts(experts(5), lambda value: w, 1, normalise=True, name="moe")
+    y = moe(x)
+    slopes = dg.gradient(dg.sum(y**2), moe.parameters()["expert/0/weight"])
+    program = dg.Diagram("d", {"y": y, "g": slopes}).compile()
+    spread(program)
+    p = program.parameters
+    for batch in (1, 3, 20, 21, 64):
+        for chosen in (
+            [0] * batch,
+            [4] * batch,
+            [i % 5 for i in range(batch)],
+            [1, *[3] * (batch - 1)],
+        ):
+            value = RNG.normal(size=(batch, 6))
+            found = program.run(x=value, w=50 * np.eye(5)[chosen])
+            wanted, slope = [], np.zeros((5, 6, 5))
+            for row, e in zip(value, chosen, strict=True):
+                first, second = p["moe/expert/0/weight"][e], p["moe/expert/2/weight"][e]
+                h = np.tanh(row @ first + p["moe/expert/0/bias"][e])
+                wanted.append(h @ second + p["moe/expert/2/bias"][e])
+                slope[e] += np.outer(row, (2 * wanted[-1] @ second.T) * (1 - h * h))
+            np.testing.assert_allclose(found["y"], wanted, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(found["g"], slope, rtol=1e-9, atol=1e-11)
