@@ -88,9 +88,11 @@ from .frontend.library.joint_embedding import info_nce, vicreg
 from .frontend.library.layers import Flatten, Linear
 from .frontend.library.local import LocallyConnected2d
 from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
+from .frontend.library.machines.boltzmann import BoltzmannMachine
 from .frontend.library.machines.hopfield import Hopfield
 from .frontend.library.machines.kmeans import KMeans
 from .frontend.library.machines.nearest import NearestNeighbor
+from .frontend.library.machines.restricted import RestrictedBoltzmannMachine
 from .frontend.library.moving_average import MovingAverage
 from .frontend.library.multiplicative.experts import MixtureOfExperts
 from .frontend.library.multiplicative.products import ProductUnits, SigmaPi
@@ -239,6 +241,7 @@ __all__ = [
     "BasicBlock",
     "BatchNorm",
     "Block",
+    "BoltzmannMachine",
     "Bottleneck",
     "Bound",
     "Chain",
@@ -308,6 +311,7 @@ __all__ = [
     "RMSprop",
     "RNNCell",
     "Residual",
+    "RestrictedBoltzmannMachine",
     "RotaryEncoding",
     "ShapeError",
     "SigmaPi",

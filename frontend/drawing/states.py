@@ -48,8 +48,8 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
     Args:
         name: its name, below the path of the block that holds it.
         shape: integers.
-        init: its value before the first step: a number, an array of this shape, or a parameter,
-            whose own first value it has.
+        init: its value before the first step: a number, an array of this shape, an initialiser of
+            `dg.init`, or a parameter, whose own first value it has.
         dtype: of the six that diagrad has.
 
     Raises:
@@ -67,7 +67,10 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
 
 
 def memory(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -> Variable:
-    """A state that keeps its value in a diagram without an update of it, where others have one."""
+    """A state that keeps its value in a diagram without an update of it, where others have one.
+
+    An update that is made from states and constants alone is that of the diagrams that read it.
+    """
     found = state(name, shape, init, dtype)
     found.stays = True
     return found
@@ -170,7 +173,7 @@ def _attach(state: Variable) -> None:
     sources = _sources(state)
     for item in sources:
         item.updated.append(state)
-    if not sources:
+    if not sources and not state.stays:
         _made_from_nothing.append(state)
 
 

@@ -338,10 +338,12 @@ def initial_state(
         init = resolve_ties(init)
         if init.kind != "parameter":
             raise InputError(
-                f"{subject} expects a number, an array or a parameter for its init, got "
+                f"{subject} expects a number, an array, an initialiser or a parameter, got "
                 f"{source_text(init)}"
             )
         init = initial_value(init, names.get(init) or full_name(init), seed)
+    elif callable(init):
+        init = initial_value(variable, name, seed)
     value = np.asarray(init)
     array = np.empty(variable.type.extents, dtype)
     if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):

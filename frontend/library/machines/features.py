@@ -1,15 +1,17 @@
-"""What the machines ask of the variables that they are applied to."""
+"""What the machines ask of the variables that they are given."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ....compiler.sizes import Dim
+from ...arguments import number
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...variables.variable import Variable, shape_text, source_text
+from ...variables.weak import adopted
 
 
 def features(block: Block, x: Any, count: Dim, dtype: str, rank: int | None = None) -> Variable:
@@ -28,4 +30,18 @@ def features(block: Block, x: Any, count: Dim, dtype: str, rank: int | None = No
             f'.astype("{dtype}"), or make the block with dtype="{x.dtype}"'
         )
     found: Variable = x
+    return found
+
+
+def rate_of(block: Block, verb: str, rate: Any, dtype: str) -> Variable | float:
+    """A rate of learning: a number, or a variable of shape () and of a dtype."""
+    subject = f"{verb} of {block._describe()} ({user_location()})"
+    if not isinstance(rate, Variable):
+        return number(subject, "rate", rate)
+    found: Variable = adopted(rate, dtype)
+    if not found.mistakes and (found.shape, found.dtype) != ((), dtype):
+        raise (ShapeError if found.shape else DtypeError)(
+            f"{subject} expects a rate of {dtype} (), got {found.dtype} {shape_text(found.shape)} "
+            f"from {source_text(found)}"
+        )
     return found

@@ -13,7 +13,7 @@ from ...operations.elementwise import absolute, equal, greater, less_equal, log,
 from ...operations.reductions import max as greatest
 from ...operations.reductions import sum as total
 from ...variables.variable import Variable, dtype_name
-from .features import features
+from .features import features, rate_of
 from .sweep import Sweep, couplings
 
 
@@ -111,7 +111,7 @@ class Hopfield(Block):
         """
         return free_energy(features(self, y, self.units, self.dtype), self.weight)
 
-    def store(self, y: Variable, rate: float = 1.0) -> None:
+    def store(self, y: Variable, rate: float | Variable = 1.0) -> None:
         """Let a step store patterns by Hebb's rule: w_ij <- w_ij + rate * sum_b y_bi y_bj, i != j.
 
         A rate of 1 with patterns of -1 and 1 keeps the weights integers, so that all sums are
@@ -120,14 +120,14 @@ class Hopfield(Block):
 
         Args:
             y: (B, units), the patterns.
-            rate: eta.
+            rate: eta, a number or a variable of shape ().
 
         Raises:
             DiagramError: a `weight` that is no state, or one that stores other patterns already.
         """
-        rate = number(f"store of {self._describe()}", "rate", rate)
+        rate = rate_of(self, "store", rate, self.dtype)
         y = features(self, y, self.units, self.dtype, rank=2)
-        update(self.weight, hebb(y, self.weight, rate=rate))
+        update(self.weight, hebb(y, self.weight, rate))
 
 
 def _sign(field: Variable, old: Variable) -> Variable:
@@ -159,6 +159,6 @@ def _x_log_x(x: Variable) -> Variable:
 
 
 @block
-def hebb(y: Variable, weight: Variable, rate: float) -> Variable:
+def hebb(y: Variable, weight: Variable, rate: Variable) -> Variable:
     """The weights after the patterns y."""
     return weight + rate * couplings(y)

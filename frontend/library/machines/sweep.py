@@ -27,6 +27,7 @@ class Sweep(Block):
         weight: (N, N), symmetric, with zeros on its diagonal.
         bias: (N,), or None.
         rule: what makes a new value.
+        first: the first unit that gets a new value; those before it keep theirs.
         name: as for every block.
     """
 
@@ -34,19 +35,22 @@ class Sweep(Block):
     bias: Variable | None
 
     def __init__(
-        self, weight: Variable, bias: Variable | None, rule: Rule, name: str | None = None
+        self,
+        weight: Variable,
+        bias: Variable | None,
+        rule: Rule,
+        first: int = 0,
+        name: str | None = None,
     ) -> None:
         self.name = name
         object.__setattr__(self, "weight", weight)  # not adopted: they keep their names
         object.__setattr__(self, "bias", bias)
         self.rule = rule
+        self.first = first
 
-    def forward(self, y: Variable, noise: Variable | None = None, first: int = 0) -> Variable:
-        """(..., N), and (N - first, ...) where the rule takes noise -> (..., N).
-
-        The units below `first` keep their values.
-        """
-        count = self.weight.shape[0]
+    def forward(self, y: Variable, noise: Variable | None = None) -> Variable:
+        """(..., N), and (N - first, ...) where the rule takes noise -> (..., N)."""
+        count, first = self.weight.shape[0], self.first
         t = loop("unit", steps=count - first)
         now = t.delay("y", y)
         unit = t.each(arange(count)[first:])

@@ -264,3 +264,18 @@ def test_arguments_out_of_range() -> None:
         with pytest.raises(ValueError) as error:
             make()
         assert re.sub(r" \(test_init.py:\d+\)", "", str(error.value)) == message
+
+
+def test_a_state_begins_with_an_initialiser() -> None:
+    """By its name and the seed, as a parameter does."""
+
+    def begun(seed: int) -> Any:
+        a, b = (dg.state(name, (3, 2), init.normal(1.0, 0.1)) for name in "ab")
+        for item in (a, b):
+            dg.update(item, item + 1.0)
+        return dg.Diagram("d", {"y": a + b}).compile(seed=seed).states
+
+    one, same, other = begun(1), begun(1), begun(2)
+    assert abs(one["a"] - 1).max() < 0.5 and one["a"].std() > 0.01
+    np.testing.assert_array_equal(one["a"], same["a"])
+    assert (one["a"] != one["b"]).all() and (one["a"] != other["a"]).all()

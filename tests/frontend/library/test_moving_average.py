@@ -242,4 +242,4 @@ def test_a_state_may_begin_as_a_parameter_and_as_nothing_else() -> None:
     dg.update(bad, 2.0 * bad)
     with pytest.raises(dg.InputError) as caught:
         dg.Diagram("test", {"y": bad + 0.0}).compile()
-    assert "expects a number, an array or a parameter for its init, got" in text(caught.value)
+    assert "expects a number, an array, an initialiser or a parameter, got" in text(caught.value)

@@ -109,6 +109,7 @@ def taps() -> dg.Variable:
 
 
 ATTENDED = {"q": line, "k": line, "v": line}
+MACHINE = {"visible": lambda: 3, "hidden": lambda: 2}
 POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
 
 BY_NAME: dict[str, Callable[[], Any]] = {
@@ -191,7 +192,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "UnitGraph": {"edges": lambda: [("a", "b"), ("b", "c", 1)]},
     "attention": ATTENDED, "attention_weights": ATTENDED, "topk": {"k": lambda: 2},
     "NearestNeighbor": {"points": lambda: np.eye(3)}, "KMeans": {"centers": lambda: np.eye(3)},
-    "Hopfield": {"units": lambda: 3},
+    "Hopfield": {"units": lambda: 3}, "BoltzmannMachine": MACHINE,
+    "RestrictedBoltzmannMachine": MACHINE,
     "RNN": {"nonlinearity": lambda: "tanh"}, "RNNCell": {"nonlinearity": lambda: "tanh"},
     "positional_encoding": {"start": lambda: 0}, "LearnedEncoding": {"positions": lambda: 9},
     "Transformer": {"features": lambda: 4, "heads": lambda: 2, "encoder_layers": lambda: 1,
@@ -313,6 +315,17 @@ def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], 
     yield "until", stop, {"condition": condition, "most": lambda: 3}
     for name in ("energy", "free_energy"):
         yield name, getattr(dg.Hopfield(3), name), {"y": x}
+    for kind in (dg.BoltzmannMachine, dg.RestrictedBoltzmannMachine):
+
+        def learn(v: Any, rate: Any, sweeps: Any, kind: Any = kind) -> Any:
+            return kind(3, 2).learn(v, rate, sweeps)
+
+        yield "learn", learn, {"v": x, "rate": lambda: 0.1, "sweeps": lambda: 2}
+    sweeps = {"sweeps": lambda: 2}
+    yield "sample", dg.BoltzmannMachine(2, 1).sample, {"y": x, **sweeps}
+    yield "energy", dg.BoltzmannMachine(2, 1).energy, {"y": x}
+    yield "sample", dg.RestrictedBoltzmannMachine(3, 2).sample, {"v": x, **sweeps}
+    yield "free_energy", dg.RestrictedBoltzmannMachine(3, 2).free_energy, {"v": x}
     yield "store", lambda y, rate: dg.Hopfield(3).store(y, rate), {"y": x, "rate": lambda: 0.1}
     block = net()
     yield "unflatten", block.unflatten, {"vector": lambda: np.zeros(16, np.float32)}
