@@ -177,6 +177,7 @@ def test_no_folder_is_too_full() -> None:
     counts = Counter(
         path.parent for path in python_files(*ROOMS, "tests", "benchmarks", "examples")
     )
+    del counts[ROOT / "examples"]  # a list, in the order of its numbers
     full = {shown(folder): count for folder, count in counts.items() if count > MOST_FILES}
     assert not full, f"more than {MOST_FILES} files; which of them are a room? {full}"
 

@@ -38,6 +38,8 @@ EXAMPLES = {
     "17_depth_and_initialisation": [
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
     ],
+    "21_hopfield": ["energy.svg", "letters.svg", "memory.svg", "recall.svg"],
+    "22_boltzmann": ["course.svg", "digits.svg", "dreams.svg", "learning.svg", "weights.svg"],
     "23_optimizers": ["paths.svg", "surface.svg"],
     "24_text_classifier": ["learning_curve.svg", "net.svg"],
     "25_joint_embedding": ["byol.svg", "byol_backward.svg", "codes.svg", "vicreg.svg"],
@@ -55,6 +57,8 @@ QUICK = {
     "14_bell_labs": ["--epochs", "10"],
     "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
+    "21_hopfield": ["--units", "200"],
+    "22_boltzmann": ["--steps", "2000", "--epochs", "40"],
     "24_text_classifier": ["--epochs", "6"],
     "25_joint_embedding": ["--steps", "300"],
 }
@@ -117,6 +121,10 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_equivariance(printed)
     elif name == "17_depth_and_initialisation":
         check_depth(printed)
+    elif name == "21_hopfield":
+        check_hopfield(printed)
+    elif name == "22_boltzmann":
+        check_boltzmann(printed)
     elif name == "23_optimizers":
         check_optimizers(printed)
     elif name == "24_text_classifier":
@@ -317,6 +325,31 @@ def check_depth(printed: str) -> None:
         forward, expected, backward, slope = map(float, factors)
         assert forward == pytest.approx(expected, rel=0.1), name
         assert backward == pytest.approx(slope, rel=0.1), name
+
+
+def check_hopfield(printed: str) -> None:
+    """Letters come back whole, the energy falls, and memory is full at 0.14 patterns a unit."""
+    letters = re.findall(r"are right before, (\S+)% after$", printed, re.MULTILINE)
+    assert letters == ["100.0", "100.0"]
+    rises = re.findall(r"rose by at most (\S+) of its size$", printed, re.MULTILINE)
+    assert len(rises) == 2 and float(rises[0]) == 0 and float(rises[1]) < 1e-6
+    found = re.findall(r"^(sign|tanh) (\S+): (\S+), +(\d+)%$", printed, re.MULTILINE)
+    assert len(found) == 20
+    for activation, load, overlap, _ in found:
+        if float(load) <= 0.05:
+            assert float(overlap) > 0.99, activation
+        elif float(load) >= 0.25:
+            assert float(overlap) < 0.6, activation
+
+
+def check_boltzmann(printed: str) -> None:
+    found = re.findall(r"^(\w+) *: they have (\S+)%, and it is (\S+) bits", printed, re.MULTILINE)
+    assert [name for name, *_ in found] == ["visible", "hidden", "restricted", "divergence"]
+    away = {name: float(bits) for name, _, bits in found}
+    assert all(float(share) > 85 for _, share, _ in found), found
+    assert max(away["visible"], away["hidden"], away["restricted"]) < away["divergence"] < 0.6
+    halves = re.search(r"digits: (\S+)% of the dots are wrong, (\S+)% by the mean", printed)
+    assert halves and float(halves[1]) < 0.9 * float(halves[2])
 
 
 def check_optimizers(printed: str) -> None:
