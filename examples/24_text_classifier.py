@@ -64,7 +64,8 @@ for row, words in zip(numbers, sentences, strict=True):
 WIDTH, DETECTORS = 32, 64
 x = dg.observed("x", ("B", LENGTH), dtype=dg.int32)
 y = dg.observed("y", ("B",), dtype=dg.int32)
-embedding = dg.Embedding(len(known) + 2, WIDTH, weight_init=dg.init.normal(0.3), name="embedding")
+start = dg.init.normal(deviation=0.3)
+embedding = dg.Embedding(len(known) + 2, WIDTH, weight_init=start, name="embedding")
 detectors = dg.Conv1d(WIDTH, DETECTORS, 3, padding=1, name="detectors")
 head = dg.Chain(dg.Dropout(0.5), dg.Linear(DETECTORS, len(PACKAGES)), name="head")
 vectors = dg.swapaxes(embedding(x), 1, 2)

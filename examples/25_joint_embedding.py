@@ -10,10 +10,11 @@ giving all digits the same code:
               and gets no gradient (Grill, 2020)
 
 A linear probe then reads the digit from what the encoder gives, of which nothing is learned any
-more: from 100 labelled digits, and it is asked about 1000 others.  It prints how many are right
-with the encoder as it began and with each that has learned, and how much the codes vary; and draws
-the diagrams, one of them with its way back, and the codes of all digits in the plane of their two
-greatest principal components.
+more: from 100 labelled digits, and it is asked about 1000 others.  So is the nearest of the 100;
+and k-means finds clusters without any label.  It prints how many are right with the encoder as it
+began and with each that has learned, how much the codes vary, and how many digits are of the
+commonest kind in their cluster; and draws the diagrams, one of them with its way back, and the
+codes of all digits in the plane of their two greatest principal components.
 """
 
 import argparse
@@ -117,7 +118,28 @@ def probe(features: Array) -> float:
     return float(right.mean())
 
 
-# 4. Learning, and what the codes are good for.
+# 4. Neighbours: the nearest of the 100, and clusters of which each is named by its commonest digit.
+def nearest(features: Array) -> float:
+    """How many have the label of the nearest digit whose label is known."""
+    x = dg.observed("x", ("B", FEATURES))
+    label = dg.take(labels[learn], dg.NearestNeighbor(features[learn])(x))
+    found = dg.Diagram("nearest", {"label": label}).compile().run(x=features[ask])["label"]
+    return float(np.mean(found == labels[ask]))
+
+
+def clustered(features: Array) -> float:
+    """How many are of the commonest digit of their cluster, out of 20 found without labels."""
+    x = dg.observed("x", ("B", FEATURES))
+    cluster, distance = dg.KMeans(features[:20], name="kmeans")(x)
+    program = dg.Diagram("k-means", {"cluster": cluster}, cost=dg.sum(distance)).compile()
+    for _ in range(30):
+        program.step(x=features[ask])
+    found = program.run(x=features[ask])["cluster"]
+    counts = [np.bincount(labels[ask][found == k], minlength=10).max() for k in range(20)]
+    return float(sum(counts) / len(found))
+
+
+# 5. Learning, and what the codes are good for.
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for axis, (name, diagram) in zip(axes, diagrams.items(), strict=True):
     rng = np.random.default_rng(1)
@@ -130,6 +152,10 @@ for axis, (name, diagram) in zip(axes, diagrams.items(), strict=True):
     rows = after / np.linalg.norm(after, axis=1, keepdims=True)
     print(f"{name:7}: the probe is right in {probe(before):.1%} before, ", end="")
     print(f"{probe(after):.1%} after; deviation of unit features {rows.std(axis=0).mean():.3f}")
+    unit = before / np.linalg.norm(before, axis=1, keepdims=True)
+    print(f"         the nearest of 100 is right in {nearest(unit):.1%} before, ", end="")
+    print(f"{nearest(rows):.1%} after; clusters of one digit {clustered(unit):.1%}, ", end="")
+    print(f"{clustered(rows):.1%}")
     centred = after[ask] - after[ask].mean(axis=0)
     plane = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
     axis.scatter(*plane.T, c=labels[ask], cmap="tab10", s=6)

@@ -377,3 +377,9 @@ def check_joint_embedding(printed: str) -> None:
     for name, before, after, deviation in found:
         assert float(after) > float(before) + 2, name
         assert float(deviation) > 0.02, name
+    line = r"the nearest of 100 is right in (\S+)% before, (\S+)% after; .* digit (\S+)%, (\S+)%$"
+    found = re.findall(line, printed, re.MULTILINE)
+    assert len(found) == 3
+    for texts in found:
+        first, after, clusters, later = map(float, texts)
+        assert after > first + 2 and later > clusters + 1
