@@ -14,6 +14,7 @@ from ...operations.broadcasting import as_variables
 from ...operations.elementwise import absolute, greater, sqrt, stop_gradient, where
 from ...operations.source import fill
 from ...variables.variable import Shape, Variable, shape_of, shape_text
+from ..costs import cost as cost_block
 
 Probes = tuple[Variable, Variable]
 
@@ -70,6 +71,12 @@ def gradient_propagation(cost: Variable, probes: Probes) -> Variable:
     if not (isinstance(probes, tuple) and len(probes) == 2):
         raise TypeError(f"{subject} expects the two variables of dg.probes, got {shown(probes)}")
     through, whole = gradient(cost, list(probes))
+    return propagation(through, whole)
+
+
+@cost_block
+def propagation(through: Variable, whole: Variable) -> Variable:
+    """The penalty, by what a step hands back and what it was given."""
     # Gradients that have nearly vanished have squares that float32 does not hold.
     size = stop_gradient(reductions.max(absolute(whole), -1, keepdims=True))
     scale = where(greater(size, 0.0), size, 1.0)

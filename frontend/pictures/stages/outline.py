@@ -149,6 +149,6 @@ class Outline:
 def _opens(item: DrawnBlock, depth: int | None) -> bool:
     if depth is None:
         return True
-    function = getattr(item.block, "function", None)
-    own = function is not None and function.__module__.startswith(_PACKAGE)
+    module = getattr(getattr(item.block, "function", None), "__module__", None) or ""
+    own = module.startswith(_PACKAGE)
     return len(item.path) + 1 < depth and not isinstance(item, DrawnCost) and not own
