@@ -19,6 +19,7 @@ from .graph import Graph, Node
 from .graphs.verify import verify
 from .memory.plan_memory import plan_memory
 from .options import Options
+from .passes.batch_parts.batch_parts import batch_parts
 from .passes.checkpoint import checkpoint
 from .passes.choose_branches import choose_branches
 from .passes.differentiate import differentiate
@@ -69,6 +70,7 @@ GRAPH_PASSES = (
     GraphPass("mask_padding", mask_padding, frozenset({"call"})),
     GraphPass("lift_draws", lift_draws, frozenset({"call"})),
     GraphPass("take_last", take_last, frozenset({"call"})),
+    GraphPass("batch_parts", batch_parts, frozenset({"call"})),
     GraphPass("checkpoint", checkpoint, frozenset({"call"})),
     GraphPass("set_precision", set_precision, frozenset({"call"}), option="precision"),
     GraphPass("differentiate", differentiate, frozenset({"call", "gradient"})),

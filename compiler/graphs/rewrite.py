@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..graph import Graph, Node, topological
 from ..primitives.recurrence import loop_of, results_of
 
@@ -89,3 +91,13 @@ def replace_body(node: Node, body: Graph, inputs: tuple[Node, ...], **attrs: Any
     ):
         return node
     return replace(node, inputs=inputs, attrs={**node.attrs, "body": body, **attrs})
+
+
+def attributes_key(attrs: Mapping[str, Any]) -> Any:
+    """What is equal for equal attributes, arrays among them."""
+    return tuple(
+        (name, value.tobytes() + str(value.dtype).encode() + bytes(value.ndim))
+        if isinstance(value, np.ndarray)
+        else (name, value)
+        for name, value in attrs.items()
+    )

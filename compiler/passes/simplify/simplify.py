@@ -22,7 +22,7 @@ import numpy as np
 
 from ...graph import Graph, Node
 from ...graphs.binding import value_of
-from ...graphs.rewrite import replace_inputs, rewrite
+from ...graphs.rewrite import attributes_key, replace_inputs, rewrite
 from ...primitives.contraction import summed_labels
 from ...primitives.known import fill_value
 from ...primitives.record import Builder, lookup
@@ -81,13 +81,7 @@ def _walked(graph: Graph) -> Graph:
 def _key(node: Node) -> Any:
     if node.op == "input":
         return node  # two inputs are two values, whatever they are called
-    attrs = tuple(
-        (name, value.tobytes() + str(value.dtype).encode() + bytes(value.ndim))
-        if isinstance(value, np.ndarray)
-        else (name, value)
-        for name, value in node.attrs.items()
-    )
-    return node.op, node.inputs, attrs, node.type
+    return node.op, node.inputs, attributes_key(node.attrs), node.type
 
 
 def _fold(b: Builder, n: Node) -> Node | None:

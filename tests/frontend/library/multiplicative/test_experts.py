@@ -84,6 +84,19 @@ def test_parameters_are_of_all_experts_in_one() -> None:
     assert len({row.tobytes() for row in weight}) == 4
 
 
+def test_experts_are_products_of_all_at_once() -> None:
+    """More of them are no more kernels."""
+    x, y = dg.observed("x", ("B", 6), "float64"), dg.observed("y", ("B", 3), "float64")
+    calls = []
+    for count in (3, 7):
+        d = dg.Diagram("d", cost=dg.squared_error(mixture(count)(x), y))
+        program = d.compile(optimizer=dg.SGD(0.1))
+        arrays = {"x": RNG.normal(size=(5, 6)), "y": RNG.normal(size=(5, 3))}
+        program.step(**arrays)
+        calls.append(len(program.kernels))
+    assert calls[0] == calls[1] < 25
+
+
 def test_k_of_all_is_dense_and_so_are_its_derivatives() -> None:
     x = dg.observed("x", ("B", 6), "float64")
     value = RNG.normal(size=(7, 6))

@@ -1,0 +1,1 @@
+"""The same computation of each part of a value, as one."""
