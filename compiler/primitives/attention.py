@@ -24,7 +24,8 @@ nothing.  So does, in the sums over keys, a key whose weight is 0.  A query that
 
 The derivative of the first two are the other three, which have kernels that hold a block of the
 weights at a time.  The derivative of these three, and that of a bias, is written with the weights
-whole: it takes the memory of all i x j of them, several times.
+whole: it takes the memory of all i x j of them, several times.  There, what no query sees touches
+nothing.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def _into_bias(
 
 def _way_back_vjp(b: Builder, n: Node, u: Node) -> tuple[Node | None, ...]:
     """Through the weights whole: of w, or of p for the values, then of p, then of s."""
-    q, k, v, g, log_sums, delta = n.inputs[:6]
+    q, _, _, g, log_sums, delta = n.inputs[:6]
     x = _Weights(b, n, g, log_sums, delta)
     scale = float(n.attrs["scale"])
     into_q = into_k = into_v = into_delta = None
@@ -223,18 +224,18 @@ def _way_back_vjp(b: Builder, n: Node, u: Node) -> tuple[Node | None, ...]:
         into_g = x.sums(x.p, u, "jhe", "ihe")
     else:
         if n.op == "attention_query":
-            of_w = b.scale(x.products(u, "ihd", k, "jhd"), scale)
+            of_w = b.scale(x.products(u, "ihd", x.k, "jhd"), scale)
             into_k = b.scale(x.sums(x.changes, u, "ihd", "jhd"), scale)
         else:
             of_w = b.scale(x.products(q, "ihd", u, "jhd"), scale)
             into_q = b.scale(x.sums(x.changes, u, "jhd", "ihd"), scale)
         of_p = b.mul(of_w, x.lifts)
         of_lifts = b.mul(of_w, x.p)
-        into_g = x.sums(of_lifts, v, "jhe", "ihe")
+        into_g = x.sums(of_lifts, x.v, "jhe", "ihe")
         into_v = x.sums(of_lifts, g, "ihe", "jhe")
         into_delta = b.neg(b.reduce_sum(of_lifts, axes=(of_lifts.type.rank - 1,)))
     of_s = b.mul(of_p, x.p)
-    more_q = b.scale(x.sums(of_s, k, "jhd", "ihd"), scale)
+    more_q = b.scale(x.sums(of_s, x.k, "jhd", "ihd"), scale)
     more_k = b.scale(x.sums(of_s, q, "ihd", "jhd"), scale)
     into_q = more_q if into_q is None else b.add(into_q, more_q)
     into_k = more_k if into_k is None else b.add(into_k, more_k)
@@ -246,6 +247,7 @@ class _Weights:
     """The weights of a node, whole, as other primitives make them; [..., h, i, j].
 
     Attributes:
+        k, v: keys and values, with zeros for those that no query sees.
         p: the weights.
         lifts: g v' - delta.
         changes: w.
@@ -256,16 +258,12 @@ class _Weights:
         q, k, v = n.inputs[:3]
         self.limits, self.bias = seen_by(n)
         self.rest = n.inputs[_fixed(n.op) :]
-        scores = b.scale(self.products(q, "ihd", k, "jhd"), float(n.attrs["scale"]))
-        kind, rank = scores.type, scores.type.rank
-        hidden: Node | None = None
+        kind = _scores(q.type, k.type)
+        hidden = self.hidden(kind)
+        self.k, self.v = (self.seen_at_all(item, hidden) for item in (k, v))
+        scores = b.scale(self.products(q, "ihd", self.k, "jhd"), float(n.attrs["scale"]))
         if self.bias is not None:
             scores = b.add(scores, self.bias)
-            hidden = b.eq(self.bias, b.fill(-np.inf, kind))
-        if self.limits is not None:
-            places = b.iota(shape=kind.shape, axis=rank - 1, dtype="int32")
-            beyond = b.ge(places, self.along_keys(self.limits, kind))
-            hidden = beyond if hidden is None else getattr(b, "or")(hidden, beyond)
         over = b.sub(scores, self.along_keys(log_sums, kind))
         if hidden is not None:
             # Before the exponential too: what is hidden may be anything.
@@ -273,8 +271,32 @@ class _Weights:
         self.p = b.exp(over)
         if hidden is not None:
             self.p = b.zeros_where(hidden, self.p)
-        self.lifts = b.sub(self.products(g, "ihe", v, "jhe"), self.along_keys(delta, kind))
+        self.lifts = b.sub(self.products(g, "ihe", self.v, "jhe"), self.along_keys(delta, kind))
         self.changes = b.mul(self.p, self.lifts)
+
+    def hidden(self, kind: Type) -> Node | None:
+        """Which keys a query does not see, where not all of them do."""
+        b, found = self.b, None
+        if self.bias is not None:
+            found = b.eq(self.bias, b.fill(-np.inf, kind))
+        if self.limits is not None:
+            places = b.iota(shape=kind.shape, axis=kind.rank - 1, dtype="int32")
+            beyond = b.ge(places, self.along_keys(self.limits, kind))
+            found = beyond if found is None else getattr(b, "or")(found, beyond)
+        return found
+
+    def seen_at_all(self, x: Node, hidden: Node | None) -> Node:
+        """Keys or values, with zeros for those that no query sees: a product would read them."""
+        if hidden is None:
+            return x
+        b, rank = self.b, hidden.type.rank
+        zero, one = (b.fill(number, hidden.type.with_dtype("int32")) for number in (0, 1))
+        queries = b.reduce_sum(b.select(hidden, zero, one), axes=(rank - 2,))
+        none = b.eq(queries, b.fill(0, queries.type))
+        none = b.transpose(none, axes=(*range(rank - 3), rank - 2, rank - 3))
+        none = b.broadcast(none, shape=x.shape, axes=tuple(range(rank - 1)))
+        node: Node = b.zeros_where(none, x)
+        return node
 
     def along_keys(self, x: Node, kind: Type) -> Node:
         """What there is of each query, repeated for all keys."""
