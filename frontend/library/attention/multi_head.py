@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...arguments import flag, integer, number
+from ...drawing.blocks import block
 from ...errors import ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
@@ -184,8 +185,7 @@ class MultiHeadAttention(TorchNamed):
         if self.dropout.p:
             dropped = attention_with_dropout(q, k, v, self.dropout, **options)
             found = where(training(), dropped, found)
-        joined = swapaxes(found, -2, -3)
-        result: Variable = self.output(reshape(joined, (*joined.shape[:-2], self.features)))
+        result: Variable = self.output(join_heads(found))
         return result
 
     def weights(
@@ -204,9 +204,8 @@ class MultiHeadAttention(TorchNamed):
                 f"{self._place()} expects {what} of shape (..., T, {layer.inputs}), got "
                 f"{shape_text(x.shape)} from {source_text(x)}"
             )
-        made = layer(x)
-        size = self.features // self.heads
-        return swapaxes(reshape(made, (*x.shape[:-1], self.heads, size)), -2, -3)
+        found: Variable = split_heads(layer(x), self.heads, self.features // self.heads)
+        return found
 
     def _turned(self, x: Variable, start: Variable | int) -> Variable:
         return x if self.rotary is None else self.rotary(x, start=start)
@@ -230,3 +229,16 @@ class MultiHeadAttention(TorchNamed):
 
     def _place(self) -> str:
         return f"{self._describe()} ({user_location()})"
+
+
+@block
+def split_heads(x: Variable, heads: int, size: int) -> Variable:
+    """(..., T, heads * size) -> (..., heads, T, size)."""
+    return swapaxes(reshape(x, (*x.shape[:-1], heads, size)), -2, -3)
+
+
+@block
+def join_heads(x: Variable) -> Variable:
+    """(..., heads, T, size) -> (..., T, heads * size)."""
+    turned = swapaxes(x, -2, -3)
+    return reshape(turned, (*turned.shape[:-2], turned.shape[-2] * turned.shape[-1]))

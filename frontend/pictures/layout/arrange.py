@@ -6,6 +6,7 @@ into constraints for Graphviz. This file never computes a coordinate and writes 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import networkx as nx
@@ -62,6 +63,7 @@ def arrange(picture: Picture) -> Arrangement:
         and node.side == "main"
         and any(edge.label for edge in links.into[node.id])
     }
+    _find_ways_beside(found, flow, nodes)
     for base, tower in found.above.items():
         found.tower_of.update({name: (base, storey) for storey, name in enumerate(tower)})
     return found
@@ -256,6 +258,21 @@ def _raise_shared(found: Arrangement, links: Links, nodes: Mapping[str, Node]) -
             found.tower_of.update({name: (gap, storey) for storey, name in enumerate(raised)})
         elif middle is not None:
             found.above.setdefault(middle, []).extend(raised)
+
+
+def _find_ways_beside(found: Arrangement, flow: Sequence[Edge], nodes: Mapping[str, Node]) -> None:
+    """What leads from one node to the next beside a row, in one frame, is drawn in one line."""
+    into = Counter(edge.target for edge in flow)
+    out = Counter(edge.source for edge in flow)
+    for edge in flow:  # in the order of drawing: a source comes before its targets
+        one, other = edge.source, edge.target
+        within = nodes[one].cluster == nodes[other].cluster
+        if (
+            within
+            and into[other] == out[one] == 1
+            and not {one, other} & {*found.row, *found.owner_of}
+        ):
+            found.beside[other] = found.beside.setdefault(one, f"way of {one}")
 
 
 def _stack_branches(found: Arrangement, nodes: Mapping[str, Node]) -> None:

@@ -18,6 +18,7 @@ class Arrangement:
         rank: How many links lead to a node on the longest way.
         late: The last rank at which a node can stand before what reads it, as the layout has it.
         row: The nodes of a main row, with that row's name.
+        beside: The nodes of a way beside a main row without branches, with that way's name.
         inner: The nodes of a row beside a main row, within a loop.
         row_edges: The links of the main rows.
         below: For a function, what enters (or leaves) it from below, from bottom to top.
@@ -37,6 +38,7 @@ class Arrangement:
     rank: dict[str, int] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)
     row: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
     inner: set[str] = field(default_factory=set)
     row_edges: set[tuple[str, str]] = field(default_factory=set)
     below: dict[str, list[str]] = field(default_factory=dict)

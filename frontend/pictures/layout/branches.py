@@ -47,7 +47,7 @@ def _with_dots(picture: Picture) -> Picture:
                 dot,
                 "branch",
                 tooltip=node.tooltip,
-                cluster=node.cluster,
+                cluster=_frame_of_all(picture, node, [edge.target for edge in own]),
                 side=node.side,
                 phase=node.phase,
             )
@@ -61,6 +61,30 @@ def _with_dots(picture: Picture) -> Picture:
             edges.append(stems.pop(edge.source))
         edges.append(moved.get(edge, edge))
     return replace(picture, nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _frame_of_all(picture: Picture, node: Node, readers: list[str]) -> str | None:
+    """Where the dot stands: beside the variable, or in the frame of a block that alone reads it.
+
+    Beside it in a loop, whose delays lead to the variable, and over a backward row.
+    """
+    frames = {cluster.id: cluster for cluster in picture.clusters}
+    in_loop = node.cluster is not None and frames[node.cluster].kind == "loop"
+    two_rows = any(other.phase != "forward" for other in picture.nodes)
+    if node.side != "main" or in_loop or two_rows:
+        return node.cluster
+    at = {other.id: other.cluster for other in picture.nodes}
+
+    def blocks_around(name: str) -> list[str]:
+        """The frames of blocks between a reader and the variable, from the inside out."""
+        found, frame = [], at[name]
+        while frame is not None and frame != node.cluster and frames[frame].kind == "block":
+            found.append(frame)
+            frame = frames[frame].parent
+        return found if frame == node.cluster else []
+
+    first, *others = [blocks_around(name) for name in readers]
+    return next((frame for frame in first if all(frame in way for way in others)), node.cluster)
 
 
 def _with_sums(picture: Picture) -> Picture:

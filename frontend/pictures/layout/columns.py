@@ -51,10 +51,10 @@ def floors(picture: Picture, found: Arrangement) -> dict[str, str]:
     nodes = {node.id: node for node in picture.nodes}
     ends: dict[str, str] = {}
     for forward in (True, False):
-        owners = _of_phase(found.below, nodes, forward)
+        owners = _owners(found, nodes, forward)
         row = _of_phase(found.row, nodes, forward)
         if owners and row:
-            last = max(owners, key=lambda name: found.late[name])
+            last = owners[-1]
             end = max(row, key=lambda name: found.rank[name])
             hung = found.below[last][-1]
             if nodes[hung].cluster != nodes[last].cluster and found.rank[end] > found.rank[last]:
@@ -65,11 +65,16 @@ def floors(picture: Picture, found: Arrangement) -> dict[str, str]:
 def _add_threads(
     graph: Digraph, picture: Picture, names: dict[str, str], found: Arrangement
 ) -> None:
-    """An invisible thread from one hanging node to the next keeps all of them under the row."""
+    """An invisible thread from one hanging node to the next keeps all of them under the row.
+
+    Another leads from each up to what follows in the row: what passes between the row and what
+    hangs there would cross it, so that ways around lead over the row.
+    """
     nodes = {node.id: node for node in picture.nodes}
     ends = floors(picture, found)
+    following = dict(found.row_edges)
     for forward in (True, False):
-        owners = sorted(_of_phase(found.below, nodes, forward), key=lambda name: found.late[name])
+        owners = _owners(found, nodes, forward)
         if not owners:
             continue
         first = found.late[owners[0]]
@@ -89,6 +94,11 @@ def _add_threads(
                 thread.append(f"{end}_floor")
         for one, other in pairwise(thread if forward else thread[::-1]):
             graph.edge(one, other, style="invis", weight="0")
+        # Twice, so that a way around crosses something else rather than these.
+        for owner in [*owners, *owners] if forward else []:
+            if owner in following:
+                link = names[found.below[owner][-1]], names[following[owner]]
+                graph.edge(*link, style="invis", weight="0")
 
 
 def _add_column(graph: Digraph, column: Sequence[str], linked: set[frozenset[str]]) -> None:
@@ -108,6 +118,15 @@ def _lowest(found: Arrangement, name: str) -> str:
     while name in lower:
         name = lower[name]
     return found.below.get(name, [name])[0]
+
+
+def _owners(found: Arrangement, nodes: dict[str, Node], forward: bool) -> list[str]:
+    """The functions under which something hangs, from left to right; forward, those of rows."""
+    owners = _of_phase(found.below, nodes, forward)
+    return sorted(
+        (name for name in owners if name in found.row or not forward),
+        key=lambda name: found.late[name],
+    )
 
 
 def _of_phase(

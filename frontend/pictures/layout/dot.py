@@ -132,10 +132,28 @@ class _Frames:
         for node in self.nodes.get(name, []):
             short = self.names[node.id]
             _add_node(graph, node, short, self.found)
+            self._keep_together(graph, node)
             if node.id in self.gaps:
                 graph.node(f"{short}_gap", height="0.3", **_UNSEEN)
             if node.id in self.ends:
                 graph.node(f"{short}_floor", height="0.1", **_UNSEEN)
+
+    def _keep_together(self, graph: Digraph, node: Node) -> None:
+        """Nothing of another row comes between a function beside a row and what hangs under it.
+
+        Where that is in the function's own frame: a node is in one frame alone.
+        """
+        hung = self.found.below.get(node.id, [])
+        inside = {item.id for item in self.nodes[node.cluster]}
+        in_row = node.id in self.found.row or node.phase != "forward"
+        if in_row or not hung or not inside.issuperset(hung):
+            return
+        short = self.names[node.id]
+        style = {"style": "invis", "margin": "0", "label": "", "id": f"{short}_column"}
+        column = Digraph(f"cluster_{short}", graph_attr=style)
+        for name in (node.id, *hung):
+            column.node(self.names[name])
+        graph.subgraph(column)
 
 
 def _add_node(graph: Digraph, node: Node, name: str, found: Arrangement) -> None:
@@ -153,8 +171,9 @@ def _add_node(graph: Digraph, node: Node, name: str, found: Arrangement) -> None
     }
     if shape.font_size == 15.0:
         style |= {"fontsize": "15", "penwidth": "1.8"}
-    if node.id in found.row:
-        style["group"] = label(found.row[node.id])
+    row = found.row.get(node.id) or found.beside.get(node.id)
+    if row:
+        style["group"] = label(row)
     graph.node(name, **style)
 
 
@@ -267,6 +286,8 @@ def _weight(edge: Edge, source: Node, target: Node, found: Arrangement) -> int:
         return 0
     if edge.style == "shared":
         return 0
+    if source.kind == "branch" and target.kind in _FUNCTIONS:
+        return 3
     if source.kind == "branch" or target.kind == "sum":
         return 1
     return 20 if source.kind in _FUNCTIONS else 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagrad.frontend.pictures import Edge, Node, Picture
+from diagrad.frontend.pictures import Cluster, Edge, Node, Picture
 from diagrad.frontend.pictures.layout.branches import with_branches
 
 
@@ -40,6 +40,24 @@ def test_a_residual_edge_starts_at_the_dot() -> None:
     edges = (Edge("v", "f"), Edge("v", "g"), Edge("v", "h", "residual"))
     drawn = with_branches(Picture("p", (Node("v", "observed"), *nodes), edges))
     assert drawn.edges[-1] == Edge("v branch", "h", "residual")
+
+
+def test_the_dot_stands_in_the_frame_that_alone_reads_the_variable() -> None:
+    frames = (Cluster("a"), Cluster("b", parent="a"), Cluster("c", parent="a"))
+
+    def dot(*readers: str, at: str | None = None) -> str | None:
+        nodes = [Node(f"f{i}", "function", cluster=name or None) for i, name in enumerate(readers)]
+        edges = tuple(Edge("v", node.id) for node in nodes)
+        picture = Picture("p", (Node("v", "observed", cluster=at), *nodes), edges, frames)
+        (found,) = (node for node in with_branches(picture).nodes if node.kind == "branch")
+        return found.cluster
+
+    assert dot("b", "b") == "b"
+    assert dot("b", "a") == "a"
+    assert dot("b", "c") == "a"
+    assert dot("b", "") is None
+    assert dot("b", "b", at="a") == "b"
+    assert dot("a", "", at="b") == "b"
 
 
 def test_gradients_that_meet_are_added() -> None:
