@@ -9,7 +9,15 @@ import pytest
 import diagrad as dg
 
 from ...evaluating import TARGETS, Target, assert_close, check_derivatives, text
-from .uses import CLOSE, check_bound, check_copies_and_files, check_loop, compare, outputs_for
+from .uses import (
+    CLOSE,
+    check_bound,
+    check_copies_and_files,
+    check_loop,
+    compare,
+    outputs_for,
+    randomise,
+)
 
 KINDS: dict[str, dict[str, Any]] = {
     "post": {},
@@ -68,6 +76,63 @@ def test_values_and_gradients_are_pytorchs(decoder: bool, kind: str, target: Tar
             name = "memory_key_padding_mask" if decoder else "src_key_padding_mask"
             wanted[name] = torch.tensor(hidden)
         compare(torch, ours, theirs, arrays, options, wanted, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("mask", ["steps", "samples", "heads", "added"])
+@pytest.mark.parametrize("decoder", [False, True])
+def test_masks_are_pytorchs(decoder: bool, mask: str, target: Target) -> None:
+    """PyTorch's hide where they are True, and have samples and heads in one axis."""
+    torch = pytest.importorskip("torch")
+    ours, theirs, _ = pair(torch, "pre", decoder, "float64")
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(3, 5, 6)), rng.normal(size=(3, 4, 6))][: 1 + decoder]
+    shape = {"samples": (3, 5), "heads": (3, 2, 5)}.get(mask, (5,))
+    seen: Any = rng.random((*shape, arrays[-1].shape[1])) > 0.4
+    seen[..., 0] = True
+    if mask == "added":
+        seen = rng.normal(size=seen.shape)
+        given = torch.tensor(seen)
+    else:
+        hidden = ~(seen[:, None].repeat(2, 1) if mask == "samples" else seen)
+        given = torch.tensor(hidden.reshape(-1, *hidden.shape[-2:]) if hidden.ndim > 2 else hidden)
+    options, wanted = {"memory_mask" if decoder else "mask": seen}, {}
+    if decoder:
+        wanted = {"tgt_mask": ~torch.tensor(np.tri(5, dtype=bool))}
+    wanted["memory_mask" if decoder else "src_mask"] = given
+    compare(torch, ours, theirs, arrays, options, wanted, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("first", [False, True])
+def test_steps_that_see_nothing_look_nowhere(first: bool, target: Target) -> None:
+    """PyTorch gives NaN there: here it is as if the memory had no steps, for derivatives too."""
+    layer = dg.TransformerDecoderLayer(6, 2, 5, norm_first=first, dtype="float64", name="net")
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(3, 4, 6)), "m": rng.normal(size=(3, 5, 6))}
+    masked = rng.random((3, 4, 5)) > 0.3
+    masked[2, 1] = False
+    x, memory = (dg.observed(name, item.shape, "float64") for name, item in given.items())
+
+    def outputs(y: dg.Variable) -> dict[str, dg.Variable]:
+        slopes = dg.gradient(dg.sum(y * y), [x, *layer.parameters().values()])
+        return {"y": y} | {f"g{i}": slope for i, slope in enumerate(slopes)}
+
+    whole = layer(x, memory, memory_lengths=[0, 5, 4], memory_mask=masked)
+    unread = dg.gradient(dg.sum(whole * whole), memory)[0]
+    program = dg.Diagram("test", outputs(whole) | {"unread": unread}).compile(target=target)
+    randomise(program)
+    found = program.run(**given)
+    assert all(np.isfinite(item).all() for item in found.values())
+    assert (found["unread"] == 0).all()
+    alone = layer(x, dg.fill(0.0, (3, 0, 6), "float64"))
+    other = dg.Diagram("test", outputs(alone)).compile(target=target)
+    randomise(other)
+    wanted = other.run(x=given["x"])
+    for name in ("y", "g0"):
+        assert_close(found[name][0], wanted[name][0], *CLOSE)
+        assert not np.allclose(found[name][1], wanted[name][1])
+    assert_close(found["y"][2, 1], wanted["y"][2, 1], *CLOSE)
 
 
 @pytest.mark.parametrize("decoder", [False, True])
