@@ -9,12 +9,13 @@ import numpy as np
 
 from ...arguments import wrong
 from ...drawing.blocks import Block, block
+from ...drawing.states import memory
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.reductions import argmin
 from ...operations.reductions import sum as total
 from ...operations.structure import expand_dims
-from ...variables.variable import Variable, dtype_name, parameter, shape_text, source_text
+from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .features import features
 
 
@@ -78,8 +79,8 @@ class NearestNeighbor(Block):
         label = dg.take(labels, nearest(x))
 
     Args:
-        points: an array (K, D), with which the parameter `points` begins; or a variable (K, D) that
-            is used instead.
+        points: an array (K, D), which the program holds as the state `points`: files have it, and
+            no optimizer changes it; or a variable (K, D) that is used instead.
         dtype: of the points, float32 or float64.
         name: as for every block.
 
@@ -94,7 +95,7 @@ class NearestNeighbor(Block):
     def __init__(self, points: Any, dtype: Any = "float32", name: str | None = None) -> None:
         self.name = name
         self.dtype = dtype_name(dtype)
-        hold_points(self, "points", points, self.dtype, parameter)
+        hold_points(self, "points", points, self.dtype, memory)
 
     def forward(self, x: Variable) -> Variable:
         """(..., D) -> (...)."""

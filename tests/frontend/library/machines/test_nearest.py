@@ -40,17 +40,17 @@ def test_the_first_of_equals_and_points_far_from_zero(target: Target) -> None:
     assert list(run({"y": y}, target, x=values)["y"]) == [0, 1, 1, 3]
 
 
-def test_points_are_a_parameter_or_a_variable() -> None:
+def test_points_are_a_state_or_a_variable() -> None:
     x, w = dg.observed("x", ("B", 2), "float64"), dg.parameter("w", (3, 2), dtype="float64")
     y = dg.NearestNeighbor(np.eye(2), dtype="float64", name="near")(x)
     other = dg.NearestNeighbor(w, dtype="float64")(x)
     program = dg.Diagram("both", {"y": y, "other": other}).compile()
-    assert program.parameters["near/points"].dtype == np.float64
+    assert program.states["near/points"].dtype == np.float64
     values = RNG.normal(size=(5, 2))
     found = program.run(x=values)
     np.testing.assert_array_equal(found["y"], nearest(values, np.eye(2)))
     np.testing.assert_array_equal(found["other"], nearest(values, program.parameters["w"]))
-    program.parameters["near/points"][...] = np.eye(2)[::-1]
+    program.states["near/points"][...] = np.eye(2)[::-1]
     np.testing.assert_array_equal(program.run(x=values)["y"], 1 - found["y"])
 
 
@@ -62,6 +62,16 @@ def test_labels_and_a_loop() -> None:
     y = t.stack(dg.take(labels, dg.NearestNeighbor(points, "float64")(t.each(x))))
     values = RNG.normal(size=(4, 3, 2))
     np.testing.assert_array_equal(run({"y": y}, x=values)["y"], labels[nearest(values, points)])
+
+
+def test_no_optimizer_changes_the_points() -> None:
+    """Decay of weights would shrink a parameter, though no gradient reaches it."""
+    x, w = dg.observed("x", ("B", 2)), dg.parameter("w", (2,), init=1.0)
+    chosen = dg.take(w, dg.NearestNeighbor(np.eye(2), name="near")(x))
+    program = dg.Diagram("d", cost=dg.sum(chosen**2)).compile(dg.AdamW(0.1, weight_decay=0.5))
+    program.step(x=np.ones((2, 2), np.float32))
+    np.testing.assert_array_equal(program.states["near/points"], np.eye(2))
+    assert (program.parameters["w"] < 1).all()
 
 
 def test_no_gradient_comes_through() -> None:
