@@ -18,6 +18,7 @@ from .attention import LONG, attention_flops, long_flops, make_attention, make_l
 from .convnets import CONVNETS
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
+from .scoring import VITERBI_FLOPS, make_viterbi
 
 MATMUL_SIZES = (
     (16, 16, 16), (32, 32, 32), (64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512),
@@ -153,6 +154,14 @@ WORKLOADS: dict[str, Workload] = {
             "Euler, 100 steps, batch 32, field 32-64-32 (tanh), squared error of the end, SGD",
             make_ode,
             ODE_FLOPS,
+            0,
+        ),
+        Workload(
+            "viterbi",
+            "the forward score of a chain of 50 states, T = 500, batch 8, and its gradients by "
+            "scores and weights",
+            make_viterbi,
+            VITERBI_FLOPS,
             0,
         ),
         *(

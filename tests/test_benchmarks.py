@@ -133,6 +133,7 @@ def test_peers_of_workloads() -> None:
     nets.remove("torch.compile")
     assert peers_for("conv_layers_1d_64", PEERS) == nets
     assert peers_for("mlp", PEERS) == ["diagrad", "torch", "torch.compile", "jax", "pytensor"]
+    assert peers_for("viterbi", PEERS) == ["diagrad", "torch", "torch.compile", "jax"]
     assert peers_for("gru_T10", ["jax", "pytensor", "diagrad"]) == ["jax", "diagrad"]
 
 
@@ -161,14 +162,17 @@ def test_layers_alone(name: str) -> None:
     assert single.traffic == sum(a.nbytes for a in arrays.values())
 
 
-@pytest.mark.parametrize("name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "viterbi"]
+)
 def test_peers_compute_the_same(name: str) -> None:
     pytest.importorskip("torch")
     # By name, since type checkers have no PyTorch.
     ours, theirs = (importlib.import_module(f"benchmarks.peers.{p}_") for p in ("diagrad", "torch"))
     arrays = WORKLOADS[name].make()
     jobs = [ours.build(name, arrays), theirs.build(name, arrays)]
-    jobs.append(theirs.build(name, arrays, channels_last=True))
+    if name in CONVNETS:
+        jobs.append(theirs.build(name, arrays, channels_last=True))
     results = []
     for job in jobs:
         for _ in range(5):

@@ -10,13 +10,15 @@ from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import attention, convnets, hypernets, plain, recurrent
+from . import attention, convnets, hypernets, plain, recurrent, scoring
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
     if name in NETS or name == "neural_ode":
         return recurrent.build(name, arrays)
+    if name == "viterbi":
+        return scoring.build(arrays)
     if name in HYPERNETS:
         return hypernets.build(name, arrays)
     if name in CONVNETS:

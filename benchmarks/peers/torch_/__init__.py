@@ -10,13 +10,15 @@ from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import attention, convnets, hypernets, plain, recurrent
+from . import attention, convnets, hypernets, plain, recurrent, scoring
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
     """The workload; `compiled` puts its forward function under torch.compile."""
     if name in NETS or name == "neural_ode":
         return recurrent.build(name, arrays, compiled)
+    if name == "viterbi":
+        return scoring.build(arrays, compiled)
     if name in HYPERNETS:
         return hypernets.build(name, arrays, compiled)
     if name in CONVNETS:

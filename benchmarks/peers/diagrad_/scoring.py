@@ -1,0 +1,29 @@
+"""diagrad: the forward score of a finite-state machine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import diagrad as dg
+
+from ...arrays import Arrays
+from ...scoring import STATES, agreeing
+from ..common import Job, repeated
+
+
+def build(arrays: Arrays) -> Job:
+    """The workload as a compiled diagram."""
+    x = dg.observed("x", ("T", "B", STATES))
+    chain = [(i, j, j) for i in range(STATES) for j in range(STATES)]
+    machine = dg.wfsm(STATES, chain, weights=True, name="machine")
+    score = dg.sum(machine(x))
+    slopes = dg.gradient(score, [x, machine.weights])
+    program = dg.Diagram("viterbi", {"c": score, "x": slopes[0], "w": slopes[1]}).compile()
+    program.parameters["machine/weights"] = arrays["w"].reshape(-1)
+    held: dict[str, np.ndarray] = {}
+
+    def step() -> object:
+        held.update(program.run(x=arrays["x"]))
+        return held
+
+    return Job(step, repeated(step), lambda: agreeing(*(held[k] for k in "cxw")))
