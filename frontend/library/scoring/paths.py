@@ -97,13 +97,12 @@ class Viterbi(OfMachine):
         score = taken(self.arcs, t.each(scores))
         shape = (scores.shape[1], len(self.arcs.states))
         best = t.delay("best", stop_gradient(self.start()), shape=shape)
-        along = along_arcs(self.arcs, best, weights)
-        along = along + (score if score.ndim == 3 else expand_dims(score, -1))
-        following = reductions.max(along, -1)
+        along = along_arcs(self.arcs, best, weights) + score
+        following = reductions.max(along, 1)
         following = following - greatest("viterbi", following, -1)
         t.close(best, following)
         ends = t.last(following) + stop_gradient(self.final())
-        choices = t.stack(astype(reductions.argmax(along, -1), "int32"))
+        choices = t.stack(astype(reductions.argmax(along, 1), "int32"))
         end = astype(reductions.argmax(ends, -1), "int32")
         return choices, end, greater(reductions.max(ends, -1), -math.inf)
 

@@ -81,26 +81,26 @@ def along_arcs(arcs: Arcs, values: Variable, weights: Variable) -> Variable:
         weights: (arcs + 1,), the last one -inf.
 
     Returns:
-        (B, S, D), in the order of `arcs.incoming`.
+        (B, D, S): the arcs into a state are a column, so that sums over them go side by side.
     """
-    from_states = arcs.into(arcs.source)
-    every = np.broadcast_to(np.arange(len(arcs.states)), from_states.shape[:1] * 2)
+    from_states = arcs.into(arcs.source).T
+    every = np.broadcast_to(np.arange(len(arcs.states))[:, None], (len(arcs.states),) * 2)
     if np.array_equal(from_states, every):
-        before = expand_dims(values, 1)
+        before = expand_dims(values, 2)
     else:
         before = take(values, from_states, axis=1)
-    return before + take(weights, arcs.incoming)
+    return before + take(weights, arcs.incoming.T)
 
 
 def taken(arcs: Arcs, scores: Variable) -> Variable:
     """The scores (B, labels) of the labels that the arcs take.
 
     Returns:
-        (B, S) where all arcs into a state take one label, else (B, S, D).
+        (B, 1, S) where all arcs into a state take one label, else (B, D, S).
     """
     of_state = arcs.by_state
     if of_state is None:
-        return take(scores, arcs.into(arcs.label), axis=1)
-    if np.array_equal(of_state, np.arange(len(arcs.labels))):
-        return scores
-    return take(scores, of_state, axis=1)
+        return take(scores, arcs.into(arcs.label).T, axis=1)
+    if not np.array_equal(of_state, np.arange(len(arcs.labels))):
+        scores = take(scores, of_state, axis=1)
+    return expand_dims(scores, 1)

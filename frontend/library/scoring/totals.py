@@ -7,6 +7,7 @@ import math
 from ...drawing.loops.loop import loop
 from ...operations.elementwise import equal, where
 from ...operations.indexing import one_hot
+from ...operations.structure import squeeze
 from ...variables.variable import Variable
 from ..functions import greatest, logsumexp
 from .steps import OfMachine, along_arcs, taken
@@ -43,7 +44,10 @@ def _total(
     alpha = t.delay("alpha", machine.start(), shape=(scores.shape[1], len(arcs.states)))
     along, score = along_arcs(arcs, alpha, weights), taken(arcs, score)
     # The greatest is 0 after every step, and what is subtracted for that is added up apart.
-    following = logsumexp(along + score) if score.ndim == 3 else logsumexp(along) + score
+    if arcs.by_state is None:
+        following = logsumexp(along + score, 1)
+    else:
+        following = logsumexp(along, 1) + squeeze(score, 1)
     level = greatest("forward", following, -1)
     following = following - level
     t.close(alpha, following)
