@@ -38,11 +38,13 @@ EXAMPLES = {
     "17_depth_and_initialisation": [
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
     ],
+    "20_multi_character": ["pair.svg", "string.svg"],
     "21_hopfield": ["energy.svg", "letters.svg", "memory.svg", "recall.svg"],
     "22_boltzmann": ["course.svg", "digits.svg", "dreams.svg", "learning.svg", "weights.svg"],
     "23_optimizers": ["paths.svg", "surface.svg"],
     "24_text_classifier": ["learning_curve.svg", "net.svg"],
     "25_joint_embedding": ["byol.svg", "byol_backward.svg", "codes.svg", "vicreg.svg"],
+    "26_unit_graph": ["by_chance.svg", "cascade.svg", "circle.svg"],
 }  # fmt: skip
 
 # Those that take long are shortened.
@@ -57,10 +59,12 @@ QUICK = {
     "14_bell_labs": ["--epochs", "10"],
     "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
+    "20_multi_character": ["--epochs", "8", "--strings", "300"],
     "21_hopfield": ["--units", "200"],
     "22_boltzmann": ["--steps", "2000", "--epochs", "40"],
     "24_text_classifier": ["--epochs", "6"],
     "25_joint_embedding": ["--steps", "300"],
+    "26_unit_graph": ["--starts", "8", "--epochs", "15"],
 }
 
 
@@ -121,6 +125,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_equivariance(printed)
     elif name == "17_depth_and_initialisation":
         check_depth(printed)
+    elif name == "20_multi_character":
+        check_strings(printed)
     elif name == "21_hopfield":
         check_hopfield(printed)
     elif name == "22_boltzmann":
@@ -131,6 +137,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_text(printed)
     elif name == "25_joint_embedding":
         check_joint_embedding(printed)
+    elif name == "26_unit_graph":
+        check_graphs(printed)
     else:
         check_gradient(printed)
 
@@ -383,3 +391,25 @@ def check_joint_embedding(printed: str) -> None:
     for texts in found:
         first, after, clusters, later = map(float, texts)
         assert after > first + 2 and later > clusters + 1
+
+
+def check_strings(printed: str) -> None:
+    """Each machine that knows more reads more strings; a string is right if all digits are."""
+    found = re.findall(r": (\S+)% of strings right, (\S+)% of digits wrong", printed)
+    right, wrong = zip(*(map(float, pair) for pair in found), strict=True)
+    assert right[0] + 10 < right[1] < right[2] - 10 and right[2] > 85
+    assert wrong[0] > wrong[1] > wrong[2] and wrong[2] < 5
+
+
+def check_graphs(printed: str) -> None:
+    found = re.findall(r"of (\d) (?:\+ 1 )?units, (\d+) weights: (\d+) of 8", printed)
+    cascade, too_few, layers = ([int(word) for word in row] for row in found)
+    assert cascade[:2] == [2, 7] and cascade[2] >= 4
+    assert too_few == [1, 4, 0]
+    assert layers[:2] == [3, 12] and layers[2] >= 4
+    assert "do not lead round, got h -> y -> h: give one of them a delay" in printed
+    share = re.search(r"asked about sequences of 100 bits: (\S+)% right", printed)
+    assert share and float(share[1]) == 100
+    digits = re.findall(r"digits \w+ \w+: (\d+) edges, (\d+) levels, (\S+)% of 500", printed)
+    chance, layered = ([float(word) for word in row] for row in digits)
+    assert chance[1] > 20 and layered[1] == 2 and min(chance[2], layered[2]) > 93
