@@ -5,8 +5,8 @@ handwritten digits, pixel by pixel, so that what it sees shifts and new things e
 
 Equivariance: f(T x) = T' f(x).  With stride 1, the response to the shifted input is the shifted
 response, but for the two columns at an edge where taps reach beyond it.  With stride s, this holds
-for shifts by multiples of s, and for no others.  It prints how far the two are apart, and which
-columns differ.
+for shifts by multiples of s, and for no others.  Taps two apart (a trous) shift as those side by
+side do.  It prints how far the two are apart, and which columns differ.
 
 Local invariance: f(T x) = f(x).  Of the maxima of p x p independent numbers, a shift by s changes
 the share 2 s / (p + s): a maximum stays where, of the p + s columns seen before or after, it lies
@@ -70,10 +70,12 @@ def pools_of(maps: dg.Variable) -> dict[str, dg.Variable]:
 down, across = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
 edge = across * np.exp(-(down**2 + across**2) / 4)
 
-# One image, one set of weights and three strides; and the pools of the finest response.
+# One image, one set of weights and three strides; the same taps two apart (a trous); and the pools
+# of the finest response.
 x = dg.observed("x", ("B", 1, SIZE, SIZE))
 w = dg.parameter("w", (1, 1, TAPS, TAPS), edge[None, None])
 responses = {f"stride{stride}": dg.relu(dg.correlate(x, w, stride, REACH)) for stride in STRIDES}
+responses["a trous"] = dg.relu(dg.correlate(x, w, padding=2 * REACH, dilation=2))
 diagram = dg.Diagram("equivariance", responses | pools_of(responses["stride1"]))
 diagram.render(out / "equivariance.svg")
 program = diagram.compile()
@@ -89,15 +91,16 @@ figure, axes = plt.subplot_mosaic(
 # 1. Equivariance.  What reaches beyond an edge is left out: two columns on the left, two on the
 #    right, and as many as the response has moved.
 print(f"{'shift':32}", *(f"{shift:5}" for shift in SHIFTS))
-for name, stride in zip(responses, STRIDES, strict=True):
+for name, stride, reach in zip(responses, (*STRIDES, 1), (*[REACH] * 3, 2 * REACH), strict=True):
     distances = []
     for shift, values in enumerate(found):
         steps = round(shift / stride)
         before, after = kept[name][..., steps:], values[name][..., : SIZE // stride - steps]
-        inner = slice(REACH, before.shape[-1] - REACH)
+        inner = slice(reach, before.shape[-1] - reach)
         distances.append(apart(before[..., inner], after[..., inner]))
-    tell(f"stride {stride}: are apart by", distances)
-    axes["equal"].plot(SHIFTS, distances, "o-", label=f"stride {stride}")
+    label = name.replace("stride", "stride ")
+    tell(f"{label}: are apart by", distances)
+    axes["equal"].plot(SHIFTS, distances, "o-", label=label)
 differ = np.abs(kept["stride1"][..., SHOWN:] - moved["stride1"][..., :-SHOWN]) > 1e-5
 columns = np.flatnonzero(differ.any(axis=(0, 1, 2)))
 print(f"stride 1, shift {SHOWN}: of columns 0 to {SIZE - SHOWN - 1}, these differ:", *columns)

@@ -314,6 +314,7 @@ def check_equivariance(printed: str) -> None:
     for stride in (1, 2, 4):
         equal = table[f"stride {stride}: are apart by"] == 0
         assert (equal == (np.arange(9) % stride == 0)).all()
+    assert (table["a trous: are apart by"] == 0).all()
     assert "of columns 0 to 28, these differ: 0 1 27 28\n" in printed
     formulas = [numbers for name, numbers in rows if name == "2 s / (p + s)"]
     changes = [numbers for name, numbers in rows if name == "pooled responses change by"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import diagrad as dg
@@ -268,3 +270,11 @@ def test_a_stopped_gradient_in_a_loop() -> None:
     t.close(z, after)
     picture = stage_picture(dg.Diagram("cut", {"z": t.last(dg.stop_gradient(after))}))
     assert stopped_in(picture) == [("z(t−1)", "+"), ("z(t)", "h₂(t)")]
+
+
+def test_a_function_may_be_of_no_module() -> None:
+    """As those are that are run by `exec` in a dict of one's own."""
+    space: dict[str, Any] = {"dg": dg}
+    exec("twice = dg.block(lambda x: x + x)", space)
+    diagram = dg.Diagram("twice", {"y": space["twice"](dg.observed("x", (2,)))})
+    assert labels(stage_picture(diagram, depth=2), "function") == ["+"]
