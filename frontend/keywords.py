@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
@@ -198,9 +198,7 @@ def expect_call(label: str, function: Callable[..., Any], given: Any, options: A
     try:
         signature.bind(*given, **options)
     except TypeError as error:
-        known, takes_all = _keywords(function)
-        if not takes_all and not known.keys() >= options.keys():
-            raise wrong_keyword(label, known, options) from None
+        expect_keywords(label, function, options)
         subject = f"{label} ({user_location()})"
         words = ", ".join(signature.parameters) or "nothing"
         if given or options:
@@ -211,6 +209,13 @@ def expect_call(label: str, function: Callable[..., Any], given: Any, options: A
             f"{subject} expects {words}, got nothing: where a block is expected, give the function "
             f"itself, {label}, or lambda x: {label}(x, ...) with options"
         ) from None
+
+
+def expect_keywords(label: str, function: Any, options: Mapping[str, Any]) -> None:
+    """TypeError unless a function has all of these keywords."""
+    known, takes_all = _keywords(function)
+    if not takes_all and not known.keys() >= options.keys():
+        raise wrong_keyword(label, known, options) from None
 
 
 def _count(number: int) -> str:

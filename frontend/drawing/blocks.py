@@ -14,7 +14,7 @@ from ...compiler.unwinding import Steps, unwound
 from ..arguments import function as checked_function
 from ..arguments import wrong
 from ..errors import DtypeError, ShapeError
-from ..keywords import expect_call, with_name
+from ..keywords import expect_call, expect_keywords, with_name
 from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..variables.block_base import BlockBase
@@ -92,7 +92,11 @@ class Block(BlockBase):
 
     def __call__(self: HasForward[R], *inputs: Any, **options: Any) -> R:
         """Apply the block to variables; options are what is no variable."""
-        return cast("R", apply_block(cast("Block", self), inputs, options))
+        block = cast("Block", self)
+        if options:
+            forward = getattr(block, "forward", None)
+            expect_keywords(block._describe(), getattr(forward, "__func__", forward), options)
+        return cast("R", apply_block(block, inputs, options))
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if attribute == "name" and not (value is None or isinstance(value, str)):

@@ -58,6 +58,11 @@ ERRORS = {
     "one variable, got int as block 1",
     "dg.Chain([dg.relu], [dg.relu])": "Chain (model.py:2) expects blocks and functions of one "
     "variable, got list as block 0: give one list, or the blocks themselves",
+    "dg.Linear(3, 3)(x, training=True)": "Linear (model.py:2) expects the arguments x, got "
+    "training=",
+    "dg.TransformerDecoderLayer(3, 1)(x, x, memory_key_padding_mask=x)": "TransformerDecoderLayer "
+    "(model.py:2) expects the arguments x, memory, mask, memory_mask, lengths, memory_lengths, got "
+    "memory_key_padding_mask=: use memory_lengths=",
     "dg.Linear(3, 3, name=3)": "Linear (model.py:2) expects a name that is a text, got 3",
 }
 
@@ -86,6 +91,7 @@ def test_the_table_names_what_functions_have() -> None:
     for function in [*vars(dg).values(), *vars(dg.augment).values()]:
         try:
             known |= set(inspect.signature(function).parameters)
+            known |= set(inspect.signature(getattr(function, "forward", function)).parameters)
         except (TypeError, ValueError):  # a module, and NumPy's dtypes
             continue
     known |= set(inspect.signature(dg.Diagram.compile).parameters)
