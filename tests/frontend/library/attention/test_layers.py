@@ -153,6 +153,9 @@ def test_derivatives_to_second_order(first: bool) -> None:
     rng = np.random.default_rng(0)
     x, memory = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 2, 4))
     check_derivatives(lambda x, m: layer(x, m, memory_lengths=[1, 2]), x, memory)
+    check_derivatives(lambda x, m: layer(x, m, memory_lengths=[0, 2]), x, memory)
+    encoder = dg.TransformerEncoderLayer(4, 1, 5, first, dg.gelu, dtype="float64")
+    check_derivatives(lambda x: encoder(x, mask=np.tri(3, k=-1, dtype=bool)), x)
 
 
 @pytest.mark.parametrize("target", TARGETS)
