@@ -226,7 +226,10 @@ def _angles(place: str, steps: Dim, start: Variable | int, frequency: Any) -> Va
     """Positions times frequencies, in float64: (T, D)."""
     positions = astype(arange(steps, "int64"), "float64")
     first = _first(place, start)
-    positions = positions + (astype(first, "float64") if isinstance(first, Variable) else first)
+    if isinstance(first, Variable):
+        positions = positions + astype(first, "float64")
+    elif first:
+        positions = positions + first
     return expand_dims(positions, 1) * constant(frequency, "float64")
 
 

@@ -200,6 +200,22 @@ def test_in_a_loop_and_with_weights_for_each_sample(first: bool, target: Target)
     check_bound(layer, target)
 
 
+class Itself(dg.Block):
+    """A decoder layer whose memory is what it is given."""
+
+    def __init__(self) -> None:
+        self.layer = dg.TransformerDecoderLayer(6, 2, 5, activation=dg.gelu, dtype="float64")
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x, dg.flip(x, -2), memory_mask=np.tri(x.shape[-2], k=1, dtype=bool))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_decoder_in_a_loop_and_with_weights_for_each_sample(target: Target) -> None:
+    check_loop(Itself(), target)
+    check_bound(Itself(), target)
+
+
 def test_copies_and_files(tmp_path: Path) -> None:
     check_copies_and_files(dg.TransformerEncoderLayer(6, 2, 5, dtype="float64"), tmp_path)
 
