@@ -15,7 +15,7 @@ from typing import Any
 
 from ..graph import Node
 from ..graphs.binding import Sizes
-from ..graphs.flops import node_flops, worked_elements
+from ..graphs.flops import flops_of, worked_elements
 from ..graphs.views import View, resolve
 from ..primitives.attention import ATTENTION, attention_work
 from ..primitives.contraction import contraction_flops
@@ -124,7 +124,7 @@ def _fused(members: Sequence[Node], places: Places, sizes: Sizes) -> Cost:
         read += min(wanted, _count(base.type.count, sizes)) * base.type.item_bytes
     stored = [node for node in members if node in places]
     written = sum(_bytes(node, node.type.count, sizes) for node in stored)
-    flops = sum(_count(node_flops(node), sizes) for node in members)
+    flops = sum(_count(count, sizes) for _, count in flops_of(members))
     return Cost(flops, read, written, tuple(work.items()))
 
 

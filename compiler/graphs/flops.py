@@ -1,9 +1,9 @@
 """Floating-point operations of a node, by the rules that each primitive states.
 
 Exact are contractions (two for each product, so 2mnk for a matrix product), convolutions (products
-with the padding too), sums (one for each element that is added up) and arithmetic on floats (one
-for each element).  A system of n equations with k right-hand sides has 2n^3/3 + 2kn^2, its largest
-terms.  By convention a comparison, a
+with the padding too), the products of attention (those of hidden pairs too), sums (one for each
+element that is added up) and arithmetic on floats (one for each element).  A system of n equations
+with k right-hand sides has 2n^3/3 + 2kn^2, its largest terms.  By convention a comparison, a
 selection, a division and a square root count as one too.  An estimate are `exp`, `tanh` and their
 like: 10, about what the engine's polynomials take (`Primitive.flops`).
 Arithmetic on integers, views and moves count nothing.
@@ -11,8 +11,11 @@ Arithmetic on integers, views and moves count nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from ..graph import Node
-from ..primitives.attention import ATTENTION, attention_flops
+from ..primitives.attention import ATTENTION, attention_flops, kernel_of
 from ..primitives.contraction import contraction_flops
 from ..primitives.convolution import CONVOLUTIONS, convolution_flops
 from ..primitives.linear_algebra import solve_flops
@@ -28,7 +31,7 @@ def node_flops(node: Node) -> Dim:
     if node.op in CONVOLUTIONS:
         return convolution_flops(node)
     if node.op in ATTENTION:
-        return attention_flops(node)
+        return attention_flops([node])
     if node.op == "solve":
         return solve_flops(node)
     if node.op in POOLS:
@@ -36,6 +39,19 @@ def node_flops(node: Node) -> Dim:
     if not any(item.type.is_float for item in (node, *node.inputs)):
         return 0
     return worked_elements(node) * lookup(node.op).flops
+
+
+def flops_of(nodes: Iterable[Node]) -> Iterator[tuple[Node, Dim]]:
+    """The operations of each of some nodes; what several compute together counts for the first."""
+    together: dict[Any, list[Node]] = {}
+    for node in nodes:
+        if node.op in ATTENTION:
+            found = together.setdefault(kernel_of(node), [])
+            before = attention_flops(found)
+            found.append(node)
+            yield node, attention_flops(found) - before
+        else:
+            yield node, node_flops(node)
 
 
 def worked_elements(node: Node) -> Dim:

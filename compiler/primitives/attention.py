@@ -332,42 +332,36 @@ def _batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool
     return b.apply(n.op, *repeated(b, operands, batched), **n.attrs)
 
 
-def attention_products(node: Node) -> tuple[Dim, Dim]:
-    """The pairs of a query and a key, and the multiply-adds for each.
+def attention_products(nodes: Sequence[Node]) -> tuple[Dim, Dim]:
+    """The pairs of a query and a key, and the multiply-adds for each, of what one kernel computes.
 
-    They are those of a node by itself, with the pairs that are not seen; nodes of one kernel share
-    the scores.
+    Pairs that are not seen count, as zeros around an image do.
     """
-    q, k, v = (item.type for item in node.inputs[:3])
-    width, depth = q.shape[-1], v.shape[-1]
-    each = {
-        "attention": width + depth,
-        "attention_log_sums": width,
-        "attention_query": 2 * width + depth,
-        "attention_key": 2 * width + depth,
-        "attention_value": width + depth,
-    }[node.op]
-    return _scores(q, k).count, each
+    q, k, v = (item.type for item in nodes[0].inputs[:3])
+    width, depth, ops = q.shape[-1], v.shape[-1], {node.op for node in nodes}
+    each = width
+    if not ops.isdisjoint(("attention", "attention_query", "attention_key")):
+        each = each + depth
+    own = {"attention_query": width, "attention_key": width, "attention_value": depth}
+    return _scores(q, k).count, sum((n for op, n in own.items() if op in ops), each)
 
 
 EXPONENTIAL = 10
 """Operations that an exponential counts for."""
 
 
-def attention_flops(node: Node) -> Dim:
-    """Two for each multiply-add, and the exponential of each weight."""
-    pairs, each = attention_products(node)
+def attention_flops(nodes: Sequence[Node]) -> Dim:
+    """Two for each multiply-add, and each weight's exponential, of what one kernel computes."""
+    if not nodes:
+        return 0
+    pairs, each = attention_products(nodes)
     return pairs * (each * 2 + EXPONENTIAL)
 
 
 def attention_work(nodes: Sequence[Node]) -> Dim:
     """An estimate for the nodes of one kernel, in operations on one element."""
-    first = nodes[0]
-    q, _, v = (item.type for item in first.inputs[:3])
-    pairs, _ = attention_products(first)
-    width, depth = q.shape[-1], v.shape[-1]
-    each = width + depth if first.op in FORWARD else width * 3 + depth * 2
-    reads = product(q.shape)
+    pairs, each = attention_products(nodes)
+    reads = product(nodes[0].inputs[0].shape)
     return floor_divide(pairs * each * 2, 32) + pairs + reads
 
 

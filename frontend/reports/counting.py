@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...compiler.graph import Graph, Node
-from ...compiler.graphs.flops import node_flops
+from ...compiler.graphs.flops import flops_of
 from ...compiler.primitives.recurrence import results_of
 from ...compiler.sizes import Dim
 from ..drawing.blocks import Chain, FunctionBlock
@@ -67,9 +67,10 @@ def _repeat(graph: Graph, times: Dim, found: dict[Node, Dim]) -> None:
 def count_flops(graph: Graph) -> dict[str, Dim]:
     """The operations of a graph, by the paths of its nodes' origins."""
     found: dict[str, Dim] = {}
-    for node, times in repeated(graph).items():
+    times = repeated(graph)
+    for node, count in flops_of(times):
         path = node.origin.path
-        found[path] = found.get(path, 0) + node_flops(node) * times
+        found[path] = found.get(path, 0) + count * times[node]
     return found
 
 

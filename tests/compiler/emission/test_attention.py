@@ -9,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diagrad.compiler.emission.attention_blocks import KEYS, QUERIES
+from diagrad.compiler.emission.costs import row_costs
 from diagrad.compiler.errors import DtypeRuleError, TypeRuleError
 from diagrad.compiler.graph import Graph, Node
-from diagrad.compiler.graphs.flops import node_flops
+from diagrad.compiler.graphs.flops import flops_of, node_flops
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.pipeline import compile_kernels
 from diagrad.compiler.primitives.attention import ATTENTION, BACKWARD, FORWARD
 from diagrad.compiler.scheduling.fuse import fuse
+from diagrad.compiler.scheduling.schedule import schedule
 from diagrad.runtime.cpu.executor import Executor
 
 from ..building import Array, b, graph, run, shape_of
@@ -279,6 +281,18 @@ def test_operations_are_counted() -> None:
     each = [11 + 13, 11, 11 * 2 + 13, 11 * 2 + 13, 11 + 13]
     for (_, node), products in zip(source.outputs, each, strict=True):
         assert node_flops(node) == pairs * (2 * products + 10)
+
+
+def test_operations_of_one_kernel_are_counted_once() -> None:
+    """Scores and exponentials, and the products of cotangents and values."""
+    source = drawn((2,), {"i": 3, "j": 5, "h": 7, "d": 11, "e": 13})
+    found = [count for _, count in flops_of(node for _, node in source.outputs)]
+    pairs = 2 * 3 * 5 * 7
+    wanted = [2 * (11 + 13) + 10, 0, 2 * (11 + 13 + 11) + 10, 2 * 11, 2 * 13]
+    assert found == [pairs * one for one in wanted]
+    costs = row_costs(schedule(fuse(materialise(source))), {})
+    forward, back = (cost.flops for cost in costs if cost.flops > pairs * 40)
+    assert (forward, back) == (pairs * wanted[0], pairs * sum(wanted[2:]))
 
 
 def test_blocks_are_whole_vectors() -> None:
