@@ -46,7 +46,7 @@ def peers_for(workload: str, peers: Sequence[str]) -> list[str]:
         able = LAYER_PEERS
     elif workload in CONVNETS:
         able = CONVNET_PEERS
-    elif workload in ATTENTIONS:
+    elif workload in ATTENTIONS or workload == "generate":
         able = ATTENTION_PEERS
     else:
         able = [peer for peer in PEERS if peer not in ("numpy", "torch.channels_last")]

@@ -16,6 +16,7 @@ import numpy as np
 from .arrays import Arrays, seeded
 from .attention import LONG, attention_flops, long_flops, make_attention, make_long
 from .convnets import CONVNETS
+from .generation import GENERATE_FLOPS, STEPS, make_generate
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
 from .scoring import VITERBI_FLOPS, make_viterbi
@@ -174,6 +175,14 @@ WORKLOADS: dict[str, Workload] = {
                 0,
             )
             for name, each in HYPERNETS.items()
+        ),
+        Workload(
+            "generate",
+            f"{STEPS} symbols after a prompt of 16, one text, by a Transformer of 2 layers of 128, "
+            "4 heads, keys and values kept",
+            make_generate,
+            GENERATE_FLOPS,
+            0,
         ),
         *(Workload(name, net.text, net.make, net.flops, 0) for name, net in CONVNETS.items()),
         Workload(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,8 +15,6 @@ from .diagram import Diagram
 from .drawing.blocks import Block
 from .drawing.draws import first_key
 from .errors import DiagramError, InputError
-from .library.attention.encodings import LearnedEncoding
-from .library.attention.multi_head import MultiHeadAttention
 from .library.generation.writing import write
 from .location import user_location
 from .program import Program
@@ -40,6 +38,7 @@ def generate(
     stop: int | None = None,
     model: Model | None = None,
     batch_first: bool = True,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Array:
     """The symbols that a trained model writes after a prompt: all of them in one native call.
 
@@ -65,6 +64,8 @@ def generate(
             the only outermost block of the program's diagram.
         batch_first: whether symbols and scores of the model have samples in front; otherwise they
             are (T, B) and (T, B, V), and so are several prompts.
+        inputs: arrays for what else the model observes, by name: a sentence to be translated, which
+            an encoder outside of the function `model` reads.
 
     Returns:
         int32, without the prompt: (steps,) or (B, steps), with fewer where all texts have stopped;
@@ -72,7 +73,7 @@ def generate(
 
     Raises:
         InputError: an empty prompt, prompts of several lengths, a symbol that the model does not
-            know, or more steps than a `dg.LearnedEncoding` has positions.
+            know, more steps than a `dg.LearnedEncoding` has positions, or other inputs.
         DiagramError: no block that could be the model, or several; one in which a step depends on
             later ones, or in another way on those before.
         TypeError, ValueError: an argument of another type, or out of its range.
@@ -90,6 +91,8 @@ def generate(
     seed = integer(subject, "seed", seed, 0)
     time = 1 if flag(subject, "batch_first", batch_first) else 0
     symbols, alone = _prompts(subject, prompt, time)
+    if not (inputs is None or isinstance(inputs, Mapping)):
+        raise wrong(subject, "inputs to be arrays by name, a dict", inputs)
     model = _model(subject, program) if model is None else model
     if not callable(model) or isinstance(model, type):
         raise wrong(subject, "model to be a block or a function of symbols", model)
@@ -101,7 +104,9 @@ def generate(
         writers = _written.setdefault(program, {})
         if key not in writers:
             writers[key] = _Writer(subject, program, *key)
-        found = writers[key](subject, program, symbols, steps, temperature, seed, stop)
+        found = writers[key](
+            subject, program, symbols, steps, temperature, seed, stop, dict(inputs or {})
+        )
     return found[:, 0].copy() if alone else np.ascontiguousarray(found.T if time else found)
 
 
@@ -126,8 +131,8 @@ class _Writer:
         stop = observed("stop", (), "int32") if stops else None
         written = write(model, prompt, places, temperature, top_k, stop, batch_first)
         name = f"{program.diagram.name}, writing"
-        self.diagram = Diagram(name, vars(written))
-        self.limit = _limit(subject, self.diagram)
+        self.diagram = Diagram(name, written.outputs)
+        self.limit = min(written.limits, key=lambda pair: pair[1], default=None)
         self.program = self.diagram.compile(
             target=program.target, dtype=program._options.precision, threads=program.threads
         )
@@ -153,6 +158,7 @@ class _Writer:
         temperature: float,
         seed: int,
         stop: int | None,
+        inputs: dict[str, Any],
     ) -> Array:
         """The symbols, (steps, B) or fewer."""
         read = prompt.shape[self.time]
@@ -163,7 +169,7 @@ class _Writer:
                 f"{block._describe()} has, got {read} symbols and {steps} steps, of which the last "
                 "is not read: give fewer"
             )
-        inputs: dict[str, Any] = {"prompt": prompt}
+        inputs["prompt"] = prompt
         if temperature > 0:
             inputs["temperature"] = np.asarray(temperature, self.dtype)
         if stop is not None:
@@ -244,25 +250,6 @@ def _model(subject: str, program: Program) -> Block:
             f"{names or 'none'}: give model=, a block or a function of symbols that gives scores"
         )
     return blocks[0]
-
-
-def _limit(subject: str, diagram: Diagram) -> tuple[Block, int] | None:
-    """The block with the fewest positions; DiagramError for one that looks at later steps."""
-    limits: list[tuple[Block, int]] = []
-    for application in diagram.applications:
-        item = application.block
-        if isinstance(item, LearnedEncoding):
-            limits.append((item, item.positions))
-        if (
-            isinstance(item, MultiHeadAttention)
-            and len(application.inputs) == 1
-            and not item.causal
-        ):
-            raise DiagramError(
-                f"{subject} expects a model in which no step depends on a later one, got "
-                f"{item._describe()}, which is not causal: make it with causal=True"
-            )
-    return min(limits, key=lambda pair: pair[1], default=None)
 
 
 def _stopped(found: Array, stop: int) -> Array:

@@ -21,6 +21,7 @@ from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
 from .attention_kernels import emit_attention, emit_attention_back
+from .attention_query import emit_one_query, is_one_query
 from .loop_kernels import Emitted, emit_loop
 from .moves import (
     emit_copy,
@@ -102,6 +103,8 @@ def emit(schedule: Schedule) -> Template:
 
 def _with_space(group: Group, buffers: Places) -> list[tuple[Emitted, Dim | Tiled]]:
     """The kernels of a group, and the bytes that every thread needs for itself in each."""
+    if group.kind == "attention" and is_one_query(group):
+        return [emit_one_query(group, buffers)]
     if group.kind == "attention":
         return [emit_attention(group, buffers)]
     if group.kind == "attention_back":

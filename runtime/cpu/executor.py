@@ -29,6 +29,9 @@ from .stepping.workspace import Job, Workspace
 
 Array = npt.NDArray[Any]
 
+LEAST_SHARED = 8
+"""What part of a program's work there must be in rows of several chunks: one in so many."""
+
 SHARE_WORK = 100_000
 """Operations (about 15 us) from which on one more thread helps."""
 
@@ -273,9 +276,19 @@ def _build_entry(_: str, symbol: str) -> bytes:
 
 
 def useful_threads(program: BoundProgram, threads: int) -> int:
-    """How many of them are worth their while: one for a small program."""
+    """How many of them are worth their while: one for a small program.
+
+    So it is where little of the work is in parts: the rows of a loop that are whole would go to and
+    fro between threads, and what they read with them.
+    """
     shared = sum(item.work for item in program.instructions if item.chunks > 1)
-    if shared < SHARE_WORK:
+    times = [1] * len(program.instructions)
+    for turns in program.turns:
+        for row in range(turns.first, turns.last):
+            times[row] *= turns.count
+    work = [item.work * count for item, count in zip(program.instructions, times, strict=True)]
+    parted = [n for n, item in zip(work, program.instructions, strict=True) if item.chunks > 1]
+    if shared < SHARE_WORK or sum(parted) * LEAST_SHARED < sum(work):
         return 1
     most = sum(item.chunks for item in program.instructions)
     return max(1, min(threads, most, shared // SHARE_WORK + 1, MOST + 1))

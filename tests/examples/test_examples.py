@@ -39,6 +39,7 @@ EXAMPLES = {
         "convolutional.svg", "convolutional_layers.svg", "dense.svg", "dense_layers.svg",
     ],
     "20_multi_character": ["pair.svg", "string.svg"],
+    "19_transformer": ["heads.svg", "layer.svg", "learning_curve.svg", "model.svg"],
     "21_hopfield": ["energy.svg", "letters.svg", "memory.svg", "recall.svg"],
     "22_boltzmann": ["course.svg", "digits.svg", "dreams.svg", "learning.svg", "weights.svg"],
     "23_optimizers": ["paths.svg", "surface.svg"],
@@ -60,6 +61,7 @@ QUICK = {
     "15_resnet": ["--n", "9", "--epochs", "8"],
     "17_depth_and_initialisation": ["--depth", "30"],
     "20_multi_character": ["--epochs", "8", "--strings", "300"],
+    "19_transformer": ["--steps", "150"],
     "21_hopfield": ["--units", "200"],
     "22_boltzmann": ["--steps", "2000", "--epochs", "40"],
     "24_text_classifier": ["--epochs", "6"],
@@ -127,6 +129,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_depth(printed)
     elif name == "20_multi_character":
         check_strings(printed)
+    elif name == "19_transformer":
+        check_transformer(printed)
     elif name == "21_hopfield":
         check_hopfield(printed)
     elif name == "22_boltzmann":
@@ -370,6 +374,14 @@ def check_optimizers(printed: str) -> None:
     late = {name: float(end) for name, _, end in rates}
     assert set(late) == {"constant", "steps", "cosine", "1/t"}
     assert max(late["steps"], late["cosine"], late["1/t"]) < 0.6 * late["constant"]
+
+
+def check_transformer(printed: str) -> None:
+    found = re.search(r"bits per character (\d\.\d+)\n", printed)
+    assert found and float(found[1]) < 3.3, printed  # 4.7 from the frequencies alone
+    found = re.search(r"second: (\d+) with keys and values kept, (\d+) without: the same", printed)
+    assert found and int(found[1]) > 2 * int(found[2]), printed
+    assert printed.count("drawn:\nThe ") == 3
 
 
 def check_text(printed: str) -> None:

@@ -271,6 +271,44 @@ def test_a_function_that_is_the_model_and_float64() -> None:
     assert dg.generate(program, [1], 5, 0.5, model=scores).shape == (5,)
 
 
+@pytest.mark.parametrize("kind", ["attention", "recurrent"])
+def test_a_sentence_that_is_translated(kind: str) -> None:
+    """What an encoder has read comes in as memory, or as the first state."""
+    source = dg.observed("source", ("B", "S", 8), "float64")
+    symbols = dg.observed("symbols", ("B", "T"), "int32")
+    embedding = dg.Embedding(V, 8, weight_init=dg.init.normal(), dtype="float64", name="embedding")
+    head = dg.Linear(8, V, weight_init=dg.init.normal(), dtype="float64", name="head")
+    if kind == "attention":
+        places = dg.LearnedEncoding(5, 8, dtype="float64", name="places")
+        reader: Any = dg.TransformerEncoder(8, 2, 1, dtype="float64", name="reader")
+        writer: Any = dg.TransformerDecoder(8, 2, 2, dtype="float64", name="writer")
+        positions = dg.SinusoidalEncoding(name="positions")
+        memory = reader(places(source))
+        inner: Any = lambda z: writer(positions(z), memory)  # noqa: E731
+    else:
+        reader = dg.GRU(8, 8, bidirectional=True, batch_first=True, dtype="float64", name="reader")
+        writer = dg.GRU(8, 8, layers=2, batch_first=True, dtype="float64", name="writer")
+        memory = reader(source)[1]
+        inner = lambda z: writer(z, memory)[0]  # noqa: E731
+
+    def scores(symbols: Any) -> Any:
+        return head(inner(embedding(symbols)))
+
+    program = dg.Diagram("translator", {"scores": scores(symbols)}).compile()
+    prompt = prompts(3, 1).astype(np.int32)
+    given = np.random.default_rng(1).normal(size=(3, 5, 8))
+    found = dg.generate(program, prompt, 9, model=scores, inputs={"source": given})
+    text = prompt
+    for _ in range(9):
+        last = program.run(symbols=text, source=given)["scores"][:, -1]
+        text = np.concatenate([text, last.argmax(-1, keepdims=True)], 1, dtype=np.int32)
+    np.testing.assert_array_equal(found, text[:, 1:])
+    with pytest.raises(dg.InputError, match="source"):
+        dg.generate(program, prompt, 9, model=scores)
+    with pytest.raises(TypeError, match="inputs to be arrays by name"):
+        dg.generate(program, prompt, 9, model=scores, inputs=3)  # type: ignore[arg-type]
+
+
 def test_parameters_that_are_computed() -> None:
     w = dg.parameter("w", (ROOM, 8), dg.init.normal(), dtype="float64")
     encoding = dg.LearnedEncoding(ROOM, 8, weight=dg.tanh(w), dtype="float64")
@@ -358,7 +396,7 @@ class Smooth(dg.Block):
 
 def test_refusals_of_models() -> None:
     ahead = dg.MultiHeadAttention(8, 2, dtype="float64", name="ahead")
-    with pytest.raises(dg.DiagramError, match=r"a later one, got .*/ahead.*causal="):
+    with pytest.raises(dg.DiagramError, match=r"/ahead.* expects causal=True where"):
         dg.generate(compiled(Model(ahead)), [1], 3)
     both = Outputs(dg.GRU(8, 4, bidirectional=True, batch_first=True, dtype="float64"))
     with pytest.raises(TypeError, match="no lengths and one direction"):

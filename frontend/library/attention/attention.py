@@ -24,6 +24,7 @@ from ...operations.broadcasting import as_variables, broadcast_shape, spread_to
 from ...operations.contractions import einsum
 from ...operations.elementwise import (
     add,
+    astype,
     divide,
     equal,
     exp,
@@ -35,7 +36,7 @@ from ...operations.elementwise import (
 )
 from ...operations.places import as_index, expect_within, fixed_value
 from ...operations.source import arange
-from ...operations.structure import expand_dims, reshape
+from ...operations.structure import broadcast_to, expand_dims, reshape
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text, source_text
 from ..functions import greatest
@@ -211,6 +212,14 @@ def _there(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
     """Which keys each sample has, of shape (B, Tk)."""
     ends = _ends(place, lengths, q, k)
     return less(arange(k.shape[-2], dtype=ends.dtype), expand_dims(ends, 1))
+
+
+@block
+def attention_up_to(q: Variable, k: Variable, v: Variable, seen: Variable) -> Variable:
+    """`attention` to the first keys alone: `seen` of them, an integer of shape (), not checked."""
+    factor = _factor(f"attention ({user_location()})", q, None)
+    ends = broadcast_to(astype(seen, "int32"), q.shape[:1])
+    return _blockwise(q, k, v, None, False, ends, factor)
 
 
 def _blockwise(

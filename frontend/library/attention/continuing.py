@@ -26,13 +26,16 @@ class Continuation(Protocol):
     def extend(
         self, attention: Block, k: Variable, v: Variable
     ) -> tuple[Variable, Variable, Mapping[str, Any]]:
-        """Keys and values of all steps, and the options of `dg.attention` that say which are seen.
+        """Keys and values of all steps, and the options of the block's `attend` for them.
 
         Args:
             attention: the block whose keys these are; called once for each of its applications.
             k: those of the new steps, (..., heads, T, D).
             v: their values.
         """
+
+    def limit(self, block: Block, positions: int) -> None:
+        """The sequence may have no more steps than a block has positions."""
 
     def before(self, block: Block) -> tuple[Variable, ...] | None:
         """What a block has given to `after` at the end of the steps before; None at the first.

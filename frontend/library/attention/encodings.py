@@ -26,7 +26,7 @@ from ...variables.applying import apply
 from ...variables.constants import constant
 from ...variables.variable import Variable, dtype_name, shape_of, shape_text, source_text
 from .. import init as initialisers
-from .continuing import first_step
+from .continuing import continuation, first_step
 
 Start = Variable | int | None
 """The position of the first step; None for 0, or for that of the sequence that is continued."""
@@ -150,6 +150,9 @@ class LearnedEncoding(Block):
                 f"{_place(self)} expects {self.dtype}, got {x.dtype} from {source_text(x)}: "
                 f'convert it with .astype("{self.dtype}")'
             )
+        steps_before = continuation() if start is None else None
+        if steps_before is not None:
+            steps_before.limit(self, self.positions)
         first = _first(_place(self), first_step() if start is None else start)
         if isinstance(first, Variable) or first:
             return x + take(self.weight, arange(steps, "int64") + astype(first, "int64"))

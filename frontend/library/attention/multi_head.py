@@ -6,7 +6,7 @@ from typing import Any
 
 from ...arguments import flag, integer, number
 from ...drawing.blocks import block
-from ...errors import ShapeError
+from ...errors import DiagramError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import where
@@ -15,7 +15,7 @@ from ...operations.structure import expand_dims, reshape, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from ..dropout import Dropout
 from ..layers import Linear
-from .attention import attention, attention_weights, attention_with_dropout
+from .attention import attention, attention_up_to, attention_weights, attention_with_dropout
 from .continuing import continuation
 from .encodings import RotaryEncoding
 from .torch_layout import Stored, TorchNamed, biases, linear, side_by_side
@@ -125,10 +125,15 @@ class MultiHeadAttention(TorchNamed):
         lengths: Any = None,
     ) -> Variable:
         """(..., Tq, features), (..., Tk, key_features) -> (..., Tq, features)."""
-        before = continuation() if self.causal and key is None else None
+        before = continuation() if key is None else None
         if before is None:
             q, k, v = self.project(query, key, value)
             return self.attend(q, k, v, mask, self.causal, lengths)
+        if not self.causal:
+            raise DiagramError(
+                f"{self._place()} expects causal=True where a sequence is continued, got attention "
+                "to later steps"
+            )
         if not (mask is None and lengths is None):
             raise TypeError(
                 f"{self._place()} expects no mask and no lengths where it continues a sequence"
@@ -174,15 +179,17 @@ class MultiHeadAttention(TorchNamed):
         mask: Any = None,
         causal: bool = False,
         lengths: Any = None,
+        seen: Variable | None = None,
     ) -> Variable:
         """What the heads find with such queries, keys and values, of shape (..., Tq, features).
 
         `causal` is that of `dg.attention`, whatever the block's own is: a query of a step that
-        follows others sees all keys up to now.
+        follows others sees all keys up to now, which are the first `seen` of those there is room
+        for.
         """
         options = {"mask": self._beside_heads(mask, q), "causal": causal, "lengths": lengths}
-        found = attention(q, k, v, **options)
-        if self.dropout.p:
+        found = attention(q, k, v, **options) if seen is None else attention_up_to(q, k, v, seen)
+        if self.dropout.p and seen is None:
             dropped = attention_with_dropout(q, k, v, self.dropout, **options)
             found = where(training(), dropped, found)
         result: Variable = self.output(join_heads(found))

@@ -15,10 +15,9 @@ from ...drawing.blocks import Block
 from ...drawing.states import leave_blocks
 from ...errors import DiagramError
 from ...location import user_location
-from ...operations.elementwise import less_equal
 from ...operations.indexing import put
-from ...operations.source import arange, fill
-from ...operations.structure import concatenate, reshape, squeeze, swapaxes
+from ...operations.source import fill
+from ...operations.structure import concatenate, squeeze
 from ...variables.variable import Variable
 
 Kept = tuple[Block, tuple[Variable, ...]]
@@ -35,6 +34,7 @@ class Prompt:
         start: 0, the position of the first.
         kept: for each application that keeps something, in their order, a key for each thing: what
             `updates_inside` around the model has it by.
+        limits: blocks, and how many positions they have.
     """
 
     start = 0
@@ -42,14 +42,18 @@ class Prompt:
     def __init__(self, room: Dim) -> None:
         self.room = room
         self.kept: list[Kept] = []
+        self.limits: list[tuple[Block, int]] = []
 
     def extend(
         self, attention: Block, k: Variable, v: Variable
     ) -> tuple[Variable, Variable, Mapping[str, Any]]:
-        """They are all there are; kept are keys (..., heads, D, room), values (..., room, D)."""
-        self.after(attention, (_with_room(swapaxes(k, -1, -2), -1, self.room),
-                               _with_room(v, -2, self.room)))  # fmt: skip
+        """They are all there are; kept are keys and values, (..., heads, room, D)."""
+        self.after(attention, (_with_room(k, self.room), _with_room(v, self.room)))
         return k, v, {"causal": True}
+
+    def limit(self, block: Block, positions: int) -> None:
+        """Note it for whoever knows how many steps there will be."""
+        self.limits.append((block, positions))
 
     def before(self, block: Block) -> None:
         """Nothing comes before the prompt."""
@@ -80,12 +84,13 @@ class Step:
     ) -> tuple[Variable, Variable, Mapping[str, Any]]:
         """The new key and value in their rows, of which the later ones are not seen."""
         keys, values = self.before(attention)
-        keys_now = put(keys, self.start, squeeze(k, -2), axis=-1)
+        now = put(keys, self.start, squeeze(k, -2), axis=-2)
         values_now = put(values, self.start, squeeze(v, -2), axis=-2)
-        self.after(attention, (keys_now, values_now))
-        room = values.shape[-2]
-        seen = less_equal(arange(room, self.start.dtype), self.start)
-        return swapaxes(keys_now, -1, -2), values_now, {"mask": reshape(seen, (1, room))}
+        self.after(attention, (now, values_now))
+        return now, values_now, {"seen": self.start + 1}
+
+    def limit(self, block: Block, positions: int) -> None:
+        """The prompt has noted it."""
 
     def before(self, block: Block) -> tuple[Variable, ...]:
         """What this application has left at the step before."""
@@ -104,8 +109,7 @@ class Step:
             leave_blocks(key, item)
 
 
-def _with_room(x: Variable, axis: int, room: Dim) -> Variable:
-    """Steps along an axis, and zeros behind them."""
-    shape = list(x.shape)
-    shape[axis] = room - x.shape[axis]
-    return concatenate([x, fill(0.0, tuple(shape), x.dtype)], axis)
+def _with_room(x: Variable, room: Dim) -> Variable:
+    """Steps, and zeros behind them."""
+    rest = fill(0.0, (*x.shape[:-2], room - x.shape[-2], x.shape[-1]), x.dtype)
+    return concatenate([x, rest], -2)

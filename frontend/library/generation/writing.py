@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...drawing.blocks import block
+from ...drawing.blocks import Block, block
 from ...drawing.loops.loop import loop
 from ...drawing.states import updates_inside
 from ...errors import DtypeError, ShapeError
@@ -37,12 +37,19 @@ class Written:
             shape (); 0 without such.
         scores: of the symbol behind the prompt, (B, V).
         last_scores: of the last symbol, computed from what the blocks kept; 0 without such.
+        limits: blocks of the model that have so many positions and no more.
     """
 
     symbols: Variable
     last_place: Variable
     scores: Variable
     last_scores: Variable
+    limits: list[tuple[Block, int]]
+
+    @property
+    def outputs(self) -> dict[str, Variable]:
+        """The variables by name."""
+        return {name: item for name, item in vars(self).items() if isinstance(item, Variable)}
 
 
 def write(
@@ -100,7 +107,7 @@ def write(
         t.close(ended, now)
         t.until(equal(least(astype(now, "int32")), 1))
     symbols = concatenate([expand_dims(first, 0), t.stack(chosen)], 0)
-    return Written(symbols, t.last(place), scores, t.last(after))
+    return Written(symbols, t.last(place), scores, t.last(after), begin.limits)
 
 
 @block

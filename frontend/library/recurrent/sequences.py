@@ -135,10 +135,11 @@ class Recurrent(Block):
         self._check_lengths(lengths, x.shape[0 if self.batch_first else 1])
         if self.batch_first:
             x = swapaxes(x, 0, 1)
-        steps = continuation() if state is None else None
+        steps = continuation()
         if steps is not None:
             self._check_continued(lengths)
-            state = steps.before(self)
+            before = steps.before(self)
+            state = state if before is None else before
         given = self._initial(state, x)
         zeros = self._probes(probes, x)
         finals: list[list[Variable]] = []

@@ -23,6 +23,7 @@ from diagrad.runtime.program import (
     Buffer,
     Instruction,
     Kernel,
+    Turns,
 )
 
 from .tables import MIX, WORK, random_table, run_table
@@ -94,6 +95,20 @@ def test_small_programs_use_one_thread() -> None:
     whole = Instruction(row.kernel, row.words, row.extent, row.reads, row.writes, work=10**9)
     program = BoundProgram("whole", small.kernels, (whole,), small.buffers, small.arena_bytes)
     assert Executor(program, {"w": np.zeros(999, np.float32)}, 8).threads == 1
+
+
+def test_a_loop_of_whole_rows_uses_one_thread() -> None:
+    """However much is shared before the loop, if that is little beside what the loop does."""
+    small = random_table(0, rows=1)
+    (row,) = small.instructions
+    shared = Instruction(row.kernel, row.words, 8, row.reads, row.writes, chunk=1, work=10**7)
+    whole = Instruction(row.kernel, row.words, 1, row.reads, row.writes, work=10**5)
+    for steps, threads in ((700, 2), (701, 1)):
+        program = BoundProgram(
+            "loop", small.kernels, (shared, whole), small.buffers, small.arena_bytes,
+            (Turns(1, 2, steps),),
+        )  # fmt: skip
+        assert executor.useful_threads(program, 2) == threads
 
 
 def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,9 @@ class Kept:
         k, v = dg.concatenate([self.k, k], axis=-2), dg.concatenate([self.v, v], axis=-2)
         return k, v, {"mask": np.tri(3, 5, 2, dtype=bool)}
 
+    def limit(self, block: Any, positions: int) -> None:
+        assert positions == 9
+
     def before(self, block: Any) -> Any:
         raise AssertionError("attention has no other state")
 
