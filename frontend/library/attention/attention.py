@@ -60,6 +60,10 @@ def attention(
     which none does, or whose every score is -inf, gives 0, and its derivatives are 0, to any order:
     so does every query where Tk is 0.
 
+    No matrix of all pairs is kept: it is computed block by block, and the way back computes the
+    weights again, as FlashAttention does (Dao et al., 2022). A mask of the whole shape is kept, and
+    second derivatives and that of a mask take the memory of all pairs.
+
     Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you
     need, 2017: scaled dot-product attention.
 
