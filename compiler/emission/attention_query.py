@@ -11,10 +11,10 @@ not seen is not read.
 
 from __future__ import annotations
 
-from ...runtime.program import LANES
+from ...runtime.program import GEMM_DEEP, LANES, gemm_space
 from ..primitives.attention import seen_by
 from ..scheduling.fusion import Group
-from ..sizes import Dim
+from ..sizes import Dim, ceil_divide
 from .attention_blocks import AttentionBlocks
 from .loop_kernels import Emitted
 from .nest import Places
@@ -34,6 +34,15 @@ def emit_one_query(group: Group, buffers: Places) -> tuple[Emitted, Dim]:
 
 class _One(AttentionBlocks):
     """A row of work is a head."""
+
+    def _products_space(self) -> Dim:
+        """The bytes that the products need: they are as wide, or as deep, as there are keys."""
+        width, depth, keys = self.width[0], self.depth[0], self.node.inputs[1].shape[-3]
+        if isinstance(width, int) and isinstance(depth, int) and isinstance(keys, int):
+            shapes = ((keys, width), (depth, keys))
+            return max(gemm_space(self.size, 1, *shape, False) for shape in shapes)
+        # At least as much, for any sizes.
+        return GEMM_DEEP + ceil_divide((depth + keys) * 2 * self.size, 64) * 64
 
     def emit(self) -> tuple[Emitted, Dim]:
         writer = self.writer

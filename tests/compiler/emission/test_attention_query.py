@@ -11,6 +11,7 @@ from diagrad.compiler.emission.attention_query import is_one_query
 from diagrad.compiler.graph import Graph
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.scheduling.fuse import fuse
+from diagrad.runtime.program import GEMM_LONG
 
 from ..building import Array, b, graph, run
 from ..building import given as entry
@@ -84,6 +85,21 @@ def test_a_number_of_keys_with_a_name() -> None:
             run(source, values, sizes=sizes)["y"],
         )
         np.testing.assert_allclose(found, wanted, 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("keys", ["T", GEMM_LONG + 1])
+def test_more_keys_than_a_chain_has_steps(keys: Any) -> None:
+    """The product with the values keeps what it rounds away in memory of the thread too."""
+    source = drawn((1,), keys, 2, 16, 24, "float32", False)
+    rng, extents = np.random.default_rng(2), {"q": (1, 16), "k": (GEMM_LONG + 1, 16)}
+    extents["v"] = (GEMM_LONG + 1, 24)
+    values = {
+        name: rng.normal(size=(1, count, 2, each)).astype(np.float32)
+        for name, (count, each) in extents.items()
+    }
+    sizes = {"T": GEMM_LONG + 1} if keys == "T" else {}
+    found, wanted = run(source, values, "cpu", sizes)["y"], run(source, values, sizes=sizes)["y"]
+    np.testing.assert_allclose(found, wanted, 2e-5, 1e-6)
 
 
 def test_scores_that_are_not_finite() -> None:
