@@ -136,7 +136,7 @@ from .frontend.library.scoring.machine import wfsm
 from .frontend.library.unit_graph import UnitGraph
 from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
-from .frontend.operations.contractions import einsum, matmul
+from .frontend.operations.contractions import einsum, logmatmulexp, matmul
 from .frontend.operations.convolution.convolutions import conv_transpose, convolve, correlate
 from .frontend.operations.convolution.sizes import conv_shape
 from .frontend.operations.elementwise import (
@@ -404,6 +404,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logmatmulexp",
     "logsumexp",
     "logsumexp_pool",
     "loop",

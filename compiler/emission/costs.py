@@ -20,6 +20,7 @@ from ..graphs.views import View, resolve
 from ..primitives.attention import ATTENTION, attention_work
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
+from ..primitives.log_product import LOG_PRODUCTS, log_product_work
 from ..primitives.record import lookup
 from ..primitives.sorting import sort_work
 from ..scheduling.fusion import Group
@@ -71,6 +72,8 @@ def _work(node: Node, sizes: Sizes) -> int:
         return _count(contraction_flops(node), sizes) // PRODUCT_SPEED
     if node.op in ATTENTION:
         return _count(attention_work([node]), sizes)
+    if node.op in LOG_PRODUCTS:
+        return _count(log_product_work(node), sizes)
     if node.op == "solve":
         return _count(solve_work(node), sizes)
     if node.op == "argsort":

@@ -14,6 +14,7 @@ from ..graphs.views import contiguous, squeeze
 from ..primitives.attention import attention_work
 from ..primitives.contraction import contraction_flops
 from ..primitives.linear_algebra import solve_work
+from ..primitives.log_product import log_product_work
 from ..primitives.record import lookup
 from ..primitives.sorting import sort_work
 from ..scheduling.fusion import Group
@@ -22,6 +23,7 @@ from ..scheduling.template import Place, Row, Template, Tiled, Turns
 from ..sizes import Dim, floor_divide, product
 from .attention_kernels import emit_attention, emit_attention_back
 from .attention_query import emit_one_query, is_one_query
+from .log_products import emit_log_product
 from .loop_kernels import Emitted, emit_loop
 from .moves import (
     emit_copy,
@@ -129,6 +131,8 @@ def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
         return [emit_cumsum(group, buffers)]
     if group.kind == "solve":
         return [emit_solve(group, buffers)]
+    if group.kind == "log_product":
+        return [emit_log_product(group, buffers)]
     if group.kind == "argsort":
         return [emit_argsort(group, buffers)]
     if group.kind == "first_outside":
@@ -154,6 +158,8 @@ def _work(group: Group) -> Dim:
     """
     if group.kind in ("attention", "attention_back"):
         return attention_work(list(group.members))
+    if group.kind == "log_product":
+        return log_product_work(next(iter(group.members)))
     each = sum(max(1, lookup(node.op).flops) for node in group.members if node.op != "contract")
     total = product(group.domain) * each
     for node in group.members:

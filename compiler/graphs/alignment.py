@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ..graph import Graph, Node
 from ..primitives.attention import ATTENTION, attention_labels
 from ..primitives.convolution import CONVOLUTIONS, results_and_weights
+from ..primitives.log_product import LOG_PRODUCTS, log_product_labels
 from ..primitives.pooling import POOLS
 from ..primitives.record import lookup
 from ..primitives.recurrence import result_source, role_of
@@ -100,6 +101,8 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
         yield from (pair for item in n.inputs for pair in _same(item, n, lead))
     elif n.op in ATTENTION:
         yield from _of_labels(zip((*n.inputs, n), attention_labels(n), strict=True))
+    elif n.op in LOG_PRODUCTS:
+        yield from _of_labels(zip((*n.inputs, n), log_product_labels(n), strict=True))
     elif n.op in POOLS:
         yield from _same(n.inputs[0], n, _all_but(n, attrs["axes"]))
         for code in n.inputs[1:]:

@@ -19,6 +19,7 @@ from ..primitives.attention import ATTENTION, attention_flops, kernel_of
 from ..primitives.contraction import contraction_flops
 from ..primitives.convolution import CONVOLUTIONS, convolution_flops
 from ..primitives.linear_algebra import solve_flops
+from ..primitives.log_product import LOG_PRODUCTS, log_product_terms
 from ..primitives.pooling import POOLS, pool_flops
 from ..primitives.record import lookup
 from ..sizes import Dim
@@ -32,6 +33,8 @@ def node_flops(node: Node) -> Dim:
         return convolution_flops(node)
     if node.op in ATTENTION:
         return attention_flops([node])
+    if node.op in LOG_PRODUCTS:
+        return log_product_terms(node) * 2
     if node.op == "solve":
         return solve_flops(node)
     if node.op in POOLS:

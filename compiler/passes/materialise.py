@@ -29,13 +29,14 @@ from ..graphs.views import apply_view, base_of, contiguous, merged_axis, resolve
 from ..primitives.attention import ATTENTION, read_in_rows
 from ..primitives.contraction import summed_labels
 from ..primitives.known import is_known
+from ..primitives.log_product import LOG_PRODUCTS
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import gate_of, role_of
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
     "contract", "solve", "gather", "scatter_add", "scatter_sums", "put", "cumsum", "argsort",
-    "overlap_add", "first_outside", *ATTENTION,
+    "overlap_add", "first_outside", *ATTENTION, *LOG_PRODUCTS,
 )  # fmt: skip
 """Primitives whose operands must lie in memory."""
 

@@ -1,4 +1,6 @@
-"""The loop: a body run once for each step, with values carried from each step to the next.
+"""Primitives that hold a graph or stand for one: the loop, the call and the gradient.
+
+A loop is a body run once for each step, with values carried from each step to the next.
 
     %5: float32[T,B,H] = loop(%x, %h0, %w; body=<rnn>, steps=T, result=stack, of=h)
 
@@ -22,6 +24,12 @@ The derivative of such a loop has a sequence for its gate, the gate's values on 
 `keep` says what its derivative stores of every step: "all" that it needs beyond what is cheaply
 recomputed, or only the "carries", from which the rest is computed again.  `unroll`, where a loop
 has one, says how many steps are one turn of it; for the others an option of the program says it.
+
+The other two are each gone after the pass that owns it:
+
+    call      a block applied to its inputs; attrs: body (Graph), output (name)     until `inline`
+    gradient  d cost / d variable, of a scalar cost; inputs (cost, variable)        until
+              `differentiate`
 """
 
 from __future__ import annotations
@@ -110,4 +118,26 @@ def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     return inside if result == "sum" else inside.with_shape((steps, *inside.shape))
 
 
-PRIMITIVES = (Primitive(name="loop", kind="structured", infer=_infer, reference=None),)
+def _call(types: Sequence[Type], attrs: Attrs) -> Type:
+    body = attrs["body"]
+    wanted = tuple(item.type for item in body.inputs)
+    if tuple(types) != wanted:
+        raise TypeRuleError(f"{body.name} expects {wanted}, got {tuple(types)}")
+    result: Type = dict(body.outputs)[attrs["output"]].type
+    return result
+
+
+def _gradient(types: Sequence[Type], attrs: Attrs) -> Type:
+    cost, variable = types
+    if cost.shape != () or not cost.is_float:
+        raise TypeRuleError(f"expected a scalar float cost, got {cost}")
+    if not variable.is_float:
+        raise TypeRuleError(f"expected a float variable, got {variable}")
+    return variable
+
+
+PRIMITIVES = (
+    Primitive(name="loop", kind="structured", infer=_infer, reference=None),
+    Primitive(name="call", kind="structured", infer=_call, reference=None),
+    Primitive(name="gradient", kind="structured", infer=_gradient, reference=None),
+)

@@ -9,13 +9,13 @@ from . import (
     elementwise,
     indexing,
     linear_algebra,
+    log_product,
     pooling,
     recurrence,
     reduction,
     sorting,
     source,
     structure,
-    structured,
     windows,
 )
 from .record import register
@@ -29,11 +29,11 @@ for room in (
     convolution,
     attention,
     linear_algebra,
+    log_product,
     indexing,
     sorting,
     windows,
     pooling,
-    structured,
     recurrence,
 ):
     register(room.PRIMITIVES)

@@ -24,6 +24,7 @@ from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import View, base_of, resolve, squeeze
 from ..primitives.attention import ATTENTION, FORWARD, kernel_of
 from ..primitives.known import is_known
+from ..primitives.log_product import LOG_PRODUCTS
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
 from ..sizes import product
@@ -36,6 +37,7 @@ ALONE: dict[str, GroupKind] = {
     "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add", "put": "put",
     "cumsum": "cumsum", "argsort": "argsort", "concatenate": "concatenate", "pad": "pad",
     "overlap_add": "overlap_add", "first_outside": "first_outside",
+    **dict.fromkeys(LOG_PRODUCTS, "log_product"),
 }  # fmt: skip
 """Primitives that have a kernel of their own, and the kind of its group."""
 

@@ -1,11 +1,14 @@
-"""Matrix products and einsum: all are one primitive, the contraction of two operands."""
+"""Matrix products and einsum, which are contractions of two operands; products in logarithms."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.errors import TypeRuleError
+import numpy as np
+
+from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
+from ...compiler.primitives.log_product import log_product
 from ...compiler.primitives.record import Builder
 from ..arguments import text as text_of
 from ..variables.applying import apply
@@ -57,6 +60,68 @@ def matmul(x: Any, y: Any) -> Variable:
 
     result: Variable = apply("matmul", rule, as_variables(x, y))
     return result
+
+
+def logmatmulexp(x: Any, y: Any) -> Variable:
+    """log(exp(x) @ exp(y)), without overflow, and without what vanishes in exp.
+
+    The matrix product where sums are log-sum-exps and products are sums: a step of the forward
+    algorithm of a hidden Markov model, whose weights y[i, j] lead from state i to state j.  It
+    takes the time of a matrix product; only elements of which a float's range does not hold the
+    exponentials, even with the greatest taken out of each row of x and each column of y, are
+    summed term by term.
+
+    Args:
+        x: floats (..., m, k).
+        y: floats of the same dtype (..., k, n); leading axes are broadcast.
+
+    Returns:
+        (..., m, n); -inf where all k sums x + y are, and where there are none.  The gradient is the
+        softmax of these, and 0 where the result is -inf.
+
+    Raises:
+        ShapeError: a vector or a number, or another number of rows than columns.
+        DtypeError: other dtypes, or two different ones.
+    """
+
+    def rule(b: Builder, x: Node, y: Node) -> Node:
+        one_dtype((x, y))
+        if not x.type.is_float:
+            raise DtypeRuleError("expects floats")
+        if x.type.rank < 2 or y.type.rank < 2:
+            raise TypeRuleError("expects matrices (..., m, k) and (..., k, n)")
+        if x.shape[-1] != y.shape[-2]:
+            raise TypeRuleError(
+                f"expects as many columns on the left as rows on the right, not {x.shape[-1]} and "
+                f"{y.shape[-2]}"
+            )
+        shape = broadcast_shape([x.shape[:-2], y.shape[:-2]])
+        x = spread_to(b, x, (*shape, *x.shape[-2:]))
+        y = spread_to(b, y, (*shape, *y.shape[-2:]))
+        lead, last = range(len(shape)), len(shape) + 1
+        tops = _greatest(b, x, last), _greatest(b, y, last - 1)
+        kept = (*lead, last - 1), (*lead, last)
+        parts = [
+            b.sub(item, b.broadcast(top, shape=item.shape, axes=axes))
+            for item, top, axes in zip((x, y), tops, kept, strict=True)
+        ]
+        found = log_product(b, *parts)
+        for top, axes in zip(tops, kept, strict=True):
+            found = b.add(found, b.broadcast(top, shape=found.shape, axes=axes))
+        return found
+
+    result: Variable = apply("logmatmulexp", rule, as_variables(x, y))
+    return result
+
+
+def _greatest(b: Builder, x: Node, axis: int) -> Node:
+    """The greatest elements along an axis, 0 where that is infinite; no gradient flows through."""
+    top = b.stop_gradient(b.reduce_max(x, axes=(axis,)))
+    finite = getattr(b, "and")(
+        b.gt(top, b.fill(-np.inf, top.type)), b.lt(top, b.fill(np.inf, top.type))
+    )
+    found: Node = b.select(finite, top, b.fill(0, top.type))
+    return found
 
 
 def einsum(subscripts: str, *operands: Any) -> Variable:

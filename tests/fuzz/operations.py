@@ -304,6 +304,18 @@ def linear_system(d: Drawing) -> Any:
     return dg.solve(noise + np.eye(n, dtype=d.plan.dtype) * 2, x)
 
 
+def log_product(d: Drawing) -> Any:
+    """A product in logarithms with a new weight, some of whose rows are as good as absent."""
+    x = d.pick(lambda v: v.ndim > 1 and not named(v.shape[-1]) and v.shape[-1] > 0)
+    if x is None:
+        return None
+    weight = d.weight((x.shape[-1], 1 + d.number() % 5))
+    if d.flag():
+        far = np.where(np.arange(x.shape[-1]) % 2, -300.0, 0.0)
+        weight = weight + far.astype(d.plan.dtype)[:, None]
+    return dg.logmatmulexp(x, weight)
+
+
 def mask(d: Drawing) -> Any:
     """A choice by a comparison of places, such as of a causal mask."""
     x = d.pick(lambda v: v.ndim > 0)

@@ -30,6 +30,7 @@ NO_REFERENCE = {"input", "call", "gradient", "loop"}
 
 NOT_DRAWN = {
     "call", "loop", "overlap_add", "conv_weight", "block_sum", "stretch_sum", "scatter_sums",
+    "log_product_left", "log_product_right",
     "attention_log_sums", "attention_query", "attention_key", "attention_value",
 }  # fmt: skip
 """Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""

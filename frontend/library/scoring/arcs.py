@@ -67,6 +67,12 @@ class Arcs:
         return np.append(values, np.int32(0))[self.incoming]
 
     @property
+    def complete(self) -> bool:
+        """Whether into every state leads one arc from each state, in the states' order."""
+        states = np.arange(len(self.states), dtype=np.int32)
+        return np.array_equal(self.into(self.source), [states] * len(states))
+
+    @property
     def by_state(self) -> Numbers | None:
         """The label of all arcs into each state, if they have one; else None.
 

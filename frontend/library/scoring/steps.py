@@ -11,10 +11,12 @@ from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
+from ...operations.contractions import logmatmulexp
 from ...operations.indexing import take
-from ...operations.structure import concatenate, expand_dims
+from ...operations.structure import concatenate, expand_dims, squeeze
 from ...variables.constants import constant
 from ...variables.variable import Variable, shape_text, source_text
+from ..functions import logsumexp
 from .arcs import Arcs
 
 
@@ -83,13 +85,26 @@ def along_arcs(arcs: Arcs, values: Variable, weights: Variable) -> Variable:
     Returns:
         (B, D, S): the arcs into a state are a column, so that sums over them go side by side.
     """
-    from_states = arcs.into(arcs.source).T
-    every = np.broadcast_to(np.arange(len(arcs.states))[:, None], (len(arcs.states),) * 2)
-    if np.array_equal(from_states, every):
+    if arcs.complete:
         before = expand_dims(values, 2)
     else:
-        before = take(values, from_states, axis=1)
+        before = take(values, arcs.into(arcs.source).T, axis=1)
     return before + take(weights, arcs.incoming.T)
+
+
+def log_sums(arcs: Arcs, values: Variable, weights: Variable, scores: Variable) -> Variable:
+    """Of all arcs into a state, the log-sum-exp of what `along_arcs` gives plus their scores.
+
+    The scores are (B, labels), the result is (B, S).
+    """
+    score = taken(arcs, scores)
+    if arcs.by_state is None:
+        return logsumexp(along_arcs(arcs, values, weights) + score, 1)
+    if arcs.complete:
+        following = logmatmulexp(values, take(weights, arcs.incoming.T))
+    else:
+        following = logsumexp(along_arcs(arcs, values, weights), 1)
+    return following + squeeze(score, 1)
 
 
 def taken(arcs: Arcs, scores: Variable) -> Variable:

@@ -7,10 +7,9 @@ import math
 from ...drawing.loops.loop import loop
 from ...operations.elementwise import equal, where
 from ...operations.indexing import one_hot
-from ...operations.structure import squeeze
 from ...variables.variable import Variable
 from ..functions import greatest, logsumexp
-from .steps import OfMachine, along_arcs, taken
+from .steps import OfMachine, log_sums
 
 
 class ForwardScore(OfMachine):
@@ -42,12 +41,8 @@ def _total(
         chosen = one_hot(t.each(labels), scores.shape[2], machine.dtype)
         score = where(equal(chosen, 1.0), score, -math.inf)
     alpha = t.delay("alpha", machine.start(), shape=(scores.shape[1], len(arcs.states)))
-    along, score = along_arcs(arcs, alpha, weights), taken(arcs, score)
+    following = log_sums(arcs, alpha, weights, score)
     # The greatest is 0 after every step, and what is subtracted for that is added up apart.
-    if arcs.by_state is None:
-        following = logsumexp(along + score, 1)
-    else:
-        following = logsumexp(along, 1) + squeeze(score, 1)
     level = greatest("forward", following, -1)
     following = following - level
     t.close(alpha, following)

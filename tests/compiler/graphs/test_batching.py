@@ -21,6 +21,7 @@ from diagrad.compiler.passes.split_reductions import split_reductions
 from diagrad.compiler.passes.unroll import unroll
 from diagrad.compiler.pipeline import prepare
 from diagrad.compiler.primitives.attention import ATTENTION, FORWARD
+from diagrad.compiler.primitives.log_product import log_product
 from diagrad.compiler.primitives.record import PRIMITIVES, Primitive
 from diagrad.compiler.sizes import Dim, named
 
@@ -39,6 +40,7 @@ NO_BATCH = {
 PARTS = {
     "first_outside", "block_sum", "stretch_sum", "scatter_sums", "overlap_add", "conv_weight",
     "attention_log_sums", "attention_query", "attention_key", "attention_value",
+    "log_product_left", "log_product_right",
 }  # fmt: skip
 """Primitives that passes and derivatives make, which have tests of their own here."""
 
@@ -431,3 +433,24 @@ def test_attention(names: list[str]) -> None:
         element["limits"] = np.random.default_rng(i).integers(0, 8, (2, 3, 5)).astype(np.int32)
         elements.append(element)
     compare(source, elements, names, extent=named("N"))
+
+
+@pytest.mark.parametrize("names", [["x"], ["w"], ["x", "w"], ["g"], ["g", "w"]])
+def test_log_product(names: list[str]) -> None:
+    """With its way back, from sums near 0 and from such that no float holds the exponentials of."""
+    shapes: dict[str, tuple[int, ...]] = {"x": (2, 3, 4), "w": (2, 4, 5), "g": (2, 3, 5)}
+    x, w, g = (given(name, *shape, dtype="float64") for name, shape in shapes.items())
+    total, slopes = log_product(b, x, w), PRIMITIVES["log_product"].vjp
+    assert slopes is not None
+    left, right = slopes(b, total, g)[:2]
+    assert left is not None and right is not None
+    source = graph(x, w, g, total=total, left=left, right=right)
+    for size in (1, 3000):
+        elements = [
+            {
+                name: size * numbers(*shape, seed=i, dtype="float64")
+                for name, shape in shapes.items()
+            }
+            for i in range(3)
+        ]
+        compare(source, elements, names, extent=named("N"))

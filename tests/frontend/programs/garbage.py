@@ -153,6 +153,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "jacobian": {"y": lambda: dg.sum(square(), 0), "x": square},
     "l1": {"variables": square},
     "matmul": {"y": lambda: dg.parameter("w", (3, 2))},
+    "logmatmulexp": {"y": lambda: dg.parameter("w", (3, 2))},
     "observed": {}, "parameter": {"init": lambda: 0.5},
     "Quadratic": {"context": lambda: 2}, "SigmaPi": {"conjuncts": lambda: [(0,), (1, 2)]},
     "MixtureOfExperts": {"experts": lambda: [net(), net()], "gate": lambda: dg.Linear(3, 2)},

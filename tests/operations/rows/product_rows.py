@@ -68,6 +68,11 @@ def _vicreg(a: Array, b: Array) -> Any:
     return cost
 
 
+def logmatmulexp(x: Array, y: Array) -> Array:
+    each = x[..., :, :, None] + y[..., None, :, :]
+    return np.asarray(np.logaddexp.reduce(each, axis=-2, initial=-np.inf))
+
+
 PRODUCTS = [
     Operation("matmul", dg.matmul, np.matmul,
               (((7,), (7,)), ((13, 7), (7,)), ((7,), (7, 13)), ((13, 7), (7, 17)), ((1, 7), (7, 1)),
@@ -81,6 +86,16 @@ PRODUCTS = [
               named=(("M", 3), (3, "N"))),
     Operation("matmul turned", lambda x, y: x.T @ y[::-1].T, lambda x, y: x.T @ y[::-1].T,
               (((7, 13), (17, 7)), ((7, 1), (17, 7))), named=(("N", "M"), (3, "N"))),
+    Operation("logmatmulexp", dg.logmatmulexp, logmatmulexp,
+              (((7, 5), (5, 13)), ((1, 7), (7, 1)), ((7, 1), (1, 17)), ((0, 3), (3, 5)),
+               ((5, 0), (0, 3)), ((3, 5), (5, 0)), ((2, 3, 5), (5, 7)), ((3, 5), (2, 5, 7)),
+               ((2, 1, 3, 5), (4, 5, 7)), ((0, 3, 5), (0, 5, 7))),
+              named=(("M", 3, "N"), ("N", 5))),
+    Operation("logmatmulexp turned", lambda x, y: dg.logmatmulexp(x.T, y[::-1].T),
+              lambda x, y: logmatmulexp(x.T, y[::-1].T), (((7, 13), (17, 7)), ((7, 1), (17, 7))),
+              named=(("N", "M"), (3, "N"))),
+    Operation("logmatmulexp far", lambda x, y: dg.logmatmulexp(100.0 * x, 100.0 * y),
+              lambda x, y: logmatmulexp(100 * x, 100 * y), (((7, 5), (5, 19)),), smooth=False),
     Operation("solve", dg.solve, np.linalg.solve,
               (((7, 7), (7, 2)), ((17, 17), (17, 17)), ((1, 1), (1, 3)), ((3, 33, 33), (3, 33, 1)),
                ((0, 3, 3), (0, 3, 2))),
