@@ -24,7 +24,7 @@ from ...variables.kinds import BlockParts
 from ...variables.variable import Variable, parameter, shape_text, source_text
 from ..functions import softmax
 from ..init import initial_value
-from .routing import Combine, Dispatch, Router, Rows, Together, load_balance, rows_of
+from .routing import Combine, Dispatch, Router, Rows, Together, load_balance
 from .switch import SoftSwitch
 
 if TYPE_CHECKING:
@@ -141,11 +141,10 @@ class MixtureOfExperts(Block):
         w = softmax(z)
         share, chosen = self.router(w)
         blocks, numbers, row = self.dispatch(x, chosen)
-        if self.expert is None:  # all are one and the same
-            answers = self.experts[0](rows_of(blocks))
-        else:
-            answers = rows_of(bind(Rows(self.experts[0]), self.expert(numbers))(blocks))
-        value = self.combine(answers, share, row)
+        expert: Any = Rows(self.experts[0])
+        if self.expert is not None:  # otherwise all are one and the same
+            expert = bind(expert, self.expert(numbers))
+        value = self.combine(expert(blocks), share, row)
         return (value, load_balance(w, chosen)) if balance else value
 
     def _bound(self) -> list[Any]:

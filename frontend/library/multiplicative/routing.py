@@ -6,8 +6,9 @@
     s                          combine: a sample's answers, each times its share, added up
 
 All blocks have as many rows, a part of what an expert is asked about on average.  So the compiler
-makes one batched product of them, in which weights are read once for a block, and an expert has at
-most one block that is filled up with rows of zeros.
+makes one batched product of them, in which weights are read once for a block.  An expert has at
+most one block that is not full.  What is left over repeats rows that are asked for: it computes
+nothing that they do not, such as the logarithm of a zero, and no result of it is taken.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from ....compiler.sizes import floor_divide, product
 from ...drawing.blocks import Block, CostFunction, parameters_of
-from ...operations.elementwise import minimum
+from ...operations.elementwise import minimum, where
 from ...operations.indexing import one_hot, scatter_add, take
 from ...operations.ordering.sorting import argsort, topk
 from ...operations.reductions import cumsum, mean, sum
@@ -71,17 +72,20 @@ class Dispatch(Block):
         behind = cumsum(filled)
         # The choices in the order of experts: an expert's first one is the first row of its block.
         order = argsort(numbers)
-        sorted_numbers = take(numbers, order)
-        begin = (behind - filled) * rows - (cumsum(asked) - asked)
-        row = take(begin, sorted_numbers) + arange(choices, "int64")
-        row = scatter_add(order, row, choices)
-        repeated = broadcast_to(
-            expand_dims(reshape(x, (count, *features)), 1), (count, k, *features)
-        )
-        table = scatter_add(row, reshape(repeated, (choices, *features)), blocks * size)
-        before = expand_dims(place, 1) >= behind
-        expert = minimum(sum(before.astype("int64"), 1), self.experts - 1)
-        return reshape(table, (blocks, size, *features)), expert, row
+        first = cumsum(asked) - asked
+        own = take((behind - filled) * rows - first, take(numbers, order))
+        row = scatter_add(order, own + arange(choices, "int64"), choices)
+        # A row that nobody asked for is the last one of its expert, a block the last one of all.
+        place = minimum(place, behind[-1] - 1)
+        expert = sum((expand_dims(place, 1) >= behind).astype("int64"), 1)
+        within = (place - take(behind - filled, expert)) * rows
+        last = take(first + asked, expert) - 1
+        offset = expand_dims(take(first, expert) + within, 1) + arange(size, "int64")
+        choice = take(order, minimum(offset, expand_dims(last, 1)))
+        sample = broadcast_to(expand_dims(arange(count, "int64"), 1), (count, k))
+        found = take(reshape(x, (count, *features)), take(reshape(sample, choices), choice))
+        none = fill(0.0, found.shape, found.dtype)  # where there is no sample
+        return where(behind[-1] > 0, found, none), expert, row
 
 
 class Together(Block):
@@ -111,6 +115,7 @@ class Rows(Block):
 
     def __init__(self, block: Block) -> None:
         object.__setattr__(self, "block", block)
+        object.__setattr__(self, "name", "experts")
 
     block: Block
 
@@ -124,23 +129,19 @@ class Rows(Block):
         return dict(parameters_of(self.block))
 
     def forward(self, x: Variable) -> Variable:
-        """(1, rows, *features) -> (rows, *results)."""
-        found: Variable = self.block(x[0])
-        return found
-
-
-def rows_of(blocks: Variable) -> Variable:
-    """The rows of all blocks: (blocks, rows, *features) -> (blocks * rows, *features)."""
-    count, rows, *features = blocks.shape
-    return reshape(blocks, (count * rows, *features))
+        """(blocks, rows, *features) -> (blocks, rows, *results)."""
+        blocks, rows, *features = x.shape
+        found: Variable = self.block(reshape(x, (blocks * rows, *features)))
+        return reshape(found, (blocks, rows, *found.shape[1:]))
 
 
 class Combine(Block):
     """What the experts say of a sample, each times its share, added up."""
 
     def forward(self, answers: Variable, share: Variable, row: Variable) -> Variable:
-        """(rows, *results), (..., k), each choice's row -> (..., *results)."""
-        rest = answers.shape[1:]
+        """(blocks, rows, *results), (..., k), each choice's row -> (..., *results)."""
+        blocks, rows, *rest = answers.shape
+        answers = reshape(answers, (blocks * rows, *rest))
         each = reshape(take(answers, row), (*share.shape, *rest))
         shares = reshape(share, (*share.shape, *[1] * len(rest)))
         return sum(each * shares, share.ndim - 1)

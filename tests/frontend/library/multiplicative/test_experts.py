@@ -362,3 +362,16 @@ def test_rows_for_experts_that_are_asked_unevenly() -> None:
                 slope[e] += np.outer(row, (2 * wanted[-1] @ second.T) * (1 - h * h))
             np.testing.assert_allclose(found["y"], wanted, rtol=1e-10, atol=1e-12)
             np.testing.assert_allclose(found["g"], slope, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 40])
+def test_rows_that_nobody_asked_for_compute_nothing_new(batch: int) -> None:
+    """The logarithm of a row of zeros would be in no result, but in the gradients as 0 * inf."""
+    nets = [dg.Chain(dg.log, layer) for layer in experts(3)]
+    moe = dg.MixtureOfExperts(nets, dg.Linear(6, 3, dtype="float64"), 1, normalise=True, name="moe")
+    x = dg.observed("x", ("B", 6), "float64")
+    held = moe.parameters()
+    slopes = dg.gradient(dg.sum(moe(x) ** 2), [x, *held.values()])
+    program = dg.Diagram("d", {f"g{i}": g for i, g in enumerate(slopes)}).compile()
+    found = program.run(x=RNG.uniform(0.5, 2.0, (batch, 6)))
+    assert all(np.isfinite(gradient).all() for gradient in found.values())
