@@ -42,6 +42,7 @@ EXAMPLES = {
     "19_transformer": ["heads.svg", "layer.svg", "learning_curve.svg", "model.svg"],
     "21_hopfield": ["energy.svg", "letters.svg", "memory.svg", "recall.svg"],
     "22_boltzmann": ["course.svg", "digits.svg", "dreams.svg", "learning.svg", "weights.svg"],
+    "18_mixture_of_experts": ["shares.svg", "soft.svg", "sparse.svg"],
     "23_optimizers": ["paths.svg", "surface.svg"],
     "24_text_classifier": ["learning_curve.svg", "net.svg"],
     "25_joint_embedding": ["byol.svg", "byol_backward.svg", "codes.svg", "vicreg.svg"],
@@ -64,6 +65,7 @@ QUICK = {
     "19_transformer": ["--steps", "150"],
     "21_hopfield": ["--units", "200"],
     "22_boltzmann": ["--steps", "2000", "--epochs", "40"],
+    "18_mixture_of_experts": ["--steps", "1500"],
     "24_text_classifier": ["--epochs", "6"],
     "25_joint_embedding": ["--steps", "300"],
     "26_unit_graph": ["--starts", "8", "--epochs", "15"],
@@ -135,6 +137,8 @@ def test_an_example(name: str, tmp_path: Path) -> None:
         check_hopfield(printed)
     elif name == "22_boltzmann":
         check_boltzmann(printed)
+    elif name == "18_mixture_of_experts":
+        check_experts(printed)
     elif name == "23_optimizers":
         check_optimizers(printed)
     elif name == "24_text_classifier":
@@ -363,6 +367,16 @@ def check_boltzmann(printed: str) -> None:
     assert max(away["visible"], away["hidden"], away["restricted"]) < away["divergence"] < 0.6
     halves = re.search(r"digits: (\S+)% of the dots are wrong, (\S+)% by the mean", printed)
     assert halves and float(halves[1]) < 0.9 * float(halves[2])
+
+
+def check_experts(printed: str) -> None:
+    """The soft mixture finds the regions; the cost of the load keeps every expert at work."""
+    errors = [float(error) for error in re.findall(r"error (\S+)", printed)]
+    linear, soft, one, balanced = errors
+    assert linear > 0.6 and soft < 0.25 * linear and max(one, balanced) < 0.3 * linear, errors
+    shares = re.findall(r"asked about (.+)$", printed, re.M)
+    least = [min(int(share.rstrip("%")) for share in row.split()) for row in shares]
+    assert least[0] >= 8 and least[2] >= 8 and least[1] < least[2], least
 
 
 def check_optimizers(printed: str) -> None:

@@ -115,7 +115,6 @@ class Rows(Block):
 
     def __init__(self, block: Block) -> None:
         object.__setattr__(self, "block", block)
-        object.__setattr__(self, "name", "experts")
 
     block: Block
 
@@ -123,6 +122,9 @@ class Rows(Block):
     def _has_place(self) -> bool:
         """The block has one."""
         return False
+
+    def _describe(self) -> str:
+        return "experts"
 
     def parameters(self) -> dict[str, Variable]:
         """The block's."""
