@@ -16,7 +16,7 @@ TARGETS = {
     "elman_small": 4.0, "elman_small_b1": 4.0, "gru": 2.0, "lstm": 1.3, "neural_ode": 4.0,
     "hypernet": 2.5, "hypernet_per_sample": 1.5,
     "lenet5": 4.0, "conv_cifar": 2.2, "resnet20": 1.6, "lenet5_infer": 4.0,
-    "attention": 2.3, "attention_long": 2.0, "viterbi": 5.0, "generate": 8.0,
+    "attention": 2.3, "attention_long": 2.0, "viterbi": 5.0, "generate": 8.0, "moe": 3.5,
 }  # fmt: skip
 """How many times as fast as the fastest peer diagrad means to be, where that is stated."""
 
@@ -24,7 +24,7 @@ FIRST_CALLS = {
     "mlp": (2.5, 0.4), "gru": (2.5, 0.4),
     "lenet5": (4.0, 0.5), "conv_cifar": (4.0, 0.5), "resnet20": (4.0, 0.5),
     "attention": (5.0, 0.5), "attention_long": (5.0, 0.5),
-    "viterbi": (5.0, 0.5), "generate": (5.0, 0.5),
+    "viterbi": (5.0, 0.5), "generate": (5.0, 0.5), "moe": (5.0, 0.5),
 }  # fmt: skip
 """The most seconds that a first call may take, with an empty cache and with a warm one."""
 

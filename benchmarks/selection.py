@@ -52,6 +52,6 @@ def peers_for(workload: str, peers: Sequence[str]) -> list[str]:
         able = [peer for peer in PEERS if peer not in ("numpy", "torch.channels_last")]
         if workload in NETS and NETS[workload].long:
             able = [peer for peer in able if peer not in WRITES_OUT]
-        elif workload == "viterbi":
+        elif workload in ("viterbi", "moe"):
             able = [peer for peer in able if peer != "pytensor"]
     return [peer for peer in peers if peer in able]

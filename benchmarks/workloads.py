@@ -16,6 +16,7 @@ import numpy as np
 from .arrays import Arrays, seeded
 from .attention import LONG, attention_flops, long_flops, make_attention, make_long
 from .convnets import CONVNETS
+from .experts import make_moe, moe_flops
 from .generation import GENERATE_FLOPS, STEPS, make_generate
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
@@ -182,6 +183,13 @@ WORKLOADS: dict[str, Workload] = {
             "4 heads, keys and values kept",
             make_generate,
             GENERATE_FLOPS,
+            0,
+        ),
+        Workload(
+            "moe",
+            "a mixture of 4 experts 64-128-10, ReLU, batch 256, cross entropy, SGD",
+            make_moe,
+            moe_flops(),
             0,
         ),
         *(Workload(name, net.text, net.make, net.flops, 0) for name, net in CONVNETS.items()),

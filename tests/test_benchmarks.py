@@ -163,7 +163,7 @@ def test_layers_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "viterbi"]
+    "name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "moe", "viterbi"]
 )
 def test_peers_compute_the_same(name: str) -> None:
     pytest.importorskip("torch")

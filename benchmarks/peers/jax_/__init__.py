@@ -10,7 +10,7 @@ from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import attention, convnets, generation, hypernets, plain, recurrent, scoring
+from . import attention, convnets, experts, generation, hypernets, plain, recurrent, scoring
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -25,6 +25,8 @@ def build(name: str, arrays: Arrays) -> Job:
         return convnets.build(name, arrays)
     if name in ATTENTIONS:
         return attention.build(name, arrays)
+    if name == "moe":
+        return experts.build(name, arrays)
     if name == "generate":
         return generation.build(arrays)
     return plain.build(name, arrays)

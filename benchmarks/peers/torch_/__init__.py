@@ -10,7 +10,7 @@ from ...convnets import CONVNETS
 from ...hypernets import HYPERNETS
 from ...recurrent import NETS
 from ..common import Job
-from . import attention, convnets, generation, hypernets, plain, recurrent, scoring
+from . import attention, convnets, experts, generation, hypernets, plain, recurrent, scoring
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
@@ -25,6 +25,8 @@ def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool
         return convnets.build(name, arrays, compiled, channels_last)
     if name in ATTENTIONS:
         return attention.build(name, arrays, compiled)
+    if name == "moe":
+        return experts.build(name, arrays, compiled)
     if name == "generate":
         return generation.build(arrays, compiled)
     return plain.build(name, arrays, compiled)

@@ -34,6 +34,6 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
         cost = forward(parameters, x, y)
         cost.backward()
         optimizer.step()
-        return float(cost)
+        return float(cost.detach())
 
     return training(step)
