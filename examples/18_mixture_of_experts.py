@@ -41,7 +41,7 @@ heights = np.array([-1.0, 1.0, -0.5, 0.5])
 def wanted(points: np.ndarray) -> np.ndarray:
     region = (points @ borders.T).argmax(axis=1)
     found = (points * slopes[region]).sum(axis=1) + heights[region]
-    return found[:, None].astype(np.float32)
+    return np.asarray(found[:, None], np.float32)
 
 
 # 2. The models.  The mixtures start with the same numbers.

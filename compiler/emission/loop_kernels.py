@@ -11,7 +11,8 @@
 A value that two phases need is saved in the cache if recomputing it would cost more.
 
 The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
-each row handles 16 of its elements and the phases run down the reduced axes.
+each row handles 16 of its elements and the phases run down the reduced axes.  So it is made where
+the innermost axis is reduced and known to be short: sixteen rows at once, each lane with its own.
 
 A loop over the vector axis has two parts, the second for what is left of the last 16 elements:
 
@@ -26,18 +27,18 @@ Where the extent is a multiple of 16 for all sizes, or below two vectors, there 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ...runtime.program import LANES
 from ..graph import Node
-from ..graphs.views import contiguous, mergeable
+from ..graphs.views import contiguous
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import lookup
 from ..primitives.reduction import BLOCK, STRETCH
 from ..scheduling.fusion import Group, ready_phases
 from ..scheduling.template import Tiled, Word
-from ..sizes import Dim, ceil_divide, floor_divide, nominal, product
+from ..sizes import Dim, ceil_divide, product
 from .accumulators import Accumulators
+from .axes import Axis, is_whole, merged_axes, moves_bytes, rows_in_lanes, short_rows
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases
 from .writer import Writer, decode
@@ -45,20 +46,8 @@ from .writer import Writer, decode
 FLAT = STRETCH
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
 
-FEWEST = 64
-"""Elements that are worth finding where they begin; such stretches that are enough for threads."""
-
 Emitted = tuple[str, tuple[Word, ...], Dim | Tiled, tuple[int, ...], tuple[int, ...]]
 """Source, words, extent, buffers read, buffers written."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """An axis of the nest: an extent, and the domain's axes that it merges."""
-
-    extent: Dim
-    last: int
-    reduced: bool
 
 
 def emit_loop(
@@ -82,13 +71,15 @@ class _Loop:
         linear = [item for items in operands.values() for item in items]
         strides = [item.strides for item in linear if isinstance(item, (Memory, Index))]
         strides += [target.strides for target in stores.values()] + ([flat] if random else [])
-        self.axes = _merge(group, strides)
+        self.axes = merged_axes(group, strides)
+        self.columns = [node for node, level in group.members.items() if level == "column"]
+        if not (random or self.columns or moves_bytes(linear, stores)):
+            self.axes = rows_in_lanes(self.axes)
         self.operands = {node: [self.narrow(i) for i in items] for node, items in operands.items()}
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
         self.ready = ready_phases(group)
-        self.columns = [node for node, level in group.members.items() if level == "column"]
-        self.inner = [] if group.reduced or self.columns else _short_rows(self.axes)
+        self.inner = [] if group.reduced or self.columns else short_rows(self.axes)
         self.row_length: str | None = None
         self.tiles: dict[Node, str] = {}
         self.needed, self.put_by = plan_phases(
@@ -147,6 +138,7 @@ class _Loop:
             writer.indent -= 1
         for axis in (*reduced, *self.inner):
             indices.setdefault(axis, writer.fresh("r"))
+        self.along = indices[reduced[-1]] if reduced else ""
         self.nest = Nest(
             writer,
             [indices[axis] for axis in self.axes],
@@ -347,10 +339,10 @@ class _Loop:
     def longest_row(self) -> int:
         """Elements that a saved row would have; more than the cache has where that is unknown."""
         reduced = [axis for axis in self.axes if axis.reduced]
-        if len(reduced) != 1 or reduced[0] is not self.axes[-1]:
+        if len(reduced) != 1 or not isinstance(reduced[0].extent, int):
             return CACHE + 1
         extent = reduced[0].extent
-        return extent + LANES if isinstance(extent, int) else CACHE + 1
+        return extent + LANES if reduced[0] is self.axes[-1] else extent * LANES
 
     def column_sums(self, phase: int) -> list[Node]:
         return [node for node in self.columns if self.ready[node] == phase + 1]
@@ -365,8 +357,9 @@ class _Loop:
             self.nest.saved[node] = self.nest.read(pointer, target)
         else:
             pointer = self.tile(node)
-            self.writer.line(f"store({pointer}, j, {name}, m)")
-            self.nest.saved[node] = f"load({pointer}, j, m)"
+            place = "j" if self.axes[-1].reduced else f"{self.along} * {LANES}"
+            self.writer.line(f"store({pointer}, {place}, {name}, m)")
+            self.nest.saved[node] = f"load({pointer}, {place}, m)"
 
     def tile(self, node: Node) -> str:
         """The pointer to a row on the stack, the same in both parts of a loop."""
@@ -399,38 +392,3 @@ class _Loop:
             pointer, place = self.column_place(node)
             text = f"load({pointer}, {place}, m) + {value}"
             self.writer.line(f"store({pointer}, {place}, {text}, m)")
-
-
-def is_whole(extent: Dim) -> bool:
-    """Whether an axis is a multiple of 16 elements for all sizes."""
-    return extent == floor_divide(extent, LANES) * LANES
-
-
-def _short_rows(axes: Sequence[Axis]) -> list[Axis]:
-    """The axes before the last that one index of the parallel axis goes through.
-
-    Finding where a short row begins takes longer than the row.
-    """
-    first = max(len(axes) - 1, 0)
-    while first > 0:
-        length = product(axis.extent for axis in axes[first:])
-        others = nominal(product(axis.extent for axis in axes[: first - 1]))
-        if not isinstance(length, int) or length >= FEWEST or others < FEWEST:
-            break
-        first -= 1
-    return list(axes[first:-1])
-
-
-def _merge(group: Group, strides: Sequence[tuple[Dim, ...]]) -> list[Axis]:
-    """The domain's axes, neighbours merged where every operand steps through both as one."""
-    axes: list[Axis] = []
-    for index, extent in enumerate(group.domain):
-        reduced = index in group.reduced
-        # Over no elements any strides read as one, those of column sums and their terms too.
-        if axes and axes[-1].reduced == reduced and 0 not in (axes[-1].extent, extent):
-            outer = axes[-1]
-            if all(mergeable((outer.extent, s[outer.last]), (extent, s[index])) for s in strides):
-                axes[-1] = Axis(outer.extent * extent, index, reduced)
-                continue
-        axes.append(Axis(extent, index, reduced))
-    return axes

@@ -29,7 +29,8 @@ from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
 from ..scheduling.template import Offsets, Place, Tiled
 from ..sizes import Dim, nominal, product
-from .loop_kernels import Emitted, is_whole
+from .axes import is_whole
+from .loop_kernels import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .writer import Writer, decode
 

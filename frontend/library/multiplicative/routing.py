@@ -83,7 +83,7 @@ class Dispatch(Block):
         offset = expand_dims(take(first, expert) + within, 1) + arange(size, "int64")
         choice = take(order, minimum(offset, expand_dims(last, 1)))
         sample = broadcast_to(expand_dims(arange(count, "int64"), 1), (count, k))
-        found = take(reshape(x, (count, *features)), take(reshape(sample, choices), choice))
+        found = take(reshape(x, (count, *features)), take(reshape(sample, (choices,)), choice))
         none = fill(0.0, found.shape, found.dtype)  # where there is no sample
         return where(behind[-1] > 0, found, none), expert, row
 

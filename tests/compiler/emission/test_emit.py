@@ -54,8 +54,14 @@ def test_elementwise(golden: Callable[[str, str], None]) -> None:
 
 
 def test_softmax(golden: Callable[[str, str], None]) -> None:
-    x = given("x", "B", 10)
+    x = given("x", "B", 48)
     golden("emit/softmax", sources(graph(x, y=softmax(x))))
+
+
+def test_softmax_of_short_rows(golden: Callable[[str, str], None]) -> None:
+    """Each lane has a row of its own."""
+    x = given("x", "B", 10)
+    golden("emit/softmax_of_short_rows", sources(graph(x, y=softmax(x))))
 
 
 def test_product(golden: Callable[[str, str], None]) -> None:

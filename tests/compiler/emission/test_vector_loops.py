@@ -44,6 +44,36 @@ def test_every_extent(columns: str, dtype: str) -> None:
             np.testing.assert_allclose(got[key], value, rtol=near, atol=near, err_msg=text)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 15, 16, 17, 100])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [("B", 3), ("B", 13), ("B", "C", 5), (2, "B", 4)])
+def test_short_rows(shape: tuple[int | str, ...], dtype: str, rows: int) -> None:
+    """Sixteen rows at once, whatever is before them; NaN and ties as everywhere."""
+    x = given("x", *shape, dtype=dtype)
+    sizes = {"B": rows, "C": 7}
+    array = numbers(*(sizes.get(n, n) for n in shape), dtype=dtype)  # type: ignore[arg-type]
+    array[..., 1] = np.where(array[..., 1] > 1, np.nan, array[..., 0])
+    y = b.mul(b.tanh(x), x)
+    axis = len(shape) - 1
+
+    def over(value: Node) -> Node:
+        return b.broadcast(value, shape=x.shape, axes=tuple(range(axis)))
+
+    top = b.reduce_max(y, axes=(axis,))
+    powers = b.exp(b.sub(y, over(top)))
+    outputs = {
+        "soft": b.div(powers, over(b.reduce_sum(powers, axes=(axis,)))), "top": top,
+        "best": b.argmax(x, axes=(axis,)), "least": b.argmin(x, axes=(axis,)),
+        "any": b.reduce_max(b.cast(b.gt(x, number(0, x)), dtype="int32"), axes=(axis,)),
+    }  # fmt: skip
+    whole = prepare(graph(x, outputs=outputs))
+    wanted = run(whole, {"x": array}, sizes=sizes)
+    got = run(whole, {"x": array}, "cpu", sizes)
+    near = 1e-5 if dtype == "float32" else 1e-12
+    for key, value in wanted.items():
+        np.testing.assert_allclose(got[key], value, rtol=near, atol=near, err_msg=key)
+
+
 @pytest.mark.parametrize("extent", EXTENTS)
 def test_a_line_of_a_named_size(extent: int) -> None:
     x = given("x", "N")
