@@ -85,3 +85,9 @@ def test_the_lines_of_a_page_run_and_make_its_pictures(
     made = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 1000}
     assert {row.picture for row in of_page} <= made
     assert {row.anchor for row in of_page} == set(sections(page)), "each section has a row"
+
+
+def test_the_examples_are_all_in_the_table() -> None:
+    named = {example for row in rows() for example in row.examples}
+    there = {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")}
+    assert there - named <= {"examples/11_where_the_time_goes.py"}  # of no slide

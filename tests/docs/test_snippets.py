@@ -33,3 +33,11 @@ def test_python_stands_in_blocks_that_are_run(path: Path) -> None:
     loose = [line for line in outside.splitlines() if re.match(r"(    |\t).*\bdg\.", line)]
     assert not loose, "not between ```python and ```"
     assert len(list(blocks(path))) == len(re.findall(r"^(?:<!-- setup|```python)$", text, re.M))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS + PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files(path: Path) -> None:
+    outside = BLOCK.sub("", path.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", outside)
+    missing = [link for link in links if ":" not in link and not (path.parent / link).exists()]
+    assert not missing
