@@ -1,7 +1,7 @@
 """Sizes: integers that may depend on named sizes such as "B", kept as polynomials.
 
-A `Size` is a polynomial with integer coefficients over named sizes and floor divisions, in a
-normal form, so that equal sizes compare equal: `B * 10 == 10 * B`.  A size without names is
+A `Size` is a polynomial with integer coefficients over named sizes, floor divisions and minima, in
+a normal form, so that equal sizes compare equal: `B * 10 == 10 * B`.  A size without names is
 always a plain `int`.
 """
 
@@ -20,14 +20,33 @@ Dim = Union[int, "Size"]
 class FloorDivision:
     """The atom floor(numerator / denominator), where the division is not exact for all sizes."""
 
-    numerator: Size
+    inner: Size
     denominator: int
 
+    def of(self, value: Any) -> Any:
+        """Its value where the inner size has this one."""
+        return value // self.denominator
+
     def __str__(self) -> str:
-        return f"(({self.numerator})//{self.denominator})"
+        return f"(({self.inner})//{self.denominator})"
 
 
-Atom = str | FloorDivision
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The atom min(inner, bound)."""
+
+    inner: Size
+    bound: int
+
+    def of(self, value: Any) -> Any:
+        """Its value where the inner size has this one, which may be an array."""
+        return value - (value - self.bound) * (value > self.bound)
+
+    def __str__(self) -> str:
+        return f"min({self.inner},{self.bound})"
+
+
+Atom = str | FloorDivision | Minimum
 Monomial = tuple[Atom, ...]
 
 
@@ -94,6 +113,11 @@ def floor_divide(size: Dim, divisor: int) -> Dim:
     return Size((((FloorDivision(size, divisor),), 1),))
 
 
+def minimum(size: Dim, bound: int) -> Dim:
+    """The smaller of a size and a number."""
+    return min(size, bound) if isinstance(size, int) else Size((((Minimum(size, bound),), 1),))
+
+
 def ceil_divide(size: Dim, divisor: int) -> Dim:
     """ceil(size / divisor); divisor > 0."""
     return floor_divide(size + (divisor - 1), divisor)
@@ -133,16 +157,18 @@ def upper_bound(size: Dim) -> int:
     """A number that no value of the names takes `size` above; ValueError where there is none.
 
     Each floor(n / d) is taken as n / d where it adds to the size, and as (n - d + 1) / d where it
-    takes from it; the names must then cancel.
+    takes from it; the names must then cancel.  A minimum is taken as its bound.
     """
     total: dict[Monomial, Fraction] = {}
     for monomial, factor in _terms(size):
         parts: list[tuple[Monomial, Fraction]] = [(monomial, Fraction(factor))]
         if len(monomial) == 1 and isinstance(monomial[0], FloorDivision):
             atom = monomial[0]
-            numerator = atom.numerator if factor > 0 else atom.numerator - (atom.denominator - 1)
+            numerator = atom.inner if factor > 0 else atom.inner - (atom.denominator - 1)
             share = Fraction(factor, atom.denominator)
             parts = [(inner, share * number) for inner, number in _terms(numerator)]
+        elif len(monomial) == 1 and isinstance(monomial[0], Minimum) and factor > 0:
+            parts = [((), Fraction(factor * monomial[0].bound))]
         for inner, number in parts:
             total[inner] = total.get(inner, Fraction(0)) + number
     if any(number for monomial, number in total.items() if monomial):
@@ -175,10 +201,8 @@ def evaluate(size: Dim, values: Mapping[str, Any]) -> Any:
     for monomial, coefficient in size.terms:
         part: Any = coefficient
         for atom in monomial:
-            if isinstance(atom, str):
-                part = part * values[atom]
-            else:
-                part = part * (evaluate(atom.numerator, values) // atom.denominator)
+            value = values[atom] if isinstance(atom, str) else atom.of(evaluate(atom.inner, values))
+            part = part * value
         total = total + part
     return total
 
@@ -202,8 +226,10 @@ def assign(size: Dim, values: Mapping[str, Dim]) -> Dim:
         for atom in monomial:
             if isinstance(atom, str):
                 part = part * values.get(atom, named(atom))
+            elif isinstance(atom, Minimum):
+                part = part * minimum(assign(atom.inner, values), atom.bound)
             else:
-                part = part * floor_divide(assign(atom.numerator, values), atom.denominator)
+                part = part * floor_divide(assign(atom.inner, values), atom.denominator)
         total = total + part
     return total
 
@@ -215,7 +241,7 @@ def names(size: Dim) -> set[str]:
         return found
     for monomial, _ in size.terms:
         for atom in monomial:
-            found |= {atom} if isinstance(atom, str) else names(atom.numerator)
+            found |= {atom} if isinstance(atom, str) else names(atom.inner)
     return found
 
 

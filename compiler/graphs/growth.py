@@ -141,7 +141,7 @@ def _degree(size: Dim, samples: Set[str]) -> Power:
         return Fraction(0)
     degrees = set()
     for monomial, _ in size.terms:
-        if any(not isinstance(atom, str) and names(atom.numerator) & samples for atom in monomial):
+        if any(not isinstance(atom, str) and names(atom.inner) & samples for atom in monomial):
             return None
         degrees.add(sum(atom in samples for atom in monomial))
     return Fraction(degrees.pop()) if len(degrees) == 1 else None

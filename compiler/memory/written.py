@@ -23,7 +23,7 @@ from ...runtime.program import Kernel, Routine
 from ..graph import Node, Type, topological
 from ..graphs.interface import InputRange, Interface, SizeRule
 from ..scheduling.template import Bits, Offsets, Place, Row, Storage, Template, Tiled, Turns, Word
-from ..sizes import Dim, FloorDivision, Size
+from ..sizes import Atom, Dim, FloorDivision, Minimum, Size
 
 Array = npt.NDArray[Any]
 _LENGTH = struct.Struct("<Q")
@@ -131,8 +131,12 @@ class _Writing:
             self.sizes.append(terms)
         return [self._size[size]]
 
-    def atom(self, atom: str | FloorDivision) -> Any:
-        return atom if isinstance(atom, str) else [self.dim(atom.numerator), atom.denominator]
+    def atom(self, atom: Atom) -> Any:
+        if isinstance(atom, str):
+            return atom
+        if isinstance(atom, Minimum):
+            return ["min", self.dim(atom.inner), atom.bound]
+        return ["//", self.dim(atom.inner), atom.denominator]
 
     def dims(self, sizes: Sequence[Dim]) -> list[Any]:
         return [self.dim(size) for size in sizes]
@@ -211,12 +215,13 @@ class _Reading:
     def dim(self, encoded: Any) -> Dim:
         return encoded if type(encoded) is int else self.sizes[encoded[0]]
 
-    def atom(self, encoded: Any) -> str | FloorDivision:
+    def atom(self, encoded: Any) -> Atom:
         if isinstance(encoded, str):
             return encoded
-        numerator = self.dim(encoded[0])
-        assert isinstance(numerator, Size)
-        return FloorDivision(numerator, encoded[1])
+        kind, inner, number = encoded
+        size = self.dim(inner)
+        assert isinstance(size, Size)
+        return Minimum(size, number) if kind == "min" else FloorDivision(size, number)
 
     def dims(self, encoded: Sequence[Any]) -> tuple[Dim, ...]:
         return tuple([n if type(n) is int else self.sizes[n[0]] for n in encoded])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...compiler.graph import Graph
-from ...compiler.sizes import Atom, Dim, named, names
+from ...compiler.sizes import Atom, Dim, Minimum, named, names
 from ..drawing.derivatives import gradient
 from ..drawing.drawn import drawn_graph, origins_of
 from ..errors import InputError
@@ -283,10 +283,15 @@ def _terms_text(size: Any, text: Any) -> str:
 
 
 def _atom_text(atom: Atom) -> str:
-    """A name; what is left of a division that does not come out even: ⌊T/10⌋, ⌊(W − 6)/2⌋."""
+    """A name; what is left of a division that does not come out even: ⌊T/10⌋, ⌊(W − 6)/2⌋.
+
+    Or the smaller of a size and a number: min(2·B, 39).
+    """
     if isinstance(atom, str):
         return atom
-    over = _size_text(atom.numerator)
+    over = _size_text(atom.inner)
+    if isinstance(atom, Minimum):
+        return f"min({over}, {atom.bound})"
     return f"⌊{f'({over})' if ' ' in over else over}/{atom.denominator}⌋"
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....compiler.sizes import floor_divide, product
+from ....compiler.sizes import minimum as smaller
 from ...drawing.blocks import Block, CostFunction, parameters_of
 from ...operations.elementwise import minimum, where
 from ...operations.indexing import one_hot, scatter_add, take
@@ -64,7 +65,7 @@ class Dispatch(Block):
         size = floor_divide(choices, FEWER * self.experts) + 1
         # Experts with rows fill choices / size < FEWER * experts blocks, and one more each.
         most = (FEWER + 1) * self.experts - 1
-        blocks = min(choices, most) if isinstance(choices, int) else most
+        blocks = smaller(choices, most)
         numbers = reshape(chosen, (choices,)).astype("int64")
         asked = scatter_add(numbers, fill(1, (choices,), "int64"), self.experts)
         rows, place = extent(size, "int64"), arange(blocks, "int64")

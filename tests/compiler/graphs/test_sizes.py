@@ -1,5 +1,6 @@
 """Sizes: polynomials over names are equal if they always have equal values, and print well."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +8,12 @@ from hypothesis import strategies as st
 from diagrad.compiler.sizes import (
     Dim,
     Size,
+    assign,
     ceil_divide,
     evaluate,
     exact_divide,
     floor_divide,
+    minimum,
     named,
     names,
     nominal,
@@ -30,6 +33,7 @@ sizes: st.SearchStrategy[Dim] = st.recursive(
         st.tuples(inner, inner).map(lambda p: p[0] - p[1]),
         st.tuples(inner, inner).map(lambda p: p[0] * p[1]),
         st.tuples(inner, st.integers(1, 4)).map(lambda p: floor_divide(*p)),
+        st.tuples(inner, st.integers(-2, 9)).map(lambda p: minimum(*p)),
     ),
     max_leaves=6,
 )
@@ -70,6 +74,17 @@ def test_divisions_round_down_and_up(p: Dim, by: int, at: dict[str, int]) -> Non
     assert evaluate(ceil_divide(p, by), at) == -(-x // by)
 
 
+@given(sizes, st.integers(-9, 40), values)
+def test_minima_are_of_the_values(p: Dim, bound: int, at: dict[str, int]) -> None:
+    x = evaluate(p, at)
+    assert evaluate(minimum(p, bound), at) == min(x, bound)
+    assert evaluate(assign(minimum(p, bound), {"B": at["B"]}), at) == min(x, bound)
+    many = {name: np.array([number, number + 1]) for name, number in at.items()}
+    each = [evaluate(p, {n: number + i for n, number in at.items()}) for i in (0, 1)]
+    found = np.broadcast_to(evaluate(minimum(p, bound), many), 2)
+    assert found.tolist() == [min(number, bound) for number in each]
+
+
 @given(sizes, values)
 def test_nothing_is_above_an_upper_bound(p: Dim, at: dict[str, int]) -> None:
     """Of what has one: here a size without the part that grows, rounded in several ways."""
@@ -88,7 +103,7 @@ def test_nothing_is_above_an_upper_bound(p: Dim, at: dict[str, int]) -> None:
         (7, 7), (-3, -3), (B - B + 2, 2), (B - floor_divide(B, 2) * 2, 1),
         (floor_divide(B, 2) * 2 - B, 0), (ceil_divide(B, 3) * 3 - B, 2),
         (floor_divide(B * 2 + 5, 4) * 2 - B, 2), (floor_divide(B + T, 5) * 5 - B - T, 0),
-        (5 - floor_divide(B, 3) * 6 + floor_divide(B, 2) * 4, 9),
+        (5 - floor_divide(B, 3) * 6 + floor_divide(B, 2) * 4, 9), (minimum(B * 2, 7) * 3 + 1, 22),
     ],
 )  # fmt: skip
 def test_upper_bounds(size: Dim, bound: int) -> None:
@@ -148,6 +163,7 @@ def test_exact_division(size: Dim, divisor: Dim, expected: Dim | None) -> None:
         (T * B, "B*T"),
         (floor_divide(B * 4, 2), "2*B"),
         (floor_divide(B + 1, 2), "((B+1)//2)"),
+        (minimum(B * 2, 39) * 3, "3*min(2*B,39)"),
         (floor_divide(B, 2) * T * 3, "3*((B)//2)*T"),
     ],
 )

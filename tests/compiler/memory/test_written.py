@@ -13,7 +13,7 @@ from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.memory.written import from_bytes, to_bytes
 from diagrad.compiler.pipeline import compile_kernels, prepare
 from diagrad.compiler.scheduling.template import Bits, Offsets, Place, Row, Template, Tiled
-from diagrad.compiler.sizes import FloorDivision, Size, ceil_divide, named
+from diagrad.compiler.sizes import FloorDivision, Size, ceil_divide, minimum, named
 
 from .. import nets
 from ..building import b, given, graph, number, numbers, state
@@ -93,7 +93,7 @@ def test_the_graphs_have_words_of_every_kind() -> None:
 
 
 def test_expressions_and_sizes_to_the_last_bit() -> None:
-    odd = ceil_divide(B * 3 + T * T - 7, 4) * T - 5
+    odd = ceil_divide(B * 3 + T * T - 7, 4) * T - minimum(B * 2, 5)
     nan = np.array(0x7FC0_1234, np.uint32).view(np.float32)
     node = b.div(
         b.constant(nan, "float32"), b.cast(b.size(size=odd, dtype="int64"), dtype="float32")
