@@ -266,7 +266,10 @@ def integer(d: Drawing) -> Any:
     kind = d.number() % 4
     if kind == 0:
         x = d.pick(lambda v: v.ndim > 0 and not named(v.shape[-1]) and v.shape[-1] > 0)
-        return None if x is None else dg.one_hot(dg.argmax(x), x.shape[-1], d.plan.dtype)
+        if x is None:
+            return None
+        # Of a row: whole rows may be equal but for rounding, as softmax makes them.
+        return dg.one_hot(dg.argmax(x, axis=-1), x.shape[-1], d.plan.dtype)
     i = d.index(d.choose(((), ("B",), ("B", 2))))
     if kind == 1:
         return dg.one_hot(i, min(d.plan.extents), d.plan.dtype)
