@@ -5,6 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..attention import ATTENTIONS
+from ..convnets import CONVNETS
+from ..hypernets import HYPERNETS
+from ..recurrent import NETS
+
+_KINDS = {
+    "recurrent": (*NETS, "neural_ode"),
+    "hypernets": (*HYPERNETS,),
+    "convnets": (*CONVNETS,),
+    "attention": (*ATTENTIONS,),
+    "experts": ("moe",),
+    "generation": ("generate",),
+    "scoring": ("viterbi",),
+}
+
+
+def kind_of(name: str) -> str:
+    """The file of a peer that builds a workload."""
+    return next((kind for kind, names in _KINDS.items() if name in names), "plain")
+
 
 @dataclass
 class Job:

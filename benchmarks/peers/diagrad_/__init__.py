@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from ...arrays import Arrays
-from ...attention import ATTENTIONS
-from ...convnets import CONVNETS
-from ...hypernets import HYPERNETS
-from ...recurrent import NETS
-from ..common import Job
-from . import attention, convnets, experts, generation, hypernets, plain, recurrent, scoring
+from ..common import Job, kind_of
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
-    if name in NETS or name == "neural_ode":
-        return recurrent.build(name, arrays)
-    if name == "viterbi":
-        return scoring.build(arrays)
-    if name in HYPERNETS:
-        return hypernets.build(name, arrays)
-    if name in CONVNETS:
-        return convnets.build(name, arrays)
-    if name in ATTENTIONS:
-        return attention.build(name, arrays)
-    if name == "moe":
-        return experts.build(name, arrays)
-    if name == "generate":
-        return generation.build(arrays)
-    return plain.build(name, arrays)
+    job: Job = import_module(f".{kind_of(name)}", __package__).build(name, arrays)
+    return job
 
 
 def set_threads(threads: int) -> None:

@@ -13,7 +13,7 @@ from ...generation import FEATURES, HEADS, HIDDEN, LAYERS, POSITIONS, STEPS, SYM
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as calls of `dg.generate`."""
     encoder = dg.TransformerEncoder(
         FEATURES, HEADS, LAYERS, HIDDEN, norm_first=True, activation=dg.gelu, causal=True

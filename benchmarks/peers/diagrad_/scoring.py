@@ -11,7 +11,7 @@ from ...scoring import STATES, agreeing
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
     x = dg.observed("x", ("T", "B", STATES))
     chain = [(i, j, j) for i in range(STATES) for j in range(STATES)]

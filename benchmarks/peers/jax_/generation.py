@@ -11,7 +11,7 @@ from ...generation import EPSILON, FEATURES, HEADS, LAYERS, POSITIONS, PROMPT, S
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as one jitted function."""
     import jax
     import jax.numpy as jnp

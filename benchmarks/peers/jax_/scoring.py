@@ -9,7 +9,7 @@ from ...scoring import agreeing
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays) -> Job:
+def build(name: str, arrays: Arrays) -> Job:
     """The workload as a jitted function."""
     import jax
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from ...arrays import Arrays
-from ...hypernets import HYPERNETS
-from ...recurrent import NETS
-from ..common import Job
-from . import hypernets, plain, recurrent
+from ..common import Job, kind_of
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
-    if name in NETS or name == "neural_ode":
-        return recurrent.build(name, arrays)
-    if name in HYPERNETS:
-        return hypernets.build(name, arrays)
-    return plain.build(name, arrays)
+    job: Job = import_module(f".{kind_of(name)}", __package__).build(name, arrays)
+    return job
 
 
 def set_threads(threads: int) -> None:

@@ -16,7 +16,7 @@ from ...generation import EPSILON, FEATURES, HEADS, LAYERS, POSITIONS, PROMPT, S
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays, compiled: bool) -> Job:
+def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     """The workload; its step compiled or as it is."""
     p = {name: torch.tensor(value) for name, value in arrays.items()}
     for name in [name for name in p if "_w" in name]:  # as nn.Linear keeps them

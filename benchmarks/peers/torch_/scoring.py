@@ -11,7 +11,7 @@ from ...scoring import agreeing
 from ..common import Job, repeated
 
 
-def build(arrays: Arrays, compiled: bool) -> Job:
+def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     """The workload; a step of its loop compiled or as it is.
 
     The step alone, since the compiler would write all of them out, and compile for minutes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...arguments import flag, integer
@@ -20,6 +22,19 @@ class _Stack(TorchNamed):
 
     layers: list[Any]
     norm: LayerNorm | None
+
+    def _set(
+        self,
+        name: str | None,
+        layer: Callable[[], Any],
+        layers: int,
+        last: Callable[[], Any],
+        norm: bool,
+    ) -> None:
+        self.name = name
+        place = f"{self._describe()} ({user_location()})"
+        self.layers = [layer() for _ in range(integer(place, "layers", layers, 0))]
+        self.norm = last() if flag(place, "norm", norm) else None
 
     def _torch(self) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
@@ -76,17 +91,12 @@ class TransformerEncoder(_Stack):
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        self.layers = [
-            TransformerEncoderLayer(
-                features, heads, hidden, norm_first, activation, dropout, causal, rotary, bias,
-                epsilon, dtype,
-            )
-            for _ in range(integer(place, "layers", layers, 0))
-        ]  # fmt: skip
-        norm = flag(place, "norm", norm)
-        self.norm = LayerNorm(features, epsilon, bias=bias, dtype=dtype) if norm else None
+        layer = partial(
+            TransformerEncoderLayer, features, heads, hidden, norm_first, activation, dropout,
+            causal, rotary, bias, epsilon, dtype,
+        )  # fmt: skip
+        last = partial(LayerNorm, features, epsilon, bias=bias, dtype=dtype)
+        self._set(name, layer, layers, last, norm)
 
     def forward(self, x: Variable, mask: Any = None, lengths: Any = None) -> Variable:
         """(..., T, features) -> (..., T, features)."""
@@ -133,17 +143,12 @@ class TransformerDecoder(_Stack):
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        self.name = name
-        place = f"{self._describe()} ({user_location()})"
-        self.layers = [
-            TransformerDecoderLayer(
-                features, heads, hidden, norm_first, activation, dropout, causal, rotary, bias,
-                epsilon, dtype,
-            )
-            for _ in range(integer(place, "layers", layers, 0))
-        ]  # fmt: skip
-        norm = flag(place, "norm", norm)
-        self.norm = LayerNorm(features, epsilon, bias=bias, dtype=dtype) if norm else None
+        layer = partial(
+            TransformerDecoderLayer, features, heads, hidden, norm_first, activation, dropout,
+            causal, rotary, bias, epsilon, dtype,
+        )  # fmt: skip
+        last = partial(LayerNorm, features, epsilon, bias=bias, dtype=dtype)
+        self._set(name, layer, layers, last, norm)
 
     def forward(
         self,
