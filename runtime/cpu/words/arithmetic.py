@@ -7,11 +7,13 @@ every word is exact or correctly rounded, except `rsqrt`, which rounds twice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from llvmlite import ir
 
-from ...program import LANES
-from .values import FLOATS, KINDS, Value, call, intrinsic, select, vector
+from . import warp
+from .machine import machine
+from .values import FLOATS, KINDS, Node, Value, call, intrinsic, select, vector
 
 _I32 = ir.IntType(32)
 
@@ -99,19 +101,34 @@ def convert(x: Value, kind: str) -> Value:
 def saturated(x: Value, kind: str) -> Value:
     """The integer nearest to a float, towards zero, among those of the kind; 0 for NaN."""
     name = "fptoui" if kind == "u32" else "fptosi"
-    full = f"llvm.{name}.sat.v{LANES}i{KINDS[kind].width}.v{LANES}{x.kind}"
+    width = f"v{machine().width}"
+    full = f"llvm.{name}.sat.{width}i{KINDS[kind].width}.{width}{x.kind}"
     return x.like(call(x.builder, full, vector(kind), x.node), kind)
 
 
 def splat_first(x: Value) -> Value:
     """Lane 0 in every lane."""
-    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
-    return x.like(x.builder.shuffle_vector(x.node, ir.Constant(x.node.type, ir.Undefined), zeros))
+    if machine().is_warp:
+        return warp.from_lane(x, _I32(0))
+    return x.like(_spread(x.builder, x.node))
+
+
+def _spread(builder: Any, node: Node) -> Node:
+    """Element 0 of a vector, in all elements of a register."""
+    width = machine().width
+    zeros = ir.Constant(ir.VectorType(_I32, width), [0] * width)
+    return builder.shuffle_vector(node, ir.Constant(node.type, ir.Undefined), zeros)
 
 
 def reduce(combine: Callable[[Value, Value], Value], x: Value) -> Value:
     """Halve 16 to 8 to 4 to 2 to 1 lanes, always in that order, and splat the last one."""
-    node, width = x.node, LANES
+    if machine().is_warp:
+        step = machine().lanes
+        while step > 1:
+            step //= 2
+            x = combine(x, warp.swapped(x, step))
+        return x
+    node, width = x.node, machine().width
     while width > 1:
         width //= 2
         halves = [
@@ -123,23 +140,27 @@ def reduce(combine: Callable[[Value, Value], Value], x: Value) -> Value:
             for start in (0, width)
         ]
         node = combine(x.like(halves[0]), x.like(halves[1])).node
-    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
-    return x.like(x.builder.shuffle_vector(node, ir.Constant(node.type, ir.Undefined), zeros))
+    return x.like(_spread(x.builder, node))
 
 
 def reduce_mask(x: Value, every: bool) -> Value:
     """Whether every lane is set (or any), in every lane."""
-    word = ir.IntType(LANES)
+    return splat_scalar(x, is_set(x, every), "b1")
+
+
+def is_set(x: Value, every: bool) -> Node:
+    """Whether every lane of a mask is set (or any), as i1."""
+    if machine().is_warp:
+        return warp.vote(x, every)
+    width = machine().width
+    word = ir.IntType(width)
     bits = x.builder.bitcast(x.node, word)
-    found = (
-        x.builder.icmp_unsigned("==", bits, word((1 << LANES) - 1))
-        if every
-        else x.builder.icmp_unsigned("!=", bits, word(0))
-    )
-    return splat_scalar(x, found, "b1")
+    if every:
+        return x.builder.icmp_unsigned("==", bits, word((1 << width) - 1))
+    return x.builder.icmp_unsigned("!=", bits, word(0))
 
 
 def splat_scalar(x: Value, scalar: ir.Instruction, kind: str) -> Value:
     """A scalar of LLVM in every lane."""
     empty = ir.Constant(vector(kind), ir.Undefined)
-    return splat_first(x.like(x.builder.insert_element(empty, scalar, _I32(0)), kind))
+    return x.like(_spread(x.builder, x.builder.insert_element(empty, scalar, _I32(0))), kind)

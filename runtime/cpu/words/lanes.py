@@ -28,11 +28,11 @@ lower_builtin: Any = extending.lower_builtin
 
 
 class Lanes(types.Type):  # type: ignore[misc]  # Numba has no types
-    """16 lanes of one kind."""
+    """The lanes of a value, of one kind."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        super().__init__(name=f"{kind}x16")
+        super().__init__(name=f"{kind} lanes")
 
 
 class PointerTo(types.Type):  # type: ignore[misc]  # Numba has no types
@@ -48,7 +48,12 @@ class LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba has no t
     """Lanes live in LLVM's vectors, which it splits where registers are narrower."""
 
     def __init__(self, manager: Any, kind: Lanes) -> None:
+        self._kind = kind.kind
         super().__init__(manager, kind, vector(kind.kind))
+
+    def get_value_type(self) -> Any:
+        """Of the machine that is meant now."""
+        return vector(self._kind)
 
 
 @register_model(PointerTo)

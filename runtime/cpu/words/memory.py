@@ -11,8 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...program import LANES
-from .arithmetic import splat_scalar
+from . import warp
+from .arithmetic import is_set, splat_scalar
+from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, select, vector
 
 _I1, _I8, _I16, _I32, _I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
@@ -43,44 +44,51 @@ class Pointer:
         return self.builder.gep(typed, [offset])
 
     def vector(self, offset: Node) -> Node:
-        """The address of 16 neighbouring elements."""
-        kind = ir.VectorType(stored(self.kind), LANES)
+        """The address of neighbouring elements, as many as a register holds."""
+        if machine().is_warp:
+            lane = self.builder.zext(warp.lane_number(self.builder), _I64)
+            offset = self.builder.add(offset, lane)
+        kind = ir.VectorType(stored(self.kind), machine().width)
         return self.builder.bitcast(self.element(offset), kind.as_pointer())
 
     def from_memory(self, node: Node) -> Value:
         """Lanes from elements as they lie in memory."""
         if self.kind == "b1":
-            zero = ir.Constant(node.type, [_I8(0)] * LANES)
+            zero = ir.Constant(node.type, [_I8(0)] * machine().width)
             node = self.builder.icmp_unsigned("!=", node, zero)
         return Value(self.builder, node, self.kind)
 
     def to_memory(self, value: Value) -> Node:
         """Elements as they lie in memory from lanes."""
         if self.kind == "b1":
-            return self.builder.zext(value.node, ir.VectorType(_I8, LANES))
+            return self.builder.zext(value.node, ir.VectorType(_I8, machine().width))
         return value.node
 
     @property
     def mangled(self) -> str:
         """The vector in memory, as LLVM's intrinsics spell it."""
         letter = "f" if self.kind in FLOATS else "i"
-        return f"v{LANES}{letter}{8 * size(self.kind)}"
+        return f"v{machine().width}{letter}{8 * size(self.kind)}"
 
     @property
     def zeros(self) -> Node:
         """A vector of zeros as it lies in memory."""
         element = stored(self.kind)
-        return ir.Constant(ir.VectorType(element, LANES), [element(0)] * LANES)
+        return ir.Constant(ir.VectorType(element, machine().width), [element(0)] * machine().width)
 
 
 def lane(builder: Any) -> Value:
-    """0 to 15."""
-    numbers = [_I64(i) for i in range(LANES)]
+    """The number of each lane, from 0."""
+    if machine().is_warp:
+        return splat(builder, builder.zext(warp.lane_number(builder), _I64), "i64")
+    numbers = [_I64(i) for i in range(machine().width)]
     return Value(builder, ir.Constant(vector("i64"), numbers), "i64")
 
 
 def first(builder: Any, value: Value) -> Node:
     """Lane 0 as a number of the text."""
+    if machine().is_warp:
+        value = warp.from_lane(value, _I32(0))
     return builder.extract_element(value.node, _I32(0))
 
 
@@ -92,16 +100,18 @@ def splat(builder: Any, scalar: Node, kind: str) -> Value:
 def lanes_below(builder: Any, count: Node) -> Value:
     """Lanes with an index below `count`, which may be negative or large."""
     # In 32-bit lanes after clamping: half the registers of a comparison in 64 bits.
-    high, low = _I64(LANES), _I64(0)
+    high, low = _I64(machine().lanes), _I64(0)
     count = builder.select(builder.icmp_signed(">", count, high), high, count)
     count = builder.select(builder.icmp_signed("<", count, low), low, count)
     limit = splat(builder, builder.trunc(count, _I32), "i32")
-    numbers = ir.Constant(vector("i32"), [_I32(i) for i in range(LANES)])
+    if machine().is_warp:
+        return splat(builder, warp.lane_number(builder), "i32") < limit
+    numbers = ir.Constant(vector("i32"), [_I32(i) for i in range(machine().width)])
     return Value(builder, numbers, "i32") < limit
 
 
 def load(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
-    """16 neighbouring elements; those without their mask bit are not read and are 0."""
+    """Neighbouring elements; those without their mask bit are not read and are 0."""
     address = p.vector(offset)
     if mask is None:
         node = p.builder.load(address)
@@ -114,7 +124,7 @@ def load(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
 
 
 def store(p: Pointer, offset: Node, value: Value, mask: Value | None = None) -> None:
-    """Write 16 neighbouring elements, or those with their mask bit."""
+    """Write neighbouring elements, or those with their mask bit."""
     address, node = p.vector(offset), p.to_memory(value)
     if mask is None:
         p.builder.store(node, address).align = size(p.kind)
@@ -131,7 +141,7 @@ def load_splat(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
         scalar = b.load(p.element(offset))
     else:
         before = b.block
-        with b.if_then(b.icmp_unsigned("!=", b.bitcast(mask.node, _I16), _I16(0))):
+        with b.if_then(is_set(mask, every=False)):
             loaded = b.load(p.element(offset))
             inside = b.block
         scalar = b.phi(loaded.type)
@@ -161,7 +171,7 @@ class _Addresses(ir.instructions.Instruction):  # type: ignore[misc]  # llvmlite
 
     def __init__(self, block: Any, pointer: Pointer, index: Node) -> None:
         self._element = stored(pointer.kind)
-        kind = ir.VectorType(self._element.as_pointer(), LANES)
+        kind = ir.VectorType(self._element.as_pointer(), machine().width)
         super().__init__(block, kind, "getelementptr", [pointer.element(_I64(0)), index])
 
     def descr(self, buf: list[str]) -> None:
@@ -178,10 +188,10 @@ def _addresses(p: Pointer, index: Value) -> Node:
 
 def gather(p: Pointer, index: Value, mask: Value) -> Value:
     """The elements at the given indices; those without their mask bit are not read and are 0."""
-    if p.kind == "b1":
+    if p.kind == "b1" and machine().width > 1:
         # No instruction gathers bytes, and LLVM would write sixteen branches.
         return _gather_bytes(p, index, mask)
-    name = f"llvm.masked.gather.{p.mangled}.v{LANES}p0"
+    name = f"llvm.masked.gather.{p.mangled}.v{machine().width}p0"
     zeros, align = p.zeros, _I32(size(p.kind))
     node = call(p.builder, name, zeros.type, _addresses(p, index), align, mask.node, zeros)
     return p.from_memory(node)
@@ -189,10 +199,14 @@ def gather(p: Pointer, index: Value, mask: Value) -> Value:
 
 def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
     """Write to the given indices; of equal indices the highest lane stays."""
-    if p.kind == "b1":
+    if p.kind == "b1" or machine().is_warp:
         _each_lane(p, index, value, mask, add=False)
-        return
-    name = f"llvm.masked.scatter.{p.mangled}.v{LANES}p0"
+    else:
+        _scatter_at_once(p, index, value, mask)
+
+
+def _scatter_at_once(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    name = f"llvm.masked.scatter.{p.mangled}.v{machine().width}p0"
     node, align = p.to_memory(value), _I32(size(p.kind))
     call(p.builder, name, ir.VoidType(), node, _addresses(p, index), align, mask.node)
 
@@ -232,7 +246,7 @@ def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
 
 
 def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Value) -> None:
-    """Write to offset + lane * stride."""
+    """Write to offset + lane * stride; with a stride of 0 it is the highest lane's."""
     scatter(p, strided(p.builder, offset, stride), value, mask)
 
 
@@ -245,18 +259,41 @@ def _spill(builder: Any, node: Node) -> Node:
 
 
 def _over_set_lanes(builder: Any, mask: Value, body: Callable[[Node], None]) -> None:
-    """A loop over the lanes whose mask bit is set, in order; `body` gets the lane's number."""
-    bits = builder.bitcast(mask.node, _I16)
+    """A loop over the lanes whose mask bit is set, in order; `body` gets the lane's element."""
+    if machine().is_warp:
+        _in_turn(builder, mask, body)
+        return
+    word = ir.IntType(machine().width)
+    bits = builder.bitcast(mask.node, word)
     before = builder.block
     loop, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
-    builder.cbranch(builder.icmp_unsigned("==", bits, _I16(0)), done, loop)
+    builder.cbranch(builder.icmp_unsigned("==", bits, word(0)), done, loop)
     builder.position_at_end(loop)
-    left = builder.phi(_I16)
+    left = builder.phi(word)
     left.add_incoming(bits, before)
-    body(builder.zext(builder.cttz(left, _I1(0)), _I32))
-    rest = builder.and_(left, builder.sub(left, _I16(1)))
+    lane = builder.cttz(left, _I1(0))
+    body(builder.zext(lane, _I32))
+    rest = builder.and_(left, builder.sub(left, word(1)))
     left.add_incoming(rest, builder.block)
-    builder.cbranch(builder.icmp_unsigned("==", rest, _I16(0)), done, loop)
+    builder.cbranch(builder.icmp_unsigned("==", rest, word(0)), done, loop)
+    builder.position_at_end(done)
+
+
+def _in_turn(builder: Any, mask: Value, body: Callable[[Node], None]) -> None:
+    """The same where each lane is a thread: each sees what those before it have written."""
+    before = builder.block
+    loop, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
+    own, bit = warp.lane_number(builder), builder.bitcast(mask.node, _I1)
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    turn = builder.phi(_I32)
+    turn.add_incoming(_I32(0), before)
+    with builder.if_then(builder.and_(bit, builder.icmp_unsigned("==", own, turn))):
+        body(_I32(0))
+    warp.meet(builder)
+    after = builder.add(turn, _I32(1))
+    turn.add_incoming(after, builder.block)
+    builder.cbranch(builder.icmp_unsigned("<", after, _I32(machine().lanes)), loop, done)
     builder.position_at_end(done)
 
 

@@ -1,4 +1,4 @@
-"""Counter-based random bits for 16 lanes: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011).
+"""Counter-based random bits for all lanes: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011).
 
 The same bits as `runtime.philox` in NumPy.
 """

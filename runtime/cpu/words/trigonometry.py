@@ -1,4 +1,4 @@
-"""Sine and cosine for 16 lanes, exact reduction over the whole range of arguments.
+"""Sine and cosine for all lanes, exact reduction over the whole range of arguments.
 
 Up to a bound the argument loses its multiples of pi/2 by three fused multiply-adds (Cody and
 Waite), which is exact for the first of them.  A vector with a larger element takes a slow path for
@@ -13,8 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...program import LANES
 from .arithmetic import absolute, convert
+from .machine import machine
 from .values import BITS, Node, Value, fma, outlined, polynomial, select, vector
 from .vectormath import nearest
 
@@ -80,7 +80,7 @@ def _reduce(x: Value) -> tuple[Value, Value]:
         r = fma(whole, -part, r)
     builder = x.builder
     large = (absolute(x) >= _BOUND[x.kind]) & (absolute(x) < math.inf)
-    bits = builder.bitcast(large.node, ir.IntType(LANES))
+    bits = builder.bitcast(large.node, ir.IntType(machine().width))
     start = builder.block
     slow = builder.append_basic_block("large")
     done = builder.append_basic_block("reduced")

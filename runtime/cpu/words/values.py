@@ -1,8 +1,8 @@
 """LLVM vectors that read like numbers: the ground on which every word of the vocabulary stands.
 
-A `Value` is one vector of 16 lanes in the function that a builder is writing.  Its operators
-append one instruction each and never anything else: no reassociation, no contraction, no
-fast-math flag.  This file knows LLVM's IR only, never Numba.
+A `Value` is one vector in the function that a builder is writing, with as many elements as the
+machine's registers have lanes.  Its operators append one instruction each and never anything else:
+no reassociation, no contraction, no fast-math flag.  This file knows LLVM's IR only, never Numba.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...program import LANES
+from .machine import machine
 
 Node = Any
 """A value of llvmlite's IR layer, which has no types of its own."""
@@ -34,16 +34,16 @@ BITS = {"f32": "i32", "f64": "i64"}
 _COMPARE = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
 
 
-def vector(kind: str, lanes: int = LANES) -> Any:
+def vector(kind: str) -> Any:
     """The LLVM type of a vector of that kind."""
-    return ir.VectorType(KINDS[kind], lanes)
+    return ir.VectorType(KINDS[kind], machine().width)
 
 
 class Splat(ir.Constant):  # type: ignore[misc]  # llvmlite has no types
     """A constant with equal lanes, written short: sixteen are slow to print and to parse."""
 
-    def __init__(self, kind: str, number: float, lanes: int = LANES) -> None:
-        super().__init__(vector(kind, lanes), [KINDS[kind](0)] * lanes)
+    def __init__(self, kind: str, number: float) -> None:
+        super().__init__(vector(kind), [KINDS[kind](0)] * machine().width)
         self._text = f"splat ({KINDS[kind](number)})"
 
     def _get_reference(self) -> str:
@@ -51,7 +51,7 @@ class Splat(ir.Constant):  # type: ignore[misc]  # llvmlite has no types
 
 
 class Value:
-    """One vector of 16 equal-kind lanes, at the point where `builder` writes."""
+    """One vector of equal-kind lanes, at the point where `builder` writes."""
 
     __slots__ = ("builder", "kind", "node")
 
@@ -169,7 +169,7 @@ def intrinsic(name: str, *args: Value) -> Value:
     """LLVM's vector intrinsic of that name, from equal kinds to the same kind."""
     first = args[0]
     kind = first.kind.replace("u", "i")
-    full = f"llvm.{name}.v{LANES}{kind}"
+    full = f"llvm.{name}.v{machine().width}{kind}"
     return first.like(call(first.builder, full, first.node.type, *(a.node for a in args)))
 
 

@@ -1,0 +1,53 @@
+"""The machines that kernel text is lowered for, and the one that is meant now.
+
+A value of the text has `lanes` elements.  A thread holds `width` of them in one register: on a
+processor with vectors all, in a thread of a warp one, which is that of its own lane.  So lane
+numbers, loads, masks and reductions depend on the machine, and arithmetic does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ...program import LANES
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a value is: `lanes` elements, `width` of them in each of the threads that share it."""
+
+    lanes: int
+    width: int
+
+    @property
+    def is_warp(self) -> bool:
+        """Whether the lanes of a value are spread over threads."""
+        return self.lanes > self.width
+
+
+HOST = Machine(LANES, LANES)
+"""The processor: a value is a vector."""
+WARP = Machine(32, 1)
+"""A graphics processor: a value is a number in each thread of a warp."""
+SINGLE = Machine(1, 1)
+"""One lane: the text of a graphics processor as the host runs it to test it."""
+
+_machine = HOST
+
+
+def machine() -> Machine:
+    """The machine that words are lowered for."""
+    return _machine
+
+
+@contextmanager
+def lowering_for(meant: Machine) -> Iterator[None]:
+    """Lower words for a machine; whoever builds kernels holds a lock, so one is meant at a time."""
+    global _machine
+    before, _machine = _machine, meant
+    try:
+        yield
+    finally:
+        _machine = before

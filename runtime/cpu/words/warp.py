@@ -1,0 +1,62 @@
+"""What the threads of a warp say to one another: whose lane is whose, shuffles, votes.
+
+NVVM's intrinsics, which LLVM's target for NVIDIA's processors knows.  All threads of a warp meet in
+each of them: kernel text has no branch that only some lanes take.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .values import Node, Value, call
+
+_I1, _I32, _I64 = (ir.IntType(n) for n in (1, 32, 64))
+_ALL = 0xFFFFFFFF
+"""The mask that names every thread of a warp."""
+_CLAMP = 31
+"""A shuffle's last argument where a warp is one segment."""
+
+
+def lane_number(builder: Any) -> Node:
+    """This thread's lane, as i32."""
+    return call(builder, "llvm.nvvm.read.ptx.sreg.laneid", _I32)
+
+
+def vote(x: Value, every: bool) -> Node:
+    """Whether every lane of a b1 is set (or any), as i1."""
+    name = f"llvm.nvvm.vote.{'all' if every else 'any'}.sync"
+    return call(x.builder, name, _I1, _I32(_ALL), x.builder.bitcast(x.node, _I1))
+
+
+def meet(builder: Any) -> None:
+    """Wait for the other threads of the warp, and see what they have written."""
+    call(builder, "llvm.nvvm.bar.warp.sync", ir.VoidType(), _I32(_ALL))
+
+
+def swapped(x: Value, step: int) -> Value:
+    """Each lane has the value of the lane whose number differs in the bit `step`."""
+    return _shuffled(x, "bfly", _I32(step))
+
+
+def from_lane(x: Value, lane: Node) -> Value:
+    """Every lane has the value of one, whose number is an i32."""
+    return _shuffled(x, "idx", lane)
+
+
+def _shuffled(x: Value, kind: str, which: Node) -> Value:
+    b, name = x.builder, f"llvm.nvvm.shfl.sync.{kind}.i32"
+
+    def moved(word: Node) -> Node:
+        return call(b, name, _I32, _I32(_ALL), word, which, _I32(_CLAMP))
+
+    if x.kind == "b1":
+        word = moved(b.zext(b.bitcast(x.node, _I1), _I32))
+        return x.like(b.bitcast(b.trunc(word, _I1), x.node.type))
+    if x.kind.endswith("32"):
+        return x.like(b.bitcast(moved(b.bitcast(x.node, _I32)), x.node.type))
+    whole = b.bitcast(x.node, _I64)
+    low, high = moved(b.trunc(whole, _I32)), moved(b.trunc(b.lshr(whole, _I64(32)), _I32))
+    whole = b.or_(b.shl(b.zext(high, _I64), _I64(32)), b.zext(low, _I64))
+    return x.like(b.bitcast(whole, x.node.type))
