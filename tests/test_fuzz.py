@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from diagrad.compiler.primitives.record import PRIMITIVES
-from diagrad.runtime.cpu.building import natives
-from diagrad.runtime.cpu.building.cache import Cache
+from diagrad.runtime.building.cache import Cache, cache_in_use, use_cache
 
 from .fuzz.campaign import campaign, plan_from
 from .fuzz.checking import Fault, fault_of
@@ -72,10 +71,10 @@ def made_wrong(plan: Plan) -> Plan:
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[None]:
     """A cache of programs of its own: a wrong pass makes wrong ones."""
-    before = natives.cache_in_use()
-    natives.use_cache(Cache(tmp_path))
+    before = cache_in_use()
+    use_cache(Cache(tmp_path))
     yield
-    natives.use_cache(before)
+    use_cache(before)
 
 
 @pytest.mark.usefixtures("alone")

@@ -22,7 +22,7 @@ from ...compiler.graphs.interface import Interface
 from ...compiler.memory.written import from_bytes, to_bytes
 from ...compiler.options import Options
 from ...compiler.scheduling.template import Template
-from ...runtime.cpu.building.natives import cache_in_use
+from ...runtime.building.cache import cache_in_use
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHARED = ("runtime/outcomes.py", "runtime/program.py", "runtime/philox.py")

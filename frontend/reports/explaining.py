@@ -93,7 +93,7 @@ def _origin_text(origin: str) -> str:
 
 
 def _cache_text() -> str:
-    from ...runtime.cpu.building.natives import cache_in_use
+    from ...runtime.building.cache import cache_in_use
 
     cache = cache_in_use()
     files, size = cache.usage()

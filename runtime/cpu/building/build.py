@@ -1,7 +1,7 @@
-"""Kernel text to object code: Numba types and lowers it, LLVM optimizes it, once.
+"""Kernel text to object code: `lowering` gives LLVM's text, LLVM optimizes it, once.
 
-The only file that leads to Numba, and it imports it inside `build_kernel`, so that a program whose
-kernels are all in the cache never pays for it.
+Numba is imported inside `build_kernel`, so that a program whose kernels are all in the cache never
+pays for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from llvmlite.binding.newpassmanagers import NewPassManager
 
 from ...forking import COMPILING
 from .. import host
-from .desugar import desugar
 
 compilations = 0
 """Objects built by this process: kernels, gemm routines and the driver."""
@@ -23,17 +22,12 @@ compilations = 0
 def build_kernel(source: str, symbol: str) -> bytes:
     """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`."""
     with COMPILING:
-        from ..words.lanes import SIGNATURES
-        from ..words.vocabulary import WORDS
-        from .numba_private import lower
+        from ...building.lowering import lower_kernel
+        from ...words.machine import HOST
 
-        scope: dict[str, Any] = dict(WORDS)
-        exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
-        kernel = scope["kernel"]
-        count = kernel.__code__.co_argcount
-        text, inner = lower(kernel, SIGNATURES[count])
-        more = ", i64 %space" if count == 4 else ""
-        return build_text(_entered(text, inner, symbol, more), {symbol})
+        lowered = lower_kernel(source, symbol, HOST)
+        more = ", i64 %space" if lowered.arguments == 4 else ""
+        return build_text(_entered(lowered.text, lowered.function, symbol, more), {symbol})
 
 
 def _entered(text: str, inner: str, symbol: str, more: str) -> str:

@@ -16,16 +16,15 @@ from typing import Literal
 
 import llvmlite
 
+from ...building.cache import Cache, cache_in_use
 from ...collector import collector_paused
 from ...forking import COMPILING
 from .. import host
 from . import link
-from .cache import Cache
 
 Origin = Literal["compiled", "cache", "memory"]
 
-_CPU = Path(__file__).resolve().parents[1]
-_cache: Cache | None = None
+_RUNTIME = Path(__file__).resolve().parents[2]
 _staying: dict[str, link.Linked] = {}
 
 
@@ -81,7 +80,9 @@ def _surroundings() -> bytes:
     parts = [_numba_version(), llvmlite.__version__, host.cpu_name(), host.feature_text()]
     for part in parts:
         total.update(part.encode() + b"\0")
-    for path in sorted([*_CPU.rglob("*.py"), _CPU.parent / "philox.py"]):
+    folders = (_RUNTIME / name for name in ("cpu", "building", "words"))
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    for path in sorted([*files, _RUNTIME / "philox.py"]):
         total.update(path.read_bytes() + b"\0")
     return total.digest()
 
@@ -91,22 +92,6 @@ def key_of(request: Request) -> bytes:
     # Not the name: equal texts are one kernel.
     text = f"{request.build.__module__}.{request.build.__qualname__}\0{request.text}"
     return hashlib.sha256(_surroundings() + text.encode()).digest()
-
-
-def use_cache(cache: Cache | None) -> None:
-    """Take another cache from now on; None for the default one, looked up anew."""
-    global _cache
-    with COMPILING:
-        _cache = cache
-
-
-def cache_in_use() -> Cache:
-    """The cache that `obtain` looks into."""
-    global _cache
-    with COMPILING:
-        if _cache is None:
-            _cache = Cache()
-        return _cache
 
 
 def obtain(requests: Sequence[Request]) -> list[Native]:

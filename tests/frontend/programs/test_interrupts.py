@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu.building import natives
+from diagrad.runtime.building.cache import cache_in_use
 
 from ..evaluating import TARGETS
 
@@ -22,7 +22,7 @@ CASES = [(name, target) for name in ("interrupts", "nested", "forks") for target
 def test_in_a_process_of_its_own(name: str, target: str) -> None:
     if not (hasattr(os, "fork") and hasattr(signal, "setitimer")):
         pytest.skip("needs fork and setitimer")
-    environment = {**os.environ, "DIAGRAD_CACHE": str(natives.cache_in_use().folder)}
+    environment = {**os.environ, "DIAGRAD_CACHE": str(cache_in_use().folder)}
     run = subprocess.run(
         [sys.executable, "-m", "tests.frontend.programs.interrupted", name, target],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,

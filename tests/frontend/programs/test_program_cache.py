@@ -14,8 +14,7 @@ import diagrad as dg
 from diagrad.compiler import pipeline
 from diagrad.frontend.program import Program
 from diagrad.frontend.programs import program_cache
-from diagrad.runtime.cpu.building import natives
-from diagrad.runtime.cpu.building.cache import Cache
+from diagrad.runtime.building.cache import Cache, use_cache
 
 from ...compiler.memory.round_trip import read_again
 
@@ -26,9 +25,9 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A cache for this test alone."""
-    natives.use_cache(Cache(tmp_path / "kernels"))
+    use_cache(Cache(tmp_path / "kernels"))
     yield tmp_path / "kernels"
-    natives.use_cache(None)
+    use_cache(None)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -234,14 +233,14 @@ def test_a_damaged_entry_is_made_anew(folder: Path, damage: str) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    natives.use_cache(Cache(tmp_path / "file" / "kernels"))
+    use_cache(Cache(tmp_path / "file" / "kernels"))
     try:
         program = classifier()
         program.step(**inputs("classifier", 4))
         assert "table of a step: compiled (" in program.explain()
         assert "kept in memory only: " in program.explain()
     finally:
-        natives.use_cache(None)
+        use_cache(None)
 
 
 def test_a_large_program_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

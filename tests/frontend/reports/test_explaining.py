@@ -9,8 +9,8 @@ import pytest
 
 import diagrad as dg
 from diagrad.frontend.reports.summary import byte_text
+from diagrad.runtime.building.cache import Cache, use_cache
 from diagrad.runtime.cpu.building import natives
-from diagrad.runtime.cpu.building.cache import Cache
 
 from .test_profiling import X, Y, classifier
 
@@ -19,9 +19,9 @@ from .test_profiling import X, Y, classifier
 def folder(tmp_path: Path) -> Iterator[Path]:
     """An empty cache for this test; the engine's own pieces are linked before."""
     classifier().compile().run(x=X)
-    natives.use_cache(Cache(tmp_path / "kernels", limit=1 << 20))
+    use_cache(Cache(tmp_path / "kernels", limit=1 << 20))
     yield tmp_path / "kernels"
-    natives.use_cache(None)
+    use_cache(None)
 
 
 def test_before_the_first_call() -> None:

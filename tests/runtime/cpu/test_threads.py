@@ -13,8 +13,8 @@ import pytest
 import diagrad as dg
 from diagrad.compiler.memory import plan_memory
 from diagrad.compiler.memory.waits import plan_waits
+from diagrad.runtime.building.cache import cache_in_use
 from diagrad.runtime.cpu import Executor, executor
-from diagrad.runtime.cpu.building import natives
 from diagrad.runtime.cpu.stepping import team
 from diagrad.runtime.outcomes import HOLDS, CheckFailedError
 from diagrad.runtime.program import (
@@ -196,8 +196,8 @@ def test_in_a_process_of_its_own(name: str) -> None:
     if name in ("fork", "pinned") and not hasattr(os, "sched_setaffinity"):
         pytest.skip("needs fork and sched_setaffinity")
     run_table(random_table(0), 2)  # So that the kernel is in the cache.
-    assert natives._cache is not None
-    environment = {**os.environ, "DIAGRAD_CACHE": str(natives._cache.folder)}
+    folder = cache_in_use().folder
+    environment = {**os.environ, "DIAGRAD_CACHE": str(folder)}
     run = subprocess.run(
         [sys.executable, "-m", "tests.runtime.cpu.scripts", name],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,

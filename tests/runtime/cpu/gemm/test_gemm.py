@@ -15,7 +15,7 @@ from diagrad.runtime.cpu.gemm.blocking import blocking
 from diagrad.runtime.cpu.gemm.gemm import build_routine, routine_text
 from diagrad.runtime.program import GEMM_DEPTH, GEMM_LONG, gemm_space
 
-from ..engine import Array, run
+from ...engine import Array, run
 
 Gemm = Callable[..., None]
 KINDS = {"f32": np.float32, "f64": np.float64}

@@ -14,7 +14,7 @@ from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cpu.gemm.segmented import build_segmented, segmented_text
 from diagrad.runtime.program import GEMM_CHAINS, GEMM_DEPTH, GEMM_LONG, segmented_space
 
-from ..engine import Array, run
+from ...engine import Array, run
 
 Routine = Callable[..., None]
 KINDS = {"f32": np.float32, "f64": np.float64}

@@ -12,7 +12,7 @@ from diagrad.runtime.cpu.building.build import build_text
 from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cpu.gemm.turn import build_turn, turn_text
 
-from ..engine import Array, run
+from ...engine import Array, run
 
 Routine = Callable[..., None]
 KINDS = {"f32": np.float32, "f64": np.float64}

@@ -14,7 +14,7 @@ import numpy as np
 
 import diagrad as dg
 
-from ..engine import Array
+from ...engine import Array
 from .drawn_views import Drawing, laid
 
 

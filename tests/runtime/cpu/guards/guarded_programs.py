@@ -29,7 +29,7 @@ from diagrad.runtime.cpu.gemm.segmented import segmented_text
 from diagrad.runtime.cpu.gemm.turn import turn_text
 from diagrad.runtime.program import GEMM_LONG, gemm_space, segmented_space
 
-from ..engine import Array
+from ...engine import Array
 from .drawn_convolutions import drawn_convolution
 from .drawn_views import Drawing, drawn
 from .guarding import Guarded, GuardedExecutor

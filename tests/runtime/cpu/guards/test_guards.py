@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu.building import natives
+from diagrad.runtime.building.cache import cache_in_use
 
 from .drawn_views import PARTS
 
@@ -18,8 +18,8 @@ def run(*arguments: str) -> None:
     """`guarded_programs` with the session's kernels; its last lines if it fails or faults."""
     if sys.platform == "win32":
         pytest.skip("needs mprotect")
-    assert natives._cache is not None
-    environment = {**os.environ, "DIAGRAD_CACHE": str(natives._cache.folder)}
+    folder = cache_in_use().folder
+    environment = {**os.environ, "DIAGRAD_CACHE": str(folder)}
     run = subprocess.run(
         [sys.executable, "-m", "tests.runtime.cpu.guards.guarded_programs", *arguments],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,

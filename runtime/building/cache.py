@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from ..forking import COMPILING
 from .cache_folder import default_folder, entry_fault, folder_fault, make_folder, private_folder
 
 MAGIC = b"DIAGRAD\x01"
@@ -26,6 +27,7 @@ LIMIT = 512 << 20
 """Bytes that the folder may hold; the least recently used files go first."""
 
 _HEAD = struct.Struct("<8s32s32sQ")
+_cache: Cache | None = None
 Kind = Literal["kernel", "program"]
 _SUFFIXES = (".kernel", ".program")
 _TOUCH_AFTER = 600.0
@@ -201,3 +203,19 @@ def _fault(data: bytes, key: bytes, kind: Kind) -> str:
     if hashlib.sha256(code).digest() != digest:
         return "is damaged"
     return ""
+
+
+def use_cache(cache: Cache | None) -> None:
+    """Take another cache from now on; None for the default one, looked up anew."""
+    global _cache
+    with COMPILING:
+        _cache = cache
+
+
+def cache_in_use() -> Cache:
+    """The cache that `obtain` looks into."""
+    global _cache
+    with COMPILING:
+        if _cache is None:
+            _cache = Cache()
+        return _cache

@@ -5,7 +5,7 @@ The same bits as `runtime.philox` in NumPy.
 
 from __future__ import annotations
 
-from ...philox import MULTIPLIERS, ROUNDS, WEYL
+from ..philox import MULTIPLIERS, ROUNDS, WEYL
 from .arithmetic import convert
 from .values import Value, outlined, select
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from diagrad.runtime.philox import philox
 
-from .engine import apply
+from ..engine import apply
 
 # Random123's known answers for philox4x32-10 (kat_vectors): counter, key and result words.
 # Elements are counted in 64 bits, four to a block, so only the first has a counter of a program's.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from .engine import DTYPE, Array, apply, largest_error
+from ..engine import DTYPE, Array, apply, largest_error
 
 Wide = npt.NDArray[np.longdouble]
 LONG = np.finfo(np.longdouble).nmant > 60

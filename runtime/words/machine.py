@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ...program import LANES
+from ..program import LANES
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu.building import build, natives
-from diagrad.runtime.cpu.building.cache import Cache
+from diagrad.runtime.building.cache import Cache, cache_in_use, use_cache
+from diagrad.runtime.cpu.building import build
 from diagrad.runtime.cpu.building.natives import Request, key_of, obtain
 
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -110,10 +110,10 @@ def request(number: int) -> Request:
 
 @pytest.fixture
 def other_cache(cache: Cache) -> Iterator[Cache]:
-    kept = natives._cache
-    natives.use_cache(cache)
+    kept = cache_in_use()
+    use_cache(cache)
     yield cache
-    natives.use_cache(kept)
+    use_cache(kept)
 
 
 def test_built_once_then_from_memory(other_cache: Cache) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from diagrad.runtime.cpu.building import cache_folder
-from diagrad.runtime.cpu.building.cache import Cache
-from diagrad.runtime.cpu.building.cache_folder import default_folder, folder_fault, private_folder
+from diagrad.runtime.building import cache_folder
+from diagrad.runtime.building.cache import Cache
+from diagrad.runtime.building.cache_folder import default_folder, folder_fault, private_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY, CODE = bytes(range(32)), b"not really code" * 10
@@ -84,7 +84,7 @@ def test_a_folder_that_others_may_write_to(folder: Path, rights: int) -> None:
 def test_a_folder_of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
-    monkeypatch.setattr("diagrad.runtime.cpu.building.cache.entry_fault", lambda status: "")
+    monkeypatch.setattr("diagrad.runtime.building.cache.entry_fault", lambda status: "")
     fault = f"it belongs to user {me}, not to you ({me + 1})"
     assert folder_fault(folder) == fault
     refused(Cache(folder), fault)
@@ -235,7 +235,7 @@ def test_without_a_home_directory(
 SCRIPT = """
 import sys
 from pathlib import Path
-from diagrad.runtime.cpu.building.cache import Cache
+from diagrad.runtime.building.cache import Cache
 cache = Cache()
 assert cache.put(bytes(32), b"x") == "" and cache.get(bytes(32))[0] == b"x"
 print(cache.folder)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from diagrad.runtime.cpu.building import numba_private
+from diagrad.runtime.building import numba_private
 
 
 def test_numba_still_has_the_private_names() -> None:
     assert numba_private.missing() == [], (
-        "Numba moved names that runtime/cpu/building/numba_private.py uses"
+        "Numba moved names that runtime/building/numba_private.py uses"
     )
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from .engine import DTYPE, SIZES, Array, run
+from ..engine import DTYPE, SIZES, Array, run
 
 
 def elements(kind: str, size: int, seed: int = 0) -> Array:

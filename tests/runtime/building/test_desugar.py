@@ -5,9 +5,9 @@ import ast
 import numpy as np
 import pytest
 
-from diagrad.runtime.cpu.building.desugar import desugar
+from diagrad.runtime.building.desugar import desugar
 
-from .engine import run
+from ..engine import run
 
 
 def spelled(statement: str) -> str:

@@ -1,0 +1,50 @@
+"""Kernel text to LLVM's text, for a machine: Numba types it, and its words write instructions.
+
+One of the two files that lead to Numba, next to `numba_private`; imported only to build a kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..words.lanes import SIGNATURES
+from ..words.machine import Machine, lowering_for
+from ..words.vocabulary import WORDS
+from .desugar import desugar
+from .numba_private import lower
+
+
+class Lowered(NamedTuple):
+    """LLVM's text of a kernel.
+
+    Attributes:
+        text: a module.
+        function: the name of the kernel in it: `i32 (ptr result, ptr exception, ptr args, i64 lo,
+            i64 hi, ...)`, with as many integers more as the kernel has arguments after `hi`.  Its
+            result means nothing.
+        arguments: how many the kernel's text has.
+    """
+
+    text: str
+    function: str
+    arguments: int
+
+
+def lower_kernel(source: str, symbol: str, machine: Machine) -> Lowered:
+    """The kernel in LLVM's text, as the threads of a machine run it.
+
+    Args:
+        source: the text, one `def kernel(args, lo, hi)` or with more arguments.
+        symbol: what Numba's messages call its file.
+        machine: whose lanes the text is written for.
+
+    Raises:
+        SyntaxError: for text outside the kernel language.
+    """
+    scope: dict[str, Any] = dict(WORDS)
+    exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
+    kernel = scope["kernel"]
+    count = kernel.__code__.co_argcount
+    with lowering_for(machine):
+        text, function = lower(kernel, SIGNATURES[count])
+    return Lowered(text, function, count)

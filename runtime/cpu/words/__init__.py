@@ -1,1 +1,0 @@
-"""The words of kernel text, as LLVM instructions on 16 lanes."""
