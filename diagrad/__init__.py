@@ -29,6 +29,7 @@ from .frontend.errors import (
     LayoutError,
     NameTakenError,
     ShapeError,
+    TargetError,
     UnusedError,
     UnusedWarning,
 )
@@ -213,6 +214,7 @@ from .frontend.operations.structure import (
 from .frontend.operations.windows import windows
 from .frontend.program import Program
 from .frontend.reports.gradient_flow import GradientFlow, gradient_flow
+from .frontend.reports.usable_targets import targets
 from .frontend.training import augment, schedules
 from .frontend.training.clipping import clip_norm, clip_value
 from .frontend.training.fit import Checkpoint, EarlyStopping, fit
@@ -318,6 +320,7 @@ __all__ = [
     "SinusoidalEncoding",
     "SoftSwitch",
     "SubtractiveNorm",
+    "TargetError",
     "TransformStep",
     "Transformer",
     "TransformerDecoder",
@@ -459,6 +462,7 @@ __all__ = [
     "take",
     "take_along_axis",
     "tanh",
+    "targets",
     "tie",
     "topk",
     "training",

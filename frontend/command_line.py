@@ -1,5 +1,7 @@
 """`python -m diagrad render|summary|profile|run FILE[:diagram]`, for the diagrams of a script.
 
+`python -m diagrad targets` is for the machine.
+
 The script is run as it stands, but for what it guards with `if __name__ == "__main__"`, and up to
 its first training (`loading.py`).  A mistake in the arguments is one line and exit code 2, told
 before the script is run where that can be seen; a mistake in a diagram is its message and code 1.
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .diagram import Diagram
 from .errors import DiagradError
 from .files import picture_path, target_of
+from .reports.usable_targets import targets
 from .scripts import MisuseError, find_diagram, run_script, split
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None, version: str = "") -> int:
         options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
         if options.command == "run":
             run_script(options.file, options.arguments)
+            return 0
+        if options.command == "targets":
+            print(targets())
             return 0
         return _look(options)
     except MisuseError as error:
@@ -91,7 +97,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="render|summary|profile|run"
+        dest="command", required=True, metavar="render|summary|profile|run|targets"
     )
     render = commands.add_parser("render", help="draw a diagram", epilog=_EPILOG)
     render.add_argument("file", metavar="FILE[:diagram]")
@@ -134,6 +140,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a script")
     run.add_argument("file", metavar="FILE")
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the script's own")
+    commands.add_parser("targets", help="list what this machine can run programs on")
     return parser
 
 

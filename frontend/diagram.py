@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from .program import Program
-    from .programs.execution import Target
+    from .programs.targets import Target
     from .reports.summary import Summary
     from .training.optimizers import Optimizer
 

@@ -48,6 +48,10 @@ class InputError(DiagradError, ValueError):
     """A call was given an input that it cannot take."""
 
 
+class TargetError(DiagradError, RuntimeError):
+    """A target that this machine cannot run: what it lacks, and what to do."""
+
+
 class CheckpointError(DiagradError, ValueError):
     """A file of parameters that does not fit the program, or is damaged."""
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .drawing.drawing import Drawing
-from .programs.execution import Method, Target
+from .programs.execution import Method
 from .programs.running import Running
+from .programs.targets import Target
 
 if TYPE_CHECKING:
     from .reports.profile import Profile

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .mutex import Mutex
 from .outcomes import HOLDS, CheckFailedError, refuse
 from .program import Recurrence, Tape
 
@@ -29,9 +30,15 @@ class ReferenceExecutor:
     native = staticmethod(refuse)
     nbytes = used = 0
 
-    def __init__(self, tape: Tape, states: Mapping[str, Array]) -> None:
+    def __init__(
+        self, tape: Tape, states: Mapping[str, Array], workspace: Mutex | None = None
+    ) -> None:
         self.tape = tape
         self.states = states
+        self.workspace = Mutex() if workspace is None else workspace
+
+    def forget_results(self) -> None:
+        """It keeps none for later calls."""
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs in their order, from the inputs in theirs; then the updates are made.
@@ -39,31 +46,35 @@ class ReferenceExecutor:
         Raises:
             CheckFailedError: a check does not hold; nothing is updated.
         """
-        slots: list[Any] = [None] * self.tape.slots
-        for (_, slot), array in zip(self.tape.inputs, inputs, strict=True):
-            slots[slot] = array
-        for name, slot in self.tape.states:
-            slots[slot] = self.states[name]
-        for step in self.tape.steps:
-            if isinstance(step, Recurrence):
-                recur(step, slots)
-            else:
-                slots[step.output] = step.function(*(slots[i] for i in step.inputs))
-        for number, slot in enumerate(self.tape.checks):
-            if slots[slot] != HOLDS:
-                raise CheckFailedError(number, int(slots[slot]))
-        outputs = [np.array(slots[slot]) for _, slot in self.tape.outputs]
-        updates = [(name, np.array(slots[slot])) for name, slot in self.tape.updates]
-        for name, value in updates:
-            self.states[name][...] = value
-        return outputs
+        return self.workspace.hold(lambda: play(self.tape, self.states, inputs))
+
+
+def play(tape: Tape, states: Mapping[str, Array], inputs: Sequence[Array]) -> list[Array]:
+    """Run a tape once; see `ReferenceExecutor`."""
+    slots: list[Any] = [None] * tape.slots
+    for (_, slot), array in zip(tape.inputs, inputs, strict=True):
+        slots[slot] = array
+    for name, slot in tape.states:
+        slots[slot] = states[name]
+    for step in tape.steps:
+        if isinstance(step, Recurrence):
+            recur(step, slots)
+        else:
+            slots[step.output] = step.function(*(slots[i] for i in step.inputs))
+    for number, slot in enumerate(tape.checks):
+        if slots[slot] != HOLDS:
+            raise CheckFailedError(number, int(slots[slot]))
+    outputs = [np.array(slots[slot]) for _, slot in tape.outputs]
+    updates = [(name, np.array(slots[slot])) for name, slot in tape.updates]
+    for name, value in updates:
+        states[name][...] = value
+    return outputs
 
 
 def recur(loop: Recurrence, slots: list[Any]) -> None:
     """Run a loop from the values in `slots`, and put its results there."""
     entries = list(zip(loop.roles, loop.names, (slots[i] for i in loop.inputs), strict=True))
     carries = {name: np.array(value) for role, name, value in entries if role == "carry"}
-    body = ReferenceExecutor(loop.tape, carries)
     stacks = {name: np.zeros((loop.steps, *shape), d) for name, (d, shape) in loop.outputs.items()}
     order = range(loop.steps)
     for t in reversed(order) if loop.reverse else order:
@@ -74,7 +85,7 @@ def recur(loop: Recurrence, slots: list[Any]) -> None:
             for role, _, value in entries
             if role != "carry"
         ]
-        for name, value in zip(loop.outputs, body(given), strict=True):
+        for name, value in zip(loop.outputs, play(loop.tape, carries, given), strict=True):
             stacks[name][t] = value
     for result, of, slot in loop.results:
         slots[slot] = carries[of] if result == "last" else stacks[of]

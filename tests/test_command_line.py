@@ -332,7 +332,7 @@ def test_wrong_arguments(script: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert complaint(capsys, "summary", file, "Q=1") == (
         "summary of 'small' expects sizes out of B, got Q"
     )
-    assert complaint(capsys).endswith("required: render|summary|profile|run")
+    assert complaint(capsys).endswith("required: render|summary|profile|run|targets")
     assert "invalid choice: 'draw'" in complaint(capsys, "draw")
 
 

@@ -49,19 +49,20 @@ FLOORS = {
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
     "runtime": (
         "collector", "forking", "mutex", "outcomes", "philox", "program", "words", "building",
-        "cpu", "reference",
+        "cpu", "cuda", "reference",
     ),
     "runtime/cpu": (
         "host", "building", "gemm", "stepping",
         "executor", "limits", "stopwatch", "trace",
     ),
+    "runtime/cuda": ("finding", "using"),
 }  # fmt: skip
 MOST_FILES = 20
 """In a folder, of the package and of the tests."""
 # What must not be loaded before it is needed.
 HEAVY = (
-    "graphviz", "importlib.metadata", "llvmlite", "matplotlib", "networkx", "numba", "numpy.random",
-    "safetensors", "tqdm", "wasmtime",
+    "cuda", "graphviz", "importlib.metadata", "llvmlite", "matplotlib", "networkx", "numba",
+    "numpy.random", "safetensors", "tqdm", "wasmtime",
 )  # fmt: skip
 
 

@@ -20,14 +20,13 @@ from ...runtime.outcomes import CheckFailedError, refuse
 from ..errors import InputError
 from ..loading import training_begins
 from .inputs import Expected, bind_sizes, check_names, outside
+from .targets import Engine
 
 if TYPE_CHECKING:
     from ...compiler.scheduling.template import Template
     from ...compiler.timings import Timings
     from .program_cache import CachedProgram
 
-Target = Literal["cpu", "reference"]
-TARGETS = ("cpu", "reference")
 Method = Literal["step", "run"]
 Mode = Literal["inference", "training"]
 MODES = ("inference", "training")
@@ -37,15 +36,6 @@ KEPT, KEPT_BYTES = 128, 64 << 20
 not been used for longest go first.  Their temporaries share one arena, so that it is as large as
 those of one set."""
 Shapes = tuple[tuple[int, ...], ...]
-
-
-def workspace_for(target: Target) -> Mutex:
-    """What a call of a program holds, so that there is one at a time."""
-    if target == "reference":
-        return Mutex()
-    from ...runtime.cpu.stepping.workspace import Workspace
-
-    return Workspace()
 
 
 class Execution:
@@ -67,14 +57,14 @@ class Execution:
         expected: Sequence[Expected],
         states: Mapping[str, Array],
         workspace: Mutex,
-        target: Target,
+        engine: Engine,
         options: Options,
         timings: Timings,
         threads: int | None = None,
         scalar: bool = False,
     ) -> None:
         self.name = graph.name
-        self.target = target
+        self.engine = engine
         self.timings = timings
         self.threads = threads
         self.expected = list(expected)
@@ -90,7 +80,7 @@ class Execution:
         self._options = options
         self._prepared: Graph | None = None
         self._template: Template | None = None
-        self.cached = self._look_up() if target == "cpu" else None
+        self.cached = self._look_up() if engine.compiles else None
         if self.cached is not None and self.cached.found is not None:
             self.interface, self._template = self.cached.found
         else:
@@ -135,10 +125,7 @@ class Execution:
     def _call_in_python(self, what: str, executor: Any, arrays: Mapping[str, Array]) -> Any:
         given = list(arrays.values())
         try:
-            if self.target == "cpu":  # It holds the workspace by itself.
-                values = executor(given)
-            else:
-                values = self.workspace.hold(lambda: executor(given))
+            values = executor(given)  # It holds the workspace by itself.
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
         return float(values[0]) if self.scalar else dict(zip(self.outputs, values, strict=True))
@@ -149,7 +136,7 @@ class Execution:
             return
         executor.used = next(self._clock)
         last, self._last, self.native = self._last, executor, executor.native
-        if not (last is None or last is executor) and self.target == "cpu":
+        if not (last is None or last is executor):
             last.forget_results()
 
     def _explain_check(
@@ -209,20 +196,7 @@ class Execution:
 
     def executor(self, sizes: Mapping[str, int]) -> Any:
         """What runs the graph at these sizes, on the target."""
-        if self.target == "reference":
-            from ...compiler.memory.tape import emit_tape
-            from ...runtime.reference import ReferenceExecutor
-
-            return ReferenceExecutor(emit_tape(self.graph, sizes), self.states)
-        from ...compiler.memory.plan_memory import plan_memory
-        from ...runtime.cpu.executor import Executor
-        from ...runtime.cpu.stepping.workspace import Workspace
-
-        assert isinstance(self.workspace, Workspace)
-        template = self.template()
-        with collector_paused():
-            program = self.timings.run("plan_memory", plan_memory, template, sizes)
-            return Executor(program, self.states, self.threads, self.workspace, scalar=self.scalar)
+        return self.engine.executor(self, sizes)
 
     @property
     def compiled(self) -> bool:

@@ -5,7 +5,7 @@ Assigning writes into the array, where the program reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,14 @@ class States(MutableMapping[str, Array]):
     (`optimizer/...`), and the program's own `step` and `random_key`.
     """
 
-    def __init__(self, workspace: Mutex, arrays: Mapping[str, Array] | None = None) -> None:
+    def __init__(self, workspace: Mutex, make: Callable[[Array], Array]) -> None:
         self._workspace = workspace
-        self._arrays = dict(arrays or {})
+        self._make = make
+        self._arrays: dict[str, Array] = {}
 
     def add(self, name: str, array: Array) -> None:
-        """Hold one more array."""
-        self._arrays[name] = np.require(array, None, ["C", "W", "A"])
+        """Hold one more array, with the values of one that nobody else has."""
+        self._arrays[name] = self._make(array)
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._arrays:

@@ -30,9 +30,10 @@ from ..operations.random import KEY
 from ..sealed import Sealed
 from ..variables.dependencies import ordered
 from ..variables.variable import Variable, dtype_name
-from .execution import MODES, TARGETS, Execution, Method, Mode, Target, workspace_for
+from .execution import MODES, Execution, Method, Mode
 from .inputs import Expected, check_names
 from .parameters import Parameters, States
+from .targets import Target, engine_for
 
 Array = npt.NDArray[Any]
 
@@ -77,10 +78,7 @@ class Running(Sealed):
         self.threads = threads
         self.timings = Timings()
         subject = f"compile of '{diagram.name}' ({user_location()})"
-        if not isinstance(target, str) or target not in TARGETS:
-            raise InputError(
-                f"{subject} expects target {' or '.join(TARGETS)}, got {shown(target)}"
-            )
+        self._engine = engine_for(subject, target)
         precision = None if dtype is None else dtype_name(dtype, subject)
         if precision not in (None, "float32", "float64"):
             raise DtypeError(f"{subject} expects dtype float32 or float64, got {precision}")
@@ -100,8 +98,8 @@ class Running(Sealed):
                 f"without: Diagram(..., cost=...) ({diagram.where})"
                 + ("; a step of its updates alone needs no optimizer" if diagram.updates else "")
             )
-        self.workspace = workspace_for(target)
-        self.states = States(self.workspace)
+        self.workspace = self._engine.workspace()
+        self.states = States(self.workspace, self._engine.array)
         for name, item in diagram.parameters.items():
             value = initial_value(item, name, seed).astype(self._dtype(item.dtype))
             self.states.add(name, value)
@@ -152,7 +150,7 @@ class Running(Sealed):
             graph = self.diagram.lower(outputs, updates, names, training=training)
             graph = graph if rewrite is None else rewrite(graph)
         return Execution(
-            graph, expected, self.states, self.workspace, self.target, self._options,
+            graph, expected, self.states, self.workspace, self._engine, self._options,
             self.timings, self.threads, scalar,
         )  # fmt: skip
 
@@ -365,9 +363,11 @@ class Running(Sealed):
     def on_copies(self) -> Self:
         """A program like this one, with what it has compiled, on copies of all its arrays."""
         twin = self._unsealed()
-        twin.workspace = workspace_for(self.target)
+        twin.workspace = self._engine.workspace()
+        twin.states = States(twin.workspace, self._engine.array)
         arrays = self.workspace.hold(lambda: {n: a.copy() for n, a in self.states.items()})
-        twin.states = States(twin.workspace, arrays)
+        for name, array in arrays.items():
+            twin.states.add(name, array)
         twin.parameters = Parameters(twin.states, list(self.parameters), twin.workspace)
         held = twin.states, twin.workspace
         twin._step = None if self._step is None else self._step.on_states(*held)

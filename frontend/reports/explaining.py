@@ -31,7 +31,7 @@ def explain(program: Running) -> str:
 
     executions = program.executions()
     lines = [f"program '{program.diagram.name}' on target {program.target}", *_loops(program)]
-    if program.target == "cpu":
+    if program._engine.compiles:
         lines += _native_code(executions)
         lines += [_table(execution) for execution in executions]
     lines += _passes(program.timings.seconds)
@@ -107,7 +107,7 @@ def _cache_text() -> str:
 def _table(execution: Execution) -> str:
     """Whether the kernels' texts and the table came from the cache, and why not."""
     what, cached = f"table of a {_kind(execution)}", execution.cached
-    assert cached is not None, "only the reference target keeps nothing"
+    assert cached is not None, "what is compiled is looked for in the cache"
     looked = f"{cached.reason}; {cached.milliseconds:.1f} ms to look"
     if cached.found is not None:
         return f"{what}: from the cache, where its graph was {looked}"
@@ -133,7 +133,7 @@ def _bound(execution: Execution) -> list[str]:
         pairs = zip(execution.expected, shapes, strict=True)
         inputs = ", ".join(f"{item.name} {shape_text(shape)}" for item, shape in pairs)
         head = f"{what} bound to {inputs or 'no inputs'}: "
-        if execution.target == "reference":
+        if not execution.engine.compiles:
             lines.append(f"{head}{len(executor.tape.steps)} NumPy functions")
             continue
         compiled: BoundProgram = executor.program
@@ -141,7 +141,7 @@ def _bound(execution: Execution) -> list[str]:
         threads = "1 thread" if executor.threads == 1 else f"{executor.threads} threads"
         lines.append(f"{head}{len(rows)} rows of {len(compiled.kernels)} kernels on {threads}")
         lines.append(f"  memory: {_memory(executor, compiled)}")
-    if execution.target == "cpu" and lines:
+    if execution.engine.compiles and lines:
         lines += _kernels(compiled.instructions, compiled)
     return lines
 

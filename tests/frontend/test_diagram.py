@@ -106,7 +106,7 @@ INTERFACES: dict[str, Case] = {
     ),
     "another target": (
         f'{X}d = dg.Diagram("d", x)\nd.compile(target="abacus")', dg.InputError,
-        "compile of 'd' (model.py:3) expects target cpu or reference, got 'abacus'",
+        "compile of 'd' (model.py:3) expects target cpu, cuda or reference, got 'abacus'",
     ),
     "another dtype": (
         f'{X}d = dg.Diagram("d", x)\nd.compile(dtype="int32")', dg.DtypeError,

@@ -20,8 +20,8 @@ from .test_derivatives import each
 NO_OPERATIONS = {
     "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost", "fit",
     "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop",
-    "observed", "parameter", "pool_shape", "probes", "state", "training", "transform_step", "tie",
-    "update", "variable", "wfsm",
+    "observed", "parameter", "pool_shape", "probes", "state", "targets", "training",
+    "transform_step", "tie", "update", "variable", "wfsm",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""
 

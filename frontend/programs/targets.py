@@ -1,0 +1,200 @@
+"""The targets: one row each, and all that differs between them.
+
+An engine makes what the programs of a target need: the lock of their calls, the arrays of their
+states, and what runs a graph at some sizes.  Nobody else asks which target it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ...runtime.collector import collector_paused
+from ...runtime.mutex import Mutex
+from ..arguments import shown
+from ..errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    from ...compiler.graph import Graph
+    from ...compiler.scheduling.template import Template
+    from ...compiler.timings import Timings
+
+Array = npt.NDArray[Any]
+Target = Literal["cpu", "cuda", "reference"]
+
+
+class Source(Protocol):
+    """What an engine asks of a graph that it is to run."""
+
+    states: Mapping[str, Array]
+    workspace: Mutex
+    timings: Timings
+    threads: int | None
+    scalar: bool
+
+    @property
+    def graph(self) -> Graph:
+        """The prepared graph."""
+
+    def template(self) -> Template:
+        """Its kernels and its table, with named sizes."""
+
+
+class Engine(ABC):
+    """How a target makes its arrays and runs its programs.
+
+    Attributes:
+        name: of the target.
+        compiles: whether kernels are compiled for it, which are kept in the cache.
+    """
+
+    name: ClassVar[Target]
+    compiles: ClassVar[bool] = True
+
+    @classmethod
+    def missing(cls) -> str:
+        """What this machine lacks for it, and what to do; empty where it can be used."""
+        return ""
+
+    @classmethod
+    @abstractmethod
+    def machine(cls) -> str:
+        """What it runs on here; only where nothing is missing."""
+
+    @abstractmethod
+    def workspace(self) -> Mutex:
+        """What a call of a program holds, so that there is one at a time."""
+
+    def array(self, value: Array) -> Array:
+        """An array for a state, where kernels reach it, with the values of one of nobody else."""
+        return np.require(value, None, ["C", "W", "A"])
+
+    @abstractmethod
+    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+        """What runs the graph at these sizes."""
+
+
+class CpuEngine(Engine):
+    """Native kernels on the processor at hand."""
+
+    name = "cpu"
+
+    @classmethod
+    def machine(cls) -> str:
+        """The processor, its vectors, and the threads that a step may have."""
+        from ...runtime.cpu.host import cpu_name, vector_bytes
+        from ...runtime.cpu.stepping.team import default_threads
+        from ...runtime.program import LANES
+
+        threads = default_threads()
+        return (
+            f"{cpu_name()}, {LANES} lanes in registers of {8 * vector_bytes()} bits, {threads} "
+            f"thread{'s' if threads != 1 else ''}"
+        )
+
+    def workspace(self) -> Mutex:
+        """Native calls hold it, and it has the memory for temporaries."""
+        from ...runtime.cpu.stepping.workspace import Workspace
+
+        return Workspace()
+
+    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+        """A table for the native driver."""
+        from ...compiler.memory.plan_memory import plan_memory
+        from ...runtime.cpu.executor import Executor
+        from ...runtime.cpu.stepping.workspace import Workspace
+
+        assert isinstance(source.workspace, Workspace)
+        template = source.template()
+        with collector_paused():
+            program = source.timings.run("plan_memory", plan_memory, template, sizes)
+            return Executor(
+                program, source.states, source.threads, source.workspace, scalar=source.scalar
+            )
+
+
+class CudaEngine(Engine):
+    """Kernels on a CUDA device, one graph of them a call."""
+
+    name = "cuda"
+
+    @classmethod
+    def missing(cls) -> str:
+        """The package, the driver's library, the driver or the device."""
+        from ...runtime.cuda.using import missing
+
+        return missing()
+
+    @classmethod
+    def machine(cls) -> str:
+        """The device, its memory, its compute capability, and the driver."""
+        from ...runtime.cuda.using import device_text
+
+        return device_text()
+
+    def workspace(self) -> Mutex:
+        """It has the memory for temporaries of all sizes."""
+        raise NotImplementedError
+
+    def array(self, value: Array) -> Array:
+        """An array in memory that the device and NumPy both reach."""
+        raise NotImplementedError
+
+    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+        """A graph of launches."""
+        raise NotImplementedError
+
+
+class ReferenceEngine(Engine):
+    """NumPy's functions, one after another."""
+
+    name = "reference"
+    compiles = False
+
+    @classmethod
+    def machine(cls) -> str:
+        """The version of NumPy."""
+        return f"NumPy {np.__version__}, one function after another: slow, and what is right"
+
+    def workspace(self) -> Mutex:
+        """A lock, and no more."""
+        return Mutex()
+
+    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+        """A tape of NumPy calls."""
+        from ...compiler.memory.tape import emit_tape
+        from ...runtime.reference import ReferenceExecutor
+
+        return ReferenceExecutor(emit_tape(source.graph, sizes), source.states, source.workspace)
+
+
+ENGINES: dict[str, type[Engine]] = {
+    engine.name: engine for engine in (CpuEngine, CudaEngine, ReferenceEngine)
+}
+"""By the name of the target."""
+
+
+def engine_for(subject: str, target: Any) -> Engine:
+    """The engine of a target.
+
+    Raises:
+        InputError: there is no target of that name.
+        TargetError: this machine cannot run it.
+    """
+    if not isinstance(target, str) or target not in ENGINES:
+        *others, last = ENGINES
+        raise InputError(
+            f"{subject} expects target {', '.join(others)} or {last}, got {shown(target)}"
+        )
+    engine = ENGINES[target]
+    missing = engine.missing()
+    if missing:
+        raise TargetError(
+            f"{subject} expects a machine for target {target}, but {missing}; dg.targets() lists "
+            'what this machine can run, such as target="cpu"'
+        )
+    return engine()

@@ -1,0 +1,1 @@
+"""The CUDA target: kernel text built for an NVIDIA device, and the step that runs there."""
