@@ -25,7 +25,7 @@ import numpy as np
 import diagrad as dg
 from diagrad.runtime.cpu import Executor
 from diagrad.runtime.cpu.trace import TracingExecutor
-from diagrad.runtime.program import Address, BoundProgram, Buffer, Instruction, Kernel
+from diagrad.runtime.program import CPU, Address, BoundProgram, Buffer, Instruction, Kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 Figures = dict[str, float | bool | None]
@@ -84,7 +84,9 @@ def _rows(count: int, threads: int, turns: int) -> BoundProgram:
     row = Instruction(0, (Address(0), turns), threads, (), (0,), chunk=chunk, work=10**7)
     # A cache line for each thread.
     buffers = (Buffer("t", "temporary", "int64", (threads, 8), 0),)
-    return BoundProgram("rows", (Kernel("work", _WORK),), (row,) * count, buffers, 64 * threads)
+    return BoundProgram(
+        "rows", (Kernel("work", _WORK, CPU.lanes),), (row,) * count, buffers, 64 * threads
+    )
 
 
 def _dispatch() -> float:

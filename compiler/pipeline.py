@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..runtime.program import CPU, Target
 from .emission.emit import emit
 from .graph import Graph, Node
 from .graphs.verify import verify
@@ -82,21 +83,36 @@ GRAPH_PASSES = (
     GraphPass("simplify", simplify, frozenset({"call", "gradient", "in_range"})),
 )
 
-KERNEL_PASSES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("layout", layout),
-    ("expand_pools", expand_pools),
-    ("expand_convolutions", expand_convolutions),
-    ("simplify", simplify),
-    ("join_slopes", join_slopes),
-    ("expand_products", expand_products),
-    ("split_products", split_products),
-    ("sum_steps", sum_steps),
-    ("split_reductions", split_reductions),
-    ("share_padding", share_padding),
-    ("materialise", materialise),
-    ("fuse", fuse),
-    ("schedule", schedule),
-    ("emit", emit),
+
+class KernelPass(NamedTuple):
+    """A row of the table of passes from the prepared graph to kernels.
+
+    Attributes:
+        name: of the pass.
+        function: the pass.
+        for_target: whether it takes the target as its second parameter.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    for_target: bool = False
+
+
+KERNEL_PASSES = (
+    KernelPass("layout", layout),
+    KernelPass("expand_pools", expand_pools),
+    KernelPass("expand_convolutions", expand_convolutions),
+    KernelPass("simplify", simplify),
+    KernelPass("join_slopes", join_slopes),
+    KernelPass("expand_products", expand_products),
+    KernelPass("split_products", split_products),
+    KernelPass("sum_steps", sum_steps),
+    KernelPass("split_reductions", split_reductions),
+    KernelPass("share_padding", share_padding),
+    KernelPass("materialise", materialise),
+    KernelPass("fuse", fuse),
+    KernelPass("schedule", schedule),
+    KernelPass("emit", emit, for_target=True),
 )
 
 BINDING_PASSES = (("plan_memory", plan_memory),)
@@ -137,14 +153,17 @@ def prepare(
 
 
 def compile_kernels(
-    graph: Graph, timings: Timings | None = None, observe: Observer | None = None
+    graph: Graph,
+    timings: Timings | None = None,
+    observe: Observer | None = None,
+    target: Target = CPU,
 ) -> Template:
-    """The kernels and the table of a prepared graph, sizes still named."""
+    """The kernels and the table of a prepared graph, sizes still named, for a target."""
     timings = timings or Timings()
     value: Any = graph
     sound: set[Node] = set()
-    for name, function in KERNEL_PASSES:
-        value = timings.run(name, function, value)
+    for name, function, for_target in KERNEL_PASSES:
+        value = timings.run(name, function, value, *((target,) if for_target else ()))
         if isinstance(value, Graph):
             verify(value, sound=sound)
         if observe is not None:

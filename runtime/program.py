@@ -23,8 +23,19 @@ Role = Literal["input", "state", "output", "temporary", "constant"]
 Skips = Literal["", "turn", "loop"]
 """What is not run where a check does not hold: a turn of a loop, the loop from there; "": all."""
 
-LANES = 16
-"""Elements that one vector value of a kernel holds, whatever its dtype."""
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What kernels are written for: every value of their text has so many lanes, of any dtype."""
+
+    name: str
+    lanes: int
+
+
+CPU = Target("cpu", 16)
+"""The processor: a value is a vector."""
+CUDA = Target("cuda", 32)
+"""A graphics processor of NVIDIA: a value is spread over the threads of a warp."""
 
 ROUTINES = ("gemm_f32", "gemm_f64", "segmented_f32", "segmented_f64", "turn_f32", "turn_f64")
 """Native routines that a row may hold the address of."""
@@ -124,11 +135,13 @@ Word = int | Address | Routine
 class Kernel:
     """A kernel's source text: one `def kernel(args, lo, hi)` in the engine's vocabulary.
 
-    With a fourth argument, `space`, it gets the address of memory of its own.
+    With a fourth argument, `space`, it gets the address of memory of its own.  It is written for
+    values of so many `lanes`.
     """
 
     name: str
     source: str
+    lanes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +283,8 @@ def _length(loop: Turns, deeper: Sequence[Turns]) -> int:
 class BoundProgram:
     """Everything that a target needs to run one graph at one set of sizes.
 
-    `turns` are the loops among the instructions.
+    `turns` are the loops among the instructions; `target` is what the kernels are written for, and
+    the products cut into blocks for.
     """
 
     name: str
@@ -279,6 +293,7 @@ class BoundProgram:
     buffers: tuple[Buffer, ...]
     arena_bytes: int
     turns: tuple[Turns, ...] = ()
+    target: Target = CPU
 
     @property
     def work(self) -> int:

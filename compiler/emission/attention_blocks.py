@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.program import GEMM_DEEP, LANES, Routine, gemm_space
+from ...runtime.program import GEMM_DEEP, Routine, gemm_space
 from ..graph import Node
 from ..graphs.views import contiguous, mergeable, resolve, squeeze
 from ..primitives.attention import seen_by
@@ -24,9 +24,8 @@ from ..primitives.record import Builder
 from ..scheduling.fusion import Group
 from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, product
-from .loop_kernels import Emitted
 from .nest import Places
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 QUERIES = 128
 """Queries of a block."""
@@ -75,9 +74,9 @@ class Held:
 class AttentionBlocks:
     """Writes what kernels of attention have in common."""
 
-    def __init__(self, group: Group, buffers: Places) -> None:
+    def __init__(self, group: Group, buffers: Places, lanes: int) -> None:
         self.members = {node.op: node for node in group.members}
-        self.buffers, self.writer = buffers, Writer()
+        self.buffers, self.writer, self.lanes = buffers, Writer(lanes), lanes
         self.operands: list[Operand] = []
         self.node = node = next(iter(group.members))
         self.dtype, self.kind = node.dtype, LANE_TYPES[node.dtype]
@@ -167,7 +166,7 @@ class AttentionBlocks:
 
     def held(self, rows: Dim, columns: Dim, kind: str = "") -> Held:
         """A matrix in memory of the thread, its rows in whole vectors."""
-        writer, row = self.writer, ceil_divide(columns, LANES) * LANES
+        writer, row = self.writer, ceil_divide(columns, self.lanes) * self.lanes
         address, pointer = writer.fresh("h"), writer.fresh("p")
         writer.prologue.append(f"    {address} = space + {writer.word(self.space)}")
         writer.prologue.append(f"    {pointer} = {kind or self.kind}_at({address})")
@@ -215,7 +214,7 @@ class AttentionBlocks:
 
     def along(self, extent: tuple[Dim, str]) -> None:
         """The loop over the elements of a vector, with the mask m."""
-        self.writer.enter(f"for d in range(0, {extent[1]}, {LANES}):")
+        self.writer.enter(f"for d in range(0, {extent[1]}, {self.lanes}):")
         self.writer.line(f"m = lanes_below({extent[1]} - d)")
 
     def product(self, a: str, b: str, c: str, sizes: str) -> None:
@@ -233,7 +232,7 @@ class AttentionBlocks:
         rest = f"{start}, {x.row}, count, {x.extent[1]}"
         writer.line(f"turn({self.turn}, {target.address}, {QUERIES}, {rest})")
         writer.enter(f"for d in range({x.extent[1]}):")
-        writer.enter(f"for i in range(0, count, {LANES}):")
+        writer.enter(f"for i in range(0, count, {self.lanes}):")
         place = f"{target.pointer}, d * {QUERIES} + i"
         writer.line(f"store({place}, {self.scale} * load({place}))")
         self.leave(2)
@@ -255,7 +254,7 @@ class AttentionBlocks:
             return
         writer.line("high = i64(0)")
         writer.line("low = i64(most)")
-        writer.enter(f"for i in range(0, count, {LANES}):")
+        writer.enter(f"for i in range(0, count, {self.lanes}):")
         self.load_line("some", self.limits)
         writer.line(f"store({self.seen.pointer}, i, some)")
         writer.line("high = maximum(high, to_i64(some))")
@@ -291,7 +290,7 @@ class AttentionBlocks:
 
     def over_queries(self) -> None:
         """The loop over vectors of queries, and the limits of one, as lanes."""
-        self.writer.enter(f"for i in range(0, count, {LANES}):")
+        self.writer.enter(f"for i in range(0, count, {self.lanes}):")
         if self.limits is not None:
             self.writer.line(f"limit = load({self.seen.pointer}, i)")
 
@@ -343,7 +342,7 @@ class AttentionBlocks:
         if clean is not None:
             self._mend(weights, x, total.row)
         writer.enter("if j > 0:")
-        writer.enter(f"for d in range(0, {total.row}, {LANES}):")
+        writer.enter(f"for d in range(0, {total.row}, {self.lanes}):")
         writer.enter("for i in range(count):")
         place = f"i * {total.row} + d"
         writer.line(f"x = load({total.pointer}, {place})")
@@ -404,7 +403,4 @@ class AttentionBlocks:
 
     def finish(self) -> tuple[Emitted, Dim]:
         """The kernel, and the bytes that each thread needs."""
-        writer = self.writer
-        reads, writes = tuple(writer.reads), tuple(writer.writes)
-        words = tuple(writer.words)
-        return (writer.source(", space"), words, self.extent, reads, writes), self.space
+        return self.writer.emitted(self.extent, ", space"), self.space

@@ -21,22 +21,21 @@ head at a time, and makes each block of weights once for all three results:
 
 from __future__ import annotations
 
-from ...runtime.program import LANES
 from ..scheduling.fusion import Group
 from ..sizes import Dim, ceil_divide
 from .attention_blocks import KEYS, QUERIES, SQUARE, AttentionBlocks, Held, Operand
-from .loop_kernels import Emitted
 from .nest import Places
+from .writer import Emitted
 
 
-def emit_attention(group: Group, buffers: Places) -> tuple[Emitted, Dim]:
+def emit_attention(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
     """The kernel of an attention, of its sums, or of both; and the bytes that a thread needs."""
-    return _Forward(group, buffers).emit()
+    return _Forward(group, buffers, lanes).emit()
 
 
-def emit_attention_back(group: Group, buffers: Places) -> tuple[Emitted, Dim]:
+def emit_attention_back(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
     """The kernel of the cotangents of queries, keys and values, of those that are asked for."""
-    return _Back(group, buffers).emit()
+    return _Back(group, buffers, lanes).emit()
 
 
 class _Forward(AttentionBlocks):
@@ -56,7 +55,7 @@ class _Forward(AttentionBlocks):
         writer.line(f"top = {block} * {QUERIES}")
         self.block_of_queries()
         self.turned(turned, self.q)
-        writer.enter(f"for i in range(0, count, {LANES}):")
+        writer.enter(f"for i in range(0, count, {self.lanes}):")
         writer.line(f"store({self.tops}, i, -{self.infinity})")
         writer.line(f"store({self.totals}, i, {self.zero})")
         self.leave()
@@ -65,7 +64,7 @@ class _Forward(AttentionBlocks):
         if out is not None:
             self.sum_over_keys(self.scores, self.v, clean, held, part, self.factors)
         self.leave()
-        writer.enter(f"for i in range(0, count, {LANES}):")
+        writer.enter(f"for i in range(0, count, {self.lanes}):")
         writer.line(f"total = load({self.totals}, i)")
         writer.line(f"empty = total == {self.zero}")
         writer.line(f"store({self.factors}, i, select(empty, {self.zero}, {self.kind}(1) / total))")
@@ -140,7 +139,7 @@ class _Back(AttentionBlocks):
         self.turned(turned, self.q)
         if lifted:
             self.turned(turned_g, cotangents)
-        writer.enter(f"for i in range(0, count, {LANES}):")
+        writer.enter(f"for i in range(0, count, {self.lanes}):")
         for x, target, factor in (
             (log_sums, self.sums, ""), (delta, self.deltas, f"{self.scale} * "),
         ):  # fmt: skip

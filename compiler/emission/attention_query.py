@@ -11,13 +11,13 @@ not seen is not read.
 
 from __future__ import annotations
 
-from ...runtime.program import GEMM_DEEP, LANES, gemm_space
+from ...runtime.program import GEMM_DEEP, gemm_space
 from ..primitives.attention import seen_by
 from ..scheduling.fusion import Group
 from ..sizes import Dim, ceil_divide
 from .attention_blocks import AttentionBlocks
-from .loop_kernels import Emitted
 from .nest import Places
+from .writer import Emitted
 
 
 def is_one_query(group: Group) -> bool:
@@ -27,9 +27,9 @@ def is_one_query(group: Group) -> bool:
     return alone and node.inputs[0].shape[-3] == 1 and seen_by(node)[1] is None
 
 
-def emit_one_query(group: Group, buffers: Places) -> tuple[Emitted, Dim]:
+def emit_one_query(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
     """The kernel, and the bytes that a thread needs."""
-    return _One(group, buffers).emit()
+    return _One(group, buffers, lanes).emit()
 
 
 class _One(AttentionBlocks):
@@ -64,7 +64,7 @@ class _One(AttentionBlocks):
         row = f"{weights.address}, {weights.row}"
         self.product(query, keys, row, f"1, most, {self.width[1]}")
         writer.line(f"best = -{self.infinity}")
-        writer.enter(f"for i in range(0, most, {LANES}):")
+        writer.enter(f"for i in range(0, most, {self.lanes}):")
         writer.line("m = lanes_below(most - i)")
         writer.line(f"x = {self.scale} * load({weights.pointer}, i, m)")
         writer.line(f"store({weights.pointer}, i, x, m)")
@@ -75,7 +75,7 @@ class _One(AttentionBlocks):
         writer.line("top = reduce_max(best)")
         writer.line(f"top = select(top == -{self.infinity}, {self.zero}, top)")
         writer.line(f"total = {self.zero}")
-        writer.enter(f"for i in range(0, most, {LANES}):")
+        writer.enter(f"for i in range(0, most, {self.lanes}):")
         writer.line("m = lanes_below(most - i)")
         writer.line(f"x = exp(load({weights.pointer}, i, m) - top)")
         writer.line(f"store({weights.pointer}, i, x, m)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import mergeable
 from ..scheduling.fusion import Group
@@ -25,22 +24,22 @@ class Axis:
     reduced: bool
 
 
-def is_whole(extent: Dim) -> bool:
-    """Whether an axis is a multiple of 16 elements for all sizes."""
-    return extent == floor_divide(extent, LANES) * LANES
+def is_whole(extent: Dim, lanes: int) -> bool:
+    """Whether an axis is a number of whole vectors for all sizes."""
+    return extent == floor_divide(extent, lanes) * lanes
 
 
-def rows_in_lanes(axes: list[Axis]) -> list[Axis]:
+def rows_in_lanes(axes: list[Axis], lanes: int) -> list[Axis]:
     """The axes, a short reduced one at the end in front, so that a lane has a row of its own.
 
     A row that does not fill the lanes takes as long as one that does, and what is found of it goes
-    from lane to lane; so sixteen rows at once take little longer, though each element is fetched
+    from lane to lane; so as many rows at once take little longer, though each element is fetched
     by itself.
     """
     if sum(axis.reduced for axis in axes) != 1 or not axes[-1].reduced or len(axes) < 2:
         return axes
     extent, rows = axes[-1].extent, nominal(axes[-2].extent)
-    if not isinstance(extent, int) or extent >= LANES or rows < LANES:
+    if not isinstance(extent, int) or extent >= lanes or rows < lanes:
         return axes
     return [axes[-1], *axes[:-1]]
 

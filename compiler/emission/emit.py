@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ...runtime.program import Kernel, Skips
+from ...runtime.program import CPU, Kernel, Skips, Target
 from ..graph import Node
 from ..graphs.views import contiguous, squeeze
 from ..primitives.attention import attention_work
@@ -24,7 +24,7 @@ from ..sizes import Dim, floor_divide, product
 from .attention_kernels import emit_attention, emit_attention_back
 from .attention_query import emit_one_query, is_one_query
 from .log_products import emit_log_product
-from .loop_kernels import Emitted, emit_loop
+from .loop_kernels import emit_loop
 from .moves import (
     emit_copy,
     emit_cumsum,
@@ -39,12 +39,14 @@ from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
 from .solving import emit_solve, solve_space
 from .sorting import emit_argsort, sort_space
+from .writer import Emitted
 
 
-def emit(schedule: Schedule) -> Template:
-    """Kernels and rows: Schedule -> Template."""
-    kernels: dict[str, Kernel] = {}
-    numbers: dict[str, int] = {}
+def emit(schedule: Schedule, target: Target = CPU) -> Template:
+    """Kernels and rows for a target: Schedule -> Template."""
+    lanes = target.lanes
+    kernels: list[Kernel] = []
+    numbers: dict[tuple[str, int], int] = {}
     rows: list[Row] = []
 
     def add(
@@ -56,25 +58,24 @@ def emit(schedule: Schedule) -> Template:
         space: Dim | Tiled = 0,
         skips: Skips = "",
     ) -> None:
-        source, words, extent, reads, writes = emitted
+        source, words, extent, reads, writes, each = emitted
         # What is in a loop with a gate waits for what the gate says.
         reads = (*reads, *(flag for flag in gates if flag not in (*reads, *writes)))
-        if source not in kernels:
-            numbers[source] = len(kernels)
-            kernels[source] = Kernel(f"k{len(kernels)}_{name}", source)
-        number = numbers[source]
+        number = numbers.setdefault((source, each), len(kernels))
+        if number == len(kernels):
+            kernels.append(Kernel(f"k{number}_{name}", source, each))
         rows.append(Row(number, words, extent, reads, writes, origins, check, work, space, skips))
 
     gates: list[int] = []  # the flags of the loops around
     turns: list[Turns] = []
 
-    def copy(node: Node, places: Places, target: Place) -> None:
-        memory = memory_at(target, 0, contiguous(squeeze(node.shape)), node.dtype)
-        add(emit_copy(node, places, memory), "copy", (origin_text(node),), node.type.count)
+    def copy(node: Node, places: Places, place: Place) -> None:
+        memory = memory_at(place, 0, contiguous(squeeze(node.shape)), node.dtype)
+        add(emit_copy(node, places, lanes, memory), "copy", (origin_text(node),), node.type.count)
 
     def compute(group: Group, places: Places, skips: Skips = "") -> None:
-        for emitted, space in _with_space(group, places):
-            check = emitted[4][0] if skips or group.kind == "first_outside" else None
+        for emitted, space in _with_space(group, places, lanes):
+            check = emitted.writes[0] if skips or group.kind == "first_outside" else None
             name = "gate" if skips else _name(group)
             add(emitted, name, _origins(group), _work(group), check, space, skips)
 
@@ -96,59 +97,62 @@ def emit(schedule: Schedule) -> Template:
     run(schedule.parts())
     return Template(
         schedule.graph.name,
-        tuple(kernels.values()),
+        tuple(kernels),
         tuple(rows),
         schedule.storages,
         tuple(turns),
+        target,
     )
 
 
-def _with_space(group: Group, buffers: Places) -> list[tuple[Emitted, Dim | Tiled]]:
+def _with_space(group: Group, buffers: Places, lanes: int) -> list[tuple[Emitted, Dim | Tiled]]:
     """The kernels of a group, and the bytes that every thread needs for itself in each."""
     if group.kind == "attention" and is_one_query(group):
-        return [emit_one_query(group, buffers)]
+        return [emit_one_query(group, buffers, lanes)]
     if group.kind == "attention":
-        return [emit_attention(group, buffers)]
+        return [emit_attention(group, buffers, lanes)]
     if group.kind == "attention_back":
-        return [emit_attention_back(group, buffers)]
-    return [(one, _space(group, one[2])) for one in _emit_group(group, buffers)]
+        return [emit_attention_back(group, buffers, lanes)]
+    return [(one, _space(group, one)) for one in _emit_group(group, buffers, lanes)]
 
 
-def _emit_group(group: Group, buffers: Places) -> list[Emitted]:
+def _emit_group(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
     if group.kind == "gemm":
-        return [emit_gemm(group, buffers)]
+        return [emit_gemm(group, buffers, lanes)]
     if group.kind == "concatenate":
-        return emit_parts(group, buffers)
+        return emit_parts(group, buffers, lanes)
     if group.kind == "pad":
-        return emit_pad(group, buffers)
+        return emit_pad(group, buffers, lanes)
     if group.kind == "scatter_add":
-        return emit_scatter_add(group, buffers)
+        return emit_scatter_add(group, buffers, lanes)
     if group.kind == "put":
-        return emit_put(group, buffers)
+        return emit_put(group, buffers, lanes)
     if group.kind == "overlap_add":
-        return [emit_overlap_add(group, buffers)]
+        return [emit_overlap_add(group, buffers, lanes)]
     if group.kind == "cumsum":
-        return [emit_cumsum(group, buffers)]
+        return [emit_cumsum(group, buffers, lanes)]
     if group.kind == "solve":
-        return [emit_solve(group, buffers)]
+        return [emit_solve(group, buffers, lanes)]
     if group.kind == "log_product":
-        return [emit_log_product(group, buffers)]
+        return [emit_log_product(group, buffers, lanes)]
     if group.kind == "argsort":
-        return [emit_argsort(group, buffers)]
+        return [emit_argsort(group, buffers, lanes)]
     if group.kind == "first_outside":
-        return [emit_first_outside(group, buffers)]
+        return [emit_first_outside(group, buffers, lanes)]
     if group.kind == "loop" and [node.op for node in group.members] == ["copy"]:
         (node,) = group.members
-        return [emit_copy(node.inputs[0], buffers, stored_at(node, group, buffers))]
-    return [emit_loop(group, buffers)]
+        return [emit_copy(node.inputs[0], buffers, lanes, stored_at(node, group, buffers))]
+    return [emit_loop(group, buffers, lanes)]
 
 
-def _space(group: Group, extent: Dim | Tiled) -> Dim | Tiled:
+def _space(group: Group, emitted: Emitted) -> Dim | Tiled:
     """The bytes that every thread needs for itself, where the group says it."""
-    if isinstance(extent, Tiled):
-        return replace(extent, which="space", count=1)
+    if isinstance(emitted.extent, Tiled):
+        return replace(emitted.extent, which="space", count=1)
     spaces = {"solve": solve_space, "argsort": sort_space}
-    return sum((spaces[node.op](node) for node in group.members if node.op in spaces), 0)
+    return sum(
+        (spaces[node.op](node, emitted.lanes) for node in group.members if node.op in spaces), 0
+    )
 
 
 def _work(group: Group) -> Dim:

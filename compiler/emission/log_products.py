@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import resolve
 from ..primitives.elementwise import LANE_TYPES
@@ -24,9 +23,8 @@ from ..primitives.log_product import LEAST, MOST
 from ..primitives.record import Builder
 from ..scheduling.fusion import Group
 from ..sizes import ceil_divide, product
-from .loop_kernels import Emitted
 from .nest import Places
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 ROWS = 4
 """Rows that are computed together; what is left is computed row by row, and in the same order."""
@@ -50,31 +48,31 @@ class _Matrix:
         return f"load_splat({self.pointer}, {self._place(row, column)})"
 
     def row(self, row: str) -> str:
-        """16 elements of a row from column j on."""
+        """A vector of elements of a row from column j on."""
         place = self._place(row, "j")
         if self.in_rows:
             return f"load({self.pointer}, {self.begin} + {row} * {self.down} + j, m)"
         return f"load_strided({self.pointer}, {place}, {self.across}, m)"
 
     def column(self, column: str) -> str:
-        """16 elements of a column from row j on."""
+        """A vector of elements of a column from row j on."""
         return f"load_strided({self.pointer}, {self._place('j', column)}, {self.down}, m)"
 
     def _place(self, row: str, column: str) -> str:
         return f"{self.begin} + {row} * {self.down} + {column} * {self.across}"
 
 
-def emit_log_product(group: Group, buffers: Places) -> Emitted:
+def emit_log_product(group: Group, buffers: Places, lanes: int) -> Emitted:
     """The kernel of one node; its range are the rows of the result."""
     (node,) = group.members
-    return _Kernel(node, buffers).emit()
+    return _Kernel(node, buffers, lanes).emit()
 
 
 class _Kernel:
     """Writes the kernel of one node."""
 
-    def __init__(self, node: Node, buffers: Places) -> None:
-        self.node, self.buffers, self.writer = node, buffers, Writer()
+    def __init__(self, node: Node, buffers: Places, lanes: int) -> None:
+        self.node, self.buffers, self.writer = node, buffers, Writer(lanes)
         self.kind = LANE_TYPES[node.dtype]
         self.zero = f"{self.kind}(0)"
         self.infinity, self.nan = self.number(np.inf), self.number(np.nan)
@@ -99,7 +97,7 @@ class _Kernel:
         writer.line(f"    stop = {count}")
         self.operands = [self.matrix(item, axes, outer) for item in node.inputs]
         self.depths = [writer.integer(item.shape[-1], "n") for item in node.inputs]
-        writer.enter(f"for j in range(0, {width}, {LANES}):")
+        writer.enter(f"for j in range(0, {width}, {writer.lanes}):")
         self.place = f"(above + {{}}) * {width} + j"
         writer.line(f"m = lanes_below({width} - j)")
         writer.line("doubt = b1(0)")
@@ -114,13 +112,7 @@ class _Kernel:
         writer.enter("if some > 0:")
         writer.enter("for i in range(start, stop):")
         self.terms("i")
-        return (
-            writer.source(),
-            tuple(writer.words),
-            product([*lead, blocks]),
-            tuple(writer.reads),
-            tuple(writer.writes),
-        )
+        return writer.emitted(product([*lead, blocks]))
 
     def number(self, value: float) -> str:
         """A number in all lanes."""

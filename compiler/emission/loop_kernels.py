@@ -28,43 +28,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import contiguous
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import lookup
 from ..primitives.reduction import BLOCK, STRETCH
 from ..scheduling.fusion import Group, ready_phases
-from ..scheduling.template import Tiled, Word
 from ..sizes import Dim, ceil_divide, product
 from .accumulators import Accumulators
 from .axes import Axis, is_whole, merged_axes, moves_bytes, rows_in_lanes, short_rows
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 FLAT = STRETCH
 """Elements that one index of the parallel axis covers where a domain is a single axis."""
 
-Emitted = tuple[str, tuple[Word, ...], Dim | Tiled, tuple[int, ...], tuple[int, ...]]
-"""Source, words, extent, buffers read, buffers written."""
-
 
 def emit_loop(
-    group: Group, buffers: Places, stores: Mapping[Node, Memory] | None = None
+    group: Group, buffers: Places, lanes: int, stores: Mapping[Node, Memory] | None = None
 ) -> Emitted:
-    """The kernel of a loop group; `stores` says where members go if not in their own buffers."""
+    """The kernel of a loop group, for values of so many lanes.
+
+    `stores` says where members go if not in their own buffers.
+    """
     if stores is None:
         stores = {
             node: stored_at(node, group, buffers) for node in group.members if node in buffers
         }
-    return _Loop(group, buffers, stores).emit()
+    return _Loop(group, buffers, lanes, stores).emit()
 
 
 class _Loop:
-    def __init__(self, group: Group, buffers: Places, stores: Mapping[Node, Memory]) -> None:
-        self.group = group
-        self.writer = Writer()
+    def __init__(
+        self, group: Group, buffers: Places, lanes: int, stores: Mapping[Node, Memory]
+    ) -> None:
+        self.group, self.lanes = group, lanes
+        self.writer = Writer(lanes)
         operands = {node: inputs_of(node, group, buffers) for node in group.members}
         flat = contiguous(group.domain)
         random = any(node.op == "random_bits" for node in group.members)
@@ -74,7 +74,7 @@ class _Loop:
         self.axes = merged_axes(group, strides)
         self.columns = [node for node, level in group.members.items() if level == "column"]
         if not (random or self.columns or moves_bytes(linear, stores)):
-            self.axes = rows_in_lanes(self.axes)
+            self.axes = rows_in_lanes(self.axes, lanes)
         self.operands = {node: [self.narrow(i) for i in items] for node, items in operands.items()}
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
@@ -122,13 +122,13 @@ class _Loop:
             writer.indent += 1
             pairs: list[tuple[str, Dim]] = [(names[axis], axis.extent) for axis in outer]
             if not vector.reduced and reduced:
-                blocks = ceil_divide(vector.extent, LANES)
+                blocks = ceil_divide(vector.extent, self.lanes)
                 extent = extent * blocks
                 pairs.append((writer.integer(blocks, "n"), blocks))
                 split = decode(writer, "row", pairs)
                 indices[vector] = "j"
-                writer.line(f"j = {split.pop()} * {LANES}")
-                left = LANES if is_whole(vector.extent) else f"{names[vector]} - j"
+                writer.line(f"j = {split.pop()} * {self.lanes}")
+                left = self.lanes if is_whole(vector.extent, self.lanes) else f"{names[vector]} - j"
                 writer.line(f"m = lanes_below({left})")
             else:
                 split = decode(writer, "row", pairs) if pairs else []
@@ -154,8 +154,7 @@ class _Loop:
             if vector is None:
                 writer.line("m = lanes_below(1)")
             self.phases([*reduced, *self.inner], names, indices, vector)
-        source = writer.source()
-        return source, tuple(writer.words), extent, tuple(writer.reads), tuple(writer.writes)
+        return writer.emitted(extent)
 
     def open_blocks(self, rows: Dim, width: str) -> Dim:
         """Rows in blocks, each of which starts its column sums at zero; how many blocks."""
@@ -163,7 +162,7 @@ class _Loop:
         total = writer.integer(rows, "n")
         writer.line("for block in range(lo, hi):")
         writer.indent += 1
-        writer.line(f"for j in range(0, {width}, {LANES}):")
+        writer.line(f"for j in range(0, {width}, {self.lanes}):")
         for node in self.columns:
             pointer, place = self.column_place(node)
             text = (
@@ -223,19 +222,19 @@ class _Loop:
 
         The first may be cut into the blocks of sums, for which this loop is the one at `place`.
         """
-        writer = self.writer
+        writer, lanes = self.writer, self.lanes
         parts = [(start, end, f"lanes_below({end} - j)")]
-        if is_whole(extent):
-            parts = [(start, end, f"lanes_below({LANES})")]
-        elif not isinstance(extent, int) or extent >= 2 * LANES:
+        if is_whole(extent, lanes):
+            parts = [(start, end, f"lanes_below({lanes})")]
+        elif not isinstance(extent, int) or extent >= 2 * lanes:
             stop = writer.fresh("whole")
-            writer.line(f"{stop} = {end} // {LANES} * {LANES}")
-            parts = [(start, stop, f"lanes_below({LANES})"), (stop, end, f"lanes_below({end} - j)")]
+            writer.line(f"{stop} = {end} // {lanes} * {lanes}")
+            parts = [(start, stop, f"lanes_below({lanes})"), (stop, end, f"lanes_below({end} - j)")]
         for number, (first, stop, mask) in enumerate(parts):
             in_blocks = sums if number == 0 else None
             if in_blocks:
-                first, stop = in_blocks.enter_block(place, first, stop, LANES)
-            writer.enter(f"for j in range({first}, {stop}, {LANES}):")
+                first, stop = in_blocks.enter_block(place, first, stop, lanes)
+            writer.enter(f"for j in range({first}, {stop}, {lanes}):")
             writer.line(f"m = {mask}")
             yield
             writer.indent -= 1
@@ -263,7 +262,7 @@ class _Loop:
             looped = list(inside)
             if vector is not None and not vector.reduced and not self.group.reduced:
                 looped.append(vector)
-            steps = [ceil_divide(a.extent, LANES) if a is vector else a.extent for a in looped]
+            steps = [ceil_divide(a.extent, self.lanes) if a is vector else a.extent for a in looped]
             sums.start(starts, steps)
             self.writer.mark_row()
             for _ in self.nested(looped, names, indices, vector, sums):
@@ -342,7 +341,7 @@ class _Loop:
         if len(reduced) != 1 or not isinstance(reduced[0].extent, int):
             return CACHE + 1
         extent = reduced[0].extent
-        return extent + LANES if reduced[0] is self.axes[-1] else extent * LANES
+        return extent + self.lanes if reduced[0] is self.axes[-1] else extent * self.lanes
 
     def column_sums(self, phase: int) -> list[Node]:
         return [node for node in self.columns if self.ready[node] == phase + 1]
@@ -357,7 +356,7 @@ class _Loop:
             self.nest.saved[node] = self.nest.read(pointer, target)
         else:
             pointer = self.tile(node)
-            place = "j" if self.axes[-1].reduced else f"{self.along} * {LANES}"
+            place = "j" if self.axes[-1].reduced else f"{self.along} * {self.lanes}"
             self.writer.line(f"store({pointer}, {place}, {name}, m)")
             self.nest.saved[node] = f"load({pointer}, {place}, m)"
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...runtime.outcomes import HOLDS
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import Shape, base_of, contiguous, resolve, squeeze
 from ..primitives.elementwise import LANE_TYPES
@@ -17,24 +16,24 @@ from ..scheduling.joining import Part, frames, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
 from .accumulators import block_sizes
 from .compensation import BlockedSum, enter_blocks
-from .loop_kernels import Emitted, emit_loop
+from .loop_kernels import emit_loop
 from .nest import Memory, Nest, Places, memory_at
 from .turning import emit_turn, turned_axis
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 
-def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
+def emit_copy(source: Node, buffers: Places, lanes: int, target: Memory) -> Emitted:
     """A kernel that copies a value, by any view, to a place in memory.
 
     Where the last axis is short, the lanes go along the one whose elements lie side by side.
     """
     view = resolve(source).squeezed()
     shape, last = view.shape, len(view.shape) - 1
-    axis = turned_axis(view, target) if view.base in buffers else None
+    axis = turned_axis(view, target, lanes) if view.base in buffers else None
     if axis is not None:
-        return emit_turn(view, axis, buffers, target)
-    if last > 0 and nominal(shape[last]) < LANES:
-        along = [a for a in range(last) if view.strides[a] == 1 and nominal(shape[a]) >= LANES]
+        return emit_turn(view, axis, buffers, lanes, target)
+    if last > 0 and nominal(shape[last]) < lanes:
+        along = [a for a in range(last) if view.strides[a] == 1 and nominal(shape[a]) >= lanes]
         if along and view.strides[last] != 1:
             order = (*(a for a in range(last + 1) if a != along[0]), along[0])
             b = Builder(source.origin)
@@ -42,16 +41,17 @@ def emit_copy(source: Node, buffers: Places, target: Memory) -> Emitted:
             target = replace(target, strides=tuple(target.strides[a] for a in order))
     copy = Builder(source.origin).copy(source)
     group = Group("loop", squeeze(source.shape), members={copy: "full"})
-    return emit_loop(group, buffers, {copy: target})
+    return emit_loop(group, buffers, lanes, {copy: target})
 
 
-def emit_parts(group: Group, buffers: Places) -> list[Emitted]:
+def emit_parts(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
     """One copy for each part that is not made in its stretch of the result."""
     (node,) = group.members
-    return [
-        emit_copy(item, buffers, memory_at(buffers[node], part.offset, part.strides, node.dtype))
-        for item, part in copied_parts(node, buffers)
-    ]
+    made = []
+    for item, part in copied_parts(node, buffers):
+        place = memory_at(buffers[node], part.offset, part.strides, node.dtype)
+        made.append(emit_copy(item, buffers, lanes, place))
+    return made
 
 
 def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
@@ -64,18 +64,19 @@ def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
     return found
 
 
-def emit_pad(group: Group, buffers: Places) -> list[Emitted]:
+def emit_pad(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
     """Zeros around the operand, or everywhere if some are within, and the operand in its place."""
     (node,) = group.members
     zeros = [
         emit_copy(
             Builder(node.origin).fill(0, node.type.with_shape(shape)),
             buffers,
+            lanes,
             memory_at(buffers[node], part.offset, part.strides, node.dtype),
         )
         for shape, part in cleared_parts(node)
     ]
-    return [*zeros, *emit_parts(group, buffers)]
+    return [*zeros, *emit_parts(group, buffers, lanes)]
 
 
 def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
@@ -100,14 +101,14 @@ def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
     return found
 
 
-def emit_zeros(node: Node, buffers: Places) -> Emitted:
+def emit_zeros(node: Node, buffers: Places, lanes: int) -> Emitted:
     """A kernel that fills a node's buffer with zeros."""
     zeros = Builder(node.origin).fill(0, node.type)
     strides = contiguous(squeeze(node.shape))
-    return emit_copy(zeros, buffers, memory_at(buffers[node], 0, strides, node.dtype))
+    return emit_copy(zeros, buffers, lanes, memory_at(buffers[node], 0, strides, node.dtype))
 
 
-def emit_first_outside(group: Group, buffers: Places) -> Emitted:
+def emit_first_outside(group: Group, buffers: Places, lanes: int) -> Emitted:
     """The least index among the elements outside a range, as a reduction."""
     (node,) = group.members
     x = node.inputs[0]
@@ -121,7 +122,7 @@ def emit_first_outside(group: Group, buffers: Places) -> Emitted:
     first = b.reduce_min(chosen, axes=(0,))
     members: dict[Node, Level] = dict.fromkeys((below, above, outside, chosen), "full")
     whole = Group("loop", (x.type.count,), (0,), {**members, first: "kept"})
-    return emit_loop(whole, {**buffers, first: buffers[node]})
+    return emit_loop(whole, {**buffers, first: buffers[node]}, lanes)
 
 
 BOUNDS = ("low", "high")
@@ -133,15 +134,17 @@ ROWS = 64
 class _Lanes:
     """A kernel whose parallel axis covers the outer axes and blocks of one vector axis."""
 
-    def __init__(self, shape: Sequence[Dim], inner: Sequence[int], vector: int | None) -> None:
+    def __init__(
+        self, lanes: int, shape: Sequence[Dim], inner: Sequence[int], vector: int | None
+    ) -> None:
         """`inner` axes are looped over inside; `vector` is one of the others, or None."""
-        self.writer = writer = Writer()
+        self.writer = writer = Writer(lanes)
         outer = [a for a in range(len(shape)) if a not in inner and a != vector]
         names = [writer.integer(shape[axis], "n") for axis in outer]
         pairs: list[tuple[str, Dim]] = list(zip(names, (shape[a] for a in outer), strict=True))
         self.indices = ["0"] * len(shape)
         if vector is not None:
-            blocks = ceil_divide(shape[vector], LANES)
+            blocks = ceil_divide(shape[vector], lanes)
             pairs.append((writer.integer(blocks, "n"), blocks))
             width = writer.integer(shape[vector], "n")
         self.extent = product(extent for _, extent in pairs)
@@ -149,7 +152,7 @@ class _Lanes:
         writer.indent += 1
         split = decode(writer, "row", pairs) if pairs else []
         if vector is not None:
-            writer.line(f"j = {split.pop()} * {LANES}")
+            writer.line(f"j = {split.pop()} * {lanes}")
             writer.line(f"m = lanes_below({width} - j)")
             self.indices[vector] = "j"
         else:
@@ -162,14 +165,12 @@ class _Lanes:
         self.nest = Nest(writer, self.indices, scopes, vector, "m")
 
     def done(self) -> Emitted:
-        """Source, words, extent, reads and writes."""
-        writer = self.writer
-        reads, writes = tuple(writer.reads), tuple(writer.writes)
-        return writer.source(), tuple(writer.words), self.extent, reads, writes
+        """The kernel."""
+        return self.writer.emitted(self.extent)
 
 
-def emit_cumsum(group: Group, buffers: Places) -> Emitted:
-    """Down the axis with a running sum, 16 neighbours of another axis at a time.
+def emit_cumsum(group: Group, buffers: Places, lanes: int) -> Emitted:
+    """Down the axis with a running sum, a vector of neighbours of another axis at a time.
 
     Of many floats, it is the running sum of a block on top of the total of those before.
     """
@@ -177,7 +178,7 @@ def emit_cumsum(group: Group, buffers: Places) -> Emitted:
     axis, rank = node.attrs["axis"], node.type.rank
     view = resolve(node.inputs[0])
     others = [a for a in range(rank) if a != axis]
-    work = _Lanes(node.shape, [axis], others[-1] if others else None)
+    work = _Lanes(lanes, node.shape, [axis], others[-1] if others else None)
     writer, nest = work.writer, work.nest
     source = memory_at(buffers[view.base], view.offset, view.strides, node.dtype)
     target = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
@@ -236,8 +237,8 @@ class _Running:
         self.writer.indent = self.depth
 
 
-def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
-    """Each element is the sum of its taps, in their order, 16 neighbours at a time.
+def emit_overlap_add(group: Group, buffers: Places, lanes: int) -> Emitted:
+    """Each element is the sum of its taps, in their order, a vector of neighbours at a time.
 
     Element place * stride + phase of the axis has tap t of the window `shift` places further on,
     if shift * stride is phase - t * dilation.  So the axis is taken as one of phases and one of
@@ -255,7 +256,7 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     loops = [axis] if across else [axis, axis + 1]
     if nominal(product((*before, *behind))) < ROWS:
         loops = []
-    work = _Lanes(domain, [*loops, tap, shift], tap - 1)
+    work = _Lanes(lanes, domain, [*loops, tap, shift], tap - 1)
     writer, nest, indices = work.writer, work.nest, work.indices
     phase, place = indices[axis], indices[axis + 1]
     for loop in loops:
@@ -291,8 +292,8 @@ def emit_overlap_add(group: Group, buffers: Places) -> Emitted:
     return work.done()
 
 
-def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
-    """Zeros, then every update added in the order of its index, 16 neighbours at a time.
+def emit_scatter_add(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+    """Zeros, then every update added in the order of its index, a vector of neighbours at a time.
 
     The vector axis is the last axis behind the indexed ones; without one it is the last index
     axis, whose updates may meet at one element and are added one after another.  A `scatter_sums`
@@ -307,9 +308,9 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
     vector = rank - 1 if behind else (chosen[-1] if chosen else None)
     inner = [axis for axis in chosen if axis != vector]
     if behind or not chosen:
-        work = _Lanes(updates.shape, chosen, vector)
+        work = _Lanes(lanes, updates.shape, chosen, vector)
     else:
-        work = _Lanes(updates.shape, chosen, None)
+        work = _Lanes(lanes, updates.shape, chosen, None)
         work.indices[chosen[-1]] = "j"
         work.nest.indices, work.nest.vector = work.indices, chosen[-1]
     writer, nest = work.writer, work.nest
@@ -318,7 +319,7 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
         writer.line(f"for {work.indices[axis]} in range({names[axis]}):")
         writer.indent += 1
     if not behind and chosen:
-        writer.line(f"for j in range(0, {names[chosen[-1]]}, {LANES}):")
+        writer.line(f"for j in range(0, {names[chosen[-1]]}, {lanes}):")
         writer.indent += 1
         writer.line(f"m = lanes_below({names[chosen[-1]]} - j)")
     where, _ = nest.load(memory_operand_at(index, chosen, rank, buffers))
@@ -349,7 +350,7 @@ def emit_scatter_add(group: Group, buffers: Places) -> list[Emitted]:
         places = f"i64({start}) + k * i64({apart})"
         word = f"scatter_sums({pointer}, {gap}, " if gap else f"scatter_add({pointer}, "
         writer.line(f"{word}{places}, {value}, inside)")
-    return [emit_zeros(node, buffers), work.done()]
+    return [emit_zeros(node, buffers, lanes), work.done()]
 
 
 def put_in_place(node: Node, buffers: Places) -> bool:
@@ -358,13 +359,13 @@ def put_in_place(node: Node, buffers: Places) -> bool:
     return buffers[view.base] == buffers[node] and view.is_identity()
 
 
-def emit_put(group: Group, buffers: Places) -> list[Emitted]:
+def emit_put(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
     """A copy, unless the value lies there already, and the row at its place."""
     (node,) = group.members
     x, index, row = node.inputs
     axis, rank = node.attrs["axis"], node.type.rank
     others = [a for a in range(rank) if a != axis]
-    work = _Lanes(node.shape, [axis], others[-1] if others else None)
+    work = _Lanes(lanes, node.shape, [axis], others[-1] if others else None)
     writer, nest = work.writer, work.nest
     where, _ = nest.load(memory_operand_at(index, [], rank, buffers))
     writer.line(f"{work.indices[axis]} = first(to_i64({where}))")
@@ -377,7 +378,7 @@ def emit_put(group: Group, buffers: Places) -> list[Emitted]:
     copies = []
     if not put_in_place(node, buffers):
         whole = memory_at(buffers[node], 0, contiguous(squeeze(node.shape)), node.dtype)
-        copies.append(emit_copy(x, buffers, whole))
+        copies.append(emit_copy(x, buffers, lanes, whole))
     return [*copies, work.done()]
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...runtime.program import LANES, Routine
+from ...runtime.program import Routine
 from ..graph import Node
 from ..graphs.depth import MOST_ROWS, depth_axes, merge_neighbours, one_depth, operands_of
 from ..graphs.views import contiguous, mergeable
@@ -30,9 +30,8 @@ from ..scheduling.fusion import Group
 from ..scheduling.template import Offsets, Place, Tiled
 from ..sizes import Dim, nominal, product
 from .axes import is_whole
-from .loop_kernels import Emitted
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 ITEM = {"float32": 4, "float64": 8}
 
@@ -47,16 +46,16 @@ class _Axis:
     place: int
 
 
-def emit_gemm(group: Group, buffers: Places) -> Emitted:
-    """The kernel of a gemm group."""
-    return _Product(group, buffers).emit()
+def emit_gemm(group: Group, buffers: Places, lanes: int) -> Emitted:
+    """The kernel of a gemm group, for values of so many lanes."""
+    return _Product(group, buffers, lanes).emit()
 
 
 class _Product:
-    def __init__(self, group: Group, buffers: Places) -> None:
+    def __init__(self, group: Group, buffers: Places, lanes: int) -> None:
         self.group = group
         self.buffers = buffers
-        self.writer = Writer()
+        self.writer = Writer(lanes)
         self.node = next(node for node in group.members if node.op == "contract")
         self.operands = {
             node: inputs_of(node, group, buffers) for node in group.members if node is not self.node
@@ -176,9 +175,7 @@ class _Product:
             tile = writer.integer(replace(tiled, which="tile"), "t")
             self.epilogue(call, indices, places, rest, tile, names["columns"])
         count = product(axis.extent for axis in self.batch)
-        total = replace(tiled, which="blocks", count=count)
-        source = writer.source(", space")
-        return source, tuple(writer.words), total, tuple(writer.reads), tuple(writer.writes)
+        return writer.emitted(replace(tiled, which="blocks", count=count), ", space")
 
     def terms(self, first: str, indices: Sequence[str], strides: Sequence[Dim]) -> str:
         """An offset in elements: the first term, and each batch index times its stride."""
@@ -241,11 +238,11 @@ class _Product:
         writer.line("for i in range(top, top + rows):")
         writer.indent += 1
         writer.mark_row()
-        writer.line(f"for j in range(left, left + columns, {LANES}):")
+        writer.line(f"for j in range(left, left + columns, {writer.lanes}):")
         writer.indent += 1
         # Blocks are whole vectors wide, so that none is left over where the columns are.
         extent = self.columns.extent if self.columns else 1
-        left = LANES if is_whole(extent) else "left + columns - j"
+        left = writer.lanes if is_whole(extent, writer.lanes) else "left + columns - j"
         writer.line(f"m = lanes_below({left})")
         for node in self.group.members:
             if node is self.node:

@@ -17,16 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import View, mergeable, resolve
 from ..primitives.elementwise import LANE_TYPES
 from ..scheduling.fusion import Group
 from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, product
-from .loop_kernels import Emitted
 from .nest import Places
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 RESERVED = 64
 """Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
@@ -35,16 +33,16 @@ _DOWN = """\
 for k in range({n}):
     most = {kind}(-1)
     place = i64(k)
-    for i in range(k, {n}, {LANES}):
+    for i in range(k, {n}, {lanes}):
         m = lanes_below({n} - i)
         size = absolute(load_strided(held, i * {width} + k, {width}, m))
         more = (size > most) & m
         most = select(more, size, most)
         place = select(more, i64(i) + lane(), place)
     chosen = first(reduce_min(select(most == reduce_max(most), place, i64({n}))))
-    start = k // {LANES} * {LANES}
+    start = k // {lanes} * {lanes}
     if chosen > k:
-        for j in range(start, {width}, {LANES}):
+        for j in range(start, {width}, {lanes}):
             upper = load(held, k * {width} + j)
             store(held, k * {width} + j, load(held, chosen * {width} + j))
             store(held, chosen * {width} + j, upper)
@@ -53,7 +51,7 @@ for k in range({n}):
     store_first(held, k * {width} + k, pivot)
     for i in range(k + 1, {n}):
         factor = -(load_splat(held, i * {width} + k) / pivot)
-        for j in range(start, {width}, {LANES}):
+        for j in range(start, {width}, {lanes}):
             value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
             store(held, i * {width} + j, value)
 """
@@ -62,27 +60,27 @@ _UP = """\
 for back in range({n}):
     k = {n} - 1 - back
     pivot = load_splat(held, k * {width} + k)
-    for j in range({side}, {width}, {LANES}):
+    for j in range({side}, {width}, {lanes}):
         store(held, k * {width} + j, load(held, k * {width} + j) / pivot)
     for i in range(k):
         factor = -load_splat(held, i * {width} + k)
-        for j in range({side}, {width}, {LANES}):
+        for j in range({side}, {width}, {lanes}):
             value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
             store(held, i * {width} + j, value)
 """
 
 
-def emit_solve(group: Group, buffers: Places) -> Emitted:
+def emit_solve(group: Group, buffers: Places, lanes: int) -> Emitted:
     """The kernel of one node; its range are the matrices of the batch.
 
     Which strides are 0 makes no difference to the text, so that most systems share it.
     """
     (node,) = group.members
     *lead, rows, columns = node.shape
-    writer = Writer()
+    writer = Writer(lanes)
     kind = LANE_TYPES[node.dtype]
-    n, side = writer.integer(rows, "n"), writer.integer(_whole(rows), "n")
-    c, width = writer.integer(columns, "n"), writer.integer(_width(node), "n")
+    n, side = writer.integer(rows, "n"), writer.integer(_whole(rows, lanes), "n")
+    c, width = writer.integer(columns, "n"), writer.integer(_width(node, lanes), "n")
     writer.prologue.append(f"    held = {kind}_at(space + {RESERVED})")
     views = [resolve(item) for item in node.inputs]
     axes = _matrices(lead, [view.strides for view in views])
@@ -96,7 +94,7 @@ def emit_solve(group: Group, buffers: Places) -> Emitted:
         _over_rows(writer, n, extent)
         writer.line(f"store(held, {start} + i * {width} + j, {value})")
         writer.indent -= 2
-    names = {"n": n, "side": side, "width": width, "kind": kind, "LANES": LANES}
+    names = {"n": n, "side": side, "width": width, "kind": kind, "lanes": lanes}
     for line in (_DOWN + _UP).format(**names).splitlines():
         writer.line(line)
     _over_rows(writer, n, c)
@@ -104,14 +102,13 @@ def emit_solve(group: Group, buffers: Places) -> Emitted:
     target = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
     value = f"load(held, {side} + i * {width} + j)"
     writer.line(f"store({target}, (row * {n} + i) * {c} + j, {value}, m)")
-    source = writer.source(", space")
-    return source, tuple(writer.words), product(lead), tuple(writer.reads), tuple(writer.writes)
+    return writer.emitted(product(lead), ", space")
 
 
 def _read(
     writer: Writer, view: View, place: Place, indices: Sequence[str], steps: Sequence[Dim]
 ) -> str:
-    """16 elements of row i from column j on."""
+    """A vector of elements of row i from column j on."""
     pointer = writer.pointer(place.buffer, place.offset + view.offset, view.base.dtype)
     terms = zip(indices, [*steps, view.strides[-2]], strict=True)
     begin = " + ".join(f"{index} * {writer.integer(step, 's')}" for index, step in terms)
@@ -143,24 +140,24 @@ def _matrices(
 
 
 def _over_rows(writer: Writer, rows: str, columns: str) -> None:
-    """The beginning of loops over rows, and over columns 16 at a time."""
+    """The beginning of loops over rows, and over columns a vector at a time."""
     writer.line(f"for i in range({rows}):")
     writer.indent += 1
-    writer.line(f"for j in range(0, {columns}, {LANES}):")
+    writer.line(f"for j in range(0, {columns}, {writer.lanes}):")
     writer.indent += 1
     writer.line(f"m = lanes_below({columns} - j)")
 
 
-def _whole(extent: Dim) -> Dim:
+def _whole(extent: Dim, lanes: int) -> Dim:
     """As many elements in whole vectors."""
-    return ceil_divide(extent, LANES) * LANES
+    return ceil_divide(extent, lanes) * lanes
 
 
-def _width(node: Node) -> Dim:
+def _width(node: Node, lanes: int) -> Dim:
     """The elements of a row of the matrix beside its right-hand sides."""
-    return _whole(node.shape[-2]) + _whole(node.shape[-1])
+    return _whole(node.shape[-2], lanes) + _whole(node.shape[-1], lanes)
 
 
-def solve_space(node: Node) -> Dim:
+def solve_space(node: Node, lanes: int) -> Dim:
     """Bytes that a thread needs for itself."""
-    return RESERVED + node.shape[-2] * _width(node) * node.type.item_bytes
+    return RESERVED + node.shape[-2] * _width(node, lanes) * node.type.item_bytes

@@ -2,7 +2,7 @@
 
     for row in range(lo, hi):          a line
         keys <- its elements           in memory of the thread: a float's bits, so that NaN is last
-        short: the place of an element is how many come before it, counted for 16 at a time
+        short: the place of an element is how many come before it, counted for a vector at a time
         long:  a stable sort by the digits of the keys, 8 bits at a time, the lowest first
 
 (Knuth, The Art of Computer Programming, volume 3, 5.2 algorithm C and 5.2.5 algorithm R.)  All
@@ -11,16 +11,14 @@ equal digits are left as they are.
 
 from __future__ import annotations
 
-from ...runtime.program import LANES
 from ..graph import Node
 from ..graphs.views import contiguous, resolve
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.sorting import RANKED
 from ..scheduling.fusion import Group
 from ..sizes import Dim, ceil_divide, product
-from .loop_kernels import Emitted
 from .nest import Places
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
 RESERVED = 64
 """Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
@@ -30,27 +28,27 @@ DIGITS = 256
 _FLOATS = {"float32": ("int32", 2139095040, 31), "float64": ("int64", 9218868437227405312, 63)}
 """How a float's bits are read, those of infinity, and the place of the sign."""
 
-_RANKED = f"""\
-for i in range(0, {{n}}, {LANES}):
+_RANKED = """\
+for i in range(0, {n}, {lanes}):
     mine = load(keys, i)
     own = i64(i) + lane()
     rank = i64(0)
-    for j in range({{n}}):
+    for j in range({n}):
         other = load_splat(keys, j)
         before = (other < mine) | ((other == mine) & (i64(j) < own))
         rank = rank + select(before, i64(1), i64(0))
-    scatter({{out}}, i64(begin) + rank * i64({{apart}}), own, lanes_below({{n}} - i))
+    scatter({out}, i64(begin) + rank * i64({apart}), own, lanes_below({n} - i))
 """
 
 _BY_DIGITS = f"""\
 front = 0
 back = {{whole}}
-for j in range(0, {{n}}, {LANES}):
+for j in range(0, {{n}}, {{lanes}}):
     store(order, j, i64(j) + lane())
 for digit in range({{digits}}):
     shift = digit * 8
     sign = (digit + 1) // {{digits}} * {DIGITS // 2}
-    for j in range(0, {DIGITS}, {LANES}):
+    for j in range(0, {DIGITS}, {{lanes}}):
         store(starts, j, i64(0))
     at = 0
     for j in range({{n}}):
@@ -71,18 +69,18 @@ for digit in range({{digits}}):
             store_first(order, back + place, load_splat(order, front + j))
         front = back
         back = {{whole}} - front
-for j in range(0, {{n}}, {LANES}):
+for j in range(0, {{n}}, {{lanes}}):
     m = lanes_below({{n}} - j)
     store_strided({{out}}, begin + j * {{apart}}, {{apart}}, load(order, front + j), m)
 """
 
 
-def emit_argsort(group: Group, buffers: Places) -> Emitted:
+def emit_argsort(group: Group, buffers: Places, lanes: int) -> Emitted:
     """The kernel of one node; its range are the lines along the sorted axis."""
     (node,) = group.members
     axis, extent = node.attrs["axis"], _extent(node)
     view, place = resolve(node.inputs[0]), buffers[node]
-    writer = Writer()
+    writer = Writer(lanes)
     n = writer.integer(extent, "n")
     steps = contiguous(node.shape)
     others = [a for a, size in enumerate(node.shape) if a != axis and size != 1]
@@ -98,7 +96,7 @@ def emit_argsort(group: Group, buffers: Places) -> Emitted:
     writer.prologue.append(f"    keys = i64_at(space + {RESERVED})")
     long, whole = _is_long(extent), ""
     if long is not False:
-        whole = writer.integer(_whole(extent), "n")
+        whole = writer.integer(_whole(extent, lanes), "n")
         writer.prologue.append(f"    order = i64_at(space + {RESERVED} + {whole} * 16)")
         writer.prologue.append(f"    starts = i64_at(space + {RESERVED} + {whole} * 32)")
     writer.enter("for row in range(lo, hi):")
@@ -107,12 +105,12 @@ def emit_argsort(group: Group, buffers: Places) -> Emitted:
         pairs = zip(indices, others, strict=True)
         terms = [f"{index} * {writer.integer(strides[a], 's')}" for index, a in pairs]
         writer.line(f"{name} = {' + '.join(terms) or '0'}")
-    writer.enter(f"for j in range(0, {n}, {LANES}):")
+    writer.enter(f"for j in range(0, {n}, {lanes}):")
     writer.line(f"m = lanes_below({n} - j)")
     writer.line(f"bits = {load}")
     _store_keys(writer, node)
     writer.indent -= 1
-    names = {"n": n, "apart": apart, "whole": whole}
+    names = {"n": n, "apart": apart, "whole": whole, "lanes": lanes}
     names |= {"digits": "8" if node.inputs[0].dtype.endswith("64") else "4"}
     for text, chosen, test in ((_RANKED, False, "<="), (_BY_DIGITS, True, ">")):
         if long is not None and long != chosen:
@@ -122,13 +120,11 @@ def emit_argsort(group: Group, buffers: Places) -> Emitted:
         for line in text.format(out=write, **names).splitlines():
             writer.line(line)
         writer.indent = 2
-    text = writer.source(", space")
-    reads, writes = tuple(writer.reads), tuple(writer.writes)
-    return text, tuple(writer.words), product(node.shape[a] for a in others), reads, writes
+    return writer.emitted(product(node.shape[a] for a in others), ", space")
 
 
 def _store_keys(writer: Writer, node: Node) -> None:
-    """Sixteen elements as keys: whole numbers of 64 bits in the order that is asked for."""
+    """A vector of elements as keys: whole numbers of 64 bits in the order that is asked for."""
     dtype = node.inputs[0].dtype
     if dtype in _FLOATS:
         kind, infinity, sign = _FLOATS[dtype]
@@ -143,9 +139,9 @@ def _store_keys(writer: Writer, node: Node) -> None:
     writer.line("store(keys, j, ~key)" if node.attrs["descending"] else "store(keys, j, key)")
 
 
-def sort_space(node: Node) -> Dim:
+def sort_space(node: Node, lanes: int) -> Dim:
     """Bytes that a thread needs for itself."""
-    whole = _whole(_extent(node))
+    whole = _whole(_extent(node), lanes)
     if _is_long(_extent(node)) is False:
         return RESERVED + whole * 8
     return RESERVED + whole * 32 + DIGITS * 8
@@ -161,6 +157,6 @@ def _is_long(extent: Dim) -> bool | None:
     return extent > RANKED if isinstance(extent, int) else None
 
 
-def _whole(extent: Dim) -> Dim:
+def _whole(extent: Dim, lanes: int) -> Dim:
     """As many elements in whole vectors."""
-    return ceil_divide(extent, LANES) * LANES
+    return ceil_divide(extent, lanes) * lanes

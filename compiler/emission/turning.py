@@ -9,19 +9,18 @@ a cache line of its own.  The native routine turns squares in registers.
 
 from __future__ import annotations
 
-from ...runtime.program import LANES, Routine
+from ...runtime.program import Routine
 from ..graphs.views import View
 from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, nominal, product
-from .loop_kernels import Emitted
 from .nest import Memory, Places
-from .writer import Writer, decode
+from .writer import Emitted, Writer, decode
 
-ROWS = 4 * LANES
-"""Rows of the result that are made at a time."""
+VECTORS = 4
+"""Vectors of rows of the result that are made at a time."""
 
 
-def turned_axis(view: View, target: Memory) -> int | None:
+def turned_axis(view: View, target: Memory, lanes: int) -> int | None:
     """The axis along which a squeezed view lies side by side, if another one is last in memory.
 
     None unless both have enough elements for a square.
@@ -29,17 +28,17 @@ def turned_axis(view: View, target: Memory) -> int | None:
     last = len(view.shape) - 1
     if view.base.type.item_bytes not in (4, 8) or last < 1 or target.strides[last] != 1:
         return None
-    if view.strides[last] in (0, 1) or nominal(view.shape[last]) < LANES:
+    if view.strides[last] in (0, 1) or nominal(view.shape[last]) < lanes:
         return None
     for axis in range(last):
-        if view.strides[axis] == 1 and nominal(view.shape[axis]) >= LANES:
+        if view.strides[axis] == 1 and nominal(view.shape[axis]) >= lanes:
             return axis
     return None
 
 
-def emit_turn(view: View, axis: int, buffers: Places, target: Memory) -> Emitted:
+def emit_turn(view: View, axis: int, buffers: Places, lanes: int, target: Memory) -> Emitted:
     """The copy of a squeezed view, with `axis` and its last axis as the sides of the matrices."""
-    writer, last = Writer(), len(view.shape) - 1
+    writer, last, most = Writer(lanes), len(view.shape) - 1, VECTORS * lanes
     size = view.base.type.item_bytes
     routine = writer.integer(Routine(f"turn_f{8 * size}"), "routine")
     place = buffers[view.base]
@@ -52,15 +51,15 @@ def emit_turn(view: View, axis: int, buffers: Places, target: Memory) -> Emitted
         writer.integer(stride, "s") for stride in (view.strides[last], target.strides[axis])
     )
     others = [k for k in range(last) if k != axis]
-    blocks: Dim = ceil_divide(view.shape[axis], ROWS)
+    blocks: Dim = ceil_divide(view.shape[axis], most)
     pairs = [(writer.integer(view.shape[k], "n"), view.shape[k]) for k in others]
     pairs.append((writer.integer(blocks, "n"), blocks))
     writer.enter("for row in range(lo, hi):")
     *indices, block = decode(writer, "row", pairs)
-    writer.line(f"top = {block} * {ROWS}")
+    writer.line(f"top = {block} * {most}")
     writer.line(f"some = {rows} - top")
-    writer.line(f"if some > {ROWS}:")
-    writer.line(f"    some = {ROWS}")
+    writer.line(f"if some > {most}:")
+    writer.line(f"    some = {most}")
     reading, writing = (
         " + ".join(
             f"{index} * {writer.integer(strides[k], 's')}"
@@ -73,6 +72,4 @@ def emit_turn(view: View, axis: int, buffers: Places, target: Memory) -> Emitted
         f"turn({routine}, {out} + ({writing} + top * {down}) * {size}, {down}, "
         f"{source} + ({reading} + top) * {size}, {apart}, {columns}, some)"
     )
-    reads, writes = tuple(writer.reads), tuple(writer.writes)
-    extent = product(extent for _, extent in pairs)
-    return writer.source(), tuple(writer.words), extent, reads, writes
+    return writer.emitted(product(extent for _, extent in pairs))

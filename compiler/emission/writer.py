@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
-from ..scheduling.template import Bits, Place, Word
+from ..scheduling.template import Bits, Place, Tiled, Word
 from ..sizes import Dim
 
 LITERALS = (0, 1, -1, 2, -2, 0.5, -0.5)
 """Scalars written into the text; every other one is a word, so that kernels can be shared."""
 
 
-class Writer:
-    """Collects the words of a row and the lines of a kernel, prologue first."""
+class Emitted(NamedTuple):
+    """A kernel and what its row says: its text, for values of so many lanes, and the row's words.
 
-    def __init__(self) -> None:
+    Attributes:
+        source: the text.
+        words: of the row.
+        extent: of its range.
+        reads: the buffers that it reads.
+        writes: those that it writes.
+        lanes: of a value.
+    """
+
+    source: str
+    words: tuple[Word, ...]
+    extent: Dim | Tiled
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    lanes: int
+
+
+class Writer:
+    """Collects the words of a row and the lines of a kernel, prologue first.
+
+    Args:
+        lanes: of every value of the text.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
         self.words: list[Word] = []
         self.prologue: list[str] = []
         self.lines: list[str] = []
@@ -98,10 +124,11 @@ class Writer:
             self._names[key] = name
         return self._names[key]
 
-    def source(self, more: str = "") -> str:
-        """The kernel's text; `more` arguments after the three that all kernels have."""
-        body = [*self.prologue, *self.lines]
-        return f"def kernel(args, lo, hi{more}):\n" + "\n".join(body) + "\n"
+    def emitted(self, extent: Dim | Tiled, more: str = "") -> Emitted:
+        """The kernel over a range; `more` arguments after the three that all kernels have."""
+        lines = [f"def kernel(args, lo, hi{more}):", *self.prologue, *self.lines]
+        words, reads, writes = tuple(self.words), tuple(self.reads), tuple(self.writes)
+        return Emitted("\n".join(lines) + "\n", words, extent, reads, writes, self.lanes)
 
 
 def decode(

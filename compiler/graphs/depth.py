@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...runtime.program import LANES
+from ...runtime.program import CPU
 from ..graph import Node
 from ..primitives.contraction import summed_labels
 from ..sizes import Dim, nominal, product
@@ -151,7 +151,7 @@ def columns_lie(x: Operands) -> bool:
         [(x.right.shape[k], x.right.strides[k]) for k in places]
     )
     every = nominal(product(x.right.shape[k] for k in places))
-    return step == 1 and nominal(together) >= min(every, LANES)
+    return step == 1 and nominal(together) >= min(every, CPU.lanes)
 
 
 def columns_last(x: Operands, summed: Sequence[int]) -> tuple[int, ...]:

@@ -68,8 +68,9 @@ def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
         )  # fmt: skip
     buffers += binding.tables
     return BoundProgram(
-        template.name, template.kernels, tuple(instructions), tuple(buffers), arena, turns
-    )
+        template.name, template.kernels, tuple(instructions), tuple(buffers), arena, turns,
+        template.target,
+    )  # fmt: skip
 
 
 def _steps(template: Template, row: int, sizes: Sizes) -> dict[str, Any]:

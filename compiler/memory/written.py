@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.program import Kernel, Routine
+from ...runtime.program import Kernel, Routine, Target
 from ..graph import Node, Type, topological
 from ..graphs.interface import InputRange, Interface, SizeRule
 from ..scheduling.template import Bits, Offsets, Place, Row, Storage, Template, Tiled, Turns, Word
@@ -50,7 +50,8 @@ def to_bytes(interface: Interface, template: Template, known: Sequence[Array] = 
     ]
     text = {
         "name": template.name,
-        "kernels": [[kernel.name, kernel.source] for kernel in template.kernels],
+        "target": [template.target.name, template.target.lanes],
+        "kernels": [[kernel.name, kernel.source, kernel.lanes] for kernel in template.kernels],
         "rows": rows,
         "storages": [
             [s.name, s.role, work.type(s.type), work.array(s.data), s.over]
@@ -90,13 +91,14 @@ def from_bytes(held: bytes, known: Sequence[Array] = ()) -> tuple[Interface, Tem
     )  # fmt: skip
     template = Template(
         text["name"],
-        tuple(Kernel(name, source) for name, source in text["kernels"]),
+        tuple(Kernel(*kernel) for kernel in text["kernels"]),
         rows,
         tuple(
             Storage(name, role, work.type(type), work.array(data), over)
             for name, role, type, data, over in text["storages"]
         ),
         tuple(Turns(first, last, step, dim(n)) for first, last, step, n in text["turns"]),
+        Target(*text["target"]),
     )
     interface = Interface(
         tuple(text["names"]),

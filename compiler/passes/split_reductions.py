@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.program import LANES
+from ...runtime.program import CPU
 from ..graph import Graph, Node
 from ..graphs.loop_bodies import each_level
 from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
@@ -73,12 +73,12 @@ def _columns(node: Node) -> Node:
 def _wider(b: Builder, x: Node) -> Node:
     """An array in memory whose last axes are one, so that a row fills some vectors."""
     last, axis = x.shape[-1], x.type.rank - 1
-    if not isinstance(last, int) or not 0 < last < LANES:
+    if not isinstance(last, int) or not 0 < last < CPU.lanes:
         return x
     width = last
-    while width < FEW_VECTORS * LANES and axis > 1:
+    while width < FEW_VECTORS * CPU.lanes and axis > 1:
         extent = x.shape[axis - 1]
-        if not isinstance(extent, int) or width * extent > MOST_VECTORS * LANES:
+        if not isinstance(extent, int) or width * extent > MOST_VECTORS * CPU.lanes:
             break
         axis, width = axis - 1, width * extent
     wide: Node = b.reshape(x, shape=(*x.shape[:axis], width))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ...runtime.program import Kernel, Role, Routine, Skips
+from ...runtime.program import CPU, Kernel, Role, Routine, Skips, Target
 from ..graph import Node, Type
 from ..sizes import Dim
 
@@ -121,10 +121,14 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Kernels, rows in their order, buffers, and the loops among the rows, of one graph."""
+    """Kernels, rows in their order, buffers, and the loops among the rows, of one graph.
+
+    `target` is what the kernels are written for.
+    """
 
     name: str
     kernels: tuple[Kernel, ...]
     rows: tuple[Row, ...]
     storages: tuple[Storage, ...]
     turns: tuple[Turns, ...] = ()
+    target: Target = CPU

@@ -1,8 +1,8 @@
 """Compiled programs in the cache: what the passes made of a graph, for the next process.
 
-An entry is found by all that the passes look at: the graph as it was lowered, the options, and
-what turns them into a program, which is the compiler's own source and NumPy, which folds constants.
-It lies beside the kernels, in the same folder and within the same bound.
+An entry is found by all that the passes look at: the graph as it was lowered, the options, the
+target, and what turns them into a program, which is the compiler's own source and NumPy, which
+folds constants.  It lies beside the kernels, in the same folder and within the same bound.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ...compiler.memory.written import from_bytes, to_bytes
 from ...compiler.options import Options
 from ...compiler.scheduling.template import Template
 from ...runtime.building.cache import cache_in_use
+from ...runtime.program import CPU, Target
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHARED = ("runtime/outcomes.py", "runtime/program.py", "runtime/philox.py")
@@ -60,8 +61,8 @@ class CachedProgram:
         self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
 
 
-def look_up(graph: Graph, options: Options) -> CachedProgram:
-    """The place in the cache of what the passes make of a graph as lowered."""
+def look_up(graph: Graph, options: Options, target: Target = CPU) -> CachedProgram:
+    """The place in the cache of what the passes make of a graph as lowered, for a target."""
     start = time.perf_counter()
     encoded = digest(graph)
     try:
@@ -70,7 +71,8 @@ def look_up(graph: Graph, options: Options) -> CachedProgram:
         return CachedProgram(
             None, f"the compiler's own source cannot be read: {error}", 0.0, None, encoded
         )
-    key = hashlib.sha256(compiler + encoded.key + repr(options).encode()).digest()
+    asked = f"{options} {target}".encode()
+    key = hashlib.sha256(compiler + encoded.key + asked).digest()
     data, reason = cache_in_use().get(key, "program")
     found = None
     if data is not None:

@@ -88,11 +88,11 @@ class CpuEngine(Engine):
         """The processor, its vectors, and the threads that a step may have."""
         from ...runtime.cpu.host import cpu_name, vector_bytes
         from ...runtime.cpu.stepping.team import default_threads
-        from ...runtime.program import LANES
+        from ...runtime.program import CPU
 
         threads = default_threads()
         return (
-            f"{cpu_name()}, {LANES} lanes in registers of {8 * vector_bytes()} bits, {threads} "
+            f"{cpu_name()}, {CPU.lanes} lanes in registers of {8 * vector_bytes()} bits, {threads} "
             f"thread{'s' if threads != 1 else ''}"
         )
 

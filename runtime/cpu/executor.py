@@ -128,7 +128,9 @@ class Executor:
         words = (word for i in program.instructions for word in i.words)
         routines = sorted({word.name for word in words if isinstance(word, Routine)})
         requests = {
-            f"kernel {n}": Request(kernel.name, kernel.source, build_kernel, stays=False)
+            f"kernel {n}": Request(
+                kernel.name, kernel.source, build_kernel, stays=False, more=(kernel.lanes,)
+            )
             for n, kernel in enumerate(program.kernels)
         }
         for name in routines:

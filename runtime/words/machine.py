@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..program import LANES
+from ..program import CPU
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Machine:
         return self.lanes > self.width
 
 
-HOST = Machine(LANES, LANES)
+HOST = Machine(CPU.lanes, CPU.lanes)
 """The processor: a value is a vector."""
 WARP = Machine(32, 1)
 """A graphics processor: a value is a number in each thread of a warp."""

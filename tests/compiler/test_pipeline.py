@@ -18,6 +18,7 @@ from diagrad.compiler.pipeline import (
     BINDING_PASSES,
     GRAPH_PASSES,
     KERNEL_PASSES,
+    KernelPass,
     compile_kernels,
     prepare,
 )
@@ -27,7 +28,7 @@ from diagrad.compiler.timings import Timings
 from ..house import dotted, imports, python_files, shown
 from .building import b, given, graph, number, state
 
-TABLE = [*(row[:2] for row in GRAPH_PASSES), *KERNEL_PASSES, *BINDING_PASSES]
+TABLE = [*(row[:2] for row in (*GRAPH_PASSES, *KERNEL_PASSES)), *BINDING_PASSES]
 
 
 def test_the_folder_of_passes_and_the_tables_agree() -> None:
@@ -91,9 +92,9 @@ def test_the_driver_times_and_shows_what_changed() -> None:
     assert all(seconds >= 0 for seconds in timings.seconds.values())
     compile_kernels(ready, timings, lambda name, value: seen.append(name))
     assert list(timings.seconds) == list(
-        dict.fromkeys([*names, *(name for name, _ in KERNEL_PASSES)])
+        dict.fromkeys([*names, *(row.name for row in KERNEL_PASSES)])
     )
-    assert seen[-len(KERNEL_PASSES) :] == [name for name, _ in KERNEL_PASSES]
+    assert seen[-len(KERNEL_PASSES) :] == [row.name for row in KERNEL_PASSES]
     assert "differentiate" not in seen
     gradient = graph(x, g=b.gradient(b.reduce_sum(b.exp(x), axes=(0,)), x))
     prepare(gradient, observe=lambda name, value: seen.append(name))
@@ -192,7 +193,8 @@ def test_every_kernel_pass_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = prepare(graph(x, y=b.exp(x)))
     broken_graph = graph(x, y=Node("exp", (x,), {}, Type("float32", (4,))))
     monkeypatch.setattr(
-        "diagrad.compiler.pipeline.KERNEL_PASSES", (("materialise", lambda graph: broken_graph),)
+        "diagrad.compiler.pipeline.KERNEL_PASSES",
+        (KernelPass("materialise", lambda graph: broken_graph),),
     )
     with pytest.raises(InvalidGraphError, match=r"expected type float32\[3\]"):
         compile_kernels(ready)

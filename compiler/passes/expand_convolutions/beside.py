@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....runtime.program import LANES
+from ....runtime.program import CPU
 from ...graph import Node
 from ...primitives.convolution import results_and_weights
 from ...primitives.record import Builder
@@ -24,7 +24,7 @@ def neighbours(node: Node) -> int:
     assert isinstance(taps, int)
     if attrs["groups"] != 1 or attrs["stride"][-1] != 1 or attrs["dilation"][-1] != 1:
         return 1
-    if not isinstance(positions, int) or nominal(results.shape[-1]) >= LANES:
+    if not isinstance(positions, int) or nominal(results.shape[-1]) >= CPU.lanes:
         return 1
     gains = {
         count: filled(count * results.shape[-1]) * taps / (taps + count - 1)

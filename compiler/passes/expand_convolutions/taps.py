@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import reduce
 from itertools import product as every
 
-from ....runtime.program import LANES
+from ....runtime.program import CPU
 from ...graph import Node
 from ...primitives.batch import turned
 from ...primitives.record import Builder
@@ -73,7 +73,7 @@ def _is_worth(extents: dict[int, Dim], written: Labels, a: Labels, out: Labels) 
         all(isinstance(extent, int) for extent in terms)
         and nominal(extents[a[-1]]) < FEWEST_CHANNELS
         and nominal(times(terms)) <= MOST_TERMS
-        and lanes >= LANES
+        and lanes >= CPU.lanes
     )
 
 

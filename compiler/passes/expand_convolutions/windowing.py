@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....runtime.program import LANES
+from ....runtime.program import CPU
 from ...graph import Node
 from ...primitives.record import Builder
 from ...primitives.windows import window_reach
@@ -106,4 +106,4 @@ def ungrouped(b: Builder, x: Node, node: Node) -> Node:
 def filled(columns: Dim) -> float:
     """The share of lanes that are used."""
     count = nominal(columns)
-    return count / (-(-count // LANES) * LANES) if count else 1.0
+    return count / (-(-count // CPU.lanes) * CPU.lanes) if count else 1.0

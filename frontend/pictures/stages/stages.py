@@ -129,10 +129,10 @@ def _kernels(diagram: Drawing, view: View) -> Picture:
         found = gradient(diagram.cost, list(trained.values()))
         outputs |= dict(zip(slopes, found, strict=True))
     made: Any = prepare(diagram.lower(outputs, training=diagram.cost is not None), view.options)
-    for _, compiler_pass in KERNEL_PASSES:
+    for row in KERNEL_PASSES:
         if isinstance(made, Fusion):
             break
-        made = compiler_pass(made)
+        made = row.function(made)
     cost = None if diagram.cost is None else "cost"
     return from_kernels(diagram.name, made, names, slopes, cost, updates)
 

@@ -13,19 +13,23 @@ from llvmlite.binding.ffi import ObjectRef
 from llvmlite.binding.newpassmanagers import NewPassManager
 
 from ...forking import COMPILING
+from ...program import CPU
 from .. import host
 
 compilations = 0
 """Objects built by this process: kernels, gemm routines and the driver."""
 
 
-def build_kernel(source: str, symbol: str) -> bytes:
-    """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`."""
+def build_kernel(source: str, symbol: str, lanes: int = CPU.lanes) -> bytes:
+    """Object code with one function `symbol(args: int64*, lo, hi, space: int64) -> void`.
+
+    The text may be written for any number of lanes: the processor has them all in one vector.
+    """
     with COMPILING:
         from ...building.lowering import lower_kernel
-        from ...words.machine import HOST
+        from ...words.machine import Machine
 
-        lowered = lower_kernel(source, symbol, HOST)
+        lowered = lower_kernel(source, symbol, Machine(lanes, lanes))
         more = ", i64 %space" if lowered.arguments == 4 else ""
         return build_text(_entered(lowered.text, lowered.function, symbol, more), {symbol})
 

@@ -32,13 +32,15 @@ _staying: dict[str, link.Linked] = {}
 class Request:
     """A text, and how to make object code of it that defines a given symbol.
 
-    What `stays` is linked for good; what does not, as long as its `Native` is held.
+    `build` is called with the text, the symbol, and what `more` has.  What `stays` is linked for
+    good; what does not, as long as its `Native` is held.
     """
 
     name: str
     text: str
-    build: Callable[[str, str], bytes]
+    build: Callable[..., bytes]
     stays: bool = True
+    more: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def _surroundings() -> bytes:
 def key_of(request: Request) -> bytes:
     """The hash under which the request's object code is kept."""
     # Not the name: equal texts are one kernel.
-    text = f"{request.build.__module__}.{request.build.__qualname__}\0{request.text}"
+    way = f"{request.build.__module__}.{request.build.__qualname__}{request.more}"
+    text = f"{way}\0{request.text}"
     return hashlib.sha256(_surroundings() + text.encode()).digest()
 
 
@@ -150,7 +153,7 @@ class _Piece:
 
     def _build(self) -> None:
         self.origin = "compiled"
-        self.code = self.request.build(self.request.text, self.symbol)
+        self.code = self.request.build(self.request.text, self.symbol, *self.request.more)
         trouble = self._cache.put(self._key, self.code)
         self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
 

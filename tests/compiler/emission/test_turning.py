@@ -7,10 +7,11 @@ import pytest
 
 from diagrad.compiler.graph import Node
 from diagrad.compiler.pipeline import compile_kernels, prepare
-from diagrad.runtime.program import LANES, Routine
+from diagrad.runtime.program import CPU, Routine
 
 from ..building import b, given, graph, run
 
+LANES = CPU.lanes
 SHAPE = (3, 2 * LANES + 1, LANES, 5)
 
 

@@ -15,7 +15,7 @@ from diagrad.compiler.pipeline import GRAPH_PASSES, KERNEL_PASSES
 from ..building import b, given, graph, state
 
 ON_GRAPHS = {row.name: row.function for row in GRAPH_PASSES if row.option is None} | {
-    name: function for name, function in KERNEL_PASSES[:4]
+    row.name: row.function for row in KERNEL_PASSES[:4]
 }
 
 

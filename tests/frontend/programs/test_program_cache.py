@@ -12,9 +12,12 @@ import pytest
 
 import diagrad as dg
 from diagrad.compiler import pipeline
+from diagrad.compiler.options import Options
+from diagrad.compiler.pipeline import compile_kernels
 from diagrad.frontend.program import Program
 from diagrad.frontend.programs import program_cache
 from diagrad.runtime.building.cache import Cache, use_cache
+from diagrad.runtime.program import CPU, CUDA, Target
 
 from ...compiler.memory.round_trip import read_again
 
@@ -166,6 +169,23 @@ def test_seeds_threads_and_states_are_no_part_of_it(folder: Path) -> None:
     classifier().executions()[0].template()
     assert from_cache(classifier(seed=3, threads=2)) == [True]
     assert from_cache(classifier(target="reference")) == [False]
+
+
+def test_a_template_is_of_one_target(folder: Path) -> None:
+    execution = classifier().executions()[0]
+    execution.template()
+    found = {}
+    for target in (CPU, CUDA, Target("cpu", 1)):
+        place = program_cache.look_up(execution.lowered, Options(), target)
+        if place.found is None:
+            place.keep(execution.interface, compile_kernels(execution.graph, target=target))
+            place = program_cache.look_up(execution.lowered, Options(), target)
+        assert place.found is not None
+        found[target] = place.found[1]
+    assert [template.target for template in found.values()] == list(found)
+    for target, template in found.items():
+        assert {kernel.lanes for kernel in template.kernels} == {target.lanes}
+    assert len(entries(folder)) == 3
 
 
 def test_another_compiler_finds_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from diagrad.compiler.memory.waits import plan_waits
-from diagrad.runtime.program import Address, BoundProgram, Buffer, Instruction, Kernel
+from diagrad.runtime.program import CPU, Address, BoundProgram, Buffer, Instruction, Kernel
 
 MIX = """def kernel(args, lo, hi):
     x = f32_at(args[0])
@@ -56,7 +56,9 @@ def random_table(seed: int, rows: int = 40, n: int = 999) -> BoundProgram:
         )
         for item, wait in zip(made, waits, strict=True)
     )  # fmt: skip
-    return BoundProgram("random", (Kernel("mix", MIX),), table, tuple(buffers), 12 * step + 4 * n)
+    return BoundProgram(
+        "random", (Kernel("mix", MIX, CPU.lanes),), table, tuple(buffers), 12 * step + 4 * n
+    )
 
 
 def _meet(buffers: list[Buffer], one: int, two: int) -> bool:

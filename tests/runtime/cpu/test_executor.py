@@ -11,6 +11,7 @@ from diagrad.runtime.cpu.building import build
 from diagrad.runtime.cpu.stepping import objects
 from diagrad.runtime.outcomes import HOLDS, CheckFailedError
 from diagrad.runtime.program import (
+    CPU,
     Address,
     BoundProgram,
     Buffer,
@@ -48,7 +49,7 @@ def dot(n: int) -> BoundProgram:
     """Two kernels: t = x * y, then s = the sum of t."""
     return BoundProgram(
         name="dot",
-        kernels=(Kernel("multiply", MULTIPLY), Kernel("total", TOTAL)),
+        kernels=(Kernel("multiply", MULTIPLY, CPU.lanes), Kernel("total", TOTAL, CPU.lanes)),
         instructions=(
             Instruction(0, (Address(0), Address(1), Address(2), n), -(-n // 16), (0, 1), (2,)),
             Instruction(1, (Address(2), Address(3), n), 1, (2,), (3,)),
@@ -73,7 +74,7 @@ def counter(n: int) -> BoundProgram:
     }
     return BoundProgram(
         name="counter",
-        kernels=(Kernel("add", ADD),),
+        kernels=(Kernel("add", ADD, CPU.lanes),),
         instructions=tuple(
             Instruction(0, row, -(-n // 16), (), (1,) if name == "grow" else ())
             for name, row in words.items()
@@ -140,7 +141,7 @@ def test_routines_have_addresses() -> None:
 """
     program = BoundProgram(
         name="product",
-        kernels=(Kernel("product", text),),
+        kernels=(Kernel("product", text, CPU.lanes),),
         instructions=(
             Instruction(
                 0,
@@ -171,7 +172,7 @@ def test_words_may_use_all_64_bits() -> None:
     for word in (2**64 - 1, -(2**63), 2**63 - 1):
         program = BoundProgram(
             name="word",
-            kernels=(Kernel("word", text),),
+            kernels=(Kernel("word", text, CPU.lanes),),
             instructions=(Instruction(0, (Address(0), word), 1, (), ()),),
             buffers=(Buffer("o", "output", "int64", ()),),
             arena_bytes=0,
@@ -202,7 +203,7 @@ def test_a_failed_check_stops_the_program() -> None:
 """
     program = BoundProgram(
         name="check",
-        kernels=(Kernel("copy", text),),
+        kernels=(Kernel("copy", text, CPU.lanes),),
         instructions=(
             Instruction(0, (Address(1), Address(0)), 1, (), (), check=1),
             Instruction(0, (Address(2), Address(0)), 1, (), ()),

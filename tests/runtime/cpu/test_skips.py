@@ -9,6 +9,7 @@ from diagrad.compiler.memory.waits import wait_in_turns
 from diagrad.runtime.cpu import Executor
 from diagrad.runtime.outcomes import HOLDS
 from diagrad.runtime.program import (
+    CPU,
     Address,
     BoundProgram,
     Buffer,
@@ -67,7 +68,11 @@ def program(outer: int, inner: int, skips: Skips, behind: bool) -> BoundProgram:
         for item, wait in zip(made, waits, strict=True)
     )  # fmt: skip
     halving = MIX.replace("v * f32(0.5) + w * f32(0.5)", "w * f32(0.5)")
-    kernels = (Kernel("look", LOOK), Kernel("mix", MIX), Kernel("halve", halving))
+    kernels = (
+        Kernel("look", LOOK, CPU.lanes),
+        Kernel("mix", MIX, CPU.lanes),
+        Kernel("halve", halving, CPU.lanes),
+    )
     return BoundProgram("skips", kernels, table, tuple(buffers), 64 + 4 * N, turns)
 
 

@@ -18,6 +18,7 @@ from diagrad.runtime.cpu import Executor, executor
 from diagrad.runtime.cpu.stepping import team
 from diagrad.runtime.outcomes import HOLDS, CheckFailedError
 from diagrad.runtime.program import (
+    CPU,
     Address,
     BoundProgram,
     Buffer,
@@ -158,7 +159,7 @@ def test_a_failed_check_stops_all_threads() -> None:
         )
         for i, wait in zip(made, waits, strict=True)
     )  # fmt: skip
-    kernels = (Kernel("mix", MIX), Kernel("first", FIRST))
+    kernels = (Kernel("mix", MIX, CPU.lanes), Kernel("first", FIRST, CPU.lanes))
     program = BoundProgram("checks", kernels, table, buffers, 4 * n + 128)
     w = np.ones(n, np.float32)
     run = Executor(program, {"w": w}, 3)

@@ -179,10 +179,10 @@ class GuardedExecutor:
 
     def _walk(self, places: Sequence[int], at_end: bool) -> None:
         program = self.program
-        kernels = [
-            native.address
-            for native in obtain([Request(k.name, k.source, build_kernel) for k in program.kernels])
+        requests = [
+            Request(k.name, k.source, build_kernel, more=(k.lanes,)) for k in program.kernels
         ]
+        kernels = [native.address for native in obtain(requests)]
         routines = obtain([Request(name, name, executor.build_routine) for name in ROUTINES])
         addresses = {name: r.address for name, r in zip(ROUTINES, routines, strict=True)}
         table = Table(program, Addresses(kernels, addresses, dict(enumerate(places)), {}, {}))
