@@ -20,7 +20,12 @@ LONGEST = 450
 # What a room may import from the package besides itself: a prefix of the dotted name.
 MAY_IMPORT = {
     "frontend": ("diagrad.compiler", "diagrad.runtime"),
-    "compiler": ("diagrad.runtime.outcomes", "diagrad.runtime.program", "diagrad.runtime.philox"),
+    "compiler": (
+        "diagrad.runtime.outcomes",
+        "diagrad.runtime.philox",
+        "diagrad.runtime.program",
+        "diagrad.runtime.teams",
+    ),
     "runtime": (),
 }
 # What a room may not import from elsewhere.
@@ -48,8 +53,8 @@ FLOORS = {
     ),
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
     "runtime": (
-        "collector", "forking", "mutex", "outcomes", "philox", "program", "words", "building",
-        "cpu", "cuda", "reference",
+        "collector", "forking", "mutex", "outcomes", "philox", "program", "teams", "words",
+        "building", "cpu", "cuda", "reference",
     ),
     "runtime/cpu": (
         "host", "building", "gemm", "stepping",
