@@ -60,7 +60,7 @@ FLOORS = {
         "host", "building", "gemm", "stepping",
         "executor", "limits", "stopwatch", "trace",
     ),
-    "runtime/cuda": ("finding", "using"),
+    "runtime/cuda": ("finding", "dlpack", "arrays", "using"),
 }  # fmt: skip
 MOST_FILES = 20
 """In a folder, of the package and of the tests."""
