@@ -60,7 +60,7 @@ FLOORS = {
         "host", "building", "gemm", "stepping",
         "executor", "limits", "stopwatch", "trace",
     ),
-    "runtime/cuda": ("finding", "dlpack", "arrays", "using"),
+    "runtime/cuda": ("finding", "dlpack", "arrays", "using", "layout", "plan", "table"),
 }  # fmt: skip
 MOST_FILES = 20
 """In a folder, of the package and of the tests."""
