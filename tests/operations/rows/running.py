@@ -108,9 +108,13 @@ class Batch:
             found[name] = draw(domain, shape, dtype, np.random.default_rng(seed))
         return found
 
+    def program(self, target: Target) -> dg.Program:
+        """The program of all applications."""
+        return dg.Diagram("batch", self.outputs).compile(target=target)
+
     def compile(self, target: Target) -> Callable[..., Values]:
         """The program's `run`."""
-        run: Callable[..., Values] = dg.Diagram("batch", self.outputs).compile(target=target).run
+        run: Callable[..., Values] = self.program(target).run
         return run
 
 
