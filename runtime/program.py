@@ -133,10 +133,16 @@ Word = int | Address | Routine
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel's source text: one `def kernel(args, lo, hi)` in the engine's vocabulary.
+    """A kernel's source text, in the engine's vocabulary, for values of so many `lanes`.
 
-    With a fourth argument, `space`, it gets the address of memory of its own.  It is written for
-    values of so many `lanes`.
+        kernel(args, lo, hi)                         does the indices from lo to hi
+        kernel(args, lo, hi, space)                  the same, with memory of its own at an address
+        kernel(args, lo, hi, space, warp, warps)     the same, as one of a team
+
+    Whoever runs it is a worker: on the processor a thread, on a GPU a warp or, of the third form, a
+    team of `warps` of them, which share `space`.  All of a team go the same way; the text says what
+    is dealt among them, `for i in range(warp, n, warps)`, and where they meet.  A worker on the
+    processor is the one member of its team: `warp` is 0, and `warps` 1.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the kernels of attention share: operands, memory of the thread, and blocks of scores.
+"""What the kernels of attention share: operands, memory of the worker, and blocks of scores.
 
 A block of scores has its keys down and its queries across: with queries in the lanes, no maximum
 and no sum goes across lanes, and every product reads its right operand where it lies.  The products
@@ -64,11 +64,16 @@ class Operand:
 
 @dataclass(frozen=True)
 class Held:
-    """A matrix in memory of the thread: its address, a pointer, and its row's elements."""
+    """A matrix in memory of the worker: where it begins, a pointer, and its row's elements."""
 
-    address: str
+    begin: str
     pointer: str
     row: str
+
+    @property
+    def address(self) -> str:
+        """The text of its address."""
+        return f"space + {self.begin}"
 
 
 class AttentionBlocks:
@@ -165,16 +170,13 @@ class AttentionBlocks:
         return made
 
     def held(self, rows: Dim, columns: Dim, kind: str = "") -> Held:
-        """A matrix in memory of the thread, its rows in whole vectors."""
+        """A matrix in memory of the worker, its rows in whole vectors."""
         writer, row = self.writer, ceil_divide(columns, self.lanes) * self.lanes
-        address, pointer = writer.fresh("h"), writer.fresh("p")
-        writer.prologue.append(f"    {address} = space + {writer.word(self.space)}")
-        writer.prologue.append(f"    {pointer} = {kind or self.kind}_at({address})")
+        begin, pointer = writer.integer(self.space, "h"), writer.fresh("p")
+        writer.prologue.append(f"    {pointer} = {kind or self.kind}_in(space, {begin})")
         item = 4 if kind == "i32" else self.size
         self.space = self.space + ceil_divide(rows * row * item, 64) * 64
-        return Held(
-            address, pointer, str(row) if isinstance(row, int) else writer.integer(row, "w")
-        )
+        return Held(begin, pointer, str(row) if isinstance(row, int) else writer.integer(row, "w"))
 
     def heads(self, *more: Dim) -> list[str]:
         """The loop over the rows of work, heads and what else there is; where each head begins.
@@ -219,18 +221,18 @@ class AttentionBlocks:
 
     def product(self, a: str, b: str, c: str, sizes: str) -> None:
         """C = A B: each is an address and its strides, and `sizes` are rows, columns and depth."""
-        self.writer.line(f"gemm({self.gemm}, {a}, {b}, {c}, {sizes}, space, 0)")
+        self.writer.line(f"gemm_{self.kind}({self.gemm}, {a}, {b}, {c}, {sizes}, space, 0, 0, 1)")
 
     def block(self, x: Operand, first: str) -> str:
         """A product's operand: the vectors from one on, as rows."""
         return f"{x.address} + ({x.begin} + {first} * {x.row}) * {self.size}, {x.row}, 1"
 
     def turned(self, target: Held, x: Operand) -> None:
-        """Scale times the block of queries' vectors, turned into the thread's memory."""
+        """Scale times the block of queries' vectors, turned into the worker's memory."""
         writer = self.writer
         start = f"{x.address} + ({x.begin} + top * {x.row}) * {self.size}"
         rest = f"{start}, {x.row}, count, {x.extent[1]}"
-        writer.line(f"turn({self.turn}, {target.address}, {QUERIES}, {rest})")
+        writer.line(f"turn_{self.kind}({self.turn}, {target.address}, {QUERIES}, {rest}, 0, 1)")
         writer.enter(f"for d in range({x.extent[1]}):")
         writer.enter(f"for i in range(0, count, {self.lanes}):")
         place = f"{target.pointer}, d * {QUERIES} + i"
@@ -286,7 +288,8 @@ class AttentionBlocks:
             x = self.bias
             start = f"{x.address} + ({x.begin} + top * {x.row} + j * {x.steps[1]}) * {self.size}"
             target = f"{self.added.address}, {QUERIES}"
-            writer.line(f"turn({self.turn}, {target}, {start}, {x.row}, count, keys)")
+            rest = f"{target}, {start}, {x.row}, count, keys"
+            writer.line(f"turn_{self.kind}({self.turn}, {rest}, 0, 1)")
 
     def over_queries(self) -> None:
         """The loop over vectors of queries, and the limits of one, as lanes."""
@@ -332,11 +335,11 @@ class AttentionBlocks:
         writer.line(f"apart = {x.row}")
         if clean is not None:
             self._clean(x, clean)
-        writer.line(f"target = {total.address}")
+        writer.line(f"target = {total.begin}")
         writer.line("if j > 0:")
-        writer.line(f"    target = {part.address}")
+        writer.line(f"    target = {part.begin}")
         self.product(
-            f"{weights.address}, 1, {QUERIES}", "value, apart, 1", f"target, {total.row}",
+            f"{weights.address}, 1, {QUERIES}", "value, apart, 1", f"space + target, {total.row}",
             f"count, {width}, keys",
         )  # fmt: skip
         if clean is not None:
@@ -373,7 +376,7 @@ class AttentionBlocks:
         """Add what was left out, where its weight is not 0."""
         writer, zero = self.writer, self.zero
         writer.enter("if dirty > 0:")
-        writer.line(f"sums = {self.kind}_at(target)")
+        writer.line(f"sums = {self.kind}_in(space, target)")
         self.along(x.extent)
         writer.enter("for r in range(keys):")
         writer.line(f"x = load({x.pointer}, {x.begin} + (j + r) * {x.row} + d, m)")

@@ -1,7 +1,7 @@
 """Attention as a kernel, and the way back through it.
 
     for row in range(lo, hi):                  a block of queries of one head
-        turned <- scale * q'                   in memory of the thread
+        turned <- scale * q'                   in memory of the worker
         for j in range(0, most, KEYS):         `most` keys are seen by some query of the block
             scores <- k turned                 keys down, queries across
             tops, totals                       the running maximum and sum of each query

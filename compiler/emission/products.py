@@ -1,10 +1,14 @@
 """A gemm group as a kernel: blocks of a batched matrix product, each followed by its epilogue.
 
     for block in range(lo, hi):
-        gemm(routine, a, ..., tile, ...)      one block of rows x columns, into memory of the thread
-        for i in ...:                         the epilogue: what else the group computes of it
+        gemm_f32(routine, a, ..., tile, ...)  one block of rows x columns, into the worker's memory
+        meet(space, warps)
+        for i in range(..., warps):           the epilogue: what else the group computes of it
             for j in range(0, columns, 16):
                 v0 = load(tile, ...)
+        meet(space, warps)
+
+The worker may be a team, all of which make the product; the rows of the epilogue are dealt to them.
 
 The labels of the contraction are sorted into rows (of the first operand), columns (of the
 second), the summed axis and batch axes.  Neighbouring labels merge into one axis where every
@@ -138,6 +142,7 @@ class _Product:
         n = writer.integer(columns.extent, "n")
         kind = "segmented" if self.segmented else "gemm"
         routine = writer.integer(Routine(f"{kind}_{LANE_TYPES[node.dtype]}"), "routine")
+        self.routine = f"{kind}_{LANE_TYPES[node.dtype]}({routine}"
         target = self.stores.get(node)
         places = [axis.place for axis in self.batch] + [rows.place, columns.place]
         narrow = None if target is None else self.narrow(target, places)
@@ -166,7 +171,7 @@ class _Product:
             writer.line(f"{name} = {extent} - {start}")
             writer.line(f"if {name} > {names[name]}:")
             writer.line(f"    {name} = {names[name]}")
-        call, rest = words.call(routine, split[:-2])
+        call, rest = words.call(split[:-2])
         indices = [*split[:-2], "i", "j"]
         if direct:
             assert isinstance(narrow, Memory)
@@ -175,7 +180,7 @@ class _Product:
             tile = writer.integer(replace(tiled, which="tile"), "t")
             self.epilogue(call, indices, places, rest, tile, names["columns"])
         count = product(axis.extent for axis in self.batch)
-        return writer.emitted(replace(tiled, which="blocks", count=count), ", space")
+        return writer.emitted(replace(tiled, which="blocks", count=count), ", space, warp, warps")
 
     def terms(self, first: str, indices: Sequence[str], strides: Sequence[Dim]) -> str:
         """An offset in elements: the first term, and each batch index times its stride."""
@@ -230,13 +235,13 @@ class _Product:
     ) -> None:
         """The product into a tile, then what the group computes from it."""
         writer = self.writer
-        writer.prologue.append(f"    p_tile = {LANE_TYPES[self.node.dtype]}_at(space + {tile})")
+        writer.prologue.append(f"    p_tile = {LANE_TYPES[self.node.dtype]}_in(space, {tile})")
         writer.line(f"{call}space + {tile}, {width}, {rest}")
         batch = len(indices) - 2
         nest = Nest(writer, indices, ["row"] * (batch + 1) + ["lane"], batch + 1, "m")
         nest.flat_strides = tuple(0 if place < 0 else self.flat[place] for place in places)
-        writer.line("for i in range(top, top + rows):")
-        writer.indent += 1
+        writer.line("meet(space, warps)")
+        writer.enter("for i in range(top + warp, top + rows, warps):")
         writer.mark_row()
         writer.line(f"for j in range(left, left + columns, {writer.lanes}):")
         writer.indent += 1
@@ -256,6 +261,8 @@ class _Product:
             target = self.narrow(place, places)
             assert isinstance(target, Memory)
             nest.store(nest.values[node][0], target)
+        writer.indent -= 2
+        writer.line("meet(space, warps)")
 
 
 class _Stretch:
@@ -276,19 +283,19 @@ class _Stretch:
             writer.integer(stride, "s") for stride in strides
         )
 
-    def call(self, routine: str, batch: Sequence[str]) -> tuple[str, str]:
+    def call(self, batch: Sequence[str]) -> tuple[str, str]:
         """What stands before the place of the result, and what behind it."""
         work, size = self.work, ITEM[self.work.node.dtype]
         lefts, rights = ([getattr(axis, side) for axis in work.batch] for side in ("left", "right"))
         from_a = work.terms(f"top * {self.a_row}", batch, lefts)
         from_b = work.terms(f"left * {self.b_column}", batch, rights)
         call = (
-            f"gemm({routine}, {self.a} + ({from_a}) * {size}, {self.a_row}, {self.a_depth}, "
+            f"{work.routine}, {self.a} + ({from_a}) * {size}, {self.a_row}, {self.a_depth}, "
             f"{self.b} + ({from_b}) * {size}, {self.b_depth}, {self.b_column}, "
         )
         # What a thread has packed of b serves the blocks below as well.
         tag = f"{self.whole} * (block // {self.down} + 1)"
-        return call, f"rows, columns, {self.k}, space, {tag})"
+        return call, f"rows, columns, {self.k}, space, {tag}, warp, warps)"
 
 
 class _Segments:
@@ -310,15 +317,15 @@ class _Segments:
         )
         self.a_col, self.b_row = writer.integer(left, "s"), writer.integer(right, "s")
 
-    def call(self, routine: str, batch: Sequence[str]) -> tuple[str, str]:
+    def call(self, batch: Sequence[str]) -> tuple[str, str]:
         """What stands before the place of the result, and what behind it."""
         work, size = self.work, ITEM[self.work.node.dtype]
         lefts, rights = ([getattr(axis, side) for axis in work.batch] for side in ("left", "right"))
         from_a = work.terms("0", batch, lefts)
         from_b = work.terms("left", batch, rights)
         call = (
-            f"segmented({routine}, {self.a} + ({from_a}) * {size}, {self.a_rows} + top * 8, "
+            f"{work.routine}, {self.a} + ({from_a}) * {size}, {self.a_rows} + top * 8, "
             f"{self.a_depth}, {self.a_col}, {self.b} + ({from_b}) * {size}, {self.b_depth}, "
             f"{self.b_row}, "
         )
-        return call, f"rows, columns, {self.k}, {self.segments}, space)"
+        return call, f"rows, columns, {self.k}, {self.segments}, space, warp, warps)"

@@ -1,7 +1,7 @@
 """The kernel of `solve`: Gaussian elimination with partial pivoting, one matrix after another.
 
     for row in range(lo, hi):          a matrix of the batch
-        held <- [a | b]                in memory of the thread, each part in whole vectors
+        held <- [a | b]                in memory of the worker, each part in whole vectors
         for k ...:                     down: the largest element left in column k becomes the pivot
             for i below k: held[i] <- held[i] - held[i, k] / pivot * held[k]
         for k backwards ...:           up, in the columns of b alone
@@ -81,7 +81,7 @@ def emit_solve(group: Group, buffers: Places, lanes: int) -> Emitted:
     kind = LANE_TYPES[node.dtype]
     n, side = writer.integer(rows, "n"), writer.integer(_whole(rows, lanes), "n")
     c, width = writer.integer(columns, "n"), writer.integer(_width(node, lanes), "n")
-    writer.prologue.append(f"    held = {kind}_at(space + {RESERVED})")
+    writer.prologue.append(f"    held = {kind}_in(space, {RESERVED})")
     views = [resolve(item) for item in node.inputs]
     axes = _matrices(lead, [view.strides for view in views])
     matrices = [(writer.integer(extent, "n"), extent) for extent, _ in axes]

@@ -1,7 +1,7 @@
 """The kernel of `argsort`: one line after another, in whole numbers that are in the same order.
 
     for row in range(lo, hi):          a line
-        keys <- its elements           in memory of the thread: a float's bits, so that NaN is last
+        keys <- its elements           in memory of the worker: a float's bits, so that NaN is last
         short: the place of an element is how many come before it, counted for a vector at a time
         long:  a stable sort by the digits of the keys, 8 bits at a time, the lowest first
 
@@ -93,12 +93,12 @@ def emit_argsort(group: Group, buffers: Places, lanes: int) -> Emitted:
     load = f"load_strided({read}, source + j * {along}, {along}, m)"
     if view.strides[axis] == 1:
         load = f"load({read}, source + j, m)"
-    writer.prologue.append(f"    keys = i64_at(space + {RESERVED})")
+    writer.prologue.append(f"    keys = i64_in(space, {RESERVED})")
     long, whole = _is_long(extent), ""
     if long is not False:
         whole = writer.integer(_whole(extent, lanes), "n")
-        writer.prologue.append(f"    order = i64_at(space + {RESERVED} + {whole} * 16)")
-        writer.prologue.append(f"    starts = i64_at(space + {RESERVED} + {whole} * 32)")
+        writer.prologue.append(f"    order = i64_in(space, {RESERVED} + {whole} * 16)")
+        writer.prologue.append(f"    starts = i64_in(space, {RESERVED} + {whole} * 32)")
     writer.enter("for row in range(lo, hi):")
     indices = decode(writer, "row", lines) if lines else []
     for name, strides in (("source", view.strides), ("begin", steps)):

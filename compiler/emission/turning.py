@@ -1,7 +1,7 @@
 """Copies that turn a matrix, as from channels before space to channels last.
 
     for row in range(lo, hi):
-        turn(routine, c, ...)         some rows of one matrix, in squares of a vector's lanes
+        turn_f32(routine, c, ...)     some rows of one matrix, in squares of a vector's lanes
 
 Read along the rows of the one, or written along those of the other, every element would come from
 a cache line of its own.  The native routine turns squares in registers.
@@ -40,7 +40,8 @@ def emit_turn(view: View, axis: int, buffers: Places, lanes: int, target: Memory
     """The copy of a squeezed view, with `axis` and its last axis as the sides of the matrices."""
     writer, last, most = Writer(lanes), len(view.shape) - 1, VECTORS * lanes
     size = view.base.type.item_bytes
-    routine = writer.integer(Routine(f"turn_f{8 * size}"), "routine")
+    turn = f"turn_f{8 * size}"
+    routine = writer.integer(Routine(turn), "routine")
     place = buffers[view.base]
     writer.reads[place.buffer] = None
     writer.writes[target.buffer] = None
@@ -69,7 +70,7 @@ def emit_turn(view: View, axis: int, buffers: Places, lanes: int, target: Memory
         for strides in (view.strides, target.strides)
     )
     writer.line(
-        f"turn({routine}, {out} + ({writing} + top * {down}) * {size}, {down}, "
-        f"{source} + ({reading} + top) * {size}, {apart}, {columns}, some)"
+        f"{turn}({routine}, {out} + ({writing} + top * {down}) * {size}, {down}, "
+        f"{source} + ({reading} + top) * {size}, {apart}, {columns}, some, 0, 1)"
     )
     return writer.emitted(product(extent for _, extent in pairs))

@@ -93,8 +93,8 @@ class _Desugar(ast.NodeTransformer):
         if len(args) == 1:
             args.insert(0, ast.Constant(0))
         step = args[2] if len(args) == 3 else ast.Constant(1)
-        if not (isinstance(step, ast.Constant) and isinstance(step.value, int) and step.value > 0):
-            raise self._refuse(node, "a loop's step is a positive literal")
+        if not _is_step(step):
+            raise self._refuse(node, "a loop's step is a positive literal, or warps")
         self.loops += 1
         # A counter of its own, so that the name has Python's last value after the loop.
         counter, end = f"_i{self.loops}", f"_end{self.loops}"
@@ -114,3 +114,10 @@ class _Desugar(ast.NodeTransformer):
         loop = ast.While(self._word(node.iter, "_lt", load(counter), load(end)), body, [])
         start = [assign(counter, self.visit(args[0])), assign(end, self.visit(args[1]))]
         return [*start, ast.copy_location(loop, node)]
+
+
+def _is_step(step: ast.expr) -> bool:
+    """Whether it is positive: a number, or how many share what is dealt."""
+    if isinstance(step, ast.Name):
+        return step.id == "warps"
+    return isinstance(step, ast.Constant) and isinstance(step.value, int) and step.value > 0

@@ -68,8 +68,8 @@ LANES_OF = {kind: Lanes(kind) for kind in KINDS}
 POINTER_TO = {kind: PointerTo(kind) for kind in KINDS}
 INTEGER = types.int64
 ROW = types.CPointer(types.int64)
-SIGNATURES = {count: types.void(ROW, *[types.int64] * (count - 1)) for count in (3, 4)}
-"""Of a kernel's text, by the number of its arguments: the last one may be left out."""
+SIGNATURES = {count: types.void(ROW, *[types.int64] * (count - 1)) for count in (3, 4, 6)}
+"""Of a kernel's text, by the number of its arguments: see `runtime.program.Kernel`."""
 
 
 class Typed(NamedTuple):

@@ -177,6 +177,20 @@ def _at(kind: str) -> Rule:
     return rule
 
 
+def _in(kind: str) -> Rule:
+    """A pointer into the worker's memory: the address of that, and bytes from there."""
+
+    def emit(builder: Any, space: Any, offset: Any) -> Any:
+        return builder.inttoptr(builder.add(space, offset), memory.POINTER)
+
+    def rule(space: Any, offset: Any) -> Typed | None:
+        if not (integer(space) and integer(offset)):
+            return None
+        return Typed(POINTER_TO[kind], (INTEGER, INTEGER), emit)
+
+    return rule
+
+
 def _of(kind: str) -> Rule:
     """Every lane from a word of the row: a float's bits, an integer's or a truth's value."""
 
@@ -222,6 +236,7 @@ def _literal(kind: str) -> Rule:
 
 for _kind in KINDS:
     _word(f"{_kind}_at", _at(_kind))
+    _word(f"{_kind}_in", _in(_kind))
     _word(f"{_kind}_of", _of(_kind))
     _word(_kind, _literal(_kind))
     _word(f"to_{_kind}", _conversion(_kind))
@@ -276,20 +291,28 @@ def _word_of_row(row: Any, index: Any) -> Typed | None:
     return Typed(INTEGER, (ROW, INTEGER), _row_word) if row == ROW and integer(index) else None
 
 
-def _call_routine(builder: Any, routine: Any, *words: Any) -> None:
+def _call_routine(builder: Any, routine: Any, *rest: Any) -> None:
+    words = rest[:-2]  # a thread of the processor is no team
     kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
     builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
 
 
 def _routine_rule(count: int) -> Callable[..., Typed | None]:
-    """A routine's address, and so many words that it is called with."""
+    """A routine's address, so many words that it is called with, and which of how many warps."""
 
     def rule(*args: Any) -> Typed | None:
-        if len(args) != count + 1 or not all(map(integer, args)):
+        if len(args) != count + 3 or not all(map(integer, args)):
             return None
-        return Typed(types.void, (INTEGER,) * (count + 1), _call_routine)
+        return Typed(types.void, (INTEGER,) * (count + 3), _call_routine)
 
     return rule
+
+
+def _meet(space: Any, warps: Any) -> Typed | None:
+    """Where a team meets and sees what each has written; a thread of the processor is alone."""
+    if not (integer(space) and integer(warps)):
+        return None
+    return Typed(types.void, (INTEGER, INTEGER), lambda builder, space, warps: None)
 
 
 def _tile(count: Any) -> Typed | None:
@@ -307,7 +330,8 @@ def _tile(count: Any) -> Typed | None:
 
 
 _word("_word", _word_of_row)
-_word("gemm", _routine_rule(13))
-_word("segmented", _routine_rule(14))
-_word("turn", _routine_rule(6))
+for _routine, _count in {"gemm": 13, "segmented": 14, "turn": 6}.items():
+    for _kind in FLOATS:
+        _word(f"{_routine}_{_kind}", _routine_rule(_count))
+_word("meet", _meet)
 _word("tile", _tile, literal=True)

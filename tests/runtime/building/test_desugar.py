@@ -31,6 +31,10 @@ def test_loops_become_while() -> None:
     assert spelled("for i in range(a, b, 4):\n        f(i)") == (
         "_i1 = a\n_end1 = b\nwhile _lt(_i1, _end1):\n    i = _i1\n    f(i)\n    _i1 = _add(_i1, 4)"
     )
+    assert spelled("for i in range(warp, n, warps):\n        f(i)") == (
+        "_i1 = warp\n_end1 = n\nwhile _lt(_i1, _end1):\n    i = _i1\n    f(i)\n"
+        "    _i1 = _add(_i1, warps)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,8 @@ def test_loops_become_while() -> None:
         ),
         (
             "for i in range(0, n, k):\n        pass",
-            "kernel text, line 2: a loop's step is a positive literal: for i in range(0, n, k):",
+            "kernel text, line 2: a loop's step is a positive literal, or warps: "
+            "for i in range(0, n, k):",
         ),
         (
             "for i in range(n):\n        continue",

@@ -137,7 +137,7 @@ def test_the_way_without_the_layout_of_objects(monkeypatch: pytest.MonkeyPatch) 
 
 def test_routines_have_addresses() -> None:
     text = """def kernel(args, lo, hi, space):
-    gemm(args[0], args[1], 3, 1, args[2], 2, 1, args[3], 2, 4, 2, 3, space, 0)
+    gemm_f32(args[0], args[1], 3, 1, args[2], 2, 1, args[3], 2, 4, 2, 3, space, 0, 0, 1)
 """
     program = BoundProgram(
         name="product",

@@ -190,6 +190,33 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str) -> None:
     np.testing.assert_array_equal(plain, added)
 
 
+@pytest.mark.parametrize("kind", DTYPE)
+def test_memory_of_the_worker(kind: str) -> None:
+    """A place in `space` is its address and bytes from there, whatever the elements."""
+    text = f"""def kernel(args, lo, hi, space):
+    held = {kind}_in(space, args[1])
+    store(held, 0, load({kind}_at(args[0]), 0))
+    store({kind}_at(args[2]), 0, load({kind}_at(space + args[1]), 0))
+"""
+    source = elements(kind, 16)
+    target = elements(kind, 16, 1)
+    run(text, [source, 192, target])
+    np.testing.assert_array_equal(target, source)
+
+
+def test_a_thread_is_alone_in_its_team() -> None:
+    text = """def kernel(args, lo, hi, space, warp, warps):
+    for row in range(lo, hi):
+        meet(space, warps)
+        for i in range(10 * row + warp, 10 * row + 10, warps):
+            store_first(i64_at(args[0]), i, i64(i * 100 + warp * 10 + warps))
+        meet(space, warps)
+"""
+    out = np.zeros(30, np.int64)
+    run(text, [out], 3)
+    np.testing.assert_array_equal(out, np.arange(30) * 100 + 1)
+
+
 def test_tile_is_aligned_scratch() -> None:
     text = """def kernel(args, lo, hi):
     t = tile(256)

@@ -194,5 +194,5 @@ def test_every_word_is_tested() -> None:
     text = "".join(p.read_text(encoding="utf-8") for p in tests)
     operators = {name for name in WORDS if name.startswith("_")}
     made = {f"{stem}{k}" for k in DTYPE for stem in ("to_", "")} | {f"{k}_{e}" for k in DTYPE
-            for e in ("at", "of")}  # fmt: skip
+            for e in ("at", "in", "of")}  # fmt: skip
     assert [word for word in WORDS if word not in operators | made and f"{word}" not in text] == []

@@ -209,16 +209,20 @@ def test_infinities_and_nan_stay_in_their_row_and_column(routine: tuple[Any, Gem
     np.testing.assert_array_equal(np.isinf(c[0]), np.arange(40) == 11)
 
 
-def test_kernels_call_the_routine() -> None:
-    text = """def kernel(args, lo, hi, space):
+@pytest.mark.parametrize("word", ["gemm_f32", "gemm_f64"])
+def test_kernels_call_the_routine(word: str) -> None:
+    item = int(word[-2:]) // 8
+    dtype = f"float{8 * item}"
+    text = f"""def kernel(args, lo, hi, space):
     for i in range(lo, hi):
-        c = args[3] + i * 4 * 5
-        gemm(args[0], args[1] + i * 4 * 6, 6, 1, args[2], 5, 1, c, 5, 1, 5, 6, space, 0)
+        c = args[3] + i * {item} * 5
+        a = args[1] + i * {item} * 6
+        {word}(args[0], a, 6, 1, args[2], 5, 1, c, 5, 1, 5, 6, space, 0, 0, 1)
 """
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(9, 6)).astype(np.float32), rng.normal(size=(6, 5)).astype(np.float32)
-    c = np.zeros((9, 5), np.float32)
-    address = obtain([Request("gemm_f32", "gemm_f32", build_routine)])[0].address
+    a, b = rng.normal(size=(9, 6)).astype(dtype), rng.normal(size=(6, 5)).astype(dtype)
+    c = np.zeros((9, 5), dtype)
+    address = obtain([Request(word, word, build_routine)])[0].address
     run(text, [address, a, b, c], extent=9)
     np.testing.assert_allclose(c, a @ b, rtol=1e-5)
 

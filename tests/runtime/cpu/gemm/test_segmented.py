@@ -324,20 +324,23 @@ def chained(a: Array, b: Array, k: int, segments: int, in_pairs: bool) -> Any:
     return total
 
 
-def test_kernels_call_the_routine() -> None:
+@pytest.mark.parametrize("word", ["segmented_f32", "segmented_f64"])
+def test_kernels_call_the_routine(word: str) -> None:
     """A convolution along a line: windows of 3 of 2 channels, as segments 4 elements apart."""
-    text = """def kernel(args, lo, hi, space):
+    item = int(word[-2:]) // 8
+    dtype = f"float{8 * item}"
+    text = f"""def kernel(args, lo, hi, space):
     for i in range(lo, hi):
-        c = args[6] + i * 4 * 5
-        segmented(args[0], args[1] + i * 4 * 4, args[2], args[3], 1, args[4], args[5], 5, c, 5, 1,
-                  5, 2, 3, space)
+        c = args[6] + i * {item} * 5
+        {word}(args[0], args[1] + i * {item} * 4, args[2], args[3], 1, args[4], args[5], 5,
+                      c, 5, 1, 5, 2, 3, space, 0, 1)
 """
     rng = np.random.default_rng(0)
-    x, w = rng.normal(size=(12, 4)).astype(np.float32), rng.normal(size=(3, 2, 5))
-    w = w.astype(np.float32)
-    c = np.zeros((9, 5), np.float32)
+    x, w = rng.normal(size=(12, 4)).astype(dtype), rng.normal(size=(3, 2, 5))
+    w = w.astype(dtype)
+    c = np.zeros((9, 5), dtype)
     rows, a_depth, b_depth = np.zeros(1, np.int64), np.arange(3) * 4, np.arange(3) * 10
-    address = obtain([Request("segmented_f32", "segmented_f32", build_segmented)])[0].address
+    address = obtain([Request(word, word, build_segmented)])[0].address
     run(text, [address, x, rows, a_depth, w, b_depth, c], extent=9)
     wanted = np.stack([np.einsum("tc,tcj->j", x[i : i + 3, :2], w) for i in range(9)])
     np.testing.assert_allclose(c, wanted, rtol=1e-4, atol=1e-5)

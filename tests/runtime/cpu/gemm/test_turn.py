@@ -70,13 +70,16 @@ def test_elements_stay_as_they_are(routine: tuple[Any, Routine]) -> None:
     np.testing.assert_array_equal(c, whole.T)
 
 
-def test_kernels_call_the_routine() -> None:
-    text = """def kernel(args, lo, hi):
+@pytest.mark.parametrize("word", ["turn_f32", "turn_f64"])
+def test_kernels_call_the_routine(word: str) -> None:
+    item = int(word[-2:]) // 8
+    dtype = f"float{8 * item}"
+    text = f"""def kernel(args, lo, hi):
     for i in range(lo, hi):
-        turn(args[0], args[1] + i * 4 * 35, 5, args[2] + i * 4 * 35, 7, 5, 7)
+        {word}(args[0], args[1] + i * {item} * 35, 5, args[2] + i * {item} * 35, 7, 5, 7, 0, 1)
 """
-    x = np.random.default_rng(0).normal(size=(6, 5, 7)).astype(np.float32)
-    c = np.zeros((6, 7, 5), np.float32)
-    address = obtain([Request("turn_f32", "turn_f32", build_turn)])[0].address
+    x = np.random.default_rng(0).normal(size=(6, 5, 7)).astype(dtype)
+    c = np.zeros((6, 7, 5), dtype)
+    address = obtain([Request(word, word, build_turn)])[0].address
     run(text, [address, c, x], extent=6)
     np.testing.assert_array_equal(c, x.transpose(0, 2, 1))
