@@ -145,6 +145,7 @@ from .frontend.operations.elementwise import (
     add,
     astype,
     ceil,
+    clip,
     cos,
     divide,
     equal,
@@ -179,6 +180,15 @@ from .frontend.operations.elementwise import (
     where,
 )
 from .frontend.operations.indexing import one_hot, scatter_add, take
+from .frontend.operations.integers.bits import (
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+)
+from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
 from .frontend.operations.linear_algebra import inverse, solve
 from .frontend.operations.mode import training
 from .frontend.operations.ordering.along import take_along_axis
@@ -187,12 +197,16 @@ from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
+    all,
+    any,
     argmax,
     argmin,
+    count_nonzero,
     cumsum,
     max,
     mean,
     min,
+    std,
     sum,
     variance,
 )
@@ -336,6 +350,8 @@ __all__ = [
     "absolute_error",
     "adaptive_avg_pool",
     "add",
+    "all",
+    "any",
     "arange",
     "argmax",
     "argmin",
@@ -347,10 +363,17 @@ __all__ = [
     "avg_pool",
     "binary_cross_entropy",
     "bind",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "block",
     "bool_",
     "broadcast_to",
     "ceil",
+    "clip",
     "clip_norm",
     "clip_value",
     "concatenate",
@@ -362,9 +385,11 @@ __all__ = [
     "correlate",
     "cos",
     "cost",
+    "count_nonzero",
     "cross_entropy",
     "cumsum",
     "divide",
+    "divmod",
     "einsum",
     "elu",
     "equal",
@@ -379,6 +404,8 @@ __all__ = [
     "float32",
     "float64",
     "floor",
+    "floor_divide",
+    "fmod",
     "gelu",
     "generate",
     "gradient",
@@ -434,6 +461,7 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "relu",
+    "remainder",
     "reshape",
     "rsqrt",
     "scatter_add",
@@ -455,6 +483,7 @@ __all__ = [
     "squeeze",
     "stack",
     "state",
+    "std",
     "stop_gradient",
     "subtract",
     "sum",

@@ -191,7 +191,7 @@ def _binary(
     name: str,
     function: Callable[..., Any],
     vjp: Vjp | None,
-    emit: str,
+    emit: str | Callable[[Node], str],
     *,
     flops: int = 1,
     allowed: str = "fiu",
@@ -206,6 +206,43 @@ def _binary(
         flops=flops,
         batch=elementwise,
     )
+
+
+def _fmod_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """The derivatives of x - k y, 1 and -k, where k is the quotient without its fraction."""
+    x, y = n.inputs
+    whole = b.floor(b.add(b.div(b.sub(x, n), y), b.fill(0.5, y.type)))
+    return g, b.neg(b.mul(g, whole))
+
+
+def _fmod_text(node: Node) -> str:
+    """What is left of |x| when |y| is taken off, with the sign of x; in float64.
+
+    A fused multiply-add gives x - k y exactly for a quotient k as it is rounded, and what is left
+    is divided again.  So three divisions are enough while |x / y| is below 2 ** 106, the square of
+    2 ** 53; beyond, the result is NaN.
+    """
+    x, y, greatest = "to_f64({0})", "absolute(to_f64({1}))", float(np.finfo(np.float64).max)
+    left = f"absolute({x})"
+    for _ in range(3):
+        left = f"fma(-floor({left} / {y}), {y}, {left})"
+    signed = f"select({x} < f64(0), -({left}), {left})"
+    found = f"select(absolute({x} / {y}) < f64({2.0**106!r}), {signed}, f64(0) / f64(0))"
+    whole = f"select({y} > f64({greatest!r}), {x} - {x} + {x}, {found})"
+    return f"to_{LANE_TYPES[node.dtype]}({whole})"
+
+
+def _shift(name: str, function: Callable[..., Any], sign: str) -> Primitive:
+    """Bits moved; of the count only as many bits are read as it takes to be below the width."""
+
+    def reference(x: Array, y: Array) -> Array:
+        return np.asarray(function(x, y & y.dtype.type(8 * y.dtype.itemsize - 1)))
+
+    def text(node: Node) -> str:
+        kind = LANE_TYPES[node.dtype]
+        return f"{{0}} {sign} ({{1}} & {kind}({8 * np.dtype(node.dtype).itemsize - 1}))"
+
+    return _binary(name, reference, None, text, allowed="iu", flops=0)
 
 
 def _one_minus(b: Builder, x: Node) -> Node:
@@ -233,16 +270,19 @@ PRIMITIVES = (
     _binary("pow", np.power, _pow_vjp, "power({0}, {1})", allowed="f", flops=10),
     _binary("maximum", np.maximum, _maximum_vjp, "maximum({0}, {1})"),
     _binary("minimum", np.minimum, _minimum_vjp, "minimum({0}, {1})"),
-    _binary("and", np.logical_and, None, "{0} & {1}", allowed="b", flops=0),
-    _binary("or", np.logical_or, None, "{0} | {1}", allowed="b", flops=0),
-    _binary("xor", np.logical_xor, None, "{0} ^ {1}", allowed="b", flops=0),
+    _binary("fmod", np.fmod, _fmod_vjp, _fmod_text, allowed="f", flops=10),
+    _binary("and", np.bitwise_and, None, "{0} & {1}", allowed="biu", flops=0),
+    _binary("or", np.bitwise_or, None, "{0} | {1}", allowed="biu", flops=0),
+    _binary("xor", np.bitwise_xor, None, "{0} ^ {1}", allowed="biu", flops=0),
+    _shift("shift_left", np.left_shift, "<<"),
+    _shift("shift_right", np.right_shift, ">>"),
     _compare("eq", np.equal, "{0} == {1}"),
     _compare("ne", np.not_equal, "{0} != {1}"),
     _compare("lt", np.less, "{0} < {1}"),
     _compare("le", np.less_equal, "{0} <= {1}"),
     _compare("gt", np.greater, "{0} > {1}"),
     _compare("ge", np.greater_equal, "{0} >= {1}"),
-    _unary("not", np.logical_not, None, "~{0}", flops=0, allowed="b"),
+    _unary("not", np.invert, None, "~{0}", flops=0, allowed="biu"),
     _unary("neg", np.negative, lambda b, x, y, g: b.neg(g), "-{0}", allowed="fi"),
     _unary("abs", np.abs, lambda b, x, y, g: b.mul(g, b.sign(x)), "absolute({0})", allowed="fi"),
     _unary("sign", np.sign, None, "sign({0})", allowed="fi"),

@@ -10,6 +10,7 @@ from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.log_product import log_product
 from ...compiler.primitives.record import Builder
+from ...compiler.sizes import Dim
 from ..arguments import text as text_of
 from ..variables.applying import apply
 from ..variables.variable import Variable
@@ -17,20 +18,58 @@ from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 
 def contract(b: Builder, x: Node, y: Node, left: str, right: str, out: str) -> Node:
-    """Einsum of two nodes, `left,right->out`; sums over a label of one operand come first."""
+    """Einsum of two nodes, `left,right->out`; sums over a label of one operand come first.
+
+    Of bools, a product is whether both are true, and a sum whether one is, as in NumPy.
+    """
     nodes, labels = [x, y], [left, right]
     for i in range(2):
         alone = [k for k, c in enumerate(labels[i]) if c not in labels[1 - i] and c not in out]
         if alone:
-            nodes[i] = b.reduce_sum(nodes[i], axes=tuple(alone))
+            nodes[i] = total(b, nodes[i], tuple(alone))
             labels[i] = "".join(c for k, c in enumerate(labels[i]) if k not in alone)
+    if not x.type.is_float:
+        return _contract_integers(b, nodes, labels, out)
     number = {letter: i for i, letter in enumerate(dict.fromkeys(labels[0] + labels[1]))}
     a, c, o = (tuple(number[letter] for letter in text) for text in (*labels, out))
     return b.contract(nodes[0], nodes[1], a=a, b=c, out=o)
 
 
+def _contract_integers(b: Builder, nodes: list[Node], labels: list[str], out: str) -> Node:
+    """Every product, and sums over them: a kernel for matrix products has floats alone."""
+    summed = [c for c in labels[0] if c not in out]
+    order = out + "".join(summed)
+    extents: dict[str, Dim] = {}
+    for node, text in zip(nodes, labels, strict=True):
+        for letter, extent in zip(text, node.shape, strict=True):
+            if extents.setdefault(letter, extent) != extent:
+                raise TypeRuleError(f"expects {extents[letter]} elements to sum over, not {extent}")
+    shape = tuple(extents[letter] for letter in order)
+    spread = []
+    for node, text in zip(nodes, labels, strict=True):
+        axes = sorted(range(len(text)), key=lambda i, text=text: order.index(text[i]))  # type: ignore[misc]
+        turned = b.transpose(node, axes=tuple(axes))
+        places = tuple(order.index(text[i]) for i in axes)
+        spread.append(b.broadcast(turned, shape=shape, axes=places))
+    products = b.apply("and" if nodes[0].dtype == "bool" else "mul", *spread)
+    return total(b, products, tuple(range(len(out), len(order)))) if summed else products
+
+
+def total(b: Builder, x: Node, axes: tuple[int, ...]) -> Node:
+    """The sum over axes; of bools, whether one is true."""
+    if x.dtype != "bool":
+        found: Node = b.reduce_sum(x, axes=axes)
+        return found
+    most = b.reduce_max(b.cast(x, dtype="int32"), axes=axes)
+    return b.gt(most, b.fill(0, most.type))
+
+
 def matmul(x: Any, y: Any) -> Variable:
-    """NumPy's matmul: products of the last two axes, batched over broadcast leading ones."""
+    """NumPy's matmul: products of the last two axes, batched over broadcast leading ones.
+
+    Of integers the products and sums wrap around; of bools a product is whether both are true, and
+    a sum whether one is.
+    """
 
     def rule(b: Builder, x: Node, y: Node) -> Node:
         one_dtype((x, y))
@@ -145,7 +184,7 @@ def einsum(subscripts: str, *operands: Any) -> Variable:
             labels = out if last else keep
         alone = tuple(i for i, c in enumerate(labels) if c not in out)
         if alone:
-            value = b.reduce_sum(value, axes=alone)
+            value = total(b, value, alone)
             labels = "".join(c for c in labels if c in out)
         if labels != out:
             value = b.transpose(value, axes=tuple(labels.index(c) for c in out))

@@ -11,6 +11,7 @@ from ..variables.applying import apply
 from ..variables.kinds import Elementwise
 from ..variables.variable import Variable, dtype_name
 from .broadcasting import align, as_variables, one_dtype
+from .integers.powers import integer_power, known_power
 from .reach import within_reach
 
 
@@ -56,11 +57,15 @@ def divide(x: Any, y: Any) -> Variable:
 
 
 def power(x: Any, y: Any) -> Variable:
-    """The power x ** y of floats; small integral and half exponents become products and roots.
+    """The power x ** y; small integral and half exponents of floats become products and roots.
 
     x ** 0 is 1 for every x, NaN too.  The derivative by y is x ** y * log(x), as in PyTorch: NaN
     where x is negative, for there is no power beside a whole exponent, and 0 where x is 0 and y is
     not negative.
+
+    Integers to the power of integers of the same dtype are integers, which wrap around as products
+    do.  A negative exponent is a mistake where it is a constant; a computed one gives 0, or 1 and
+    -1 for a base of those, as in PyTorch.
     """
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 2:
@@ -73,9 +78,23 @@ def power(x: Any, y: Any) -> Variable:
             return sqrt(x)
         if y == -0.5:
             return rsqrt(x)
-        if y == -1:
-            return divide(1.0, x)
-    return elementwise("pow", x, y, label="power")
+
+    def rule(b: Builder, *nodes: Node) -> Node:
+        one_dtype(nodes)
+        base, exponent = align(b, nodes)
+        if base.dtype.startswith(("int", "uint")):
+            if known is not None:
+                return known_power(b, base, int(known))
+            return integer_power(b, base, exponent)
+        if known == -1:
+            return b.div(b.fill(1, base.type), base)
+        return b.pow(base, exponent)
+
+    given = as_variables(x, y)
+    value = given[1].value
+    known = value.item() if value is not None and value.ndim == 0 else None
+    result: Variable = apply("power", rule, given, kind=Elementwise, op="pow")
+    return result
 
 
 def maximum(x: Any, y: Any) -> Variable:
@@ -90,6 +109,26 @@ def maximum(x: Any, y: Any) -> Variable:
 def minimum(x: Any, y: Any) -> Variable:
     """The lesser of x and y; ties as in `maximum`."""
     return elementwise("minimum", x, y)
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Variable:
+    """The elements of x, those below `low` raised to it, and those above `high` lowered to it.
+
+    Args:
+        x: numbers of any shape.
+        low: a number or a variable of x's dtype that broadcasts; None for no limit.
+        high: likewise; it is the result where low is above it, as in NumPy.
+
+    Returns:
+        Of x's dtype; NaN stays.  The gradient goes to what was chosen; at a limit that is a number
+        it is 0, as for `maximum`.
+
+    Raises:
+        DtypeError, ShapeError: when the diagram is built: bools, two dtypes, other shapes.
+    """
+    x = x if low is None else maximum(x, low)
+    x = x if high is None else minimum(x, high)
+    return as_variables(x)[0]
 
 
 def comparison(op: str, x: Any, y: Any, label: str) -> Variable:
@@ -141,22 +180,34 @@ def greater_equal(x: Any, y: Any) -> Variable:
 
 def logical_and(x: Any, y: Any) -> Variable:
     """Whether both of two bools are true."""
-    return elementwise("and", x, y, label="logical_and")
+    return _logical("and", x, y)
 
 
 def logical_or(x: Any, y: Any) -> Variable:
     """Whether one of two bools at least is true."""
-    return elementwise("or", x, y, label="logical_or")
+    return _logical("or", x, y)
 
 
 def logical_xor(x: Any, y: Any) -> Variable:
     """Whether one of two bools alone is true."""
-    return elementwise("xor", x, y, label="logical_xor")
+    return _logical("xor", x, y)
 
 
 def logical_not(x: Any) -> Variable:
     """Not x, of bools."""
-    return unary("not", x)
+    return _logical("not", x)
+
+
+def _logical(op: str, *operands: Any) -> Variable:
+    def rule(b: Builder, *nodes: Node) -> Node:
+        one_dtype(nodes)
+        if nodes[0].dtype != "bool":
+            raise DtypeRuleError(f"expects bools, not {nodes[0].dtype}: compare them, as in x != 0")
+        return b.apply(op, *align(b, nodes))
+
+    given = as_variables(*operands)
+    result: Variable = apply(f"logical_{op}", rule, given, kind=Elementwise, op=op)
+    return result
 
 
 def where(condition: Any, x: Any, y: Any) -> Variable:

@@ -15,14 +15,20 @@ import numpy as np
 from ..location import user_location
 from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
+from .integers import bits, division
 from .ordering import along, sorting
 
 
-def _clip(x: Any, low: Any = None, high: Any = None) -> Variable:
-    x = x if low is None else elementwise.maximum(x, low)
-    x = x if high is None else elementwise.minimum(x, high)
-    result: Variable = x
-    return result
+def _clip(x: Any, a_min: Any = None, a_max: Any = None) -> Variable:
+    return elementwise.clip(x, a_min, a_max)
+
+
+def _std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Variable:
+    return reductions.std(x, axis, keepdims, ddof)
+
+
+def _variance(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Variable:
+    return reductions.variance(x, axis, keepdims, ddof)
 
 
 def _square(x: Any) -> Variable:
@@ -52,10 +58,16 @@ def _full_like(x: Any, value: Any) -> Variable:
 UFUNCS: dict[str, Callable[..., Any]] = {
     "divide": elementwise.divide,
     "float_power": elementwise.power,
-    "bitwise_and": elementwise.logical_and,
-    "bitwise_or": elementwise.logical_or,
-    "bitwise_xor": elementwise.logical_xor,
-    "invert": elementwise.logical_not,
+    "bitwise_and": bits.bitwise_and,
+    "bitwise_or": bits.bitwise_or,
+    "bitwise_xor": bits.bitwise_xor,
+    "invert": bits.bitwise_invert,
+    "left_shift": bits.bitwise_left_shift,
+    "right_shift": bits.bitwise_right_shift,
+    "floor_divide": division.floor_divide,
+    "remainder": division.remainder,
+    "divmod": division.divmod,
+    "fmod": division.fmod,
     "fabs": elementwise.absolute,
     "square": _square,
     "reciprocal": _reciprocal,
@@ -78,7 +90,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: reductions.mean,
     np.max: reductions.max,
     np.min: reductions.min,
-    np.var: reductions.variance,
+    np.var: _variance,
+    np.std: _std,
+    np.any: reductions.any,
+    np.all: reductions.all,
+    np.count_nonzero: reductions.count_nonzero,
     np.argmax: reductions.argmax,
     np.argmin: reductions.argmin,
     np.argsort: sorting.argsort,
@@ -113,9 +129,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 OURS: dict[str, str] = {
     "pad": "dg.pad", "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
     "outer": "x[:, None] * y", "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
-    "floor_divide": "dg.floor(x / y)", "remainder": "x - dg.floor(x / y) * y", "divmod":
-    "dg.floor(x / y)", "rint": "dg.floor(x + 0.5)", "round": "dg.floor(x + 0.5)",
-    "heaviside": "dg.where", "std": "dg.sqrt(dg.variance(x))", "tan": "dg.sin(x) / dg.cos(x)",
+    "rint": "dg.floor(x + 0.5)", "round": "dg.floor(x + 0.5)",
+    "heaviside": "dg.where", "tan": "dg.sin(x) / dg.cos(x)",
     "isnan": "x != x", "log2": "dg.log(x) / math.log(2)", "exp2": "dg.exp(math.log(2) * x)",
     "copyto": "dg.where", "put": "dg.where",
 }  # fmt: skip

@@ -8,8 +8,9 @@ from ..keywords import guarded
 from ..variables.variable import Variable
 from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
 from .broadcasting import is_operand
+from .integers import bits, division
 from .numpy_calls import array_function, array_ufunc
-from .python_words import INSTEAD, REVERSED, missing_attribute, refusing
+from .python_words import INSTEAD, missing_attribute, refusing
 
 
 def _reversed(function: Any) -> Any:
@@ -45,13 +46,23 @@ OPERATORS: dict[str, Any] = {
     "__rmatmul__": _reversed(contractions.matmul),
     "__neg__": elementwise.negative,
     "__abs__": elementwise.absolute,
-    "__invert__": elementwise.logical_not,
-    "__and__": elementwise.logical_and,
-    "__rand__": _reversed(elementwise.logical_and),
-    "__or__": elementwise.logical_or,
-    "__ror__": _reversed(elementwise.logical_or),
-    "__xor__": elementwise.logical_xor,
-    "__rxor__": _reversed(elementwise.logical_xor),
+    "__floordiv__": division.floor_divide,
+    "__rfloordiv__": _reversed(division.floor_divide),
+    "__mod__": division.remainder,
+    "__rmod__": _reversed(division.remainder),
+    "__divmod__": division.divmod,
+    "__rdivmod__": _reversed(division.divmod),
+    "__invert__": bits.bitwise_invert,
+    "__and__": bits.bitwise_and,
+    "__rand__": _reversed(bits.bitwise_and),
+    "__or__": bits.bitwise_or,
+    "__ror__": _reversed(bits.bitwise_or),
+    "__xor__": bits.bitwise_xor,
+    "__rxor__": _reversed(bits.bitwise_xor),
+    "__lshift__": bits.bitwise_left_shift,
+    "__rlshift__": _reversed(bits.bitwise_left_shift),
+    "__rshift__": bits.bitwise_right_shift,
+    "__rrshift__": _reversed(bits.bitwise_right_shift),
     "__pos__": lambda self: self,
     "__floor__": elementwise.floor,
     "__ceil__": elementwise.ceil,
@@ -64,6 +75,10 @@ OPERATORS: dict[str, Any] = {
     "T": property(structure.transpose),
     "sum": reductions.sum,
     "mean": reductions.mean,
+    "std": reductions.std,
+    "any": reductions.any,
+    "all": reductions.all,
+    "clip": elementwise.clip,
     "max": reductions.max,
     "min": reductions.min,
     "reshape": _shape_method,
@@ -72,9 +87,11 @@ OPERATORS: dict[str, Any] = {
     "__array_ufunc__": array_ufunc,
     "__array_function__": array_function,
     **{method: refusing(method) for method in INSTEAD},
-    **{f"__r{method}__": refusing(f"__{method}__") for method in REVERSED},
 }
-_FILES = (contractions, elementwise, indexing, linear_algebra, reductions, source, structure)
+_FILES = (
+    bits, contractions, division, elementwise, indexing, linear_algebra, reductions, source,
+    structure,
+)  # fmt: skip
 _FUNCTIONS = frozenset(
     name
     for module in _FILES

@@ -9,11 +9,6 @@ from ..location import user_location
 from ..variables.variable import Variable, source_text
 
 INSTEAD = {
-    "__floordiv__": ("//", "numbers", "use dg.floor(x / y)"),
-    "__mod__": ("%", "numbers", "use x - dg.floor(x / y) * y"),
-    "__divmod__": ("divmod", "numbers", "use dg.floor(x / y)"),
-    "__lshift__": ("<<", "numbers", "multiply by a power of 2"),
-    "__rshift__": (">>", "numbers", "use dg.floor(x / y)"),
     "__round__": ("round", "numbers", "use dg.floor(x + 0.5)"),
     "__trunc__": ("trunc", "numbers", "use dg.sign(x) * dg.floor(dg.absolute(x))"),
     "__contains__": ("in", "a list or a set", "use dg.mean(x == y) > 0"),
@@ -25,7 +20,6 @@ INSTEAD = {
     "__delitem__": ("del", "an array", "a variable never changes; use a slice, or dg.take"),
 }
 """By method: how it is written, what it is for, and what to use instead."""
-REVERSED = ("floordiv", "mod", "divmod", "lshift", "rshift")
 
 ATTRIBUTES = {
     **dict.fromkeys(
@@ -38,7 +32,7 @@ ATTRIBUTES = {
     ),
     **dict.fromkeys(("size", "nelement", "numel"), "use .shape"),
     **dict.fromkeys(("float", "double", "half", "long", "int", "bool", "type"), "use .astype"),
-    **dict.fromkeys(("clamp", "clip"), "use dg.minimum(dg.maximum(x, low), high)"),
+    "clamp": "use .clip",
     **dict.fromkeys(("mm", "bmm", "dot", "mv"), "use x @ y"),
     "detach": "use dg.stop_gradient(x)",
     "view": "use .reshape",
@@ -49,7 +43,6 @@ ATTRIBUTES = {
     "unsqueeze": "use dg.expand_dims(x, axis)",
     "pow": "use x ** y",
     "var": "use dg.variance(x)",
-    "std": "use dg.sqrt(dg.variance(x))",
     "copy": "a variable never changes, and needs no copy",
     "clone": "a variable never changes, and needs no copy",
     "fill_": "use dg.fill",

@@ -8,7 +8,7 @@ from typing import Any
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
-from ..arguments import flag
+from ..arguments import flag, number
 from ..variables.applying import apply
 from ..variables.variable import Variable
 from .broadcasting import as_variables
@@ -29,19 +29,35 @@ def _reduction(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Varia
     keepdims = flag(label, "keepdims", keepdims)
 
     def rule(b: Builder, node: Node) -> Node:
-        return _reduce(b, op, node, normal_axes(axis, node.type.rank), keepdims)
+        axes = normal_axes(axis, node.type.rank)
+        if node.dtype != "bool":
+            return _reduce(b, op, node, axes, keepdims)
+        if op == "reduce_sum":
+            return _reduce(b, op, b.cast(node, dtype="int64"), axes, keepdims)
+        return _extremum_of_bools(b, op, node, axes, keepdims)
 
     result: Variable = apply(label, rule, as_variables(x))
     return result
 
 
+def _extremum_of_bools(
+    b: Builder, op: str, node: Node, axes: tuple[int, ...], keepdims: bool
+) -> Node:
+    """Whether one of some bools is true (the greatest), or all are (the least)."""
+    found = _reduce(b, op, b.cast(node, dtype="int32"), axes, keepdims)
+    return b.gt(found, b.fill(0, found.type))
+
+
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The sum over axes (all by default); 0 over no elements."""
+    """The sum over axes (all by default); 0 over no elements.
+
+    Of x's dtype; of bools it is the number of those that are true, an int64, as in NumPy.
+    """
     return _reduction("reduce_sum", "sum", x, axis, keepdims)
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The greatest element over axes; -inf (the least integer) over no elements.
+    """The greatest element over axes; -inf (the least integer, False) over no elements.
 
     The gradient is shared evenly among the elements that reach it.
     """
@@ -49,8 +65,44 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The least element over axes; inf (the greatest integer) over none, otherwise as `max`."""
+    """The least element over axes; inf (the greatest integer, True) over none, else as `max`."""
     return _reduction("reduce_min", "min", x, axis, keepdims)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Whether an element over axes (all by default) is true, as bool; False over no elements.
+
+    A number is true unless it is 0: NaN is, as in NumPy.
+    """
+    return _truth("reduce_max", "any", x, axis, keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Whether all elements over axes (all by default) are true; True over none, else as `any`."""
+    return _truth("reduce_min", "all", x, axis, keepdims)
+
+
+def _truth(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Variable:
+    keepdims = flag(label, "keepdims", keepdims)
+
+    def rule(b: Builder, node: Node) -> Node:
+        axes = normal_axes(axis, node.type.rank)
+        return _extremum_of_bools(b, op, b.cast(node, dtype="bool"), axes, keepdims)
+
+    result: Variable = apply(label, rule, as_variables(x))
+    return result
+
+
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """How many elements over axes (all by default) are not 0, as int64; NaN is not, as in NumPy."""
+    keepdims = flag("count_nonzero", "keepdims", keepdims)
+
+    def rule(b: Builder, node: Node) -> Node:
+        counted = b.cast(b.cast(node, dtype="bool"), dtype="int64")
+        return _reduce(b, "reduce_sum", counted, normal_axes(axis, node.type.rank), keepdims)
+
+    result: Variable = apply("count_nonzero", rule, as_variables(x))
+    return result
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
@@ -74,14 +126,65 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
     return result
 
 
-def variance(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The mean of squared distances from the mean (no Bessel correction)."""
+def variance(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Variable:
+    """The sum of squared distances from the mean, divided by their number less a correction.
+
+    Args:
+        x: floats.
+        axis: over which; all by default.
+        keepdims: whether axes that are gone stay, with one element.
+        correction: 0 for the mean of the squares, NumPy's default; 1 for the estimate from a
+            sample (Bessel), PyTorch's.
+
+    Returns:
+        Of x's dtype; NaN over no elements.  Where the correction leaves no number to divide by, it
+        is NaN too, or infinite, as in NumPy.
+
+    Raises:
+        DtypeError, ShapeError: when the diagram is built: no floats, no such axis.
+        TypeError, ValueError: a correction that is no finite number.
+    """
+    correction = number("variance", "correction", correction)
+    keepdims = flag("variance", "keepdims", keepdims)
+    (x,) = as_variables(x)
     centred = x - mean(x, axis, keepdims=True)
-    return mean(centred * centred, axis, keepdims)
+    if correction == 0:
+        return mean(centred * centred, axis, keepdims)
+    total = sum(centred * centred, axis, keepdims)
+
+    def rule(b: Builder, total: Node, node: Node) -> Node:
+        count = product(node.shape[i] for i in normal_axes(axis, node.type.rank))
+        size = b.apply("size", size=count, dtype=node.dtype)
+        left = b.sub(size, b.fill(correction, size.type))
+        divisor = b.maximum(left, b.fill(0, left.type))
+        return b.div(total, b.spread(divisor, total.shape))
+
+    result: Variable = apply("variance", rule, [total, x])
+    return result
+
+
+def std(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Variable:
+    """The square root of `variance`, of which it has the arguments and errors.
+
+    Where all elements are equal it is 0, and so is its gradient there, as in PyTorch.
+    """
+    return root(variance(x, axis, keepdims, correction))
+
+
+def root(x: Variable) -> Variable:
+    """The square root, with the derivative 0 at 0."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        none = b.eq(node, b.fill(0, node.type))
+        return b.zeros_where(none, b.sqrt(b.select(none, b.fill(1, node.type), node)))
+
+    result: Variable = apply("sqrt", rule, [x])
+    return result
 
 
 def _index(op: str, x: Any, axis: int | None) -> Variable:
     def rule(b: Builder, node: Node) -> Node:
+        node = b.cast(node, dtype="int32") if node.dtype == "bool" else node
         if axis is None:
             return b.apply(op, b.reshape(node, shape=(node.type.count,)), axes=(0,))
         return b.apply(op, node, axes=(normal_axis(axis, node.type.rank),))

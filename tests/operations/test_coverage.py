@@ -37,8 +37,8 @@ NOT_DRAWN = {
 
 NO_DERIVATIVE = {
     "input", "constant", "size", "iota", "random_bits",  # from nothing
-    "and", "or", "xor", "not", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin", "argsort",
-    "max_code",  # likewise
+    "and", "or", "xor", "not", "shift_left", "shift_right", "eq", "ne", "lt", "le", "gt", "ge",
+    "argmax", "argmin", "argsort", "max_code",  # no floats
     "sign", "floor", "ceil",  # zero
     "stop_gradient",  # its purpose
     "in_range", "first_outside", "call", "gradient",  # integers, gone before

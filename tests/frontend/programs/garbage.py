@@ -169,6 +169,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "tie": {"first": lambda: dg.parameter("p", (2,)), "others": lambda: dg.parameter("q", (2,))},
     "transpose": {"axes": lambda: (1, 0)},
     "update": {"state": lambda: dg.state("h", (2, 3)), "value": lambda: dg.fill(1.0, (2, 3))},
+    **{f"bitwise_{word}": {"x": labels, "y": labels}
+       for word in ("and", "or", "xor", "invert", "left_shift", "right_shift")},
     "logical_and": {"x": truth, "y": truth}, "logical_or": {"x": truth, "y": truth},
     "logical_xor": {"x": truth, "y": truth}, "logical_not": {"x": truth},
     "windows": {"size": lambda: 2, "axis": lambda: 1},
@@ -340,7 +342,11 @@ def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], 
     yield "astype", lambda d: item.astype(d), {"d": lambda: "float64"}
     yield "index", lambda key: item[key], {"key": lambda: 0}
     yield "slice", lambda key: item[key:], {"key": lambda: 0}
-    for sign in ("__add__", "__mul__", "__truediv__", "__pow__", "__matmul__", "__lt__", "__eq__"):
+    for name in ("std", "any", "all"):
+        yield name, lambda axis, name=name: getattr(item, name)(axis), {"axis": lambda: 0}
+    yield "clip", item.clip, {"low": lambda: 0.0, "high": lambda: 1.0}
+    for sign in ("__add__", "__mul__", "__truediv__", "__mod__",
+                 "__floordiv__", "__pow__", "__matmul__", "__lt__", "__eq__"):  # fmt: skip
         operator = getattr(item, sign)
         fits = (lambda: np.ones((3, 2), np.float32)) if sign == "__matmul__" else (lambda: 1.0)
         yield sign.strip("_"), lambda other, apply=operator: apply(other), {"other": fits}

@@ -33,6 +33,8 @@ ARITHMETIC = [
     one("power whole", lambda x: x**4 + x**-3, lambda x: x**4.0 + x**-3.0),
     two("maximum", dg.maximum, np.maximum, kinds="fiu"),
     two("minimum", dg.minimum, np.minimum, kinds="fiu"),
+    two("clip", lambda x, y: dg.clip(x, y, 1), lambda x, y: np.clip(x, y, 1), kinds="fiu"),
+    one("clip method", lambda x: x.clip(high=2), lambda x: np.minimum(x, 2), kinds="fiu"),
     one("negative", dg.negative, np.negative, kinds="fi"),
     one("negative operator", lambda x: -x, np.negative, kinds="fi"),
     one("absolute", dg.absolute, np.abs, kinds="fi"),

@@ -5,6 +5,7 @@ from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .indexing_rows import CHOICES, SHARED, SOURCES
+from .integer_rows import DIVISIONS, INTEGERS
 from .operation import Operation
 from .order_rows import ORDERS
 from .pool_rows import POOLS
@@ -14,6 +15,8 @@ from .window_rows import WINDOWS
 
 TABLE: dict[str, list[Operation]] = {
     "arithmetic": ARITHMETIC,
+    "divisions": DIVISIONS,
+    "integers": INTEGERS,
     "comparisons": COMPARISONS,
     "casts": CASTS,
     "functions": FUNCTIONS,

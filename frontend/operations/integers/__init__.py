@@ -1,0 +1,1 @@
+"""What Python does with integers: division that rounds down, powers, bits."""
