@@ -60,7 +60,10 @@ FLOORS = {
         "host", "building", "gemm", "stepping",
         "executor", "limits", "stopwatch", "trace",
     ),
-    "runtime/cuda": ("finding", "dlpack", "arrays", "using", "layout", "plan", "table"),
+    "runtime/cuda": (
+        "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device", "memory",
+        "executor",
+    ),
 }  # fmt: skip
 MOST_FILES = 20
 """In a folder, of the package and of the tests."""

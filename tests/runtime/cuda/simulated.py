@@ -1,0 +1,312 @@
+"""A device that is simulated on the host: its memory is the host's, its kernels run natively.
+
+A warp is one thread with all lanes in one vector, in lock-step; a team is as many threads of the
+system as it has warps.  What a real device leaves open is drawn: the order of launches, as far as
+the edges of a graph leave it open, of blocks, and of the warps of a block.  What is asked of it is
+done when somebody waits for it, and not before.  Memory that nobody has written is NaN in every
+dtype, and what lies beside what was asked for must stay as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diagrad.runtime.building.lowering import lower_kernel
+from diagrad.runtime.cpu.building.build import build_text
+from diagrad.runtime.cpu.building.natives import Native, Request, obtain
+from diagrad.runtime.cpu.executor import build_routine
+from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Loaded, Node
+from diagrad.runtime.cuda.plan import WARP, Processor, is_team
+from diagrad.runtime.outcomes import HOLDS
+from diagrad.runtime.program import Kernel
+from diagrad.runtime.words.machine import Machine
+
+Array = npt.NDArray[Any]
+
+EDGE = 256
+"""Bytes before and behind what was asked for, which nobody may write; and what it is aligned to."""
+
+FRESH, BESIDE = 0xFF, 0xA5
+"""What every byte is of memory that is new, and of memory that nobody has asked for."""
+
+FRONT = 64
+"""Bytes in front of the memory of a worker, where the warps of a team meet."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Memory that was asked for, and all that holds it."""
+
+    kind: Kind
+    first: int
+    nbytes: int
+    whole: npt.NDArray[np.uint8]
+
+    def check(self) -> None:
+        """Nobody has written beside it."""
+        begin = self.first - self.whole.ctypes.data
+        beside = (self.whole[:begin], self.whole[begin + self.nbytes :])
+        assert all((part == BESIDE).all() for part in beside), f"written beside {self.kind} memory"
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A kernel's native code, and what holds it."""
+
+    kernel: Kernel
+    near: bool
+    native: Native
+
+    def __call__(self, *given: int) -> None:
+        _ENTRY(self.native.address)(*given)
+
+
+_ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)
+
+
+class SimulatedDevice:
+    """A device on the host.
+
+    Args:
+        seed: of what is drawn.
+        team: warps of a team, whatever a launch asks for.
+        processor: what it says that it is; a small one by default, so that indices are dealt.
+
+    Attributes:
+        done: how often it was asked for something: "launch", "copy", "graph", "kernel", ...
+    """
+
+    number = 0
+    name = "simulated device"
+    stream = 7
+
+    def __init__(
+        self,
+        seed: int = 0,
+        team: int = 8,
+        processor: Processor = Processor(3, 48 << 10),  # noqa: B008
+    ) -> None:
+        self.process = os.getpid()
+        self.processor = processor
+        self.team = team
+        self.done: Counter[str] = Counter()
+        self._draw = random.Random(seed)
+        self._pieces: dict[int, _Piece] = {}
+        self._asked: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+        self._pool = ThreadPoolExecutor(team)
+        self.limit = 1 << 40
+        """Bytes that may be held at a time."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def held(self) -> int:
+        """Bytes that have been asked for and not given back."""
+        return sum(piece.nbytes for piece in self._pieces.values())
+
+    def allocate(self, kind: Kind, nbytes: int) -> int:
+        self._here()
+        if self.held + nbytes > self.limit:
+            raise DeviceError(
+                f"allocate {nbytes:,} bytes of {kind} memory", "CUDA_ERROR_OUT_OF_MEMORY",
+                "out of memory",
+            )  # fmt: skip
+        whole = np.full(nbytes + 3 * EDGE, BESIDE, np.uint8)
+        first = -(-(whole.ctypes.data + EDGE) // EDGE) * EDGE
+        begin = first - whole.ctypes.data
+        whole[begin : begin + nbytes] = FRESH
+        self._pieces[first] = _Piece(kind, first, nbytes, whole)
+        self.done["allocate"] += 1
+        return first
+
+    def free(self, kind: Kind, address: int) -> None:
+        self._here()
+        piece = self._pieces.pop(address)
+        assert piece.kind == kind
+        piece.check()
+        piece.whole[:] = FRESH  # whoever still reads it finds no number
+
+    def keep_here(self, address: int, nbytes: int) -> None:
+        assert self._piece(address, nbytes).kind == "managed"
+
+    def number_of(self, address: int) -> int:
+        self._piece(address, 0)
+        return self.number
+
+    def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
+        self._here()
+        requests = [
+            Request(k.name, k.source, build_simulated, stays=False, more=(k.lanes,))
+            for k, _ in kernels
+        ]
+        self.done["kernel"] += len(kernels)
+        return [
+            Loaded(_Function(k, near, n), k.name, n.origin, n.reason, n.milliseconds)
+            for (k, near), n in zip(kernels, obtain(requests), strict=True)
+        ]
+
+    def routines(self, names: Sequence[str]) -> Mapping[str, int]:
+        requests = [Request(name, name, build_routine) for name in names]
+        found = obtain(requests)
+        return {name: item.address for name, item in zip(names, found, strict=True)}
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        self._here()
+        with self._lock:
+            self._asked.append(lambda: self._run(Copy(target, source, nbytes)))
+
+    def copy_to_host(self, target: Array, address: int) -> None:
+        self.synchronize()
+        self._piece(address, target.nbytes)
+        ctypes.memmove(target.ctypes.data, address, target.nbytes)
+
+    def graph(self, nodes: Sequence[Node]) -> Any:
+        self._here()
+        for number, node in enumerate(nodes):
+            assert all(0 <= other < number for other in node.after)
+            if isinstance(node, Call):
+                assert node.grid > 0 and node.threads % WARP == 0
+                assert node.shared <= self.processor.shared
+        self.done["graph"] += 1
+        return list(nodes)
+
+    def launch(self, graph: Any) -> None:
+        self._here()
+        self.done["launch"] += 1
+        with self._lock:
+            self._asked.append(lambda: self._run_all(graph))
+
+    def synchronize(self) -> None:
+        self._here()
+        with self._lock:  # whoever comes later waits for what is being done
+            asked, self._asked = self._asked, []
+            for function in asked:
+                function()
+            for piece in list(self._pieces.values()):
+                piece.check()
+
+    def wait_for(self, stream: int) -> None:
+        self.done["wait"] += 1
+
+    def measure(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64]:
+        self.synchronize()
+        for node in nodes:
+            self._run(node)
+        return np.arange(1.0, len(nodes) + 1.0)
+
+    def _here(self) -> None:
+        assert os.getpid() == self.process, "used in a child"
+
+    def _piece(self, address: int, nbytes: int) -> _Piece:
+        for piece in list(self._pieces.values()):
+            if piece.first <= address and address + nbytes <= piece.first + max(1, piece.nbytes):
+                return piece
+        raise DeviceError("tell whose memory it is", "CUDA_ERROR_INVALID_VALUE", "invalid argument")
+
+    def _run_all(self, nodes: Sequence[Node]) -> None:
+        """The nodes of a graph in a random order that their edges allow."""
+        left = [len(node.after) for node in nodes]
+        followers: list[list[int]] = [[] for _ in nodes]
+        for number, node in enumerate(nodes):
+            for other in node.after:
+                followers[other].append(number)
+        ready = [number for number, count in enumerate(left) if not count]
+        while ready:
+            number = ready.pop(self._draw.randrange(len(ready)))
+            self._run(nodes[number])
+            for other in followers[number]:
+                left[other] -= 1
+                if not left[other]:
+                    ready.append(other)
+
+    def _run(self, node: Node) -> None:
+        if isinstance(node, Copy):
+            self._piece(node.target, node.nbytes)
+            self._piece(node.source, node.nbytes)
+            ctypes.memmove(node.target, node.source, node.nbytes)
+            self.done["copy"] += 1
+            self.done["bytes"] += node.nbytes
+            return
+        self.done["call"] += 1
+        _, _, _, guards, count, _, _ = node.arguments
+        flags = [_integer(_integer(guards + 8 * n)) for n in range(count)]
+        if all(flag == HOLDS for flag in flags):
+            self._launch(node)
+
+    def _launch(self, node: Call) -> None:
+        """All blocks of a launch, one after another."""
+        words, lo, hi, _, _, scratch, space = node.arguments
+        function: _Function = node.function
+        team, warps = is_team(function.kernel), node.threads // WARP
+        for block in self._shuffled(node.grid):
+            if team:
+                for index in range(lo + block, hi, node.grid):
+                    self._team(function, words, index, scratch + block * space, space)
+                continue
+            for warp in self._shuffled(warps):
+                worker = block * warps + warp
+                memory = _Memory(space, function.near, scratch + worker * space)
+                for index in range(lo + worker, hi, node.grid * warps):
+                    function(words, index, index + 1, memory.address, 0, 1)
+                memory.check()
+
+    def _team(self, function: _Function, words: int, index: int, scratch: int, space: int) -> None:
+        memory = _Memory(space, function.near, scratch)
+        made = [
+            self._pool.submit(function, words, index, index + 1, memory.address, warp, self.team)
+            for warp in self._shuffled(self.team)
+        ]
+        for one in made:
+            one.result()
+        memory.check()
+
+    def _shuffled(self, count: int) -> list[int]:
+        return self._draw.sample(range(count), count)
+
+
+class _Memory:
+    """The memory of a worker, which nobody has written; for scratch, where the plan says."""
+
+    def __init__(self, space: int, near: bool, scratch: int) -> None:
+        self._whole = np.full(space + 2 * EDGE + FRONT, BESIDE, np.uint8)
+        first = -(-(self._whole.ctypes.data + FRONT) // EDGE) * EDGE
+        begin = first - self._whole.ctypes.data
+        self._behind = self._whole[begin + space :]
+        self._whole[begin - FRONT : begin] = 0
+        self._whole[begin : begin + space] = FRESH
+        self.address = first if near else scratch
+
+    def check(self) -> None:
+        assert (self._behind == BESIDE).all(), "written behind the memory of a worker"
+
+
+def _integer(address: int) -> int:
+    return ctypes.c_int64.from_address(address).value
+
+
+def build_simulated(source: str, symbol: str, lanes: int) -> bytes:
+    """Object code of a kernel: `symbol(args, lo, hi, space, warp, warps)`, lanes in one vector."""
+    lowered = lower_kernel(source, symbol, Machine(lanes, lanes))
+    given = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 %warp, i64 %warps"}
+    more = given[lowered.arguments]
+    text = f"""{lowered.text}
+define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %warp, i64 %warps) {{
+  %result = alloca ptr
+  call i32 @"{lowered.function}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
+  ret void
+}}
+"""
+    return build_text(text, {symbol})

@@ -1,0 +1,395 @@
+"""Calls of one program on a simulated device: what they take and give, refuse, share and keep."""
+
+import gc
+import os
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diagrad.runtime.cuda.arrays import DeviceArray
+from diagrad.runtime.cuda.device import DeviceError, ForkedError
+from diagrad.runtime.cuda.executor import Executor
+from diagrad.runtime.cuda.memory import SMALL, Memory, Workspace, state_array
+from diagrad.runtime.outcomes import CheckFailedError
+
+from ..cpu.tables import random_table
+from ..cpu.test_skips import program as skipping
+from .programs import bound, execution, inputs
+from .running import Both, on_device
+from .simulated import SimulatedDevice
+
+Array = Any
+NAMES = ["x", "y"]
+
+
+def executor(
+    name: str = "mlp", sizes: dict[str, int] | None = None, device: Any = None, **options: Any
+) -> Executor:
+    found = device or SimulatedDevice()
+    program = bound(name, sizes or {"B": 2})
+    states = on_device(found, execution(name).states)
+    return Executor(program, states, Workspace(found), **options)
+
+
+def values(one: Executor) -> list[bytes]:
+    """The states, as bytes."""
+    return [array.tobytes() for array in one._states.values()]
+
+
+def there(device: SimulatedDevice, array: Array) -> DeviceArray:
+    """A copy of an array on a device."""
+    memory = Memory(device, "device", array.nbytes)
+    staged = Memory(device, "pinned", array.nbytes)
+    staged.array(array.shape, array.dtype)[...] = array
+    device.copy(memory.address, staged.address, array.nbytes)
+    device.synchronize()
+    return DeviceArray(device, memory.address, array.shape, array.dtype, memory)
+
+
+def test_a_step_is_one_launch_of_one_graph() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    device.done.clear()
+    for seed in range(3):
+        one(inputs("mlp", {"B": 2}, seed))
+    assert device.done["launch"] == 3 and device.done["graph"] == 1
+    # The table once; inputs with checks, and checks with outputs, at every step.
+    assert device.done["copy"] == 1 + 3 * 2
+    assert device.done["call"] == 3 * len(one.plan.launches)
+    assert device.done["allocate"] <= 2  # the arena and scratch
+
+
+def test_native_answers_by_name() -> None:
+    one, two = executor(), executor(scalar=True)
+    x, y = inputs("mlp", {"B": 2})
+    answer = one.native({"y": y, "x": x})
+    assert list(answer) == ["cost"] and answer["cost"].shape == ()
+    number = two.native({"x": x, "y": y})
+    assert type(number) is float and number == answer["cost"]
+
+
+def test_native_refuses_what_is_not_as_it_must_be() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    x, y = inputs("mlp", {"B": 2})
+    before, launches = values(one), device.done["launch"]
+    wrong: list[dict[str, Any]] = [
+        {"x": x}, {"x": x, "z": y}, {"x": x, "y": y, "z": y}, {"x": x.astype(np.float64), "y": y},
+        {"x": x[:1], "y": y}, {"x": np.asfortranarray(x), "y": y}, {"x": x.tolist(), "y": y},
+        {"x": x.astype(">f4"), "y": y}, {"x": x, "y": y + 5},
+        {"x": there(device, x[:1]), "y": y},
+    ]  # fmt: skip
+    for given in wrong[:-2]:
+        assert one.native(given) is None
+        assert device.done["launch"] == launches
+    for given in wrong[-2:]:
+        assert one.native(given) is None
+    assert values(one) == before
+    assert one.native({"x": x, "y": y}) is not None
+    assert values(one) != before
+
+
+def test_wrong_inputs_are_explained() -> None:
+    one = executor()
+    x, y = inputs("mlp", {"B": 2})
+    with pytest.raises(ValueError, match="expected 2 inputs, got 1"):
+        one([x])
+    text = r"input 'x' needs a contiguous float32 array of shape \(2, 7\), got float64 of shape"
+    with pytest.raises(ValueError, match=text):
+        one([x.astype(np.float64), y])
+
+
+def test_a_check_that_fails_changes_nothing() -> None:
+    x, y = inputs("mlp", {"B": 2})
+    for seed in range(5):
+        one = executor(device=SimulatedDevice(seed))
+        before = values(one)
+        with pytest.raises(CheckFailedError) as caught:
+            one([x, np.array([1, 5], np.int32)])
+        assert (caught.value.check, caught.value.index) == (0, 1)
+        assert values(one) == before
+    one([x, y])
+    assert values(one) != before
+
+
+def test_of_two_checks_the_first_is_named() -> None:
+    device = SimulatedDevice()
+    one = executor("transformer", {"B": 2, "T": 7}, device)
+    words, y = inputs("transformer", {"B": 2, "T": 7})
+    found = []
+    for wrong_words, wrong_label in ((True, False), (False, True), (True, True)):
+        given = [words.copy(), y.copy()]
+        given[0][1, 3] = 11 if wrong_words else 0
+        given[1][1] = -1 if wrong_label else 0
+        with pytest.raises(CheckFailedError) as caught:
+            one(given)
+        found.append((caught.value.check, caught.value.index))
+    # The order of the checks is the compiler's.
+    assert {*found[:2]} in ({(0, 10), (1, 1)}, {(0, 1), (1, 10)})
+    assert found[2] == min(found[:2])
+
+
+def test_the_first_turn_that_fails_is_named() -> None:
+    """Of a check in a loop, each turn has a place; what it found there is told."""
+    device = SimulatedDevice()
+    program = skipping(2, 3, "turn", True)
+    check = program.instructions[0].check
+    rows = tuple(
+        replace(item, skips="", reads=tuple(b for b in item.reads if b != check))
+        for item in program.instructions
+    )
+    states = on_device(device, {"w": np.ones(999, np.float32)})
+    one = Executor(replace(program, instructions=rows), states, Workspace(device))
+    flags = np.full((2, 3), 2**63 - 1)
+    one([flags])
+    flags[1, 0], flags[1, 2] = 17, 18
+    with pytest.raises(CheckFailedError) as caught:
+        one([flags])
+    assert (caught.value.check, caught.value.index) == (0, 17)
+
+
+def test_states_are_read_and_written_like_any_array() -> None:
+    device = SimulatedDevice()
+    both = Both("regression", {"B": 7}, bound("regression", {"B": 7}), device)
+    given = inputs("regression", {"B": 7})
+    both.step(given)
+    for arrays in (both.states, both.wanted):
+        for name in arrays:
+            arrays[name][...] = arrays[name] * 0.5
+    both.step(given)
+
+
+def test_an_input_may_lie_in_a_state() -> None:
+    program = random_table(0, rows=12)
+    found = []
+    for apart in (True, False):
+        device = SimulatedDevice()
+        states = on_device(device, {"w": np.linspace(-1, 1, 999, dtype=np.float32)})
+        one = Executor(program, states, Workspace(device))
+        one([states["w"].copy() if apart else states["w"]])
+        found.append(states["w"].copy())
+    np.testing.assert_array_equal(found[0], found[1])
+    device = SimulatedDevice()
+    states = on_device(device, {"w": np.linspace(-1, 1, 999, dtype=np.float32)})
+    one = Executor(program, states, Workspace(device))
+    w = states["w"]
+    one([DeviceArray(device, w.ctypes.data, w.shape, w.dtype, w)])
+    np.testing.assert_array_equal(w, found[0])
+
+
+def test_arrays_of_the_device_are_read_where_they_lie() -> None:
+    device = SimulatedDevice()
+    one, other = executor(device=device), executor()
+    for seed in range(4):
+        x, y = inputs("mlp", {"B": 2}, seed)
+        wanted = other([x, y])[0]
+        mixed: list[list[Any]] = [
+            [there(device, x), y], [x, there(device, y)], [there(device, x), there(device, y)],
+        ]  # fmt: skip
+        given = mixed[seed % 3]
+        device.done.clear()
+        np.testing.assert_array_equal(one(given)[0], wanted)
+        copied = device.done["bytes"] - one.plan.layout.table.nbytes
+        host = sum(-(-item.nbytes // 256) * 256 for item in given if isinstance(item, np.ndarray))
+        checks, outputs = one.plan.layout.checks.nbytes, one.plan.layout.outputs.nbytes
+        assert copied <= host + 2 * checks + outputs
+    assert values(one) == values(other)
+
+
+def test_an_array_of_the_device_that_stays_needs_no_new_table() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    x, y = inputs("mlp", {"B": 2})
+    given = [there(device, x), there(device, y)]
+    one(given)
+    device.done.clear()
+    one(given)
+    assert device.done["copy"] == 2  # the checks, there and back
+
+
+def test_outputs_stay_on_the_device_where_that_is_asked() -> None:
+    device = SimulatedDevice()
+    one = executor("gru", {"T": 5, "B": 2}, device)
+    other = executor("gru", {"T": 5, "B": 2})
+    kept = []
+    for seed in range(3):
+        given = inputs("gru", {"T": 5, "B": 2}, seed)
+        wanted = other(given)
+        found = one(given, on_device=True)
+        kept.append((found, wanted))
+        np.testing.assert_array_equal(
+            one.native(dict(zip("xy", given, strict=True)))["cost"], other(given)[0]
+        )
+    for found, wanted in kept:
+        for got, right in zip(found, wanted, strict=True):
+            assert isinstance(got, DeviceArray) and got.shape == right.shape
+            np.testing.assert_array_equal(got.numpy(), right)
+    assert device.done["graph"] == 2
+
+
+def test_a_check_that_fails_gives_no_outputs_on_the_device() -> None:
+    one = executor()
+    x, _ = inputs("mlp", {"B": 2})
+    with pytest.raises(CheckFailedError):
+        one([x, np.array([7, 0], np.int32)], on_device=True)
+
+
+def test_sizes_share_one_arena_that_moves() -> None:
+    device = SimulatedDevice()
+    graph = execution("mlp")
+    states = on_device(device, graph.states)
+    workspace = Workspace(device)
+    alone = executor(sizes={"B": 1})
+    small = Executor(bound("mlp", {"B": 1}), states, workspace)
+    given = inputs("mlp", {"B": 1})
+    small(given), alone(given)
+    before = workspace.arena.address
+    large = Executor(bound("mlp", {"B": 9000}), states, workspace)
+    assert workspace.arena.address != before
+    assert workspace.arena_bytes >= bound("mlp", {"B": 9000}).arena_bytes > SMALL
+    small(given), alone(given)
+    assert values(small) == values(alone)
+    kept = large._own.nbytes
+    del large
+    gc.collect()
+    held = device.held
+    third = Executor(bound("mlp", {"B": 2}), states, workspace)
+    assert workspace.arena_bytes <= SMALL
+    assert device.held < held + third._own.nbytes + kept
+    small(given), alone(given)
+    assert values(small) == values(alone)
+
+
+def test_calls_of_threads_do_not_mix() -> None:
+    """Each of many calls gives what it gives alone, also beside those of another workspace."""
+    device, name = SimulatedDevice(), "attentions float32"
+    shared, other = Workspace(device), Workspace(device)
+    spaces = (shared, shared, other)
+    executors = [Executor(bound(name, {}), {}, workspace) for workspace in spaces]
+    plain = inputs(name, {})
+    scales = [np.float32(1 + 0.1 * number) for number in range(4)]
+    given = [[a * scale if a.dtype == np.float32 else a for a in plain] for scale in scales]
+    wanted = [[out.tobytes() for out in executors[0](item)] for item in given]
+    assert len({tuple(outs) for outs in wanted}) == 4
+    mistakes: list[int] = []
+
+    def work(number: int) -> None:
+        for turn in range(20):
+            which = (number + turn) % 4
+            found = executors[number % 3](given[which])
+            if [out.tobytes() for out in found] != wanted[which]:
+                mistakes.append(which)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not mistakes
+
+
+def test_everything_is_given_back() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    found = one(inputs("mlp", {"B": 2}), on_device=True)
+    state = next(iter(one._states.values()))[..., :1]
+    del one
+    gc.collect()
+    assert device.held == sum(a.nbytes for a in found) + state.base.nbytes  # type: ignore[union-attr]
+    del found, state
+    gc.collect()
+    assert device.held == 0
+
+
+def test_a_device_without_memory_says_so() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    given = inputs("mlp", {"B": 2})
+    before = values(one)
+    device.limit = device.held
+    with pytest.raises(
+        DeviceError, match="refuses to allocate 4 bytes of device memory: CUDA_ERROR_OUT_OF_MEMORY"
+    ) as caught:
+        one(given, on_device=True)
+    assert caught.value.name == "CUDA_ERROR_OUT_OF_MEMORY"
+    assert values(one) == before
+    one(given)
+    assert values(one) != before
+
+
+def test_states_must_be_there_for_the_device() -> None:
+    device = SimulatedDevice()
+    program = bound("regression", {"B": 7})
+    states = on_device(device, execution("regression").states)
+    name = next(iter(states))
+    with pytest.raises(ValueError, match=f"no array for the state '{name}'"):
+        Executor(program, {}, Workspace(device))
+    shape = rf"state '{name}' needs a contiguous float32 array of shape"
+    with pytest.raises(ValueError, match=shape):
+        Executor(program, {**states, name: states[name].astype(np.float64)}, Workspace(device))
+    with pytest.raises(ValueError, match=f"state '{name}' needs an array in memory that device 0"):
+        Executor(program, {**states, name: states[name].copy()}, Workspace(device))
+
+
+def test_state_arrays() -> None:
+    device = SimulatedDevice()
+    count, weight, nothing = (
+        state_array(device, shape, dtype)
+        for shape, dtype in (((), "int64"), ((3, 4), "float32"), ((0, 4), "float64"))
+    )
+    assert [device._piece(a.ctypes.data, 0).kind for a in (count, weight)] == ["pinned", "managed"]
+    assert nothing.shape == (0, 4) and nothing.dtype == np.float64
+    weight[...] = 1.0
+    part = weight[1:]
+    del weight
+    gc.collect()
+    np.testing.assert_array_equal(part, np.ones((2, 4)))
+    assert count.flags.writeable and part.flags.writeable
+
+
+def test_empty_batches_and_loops_of_no_steps() -> None:
+    for name, sizes in (("distances", {"B": 0}), ("state", {"T": 0})):
+        device = SimulatedDevice()
+        both = Both(name, sizes, bound(name, sizes), device)
+        both.step(inputs(name, sizes))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_refused() -> None:
+    device = SimulatedDevice()
+    one = executor(device=device)
+    given = inputs("mlp", {"B": 2})
+    one(given)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            for call in (lambda: one(given), lambda: state_array(device, (3,), "float32")):
+                try:
+                    call()
+                    os.write(write, b"called")
+                except ForkedError as error:
+                    os.write(write, b"." if "spawn" in str(error) else b"?")
+            memory = one._own
+            del one, memory
+            gc.collect()  # gives back nothing of its parent's
+            os.write(write, b"end")
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"..end"
+    os.close(read)
+    one(given)
+
+
+def test_the_report_names_every_kernel() -> None:
+    one = executor()
+    names = {kernel.name for kernel in one.program.kernels}
+    assert {name for name, *_ in one.report} <= names
+    assert all(origin in ("compiled", "cache", "memory") for _, origin, _, _ in one.report)
+    assert one.nbytes > one.plan.layout.nbytes
