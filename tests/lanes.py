@@ -19,7 +19,10 @@ Array = npt.NDArray[Any]
 
 
 class OnLanes:
-    """An execution of a program, with kernels for so many lanes, on copies of its states.
+    """An execution of a program on the processor, with kernels for any number of lanes.
+
+    Its target is one of the processor's routines, which pack operands in the worker's memory.  It
+    has copies of the program's states.
 
     Attributes:
         states: the arrays that steps change.

@@ -2,7 +2,7 @@
 
 A block of scores has its keys down and its queries across: with queries in the lanes, no maximum
 and no sum goes across lanes, and every product reads its right operand where it lies.  The products
-are the engine's `gemm`.  A block, and what is made of it, stays in the second cache.
+are the engine's `gemm`.  How large a block is, the target says (`attention_sizes`).
 
 How blocks are cut depends on the sizes of one head alone, and a block is one thread's.  So results
 depend neither on the number of threads nor on what else is in the batch.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.program import GEMM_DEEP, Routine, gemm_space
+from ...runtime.program import Routine, Target
 from ..graph import Node
 from ..graphs.views import contiguous, mergeable, resolve, squeeze
 from ..primitives.attention import seen_by
@@ -24,16 +24,9 @@ from ..primitives.record import Builder
 from ..scheduling.fusion import Group
 from ..scheduling.template import Place
 from ..sizes import Dim, ceil_divide, product
+from .attention_sizes import blocks_on, products_space
 from .nest import Places
 from .writer import Emitted, Writer, decode
-
-QUERIES = 128
-"""Queries of a block."""
-
-KEYS = 128
-"""Keys of a block."""
-
-SQUARE = max(QUERIES, KEYS)
 
 
 @dataclass(frozen=True)
@@ -79,9 +72,12 @@ class Held:
 class AttentionBlocks:
     """Writes what kernels of attention have in common."""
 
-    def __init__(self, group: Group, buffers: Places, lanes: int) -> None:
+    def __init__(self, group: Group, buffers: Places, target: Target) -> None:
         self.members = {node.op: node for node in group.members}
-        self.buffers, self.writer, self.lanes = buffers, Writer(lanes), lanes
+        self.target, self.lanes = target, target.lanes
+        self.blocks = blocks_on(target)
+        self.down, self.across = self.blocks.keys, self.blocks.queries
+        self.buffers, self.writer = buffers, Writer(self.lanes)
         self.operands: list[Operand] = []
         self.node = node = next(iter(group.members))
         self.dtype, self.kind = node.dtype, LANE_TYPES[node.dtype]
@@ -99,7 +95,7 @@ class AttentionBlocks:
         self.turn = writer.integer(Routine(f"turn_{self.kind}"), "routine")
         self.scale = writer.scalar(b.constant(node.attrs["scale"], self.dtype))
         self.infinity = writer.scalar(b.constant(np.inf, self.dtype))
-        self.space = self._products_space()
+        self.space = self.products_space()
         self.q, self.k, self.v = (
             self.vectors(item, extent)
             for item, extent in ((q, self.width), (k, self.width), (v, self.depth))
@@ -108,20 +104,15 @@ class AttentionBlocks:
         self.limits = None if limits is None else self.lines(limits)
         self.bias = None if bias is None else self.lines(bias, 2)
         self.hides = bool(self.limits or self.bias)
-        self.scores = self.held(KEYS, QUERIES)
+        self.scores = self.held(self.down, self.across)
         if self.limits:
-            self.seen = self.held(1, QUERIES, "i32")
+            self.seen = self.held(1, self.across, "i32")
         if self.bias:
-            self.added = self.held(KEYS, QUERIES)
+            self.added = self.held(self.down, self.across)
 
-    def _products_space(self) -> Dim:
+    def products_space(self) -> Dim:
         """The bytes that the products need, before those of the kernel itself."""
-        width, depth = self.width[0], self.depth[0]
-        if isinstance(width, int) and isinstance(depth, int):
-            most = max(SQUARE, width, depth)
-            return gemm_space(self.size, SQUARE, most, most, False)
-        # At least as much, for any sizes.
-        return (width + depth + SQUARE) * (2 * SQUARE * self.size) + GEMM_DEEP + 64
+        return products_space(self.target, self.size, self.width[0], self.depth[0])
 
     def vectors(self, item: Node, extent: tuple[Dim, str], writes: bool = False) -> Operand:
         """An array [..., T, h, d], as it lies."""
@@ -232,10 +223,10 @@ class AttentionBlocks:
         writer = self.writer
         start = f"{x.address} + ({x.begin} + top * {x.row}) * {self.size}"
         rest = f"{start}, {x.row}, count, {x.extent[1]}"
-        writer.line(f"turn_{self.kind}({self.turn}, {target.address}, {QUERIES}, {rest}, 0, 1)")
+        writer.line(f"turn_{self.kind}({self.turn}, {target.address}, {self.across}, {rest}, 0, 1)")
         writer.enter(f"for d in range({x.extent[1]}):")
         writer.enter(f"for i in range(0, count, {self.lanes}):")
-        place = f"{target.pointer}, d * {QUERIES} + i"
+        place = f"{target.pointer}, d * {self.across} + i"
         writer.line(f"store({place}, {self.scale} * load({place}))")
         self.leave(2)
 
@@ -246,8 +237,8 @@ class AttentionBlocks:
         """
         writer = self.writer
         writer.line(f"count = {self.queries} - top")
-        writer.line(f"if count > {QUERIES}:")
-        writer.line(f"    count = {QUERIES}")
+        writer.line(f"if count > {self.across}:")
+        writer.line(f"    count = {self.across}")
         writer.line(f"most = {self.keys}")
         writer.line("if count < 1:")
         writer.line("    most = 0")
@@ -276,18 +267,18 @@ class AttentionBlocks:
     def block_of_keys(self, turned: Held) -> None:
         """The loop over blocks of keys, with the scores of all pairs, and what is added to them."""
         writer = self.writer
-        writer.enter(f"for j in range(0, most, {KEYS}):")
+        writer.enter(f"for j in range(0, most, {self.down}):")
         writer.line("keys = most - j")
-        writer.line(f"if keys > {KEYS}:")
-        writer.line(f"    keys = {KEYS}")
+        writer.line(f"if keys > {self.down}:")
+        writer.line(f"    keys = {self.down}")
         self.product(
-            self.block(self.k, "j"), f"{turned.address}, {QUERIES}, 1",
-            f"{self.scores.address}, {QUERIES}", f"keys, count, {self.width[1]}",
+            self.block(self.k, "j"), f"{turned.address}, {self.across}, 1",
+            f"{self.scores.address}, {self.across}", f"keys, count, {self.width[1]}",
         )  # fmt: skip
         if self.bias is not None:
             x = self.bias
             start = f"{x.address} + ({x.begin} + top * {x.row} + j * {x.steps[1]}) * {self.size}"
-            target = f"{self.added.address}, {QUERIES}"
+            target = f"{self.added.address}, {self.across}"
             rest = f"{target}, {start}, {x.row}, count, keys"
             writer.line(f"turn_{self.kind}({self.turn}, {rest}, 0, 1)")
 
@@ -308,10 +299,10 @@ class AttentionBlocks:
             if self.hides:
                 writer.enter(f"if least {'<' if hidden else '>='} j + keys:")
             writer.enter("for r in range(keys):")
-            writer.line(f"x = load({self.scores.pointer}, r * {QUERIES} + i)")
+            writer.line(f"x = load({self.scores.pointer}, r * {self.across} + i)")
             masks = []
             if hidden and self.bias:
-                writer.line(f"added = load({self.added.pointer}, r * {QUERIES} + i)")
+                writer.line(f"added = load({self.added.pointer}, r * {self.across} + i)")
                 writer.line("x = x + added")
                 masks.append(f"(added != -{self.infinity})")
             if hidden and self.limits:
@@ -339,8 +330,8 @@ class AttentionBlocks:
         writer.line("if j > 0:")
         writer.line(f"    target = {part.begin}")
         self.product(
-            f"{weights.address}, 1, {QUERIES}", "value, apart, 1", f"space + target, {total.row}",
-            f"count, {width}, keys",
+            f"{weights.address}, 1, {self.across}", "value, apart, 1",
+            f"space + target, {total.row}", f"count, {width}, keys",
         )  # fmt: skip
         if clean is not None:
             self._mend(weights, x, total.row)
@@ -382,7 +373,7 @@ class AttentionBlocks:
         writer.line(f"x = load({x.pointer}, {x.begin} + (j + r) * {x.row} + d, m)")
         writer.line(f"x = select(x - x == {zero}, {zero}, x)")
         writer.enter("for i in range(count):")
-        writer.line(f"weight = load_splat({weights.pointer}, r * {QUERIES} + i)")
+        writer.line(f"weight = load_splat({weights.pointer}, r * {self.across} + i)")
         place = f"sums, i * {row} + d"
         writer.line(f"sum = load({place})")
         writer.line(f"store({place}, select(weight == {zero}, sum, fma(weight, x, sum)))")

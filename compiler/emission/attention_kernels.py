@@ -21,21 +21,22 @@ head at a time, and makes each block of weights once for all three results:
 
 from __future__ import annotations
 
+from ...runtime.program import Target
 from ..scheduling.fusion import Group
 from ..sizes import Dim, ceil_divide
-from .attention_blocks import KEYS, QUERIES, SQUARE, AttentionBlocks, Held, Operand
+from .attention_blocks import AttentionBlocks, Held, Operand
 from .nest import Places
 from .writer import Emitted
 
 
-def emit_attention(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
+def emit_attention(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
     """The kernel of an attention, of its sums, or of both; and the bytes that a thread needs."""
-    return _Forward(group, buffers, lanes).emit()
+    return _Forward(group, buffers, target).emit()
 
 
-def emit_attention_back(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
+def emit_attention_back(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
     """The kernel of the cotangents of queries, keys and values, of those that are asked for."""
-    return _Back(group, buffers, lanes).emit()
+    return _Back(group, buffers, target).emit()
 
 
 class _Forward(AttentionBlocks):
@@ -46,13 +47,13 @@ class _Forward(AttentionBlocks):
         out = self.result("attention", self.depth)
         sums = self.members.get("attention_log_sums")
         log_sums = None if sums is None else self.lines(sums, writes=True)
-        turned = self.held(self.width[0], QUERIES)
-        self.tops, self.totals, self.factors = (self.held(1, QUERIES).pointer for _ in range(3))
+        turned = self.held(self.width[0], self.across)
+        self.tops, self.totals, self.factors = (self.held(1, self.across).pointer for _ in range(3))
         if out is not None:
-            held, part = (self.held(QUERIES, self.depth[0]) for _ in range(2))
-            clean = self.held(KEYS, self.depth[0]) if self.hides else None
-        (block,) = self.heads(ceil_divide(self.count, QUERIES))
-        writer.line(f"top = {block} * {QUERIES}")
+            held, part = (self.held(self.across, self.depth[0]) for _ in range(2))
+            clean = self.held(self.down, self.depth[0]) if self.hides else None
+        (block,) = self.heads(ceil_divide(self.count, self.across))
+        writer.line(f"top = {block} * {self.across}")
         self.block_of_queries()
         self.turned(turned, self.q)
         writer.enter(f"for i in range(0, count, {self.lanes}):")
@@ -80,7 +81,7 @@ class _Forward(AttentionBlocks):
 
     def softmax(self) -> None:
         """New maxima and sums, and the scores' exponentials in their place."""
-        writer, place = self.writer, f"{self.scores.pointer}, r * {QUERIES} + i"
+        writer, place = self.writer, f"{self.scores.pointer}, r * {self.across} + i"
         self.over_queries()
         writer.line(f"old = load({self.tops}, i)")
         writer.line("best = old")
@@ -119,22 +120,22 @@ class _Back(AttentionBlocks):
         key = self.result("attention_key", self.width)
         value = self.result("attention_value", self.depth)
         lifted = query is not None or key is not None
-        turned = self.held(self.width[0], QUERIES)
-        turned_g = self.held(self.depth[0], QUERIES)
-        self.lifts = self.held(KEYS, QUERIES) if lifted else None
-        self.sums, self.deltas = (self.held(1, QUERIES).pointer for _ in range(2))
-        of_width, of_depth = (self.held(SQUARE, n) for n, _ in (self.width, self.depth))
+        turned = self.held(self.width[0], self.across)
+        turned_g = self.held(self.depth[0], self.across)
+        self.lifts = self.held(self.down, self.across) if lifted else None
+        self.sums, self.deltas = (self.held(1, self.across).pointer for _ in range(2))
+        of_width, of_depth = (self.held(self.blocks.square, n) for n, _ in (self.width, self.depth))
         if query is not None:
-            held = self.held(QUERIES, self.width[0])
-            clean = self.held(KEYS, self.width[0]) if self.hides else None
-        blocks = writer.integer(ceil_divide(self.count, QUERIES), "n")
+            held = self.held(self.across, self.width[0])
+            clean = self.held(self.down, self.width[0]) if self.hides else None
+        blocks = writer.integer(ceil_divide(self.count, self.across), "n")
         self.heads()
         writer.line(f"blocks = {blocks}")
         # Where there are no queries, one block of none: keys and values get zeros.
         writer.line("if blocks < 1:")
         writer.line("    blocks = 1")
         writer.enter("for block in range(blocks):")
-        writer.line(f"top = block * {QUERIES}")
+        writer.line(f"top = block * {self.across}")
         self.block_of_queries()
         self.turned(turned, self.q)
         if lifted:
@@ -152,8 +153,8 @@ class _Back(AttentionBlocks):
         self.block_of_keys(turned)
         if self.lifts is not None:
             self.product(
-                self.block(self.v, "j"), f"{turned_g.address}, {QUERIES}, 1",
-                f"{self.lifts.address}, {QUERIES}", f"keys, count, {self.depth[1]}",
+                self.block(self.v, "j"), f"{turned_g.address}, {self.across}, 1",
+                f"{self.lifts.address}, {self.across}", f"keys, count, {self.depth[1]}",
             )  # fmt: skip
         self.weights()
         if value is not None:
@@ -178,7 +179,7 @@ class _Back(AttentionBlocks):
 
     def weights(self) -> None:
         """The weights in place of the scores, and their changes in place of the lifts."""
-        writer, place = self.writer, f"r * {QUERIES} + i"
+        writer, place = self.writer, f"r * {self.across} + i"
 
         def weight(hidden: bool) -> None:
             writer.line("x = exp(x - sum)")
@@ -203,7 +204,7 @@ class _Back(AttentionBlocks):
         The first block of queries does not add: keys that it does not see have been cleared.
         """
         writer = self.writer
-        left, right = f"{weights.address}, {QUERIES}, 1", self.block(y, "top")
+        left, right = f"{weights.address}, {self.across}, 1", self.block(y, "top")
         sizes = f"keys, {x.extent[1]}, count"
         writer.enter("if block < 1:")
         place = f"{x.address} + ({x.begin} + j * {x.row}) * {self.size}, {x.row}"

@@ -11,11 +11,12 @@ not seen is not read.
 
 from __future__ import annotations
 
-from ...runtime.program import GEMM_DEEP, gemm_space
+from ...runtime.program import Target
 from ..primitives.attention import seen_by
 from ..scheduling.fusion import Group
-from ..sizes import Dim, ceil_divide
+from ..sizes import Dim
 from .attention_blocks import AttentionBlocks
+from .attention_sizes import query_space
 from .nest import Places
 from .writer import Emitted
 
@@ -27,22 +28,18 @@ def is_one_query(group: Group) -> bool:
     return alone and node.inputs[0].shape[-3] == 1 and seen_by(node)[1] is None
 
 
-def emit_one_query(group: Group, buffers: Places, lanes: int) -> tuple[Emitted, Dim]:
+def emit_one_query(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
     """The kernel, and the bytes that a thread needs."""
-    return _One(group, buffers, lanes).emit()
+    return _One(group, buffers, target).emit()
 
 
 class _One(AttentionBlocks):
     """A row of work is a head."""
 
-    def _products_space(self) -> Dim:
+    def products_space(self) -> Dim:
         """The bytes that the products need: they are as wide, or as deep, as there are keys."""
-        width, depth, keys = self.width[0], self.depth[0], self.node.inputs[1].shape[-3]
-        if isinstance(width, int) and isinstance(depth, int) and isinstance(keys, int):
-            shapes = ((keys, width), (depth, keys))
-            return max(gemm_space(self.size, 1, *shape, False) for shape in shapes)
-        # At least as much, for any sizes.
-        return GEMM_DEEP + ceil_divide((depth + keys) * 2 * self.size, 64) * 64
+        keys = self.node.inputs[1].shape[-3]
+        return query_space(self.target, self.size, self.width[0], self.depth[0], keys)
 
     def emit(self) -> tuple[Emitted, Dim]:
         writer = self.writer

@@ -74,7 +74,7 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
         add(emit_copy(node, places, lanes, memory), "copy", (origin_text(node),), node.type.count)
 
     def compute(group: Group, places: Places, skips: Skips = "") -> None:
-        for emitted, space in _with_space(group, places, lanes):
+        for emitted, space in _with_space(group, places, target):
             check = emitted.writes[0] if skips or group.kind == "first_outside" else None
             name = "gate" if skips else _name(group)
             add(emitted, name, _origins(group), _work(group), check, space, skips)
@@ -105,15 +105,15 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
     )
 
 
-def _with_space(group: Group, buffers: Places, lanes: int) -> list[tuple[Emitted, Dim | Tiled]]:
+def _with_space(group: Group, buffers: Places, target: Target) -> list[tuple[Emitted, Dim | Tiled]]:
     """The kernels of a group, and the bytes that every thread needs for itself in each."""
     if group.kind == "attention" and is_one_query(group):
-        return [emit_one_query(group, buffers, lanes)]
+        return [emit_one_query(group, buffers, target)]
     if group.kind == "attention":
-        return [emit_attention(group, buffers, lanes)]
+        return [emit_attention(group, buffers, target)]
     if group.kind == "attention_back":
-        return [emit_attention_back(group, buffers, lanes)]
-    return [(one, _space(group, one)) for one in _emit_group(group, buffers, lanes)]
+        return [emit_attention_back(group, buffers, target)]
+    return [(one, _space(group, one)) for one in _emit_group(group, buffers, target.lanes)]
 
 
 def _emit_group(group: Group, buffers: Places, lanes: int) -> list[Emitted]:

@@ -14,12 +14,12 @@ cut into chunks, which several threads may share; how many depends on the work a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...runtime.program import Address, BoundProgram, Buffer, Instruction, Routine, Turns
+from ...runtime.program import CPU, CUDA, Address, BoundProgram, Buffer, Instruction, Routine, Turns
 from ...runtime.program import Word as BoundWord
 from ..graph import Node
 from ..graphs.binding import Sizes, bind_type, value_of
@@ -27,7 +27,11 @@ from ..scheduling.template import Bits, Offsets, Place, Storage, Template, Tiled
 from ..sizes import Dim, evaluate
 from .arena import Life, lay_out
 from .tiling import Tiling, tile_product, tile_segmented
+from .tiling_cuda import tile_on_cuda
 from .waits import wait_in_turns
+
+TILINGS = {CPU.name: (tile_product, tile_segmented), CUDA.name: (tile_on_cuda, tile_on_cuda)}
+"""How a target cuts products into blocks: those with one depth, and those with segments."""
 
 CHUNK_WORK = 40_000
 """Operations of one chunk: about 6 us, of which claiming it takes a fiftieth."""
@@ -54,7 +58,7 @@ def plan_memory(template: Template, sizes: Sizes) -> BoundProgram:
     turns = tuple(Turns(t.first, t.last, evaluate(t.count, sizes)) for t in template.turns)
     waits = wait_in_turns(template.rows, turns, buffers)
     instructions = []
-    binding = _Binding(sizes, items)
+    binding = _Binding(sizes, items, TILINGS[template.target.name])
     for number, (row, wait) in enumerate(zip(template.rows, waits, strict=True)):
         inner = {**sizes, **_steps(template, number, sizes)} if turns else sizes
         words = tuple([binding.word(word, inner) for word in row.words])
@@ -134,8 +138,11 @@ def _lives(template: Template) -> dict[int, Life]:
 class _Binding:
     """Words at some sizes; `items` are the bytes of an element of each buffer."""
 
-    def __init__(self, sizes: Sizes, items: Mapping[int, int]) -> None:
+    def __init__(
+        self, sizes: Sizes, items: Mapping[int, int], tilings: Sequence[Callable[..., Tiling]]
+    ) -> None:
         self._sizes = sizes
+        self._tile = tilings
         self._items = items
         self._scalars: dict[Node, int] = {}
         self._tilings: dict[Any, Tiling] = {}
@@ -179,7 +186,7 @@ class _Binding:
         key = (word.rows, word.columns, word.depth, word.dtype, word.epilogue, word.segmented)
         if key not in self._tilings:
             m, n, k = (evaluate(size, self._sizes) for size in key[:3])
-            tile = tile_segmented if word.segmented else tile_product
+            tile = self._tile[word.segmented]
             self._tilings[key] = tile(word.dtype, m, n, k, word.epilogue)
         number: int = getattr(self._tilings[key], word.which)
         return number * evaluate(word.count, self._sizes)

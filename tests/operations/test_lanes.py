@@ -13,7 +13,7 @@ from .rows.table import TABLE
 from .test_values import wrong_values
 
 KINDS = ("float32", "int64", "bool")
-TARGETS = [Target("cpu", 1), CUDA]
+TARGETS = [Target("cpu", 1), Target("cpu", CUDA.lanes)]
 ENDS = [(0, 33), (1, 1), (2, 32), (31, 5), (33, 31), (64, 2), (5, 70)]
 """Values of the named sizes M and N."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diagrad.compiler.emission.attention_blocks import KEYS, QUERIES
+from diagrad.compiler.emission.attention_sizes import ON_CPU, ON_CUDA
 from diagrad.compiler.emission.costs import row_costs
 from diagrad.compiler.errors import DtypeRuleError, TypeRuleError
 from diagrad.compiler.graph import Graph, Node
@@ -20,6 +20,7 @@ from diagrad.compiler.primitives.attention import ATTENTION, BACKWARD, FORWARD
 from diagrad.compiler.scheduling.fuse import fuse
 from diagrad.compiler.scheduling.schedule import schedule
 from diagrad.runtime.cpu.executor import Executor
+from diagrad.runtime.program import CPU, CUDA
 
 from ..building import Array, b, graph, run, shape_of
 from ..building import given as entry
@@ -122,7 +123,7 @@ def causal(count: int, lead: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.arange(1, count + 1, dtype=np.int32), (*lead, count)).copy()
 
 
-LENGTH = 2 * KEYS + 5
+LENGTH = 2 * ON_CPU.keys + 5
 WHOLE: dict[str, int | str] = {"i": LENGTH, "j": LENGTH, "h": 2, "d": 5, "e": 18}
 
 
@@ -154,7 +155,7 @@ def test_what_is_seen_is_not_hushed(target: str) -> None:
     source = drawn((), WHOLE, limits=True)
     values = arrays(source)
     values["limits"] = causal(LENGTH, (2,))
-    place = KEYS + 7
+    place = ON_CPU.keys + 7
     values["v"][place, 0, 3] = np.nan
     values["v"][place, 1, 4] = np.inf
     found = run(source, values, target)["attention"]
@@ -212,10 +213,10 @@ def test_a_sample_is_the_same_whatever_is_beside_it() -> None:
 
 def test_scores_of_any_size() -> None:
     """No exponential overflows, though the maximum comes in the last block."""
-    source = drawn((), {"i": 2, "j": 2 * KEYS, "h": 1, "d": 1, "e": 1}, scale=1.0)
+    source = drawn((), {"i": 2, "j": 2 * ON_CPU.keys, "h": 1, "d": 1, "e": 1}, scale=1.0)
     values = arrays(source)
     values["q"][:, 0, 0] = [1e4, -1e4]
-    values["k"][:, 0, 0] = np.linspace(-1, 1, 2 * KEYS)
+    values["k"][:, 0, 0] = np.linspace(-1, 1, 2 * ON_CPU.keys)
     found = run(source, values, "cpu")
     np.testing.assert_array_equal(found["attention"], values["v"][[-1, 0]])
 
@@ -296,8 +297,17 @@ def test_operations_of_one_kernel_are_counted_once() -> None:
 
 
 def test_blocks_are_whole_vectors() -> None:
-    assert QUERIES % 16 == 0 and KEYS % 16 == 0
+    for blocks, target in ((ON_CPU, CPU), (ON_CUDA, CUDA)):
+        assert blocks.queries % target.lanes == 0 and blocks.keys % target.lanes == 0
     assert {*ATTENTION} == {*FORWARD, *BACKWARD}
+
+
+def test_a_warp_of_a_gpu_has_little_memory() -> None:
+    """Heads of 64 features: four and three warps lie in the shared memory of a multiprocessor."""
+    source = drawn((2,), {"i": 300, "j": 300, "h": 4, "d": 64, "e": 64}, limits=True)
+    template = compile_kernels(source, target=CUDA)
+    forward, back = (row.space for row in plan_memory(template, {}).instructions if row.space)
+    assert 0 < forward <= 48 << 10 < back <= 66 << 10
 
 
 def types(**changed: Node) -> dict[str, Node]:

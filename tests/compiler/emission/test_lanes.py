@@ -14,7 +14,7 @@ from diagrad.runtime.program import CPU, CUDA, Target
 
 from ...lanes import OnLanes
 
-TARGETS = [Target("cpu", 1), CPU, CUDA]
+TARGETS = [Target("cpu", 1), CPU, Target("cpu", CUDA.lanes)]
 SIZES = [(1, 3), (33, 5)]
 """Samples and steps of each of the two calls."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.memory.tiling import (
     FEWEST,
     LOWEST,
@@ -12,7 +13,18 @@ from diagrad.compiler.memory.tiling import (
     tile_product,
     tile_segmented,
 )
-from diagrad.runtime.program import gemm_space, segmented_space
+from diagrad.compiler.memory.tiling_cuda import tile_on_cuda
+from diagrad.compiler.pipeline import compile_kernels, prepare
+from diagrad.runtime.program import (
+    CUDA,
+    TEAM_TILE,
+    Routine,
+    gemm_space,
+    segmented_space,
+    staged_space,
+)
+
+from ..building import b, given, graph
 
 SIZES = [(0, 5, 3), (1, 1, 1), (1, 4096, 4096), (7, 13, 5), (24, 4096, 512), (131, 97, 803),
          (128, 512, 784), (784, 512, 128), (512, 10, 128), (2048, 2048, 2048),
@@ -86,3 +98,38 @@ def test_segmented_products_are_cut_for_threads_where_blocks_stay_high() -> None
     for m in (2 * LOWEST, 1000, 50_000):
         tiling = tile_segmented("float32", m, 64, 20_000, epilogue=False)
         assert 2 <= tiling.down <= MOST_BLOCKS // 2 and tiling.rows >= LOWEST
+
+
+@pytest.mark.parametrize("sizes", [*SIZES, *SEGMENTED[-3:]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_on_a_gpu_are_squares_of_one_size(sizes: tuple[int, int, int], dtype: str) -> None:
+    m, n, k = sizes
+    item = 4 if dtype == "float32" else 8
+    plain, tiled = (tile_on_cuda(dtype, m, n, k, epilogue) for epilogue in (False, True))
+    for tiling in (plain, tiled):
+        assert tiling.rows == tiling.columns == TEAM_TILE and TEAM_TILE % CUDA.lanes == 0
+        assert (tiling.down - 1) * TEAM_TILE < max(m, 1) and tiling.down * TEAM_TILE >= m
+        assert (tiling.across - 1) * TEAM_TILE < max(n, 1) and tiling.across * TEAM_TILE >= n
+        assert tiling.tile == staged_space(item, TEAM_TILE) and tiling.tile % 64 == 0
+        assert tiling.whole == 0
+    assert tiled.space == tiled.tile + TEAM_TILE**2 * item and plain.space == plain.tile
+    assert tiled.space <= 100 << 10  # two teams in the shared memory of a multiprocessor
+
+
+@pytest.mark.parametrize("epilogue", [False, True])
+@pytest.mark.parametrize("segmented", [False, True])
+def test_the_target_says_how_products_are_cut(segmented: bool, epilogue: bool) -> None:
+    """300 rows and 70 columns: five blocks by two on a GPU."""
+    w = given("w", 5, 3, 70)
+    x = given("x", 300, 5, 4 if segmented else 3)  # rows of 3 that lie 4 apart are segments
+    seen = b.slice(x, start=(0, 0, 0), stop=(300, 5, 3), step=(1, 1, 1)) if segmented else x
+    y = b.contract(seen, w, a=(0, 1, 2), b=(1, 2, 3), out=(0, 3))
+    whole = prepare(graph(x, w, y=b.tanh(y) if epilogue else y))
+    (row,) = plan_memory(compile_kernels(whole, target=CUDA), {}).instructions
+    assert row.words[2] == Routine("segmented_f32" if segmented else "gemm_f32")
+    assert (row.extent, row.words[3:7]) == (10, (2, 5, TEAM_TILE, TEAM_TILE))
+    assert row.space == tile_on_cuda("float32", 300, 70, 15, epilogue).space
+    (row,) = plan_memory(compile_kernels(whole), {}).instructions
+    cut = tile_segmented if segmented else tile_product
+    tiling = cut("float32", 300, 70, 15, epilogue)
+    assert (row.extent, row.space) == (tiling.blocks, tiling.space)
