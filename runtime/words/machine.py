@@ -16,10 +16,15 @@ from ..program import CPU
 
 @dataclass(frozen=True)
 class Machine:
-    """What a value is: `lanes` elements, `width` of them in each of the threads that share it."""
+    """What a value is: `lanes` elements, `width` of them in each of the threads that share it.
+
+    With `teams` several threads of the host may run a kernel together, each as one warp of a team:
+    they meet in the function MEETING, which whoever builds the text adds to it.
+    """
 
     lanes: int
     width: int
+    teams: bool = False
 
     @property
     def is_warp(self) -> bool:
@@ -33,6 +38,9 @@ WARP = Machine(32, 1)
 """A graphics processor: a value is a number in each thread of a warp."""
 SINGLE = Machine(1, 1)
 """One lane: the text of a graphics processor as the host runs it to test it."""
+
+MEETING = "diagrad_meeting"
+"""The function in which threads of the host meet: of the address of their memory, and how many."""
 
 _machine = HOST
 

@@ -28,7 +28,8 @@ from .lanes import (
     make_word,
     types,
 )
-from .values import FLOATS, KINDS, Value, fma, select
+from .machine import MEETING, machine
+from .values import FLOATS, KINDS, Value, call, fma, select
 
 WORDS: dict[str, Any] = {}
 """Every word, by the name that kernel text uses."""
@@ -292,7 +293,7 @@ def _word_of_row(row: Any, index: Any) -> Typed | None:
 
 
 def _call_routine(builder: Any, routine: Any, *rest: Any) -> None:
-    words = rest[:-2]  # a thread of the processor is no team
+    words = rest if machine().teams else rest[:-2]  # a thread of the processor is no team
     kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
     builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
 
@@ -312,7 +313,12 @@ def _meet(space: Any, warps: Any) -> Typed | None:
     """Where a team meets and sees what each has written; a thread of the processor is alone."""
     if not (integer(space) and integer(warps)):
         return None
-    return Typed(types.void, (INTEGER, INTEGER), lambda builder, space, warps: None)
+    return Typed(types.void, (INTEGER, INTEGER), _meet_here)
+
+
+def _meet_here(builder: Any, space: Any, warps: Any) -> None:
+    if machine().teams:
+        call(builder, MEETING, ir.VoidType(), space, warps)
 
 
 def _tile(count: Any) -> Typed | None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,9 +30,10 @@ from diagrad.runtime.cpu.building.natives import Native, Request, obtain
 from diagrad.runtime.cpu.executor import build_routine
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Loaded, Node
 from diagrad.runtime.cuda.plan import WARP, Processor, is_team
+from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.outcomes import HOLDS
 from diagrad.runtime.program import Kernel
-from diagrad.runtime.words.machine import Machine
+from diagrad.runtime.words.machine import MEETING, Machine
 
 Array = npt.NDArray[Any]
 
@@ -57,7 +60,10 @@ class _Piece:
         """Nobody has written beside it."""
         begin = self.first - self.whole.ctypes.data
         beside = (self.whole[:begin], self.whole[begin + self.nbytes :])
-        assert all((part == BESIDE).all() for part in beside), f"written beside {self.kind} memory"
+        fine = all((part == BESIDE).all() for part in beside)
+        for part in beside:
+            part[:] = BESIDE  # it is told once
+        assert fine, f"written beside {self.kind} memory"
 
 
 @dataclass(frozen=True)
@@ -159,9 +165,8 @@ class SimulatedDevice:
         ]
 
     def routines(self, names: Sequence[str]) -> Mapping[str, int]:
-        requests = [Request(name, name, build_routine) for name in names]
-        found = obtain(requests)
-        return {name: item.address for name, item in zip(names, found, strict=True)}
+        self._routines = _routines(tuple(names))
+        return {name: item.address for name, item in self._routines.items()}
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
         self._here()
@@ -258,13 +263,13 @@ class SimulatedDevice:
                 continue
             for warp in self._shuffled(warps):
                 worker = block * warps + warp
-                memory = _Memory(space, function.near, scratch + worker * space)
+                memory = self._memory(function, space, scratch + worker * space)
                 for index in range(lo + worker, hi, node.grid * warps):
                     function(words, index, index + 1, memory.address, 0, 1)
                 memory.check()
 
     def _team(self, function: _Function, words: int, index: int, scratch: int, space: int) -> None:
-        memory = _Memory(space, function.near, scratch)
+        memory = self._memory(function, space, scratch)
         made = [
             self._pool.submit(function, words, index, index + 1, memory.address, warp, self.team)
             for warp in self._shuffled(self.team)
@@ -273,21 +278,38 @@ class SimulatedDevice:
             one.result()
         memory.check()
 
+    def _memory(self, function: _Function, space: int, scratch: int) -> _Memory:
+        """A worker's; where a plan puts it into scratch, there must be as much."""
+        if not function.near:
+            self._piece(scratch, space)
+        return _Memory(space)
+
     def _shuffled(self, count: int) -> list[int]:
         return self._draw.sample(range(count), count)
 
 
-class _Memory:
-    """The memory of a worker, which nobody has written; for scratch, where the plan says."""
+@cache
+def _routines(names: tuple[str, ...]) -> dict[str, Native]:
+    """Native code of routines, by name; their addresses are in it, so that no cache keeps it."""
+    made = obtain([Request(name, name, build_routine) for name in names])
+    found = {}
+    for name, inner in zip(names, made, strict=True):
+        request = Request(name, f"{name} at {inner.address} in {os.getpid()}", build_alone)
+        found[name] = obtain([request])[0]
+    return found
 
-    def __init__(self, space: int, near: bool, scratch: int) -> None:
+
+class _Memory:
+    """The memory of a worker, which nobody has written; in front of it the warps of a team meet."""
+
+    def __init__(self, space: int) -> None:
         self._whole = np.full(space + 2 * EDGE + FRONT, BESIDE, np.uint8)
         first = -(-(self._whole.ctypes.data + FRONT) // EDGE) * EDGE
         begin = first - self._whole.ctypes.data
         self._behind = self._whole[begin + space :]
         self._whole[begin - FRONT : begin] = 0
         self._whole[begin : begin + space] = FRESH
-        self.address = first if near else scratch
+        self.address = first
 
     def check(self) -> None:
         assert (self._behind == BESIDE).all(), "written behind the memory of a worker"
@@ -299,14 +321,103 @@ def _integer(address: int) -> int:
 
 def build_simulated(source: str, symbol: str, lanes: int) -> bytes:
     """Object code of a kernel: `symbol(args, lo, hi, space, warp, warps)`, lanes in one vector."""
-    lowered = lower_kernel(source, symbol, Machine(lanes, lanes))
-    given = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 %warp, i64 %warps"}
-    more = given[lowered.arguments]
-    text = f"""{lowered.text}
+    with COMPILING:
+        lowered = lower_kernel(source, symbol, Machine(lanes, lanes, teams=True))
+        given = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 %warp, i64 %warps"}
+        more = given[lowered.arguments]
+        text = f"""{lowered.text}
 define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %warp, i64 %warps) {{
   %result = alloca ptr
   call i32 @"{lowered.function}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
   ret void
 }}
 """
-    return build_text(text, {symbol})
+        return build_text(_with_meeting(text), {symbol})
+
+
+ROOM = 64 << 20
+"""Bytes that a processor's routine may pack into."""
+
+
+def build_alone(name: str, symbol: str) -> bytes:
+    """A routine that a team calls: its first warp asks the processor's, and they meet.
+
+    That packs operands into memory of its own, and not into the team's.
+    """
+    name = name.split()[0]
+    kind = name.split("_")[0]
+    words, space = {"gemm": (13, 11), "segmented": (14, 13), "turn": (6, -1)}[kind]
+    (native,) = obtain([Request(name, name, build_routine)])
+    kinds, given = (", ".join(f"i64{more}" for more in each) for each in (
+        [""] * words, [f" %a{n}" for n in range(words)],
+    ))  # fmt: skip
+    # Nothing that is packed is kept: a product's tag is 0.
+    own = {"gemm": {11: "%own", 12: "0"}, "segmented": {13: "%own"}, "turn": {}}[kind]
+    handed = ", ".join(f"i64 {own.get(n, f'%a{n}')}" for n in range(words))
+    meeting = f"call void @{MEETING}(i64 %a{space}, i64 %warps)" if space >= 0 else ""
+    text = f"""
+declare ptr @malloc(i64)
+declare void @free(ptr)
+define void @{symbol}({given}, i64 %warp, i64 %warps) {{
+  {meeting}
+  %first = icmp eq i64 %warp, 0
+  br i1 %first, label %make, label %made
+make:
+  %room = call ptr @malloc(i64 {ROOM})
+  %low = ptrtoint ptr %room to i64
+  %up = add i64 %low, 63
+  %own = and i64 %up, -64
+  %place = inttoptr i64 %own to ptr
+  store i64 0, ptr %place
+  %routine = inttoptr i64 {native.address} to ptr
+  call void ({kinds}) %routine({handed})
+  call void @free(ptr %room)
+  br label %made
+made:
+  {meeting}
+  ret void
+}}
+"""
+    return build_text(_with_meeting(text), {symbol})
+
+
+def _with_meeting(text: str) -> str:
+    """LLVM's text with the function in which the warps of a team meet: a barrier that yields.
+
+    In front of the team's memory are how many have come, and how often they have met.
+    """
+    declaration = re.compile(rf'declare void @"?{MEETING}"?\([^)]*\)')
+    return (
+        declaration.sub("", text)
+        + f"""
+declare i32 @sched_yield()
+define void @{MEETING}(i64 %space, i64 %warps) {{
+  %alone = icmp eq i64 %warps, 1
+  br i1 %alone, label %done, label %come
+come:
+  %p = sub i64 %space, {FRONT}
+  %count = inttoptr i64 %p to ptr
+  %q = add i64 %p, 8
+  %met = inttoptr i64 %q to ptr
+  %before = load atomic i64, ptr %met acquire, align 8
+  %here = atomicrmw add ptr %count, i64 1 acq_rel
+  %all = add i64 %here, 1
+  %last = icmp eq i64 %all, %warps
+  br i1 %last, label %open, label %wait
+open:
+  store atomic i64 0, ptr %count monotonic, align 8
+  %once = add i64 %before, 1
+  store atomic i64 %once, ptr %met release, align 8
+  br label %done
+wait:
+  %now = load atomic i64, ptr %met acquire, align 8
+  %opened = icmp ne i64 %now, %before
+  br i1 %opened, label %done, label %give
+give:
+  call i32 @sched_yield()
+  br label %wait
+done:
+  ret void
+}}
+"""
+    )
