@@ -62,7 +62,7 @@ FLOORS = {
     ),
     "runtime/cuda": (
         "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device", "memory",
-        "executor",
+        "driver", "executor",
     ),
 }  # fmt: skip
 MOST_FILES = 20
