@@ -53,8 +53,8 @@ FLOORS = {
     ),
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
     "runtime": (
-        "collector", "forking", "mutex", "outcomes", "philox", "program", "teams", "words",
-        "building", "cpu", "cuda", "reference",
+        "collector", "forking", "mutex", "outcomes", "philox", "program", "teams", "tracing",
+        "words", "building", "cpu", "cuda", "reference",
     ),
     "runtime/cpu": (
         "host", "building", "gemm", "stepping",
@@ -62,7 +62,7 @@ FLOORS = {
     ),
     "runtime/cuda": (
         "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device", "memory",
-        "driver", "executor",
+        "driver", "executor", "trace",
     ),
 }  # fmt: skip
 MOST_FILES = 20

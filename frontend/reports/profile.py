@@ -14,7 +14,7 @@ from ..variables.variable import shape_text
 
 if TYPE_CHECKING:
     from ...runtime.cpu.limits import Limits
-    from ...runtime.cpu.trace import Trace
+    from ...runtime.tracing import Trace
 
 Bound = Literal["memory", "arithmetic", "cache", ""]
 _WIDEST = 32

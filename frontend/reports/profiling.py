@@ -27,7 +27,7 @@ from .profile import BlockTime, KernelTime, Profile, split_origin
 
 if TYPE_CHECKING:
     from ...runtime.cpu.limits import Limits
-    from ...runtime.cpu.trace import Trace
+    from ...runtime.tracing import Trace
     from ..programs.running import Running
 
 _OPTIONS = ("method", "repeats")

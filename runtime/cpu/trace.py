@@ -9,77 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..program import BoundProgram
+from ..tracing import Trace
 from .executor import Executor
 from .stepping.team import aligned
 from .stopwatch import ENTRY, RECORD, Calibration, timed_address
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One traced call: its shares in the order in which they began.
-
-    Attributes:
-        rows: the instruction of each share, int64; one in a loop has shares for each turn.
-        chunks: which share of that instruction it is, int64.
-        threads: who did it, int64; 0 is the caller.
-        begins: nanoseconds since the first share began, float64.
-        ends: the same of its end.
-        wall: nanoseconds of the whole call as Python sees it.
-    """
-
-    rows: npt.NDArray[np.int64]
-    chunks: npt.NDArray[np.int64]
-    threads: npt.NDArray[np.int64]
-    begins: npt.NDArray[np.float64]
-    ends: npt.NDArray[np.float64]
-    wall: int
-
-    @property
-    def span(self) -> float:
-        """Nanoseconds from the first share's beginning to the last one's end."""
-        return float(self.ends.max(initial=0.0))
-
-    def times(self, count: int) -> npt.NDArray[np.float64]:
-        """Nanoseconds of each of `count` rows, which add up to the time with any share running.
-
-        Where shares of several rows run at once, each row is charged its part of the moment: of
-        two threads in one row and one in another, two thirds and one third.
-        """
-        moments = np.concatenate([self.begins, self.ends])
-        # Of one moment, what ends goes before what begins.
-        begun = np.repeat([1, 0], len(self.rows))
-        charged = np.zeros(count)
-        active: dict[int, int] = {}
-        running, last = 0, 0.0
-        for place in np.lexsort((begun, moments)):
-            now = float(moments[place])
-            for row, shares in active.items():
-                charged[row] += (now - last) * shares / running
-            last = now
-            row = int(self.rows[place % len(self.rows)])
-            change = 1 if begun[place] else -1
-            running += change
-            left = active.get(row, 0) + change
-            if left:
-                active[row] = left
-            else:
-                active.pop(row, None)
-        return charged
-
-    def busy(self, count: int) -> npt.NDArray[np.float64]:
-        """Nanoseconds that all threads together spent in each of `count` rows."""
-        spent = np.zeros(count)
-        np.add.at(spent, self.rows, self.ends - self.begins)
-        return spent
 
 
 class TracingExecutor(Executor):

@@ -236,15 +236,19 @@ class Executor:
         moved |= {i: array.address for i, array in zip(self._outputs, made, strict=False)}
         self._place(moved)
         way = tuple(isinstance(array, DeviceArray) for array in inputs), on_device
+        self._launch(way)
+        self._look()
+        if on_device:
+            return list(made)
+        return [self._read(index) for index in self._outputs]
+
+    def _launch(self, way: Way) -> None:
+        """Run the graph of a way of calling, and wait for its end."""
         graph = self._graphs.get(way)
         if graph is None:
             graph = self._graphs[way] = self._device.graph(self.nodes(way))
         self._device.launch(graph)
         self._device.synchronize()
-        self._look()
-        if on_device:
-            return list(made)
-        return [self._read(index) for index in self._outputs]
 
     def _apart(self, array: DeviceArray) -> tuple[int, Any]:
         """The address of an array, or of a copy where it lies in a state; and what to keep.

@@ -12,8 +12,9 @@ import pytest
 
 from diagrad.runtime.cpu import stopwatch
 from diagrad.runtime.cpu.limits import machine_limits
-from diagrad.runtime.cpu.trace import Trace, TracingExecutor
+from diagrad.runtime.cpu.trace import TracingExecutor
 from diagrad.runtime.program import BoundProgram, Turns
+from diagrad.runtime.tracing import Trace
 
 from .tables import random_table, run_table
 
