@@ -31,6 +31,9 @@ Given = Array | DeviceArray
 _LAUNCH_BYTES = 512
 """What Python takes for a launch of the plan and its node."""
 
+_NOWHERE = (0, 0)
+"""Where the arena and scratch never are."""
+
 Way = tuple[tuple[bool, ...], bool]
 """For each input whether it lies on the device, and whether outputs stay there."""
 
@@ -80,7 +83,7 @@ class Executor:
         self._staged = Memory(self._device, "pinned", layout.checks.last)
         self._found = Memory(self._device, "pinned", layout.outputs.last - layout.checks.first)
         self._fill()
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen = _NOWHERE
         self._graphs: dict[Way, Any] = {}
         self.workspace.admit(self)
         held = self._own.nbytes + self._staged.nbytes + self._found.nbytes
@@ -216,14 +219,14 @@ class Executor:
     def _copy_in(self, span: Span) -> None:
         if span.nbytes:
             target, source = self._own.address + span.first, self._staged.address + span.first
-            self._device.copy(target, source, span.nbytes)
-            self._device.synchronize()
+            self.workspace.asked(lambda: self._device.copy(target, source, span.nbytes))
 
     def _call(self, inputs: Sequence[Any], on_device: bool) -> list[Any]:
         return self.workspace.hold(lambda: self._run(inputs, on_device))
 
     def _run(self, inputs: Sequence[Any], on_device: bool) -> list[Any]:
         """The outputs of one call, which holds the workspace."""
+        self.workspace.settle()
         owned, moved = [], dict.fromkeys(self._moving(), -1)
         for index, array in zip(self._inputs, inputs, strict=True):
             if isinstance(array, DeviceArray):
@@ -247,8 +250,7 @@ class Executor:
         graph = self._graphs.get(way)
         if graph is None:
             graph = self._graphs[way] = self._device.graph(self.nodes(way))
-        self._device.launch(graph)
-        self._device.synchronize()
+        self.workspace.asked(lambda: self._device.launch(graph))
 
     def _apart(self, array: DeviceArray) -> tuple[int, Any]:
         """The address of an array, or of a copy where it lies in a state; and what to keep.
@@ -272,10 +274,9 @@ class Executor:
     def _place(self, moved: Mapping[int, int]) -> None:
         """Let the table be for where everything is now; `moved` inputs and outputs, or -1."""
         arena, scratch = self.workspace.arena, self.workspace.scratch
-        changed = self._seen != (arena.address, scratch.address)
-        if changed:
-            # Graphs have addresses of scratch.
-            self._graphs.clear()
+        now = arena.address, scratch.address
+        if self._seen != now:
+            self._graphs.clear()  # they have addresses of scratch
             for number, buffer in enumerate(self.program.buffers):
                 if buffer.role == "temporary" and number not in self.plan.layout.places:
                     assert buffer.offset is not None
@@ -283,13 +284,13 @@ class Executor:
         for number, where in moved.items():
             at = self.plan.layout.places[number] + self._own.address if where < 0 else where
             if self._addresses[number] != at:
-                changed = True
-                self._addresses[number] = at
+                # Whatever interrupts this: the table is not there until it has been copied.
+                self._seen = _NOWHERE
                 self._table.place(number, at)
-        if changed:
-            self._seen = (0, 0)  # until it is there
+                self._addresses[number] = at
+        if self._seen != now:
             self._copy_in(self.plan.layout.table)
-            self._seen = (arena.address, scratch.address)
+            self._seen = now
 
     def nodes(self, way: Way | None = None) -> list[Node]:
         """The graph of a way of calling; by default, of one whose arrays are all the host's."""

@@ -107,6 +107,7 @@ class Workspace(Mutex):
         self.device = device
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self.arena = self.scratch = Memory(device, "device", 0)
+        self._waits = False
 
     def hold(self, function: Callable[[], T]) -> T:
         """The function's result, computed while no other thread holds this.
@@ -122,6 +123,7 @@ class Workspace(Mutex):
         """Let a job use this memory: from now on there is enough for it."""
 
         def fit() -> None:
+            self.settle()
             self._jobs.add(job)
             self.arena = self._fitting(self.arena, max(item.arena for item in self._jobs))
             self.scratch = self._fitting(self.scratch, max(item.scratch for item in self._jobs))
@@ -136,6 +138,23 @@ class Workspace(Mutex):
         if needed <= now.nbytes <= max(SMALL, SLACK * needed):
             return now
         return Memory(self.device, "device", needed + (needed // SLACK if now.nbytes else 0))
+
+    def asked(self, ask: Callable[[], None]) -> None:
+        """Ask the device for something, and wait until it is done.
+
+        Whoever is interrupted on the way leaves it to the next call to wait: see `settle`.
+        """
+        self._waits = True
+        try:
+            ask()
+        finally:
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait for what an interrupted call has asked for: it reads and writes what all share."""
+        if self._waits:
+            self.device.synchronize()
+            self._waits = False
 
     @property
     def arena_bytes(self) -> int:

@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -289,6 +290,57 @@ def test_calls_of_threads_do_not_mix() -> None:
     for thread in threads:
         thread.join()
     assert not mistakes
+
+
+class Interrupted(SimulatedDevice):
+    """A device whose user presses Ctrl-C once, in some method, before or behind what it does."""
+
+    where = ""
+    before = True
+
+    def launch(self, graph: Any) -> None:
+        self._maybe("launch", lambda: super(Interrupted, self).launch(graph))
+
+    def synchronize(self) -> None:
+        self._maybe("synchronize", super().synchronize)
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        self._maybe("copy", lambda: super(Interrupted, self).copy(target, source, nbytes))
+
+    def _maybe(self, name: str, work: Callable[[], None]) -> None:
+        now, self.where = self.where == name, "" if self.where == name else self.where
+        if now and self.before:
+            raise KeyboardInterrupt
+        work()
+        if now:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("moved", [True, False])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("where", ["launch", "synchronize", "copy"])
+def test_an_interrupt_leaves_no_half_of_a_step(where: str, before: bool, moved: bool) -> None:
+    """The step is made or not, and the next one is right."""
+    device, plain = Interrupted(), SimulatedDevice()
+    one, other = executor("gru", {"T": 5, "B": 2}, device), executor("gru", {"T": 5, "B": 2}, plain)
+    first, second = (inputs("gru", {"T": 5, "B": 2}, seed) for seed in range(2))
+    given: list[Any] = [there(device, first[0]), first[1]] if moved else first
+    if where != "copy":
+        one(first), other(first)
+    device.where, device.before = where, before
+    try:
+        one(given)
+        interrupted = False
+    except KeyboardInterrupt:
+        interrupted = True
+    assert interrupted
+    device.where = ""
+    one.workspace.hold(one.workspace.settle)
+    if values(one) != values(other):
+        other(first)
+    assert values(one) == values(other)
+    np.testing.assert_array_equal(one(second)[0], other(second)[0])
+    assert values(one) == values(other)
 
 
 def test_everything_is_given_back() -> None:
