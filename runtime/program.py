@@ -106,26 +106,6 @@ def segmented_space(item: int, rows: int, columns: int, depth: int) -> int:
     return SEGMENTED_PART + _up(2 * rows * columns * item, 64)
 
 
-TEAM_TILE, WARP_TILE = 64, 32
-"""Rows and columns of what a product routine of a GPU makes at a time: a team, and a lone warp."""
-
-STAGED_STEPS = 16
-"""Steps of the summed axis of which it has the operands in the worker's memory."""
-
-
-def staged_space(item: int, tile: int) -> int:
-    """Bytes from the beginning of a worker's memory that a product routine of a GPU may touch.
-
-    There are two stages of both operands, one to work on while the other is filled; rows are 4
-    elements longer than a tile, so that those of one column lie in different banks.
-
-    Args:
-        item: bytes of an element.
-        tile: TEAM_TILE or WARP_TILE.
-    """
-    return 2 * 2 * STAGED_STEPS * (tile + 4) * item
-
-
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...runtime.program import CUDA, GEMM_DEEP, WARP_TILE, Target, gemm_space, staged_space
+from ...runtime.program import CUDA, GEMM_DEEP, GEMM_LONG, Target, gemm_space
+from ...runtime.teams import team_space
 from ..sizes import Dim, ceil_divide
 
 
@@ -44,9 +45,10 @@ def products_space(target: Target, item: int, width: Dim, depth: Dim) -> Dim:
         width: features of queries and keys.
         depth: features of values.
     """
-    if target.name == CUDA.name:
-        return staged_space(item, WARP_TILE)
     square = blocks_on(target).square
+    if target.name == CUDA.name:
+        steps = width if isinstance(width, int) else GEMM_LONG + 1
+        return team_space(item, square, square, steps, 1)
     if isinstance(width, int) and isinstance(depth, int):
         most = max(square, width, depth)
         return gemm_space(item, square, most, most, False)
@@ -60,7 +62,9 @@ def query_space(target: Target, item: int, width: Dim, depth: Dim, keys: Dim) ->
     The arguments are those of `products_space`, and how many keys there are.
     """
     if target.name == CUDA.name:
-        return staged_space(item, WARP_TILE)
+        # Of its sums of many steps, what is rounded away.
+        kept = depth if isinstance(width, int) and width <= GEMM_LONG else depth + keys
+        return team_space(item, 1, 1, 0, 1) + ceil_divide(kept * item, 64) * 64
     if isinstance(width, int) and isinstance(depth, int) and isinstance(keys, int):
         return max(gemm_space(item, 1, *shape, False) for shape in ((keys, width), (depth, keys)))
     # At least as much, for any sizes.

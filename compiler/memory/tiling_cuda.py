@@ -1,21 +1,32 @@
-"""How a matrix product is cut into blocks on a GPU: squares of one size, one for a team of warps.
+"""How a matrix product is cut into blocks on a GPU, from its sizes alone: one for a team of warps.
 
-The routine brings a few steps of both operands at a time into the beginning of the team's memory;
-behind that lies the block that an epilogue reads.  Nothing is packed.
+Large blocks read each operand fewer times, small ones keep more multiprocessors busy.  So blocks
+are as large as it takes to still have FULL of them.  Nothing is packed: in the team's memory are
+what its routine needs (`runtime.teams`) and, behind that, the block that an epilogue reads.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from ...runtime.program import TEAM_TILE, staged_space
+from ...runtime.teams import TEAM_WARPS, WARP_ROWS, team_space, warp_columns
 from .tiling import Tiling
+
+FULL = 128
+"""Blocks that keep a large GPU busy."""
+
+WARPS = ((4, 2), (2, 1), (1, 1))
+"""Warps below and beside one another in a block, of the largest blocks first."""
+
+_ITEM = {"float32": 4, "float64": 8}
 
 
 def tile_on_cuda(dtype: str, m: int, n: int, k: int, epilogue: bool) -> Tiling:
     """The blocks of [m, k] times [k, n], whether or not the depth k is in segments."""
-    item = np.dtype(dtype).itemsize
-    tile = staged_space(item, TEAM_TILE)
-    space = tile + (TEAM_TILE * TEAM_TILE * item if epilogue else 0)
-    down, across = -(-m // TEAM_TILE), -(-n // TEAM_TILE)
-    return Tiling(TEAM_TILE, TEAM_TILE, down, across, 0, tile, space)
+    item = _ITEM[dtype]
+    for below, beside in WARPS:
+        rows, columns = below * WARP_ROWS, beside * warp_columns(item)
+        down, across = -(-m // rows), -(-n // columns)
+        if down * across >= FULL:
+            break
+    tile = team_space(item, rows, columns, k, TEAM_WARPS)
+    space = tile + (rows * columns * item if epilogue else 0)
+    return Tiling(rows, columns, down, across, 0, tile, space)

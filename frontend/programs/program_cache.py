@@ -26,7 +26,9 @@ from ...runtime.building.cache import cache_in_use
 from ...runtime.program import CPU, Target
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SHARED = ("runtime/outcomes.py", "runtime/program.py", "runtime/philox.py")
+_SHARED = (
+    "runtime/outcomes.py", "runtime/program.py", "runtime/philox.py", "runtime/teams.py",
+)  # fmt: skip
 """What the compiler uses of the runtime."""
 
 MOST_BYTES = 32 << 20

@@ -13,16 +13,15 @@ from diagrad.compiler.memory.tiling import (
     tile_product,
     tile_segmented,
 )
-from diagrad.compiler.memory.tiling_cuda import tile_on_cuda
+from diagrad.compiler.memory.tiling_cuda import FULL, tile_on_cuda
 from diagrad.compiler.pipeline import compile_kernels, prepare
 from diagrad.runtime.program import (
     CUDA,
-    TEAM_TILE,
     Routine,
     gemm_space,
     segmented_space,
-    staged_space,
 )
+from diagrad.runtime.teams import TEAM_WARPS, WARP_ROWS, team_space, warp_columns
 
 from ..building import b, given, graph
 
@@ -100,26 +99,36 @@ def test_segmented_products_are_cut_for_threads_where_blocks_stay_high() -> None
         assert 2 <= tiling.down <= MOST_BLOCKS // 2 and tiling.rows >= LOWEST
 
 
-@pytest.mark.parametrize("sizes", [*SIZES, *SEGMENTED[-3:]])
+@pytest.mark.parametrize("sizes", SEGMENTED)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_blocks_on_a_gpu_are_squares_of_one_size(sizes: tuple[int, int, int], dtype: str) -> None:
+def test_blocks_on_a_gpu_cover_the_product_and_fit(sizes: tuple[int, int, int], dtype: str) -> None:
     m, n, k = sizes
     item = 4 if dtype == "float32" else 8
     plain, tiled = (tile_on_cuda(dtype, m, n, k, epilogue) for epilogue in (False, True))
     for tiling in (plain, tiled):
-        assert tiling.rows == tiling.columns == TEAM_TILE and TEAM_TILE % CUDA.lanes == 0
-        assert (tiling.down - 1) * TEAM_TILE < max(m, 1) and tiling.down * TEAM_TILE >= m
-        assert (tiling.across - 1) * TEAM_TILE < max(n, 1) and tiling.across * TEAM_TILE >= n
-        assert tiling.tile == staged_space(item, TEAM_TILE) and tiling.tile % 64 == 0
-        assert tiling.whole == 0
-    assert tiled.space == tiled.tile + TEAM_TILE**2 * item and plain.space == plain.tile
-    assert tiled.space <= 100 << 10  # two teams in the shared memory of a multiprocessor
+        rows, columns = tiling.rows, tiling.columns
+        assert rows % WARP_ROWS == 0 and columns % warp_columns(item) == columns % CUDA.lanes == 0
+        assert (tiling.down - 1) * rows < max(m, 1) and tiling.down * rows >= m
+        assert (tiling.across - 1) * columns < max(n, 1) and tiling.across * columns >= n
+        assert tiling.tile == team_space(item, rows, columns, k, TEAM_WARPS)
+        assert tiling.tile % 64 == 0 == tiling.whole
+        assert tiling.blocks >= FULL or (rows, columns) == (WARP_ROWS, warp_columns(item))
+    assert tiled.space == tiled.tile + tiled.rows * tiled.columns * item
+    assert plain.space == plain.tile
+    assert tiled.space <= 200 << 10  # the shared memory of a multiprocessor
+
+
+def test_large_products_have_large_blocks_on_a_gpu() -> None:
+    sides = [tile_on_cuda("float32", n, n, n, epilogue=True) for n in (64, 800, 1600, 4096)]
+    assert [(tiling.rows, tiling.columns) for tiling in sides] == [
+        (32, 64), (64, 64), (128, 128), (128, 128),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("epilogue", [False, True])
 @pytest.mark.parametrize("segmented", [False, True])
 def test_the_target_says_how_products_are_cut(segmented: bool, epilogue: bool) -> None:
-    """300 rows and 70 columns: five blocks by two on a GPU."""
+    """300 rows and 70 columns: ten blocks by two on a GPU."""
     w = given("w", 5, 3, 70)
     x = given("x", 300, 5, 4 if segmented else 3)  # rows of 3 that lie 4 apart are segments
     seen = b.slice(x, start=(0, 0, 0), stop=(300, 5, 3), step=(1, 1, 1)) if segmented else x
@@ -127,7 +136,7 @@ def test_the_target_says_how_products_are_cut(segmented: bool, epilogue: bool) -
     whole = prepare(graph(x, w, y=b.tanh(y) if epilogue else y))
     (row,) = plan_memory(compile_kernels(whole, target=CUDA), {}).instructions
     assert row.words[2] == Routine("segmented_f32" if segmented else "gemm_f32")
-    assert (row.extent, row.words[3:7]) == (10, (2, 5, TEAM_TILE, TEAM_TILE))
+    assert (row.extent, row.words[3:7]) == (20, (2, 10, WARP_ROWS, warp_columns(4)))
     assert row.space == tile_on_cuda("float32", 300, 70, 15, epilogue).space
     (row,) = plan_memory(compile_kernels(whole), {}).instructions
     cut = tile_segmented if segmented else tile_product

@@ -205,10 +205,10 @@ def test_every_source_of_the_compiler_counts(
     for path in sorted(tmp_path.rglob("*.py")):
         path.write_text("two")
         found.add(program_cache._compiler.__wrapped__())
-    assert len(found) == 6
+    assert len(found) == 7
     monkeypatch.setattr(np, "__version__", "0")
     found.add(program_cache._compiler.__wrapped__())
-    assert len(found) == 7
+    assert len(found) == 8
 
 
 def test_without_source_nothing_is_kept(
