@@ -6,6 +6,7 @@ every word is exact or correctly rounded, except `rsqrt`, which rounds twice.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from . import warp
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, intrinsic, select, vector
 
-_I32 = ir.IntType(32)
+_I1, _I32 = ir.IntType(1), ir.IntType(32)
 
 
 def maximum(x: Value, y: Value) -> Value:
@@ -121,13 +122,18 @@ def _spread(builder: Any, node: Node) -> Node:
 
 
 def reduce(combine: Callable[[Value, Value], Value], x: Value) -> Value:
-    """Halve 16 to 8 to 4 to 2 to 1 lanes, always in that order, and splat the last one."""
+    """Halve all lanes to half of them and so on to 1, always in that order, and splat the last one.
+
+    So a warp and a vector of as many lanes give the same bits.
+    """
     if machine().is_warp:
         step = machine().lanes
         while step > 1:
             step //= 2
             x = combine(x, warp.swapped(x, step))
-        return x
+        # Lane 0 has combined all in that order; of 0.0 and -0.0 another may have chosen the other.
+        chosen = x.kind in FLOATS and combine is not operator.add
+        return warp.from_lane(x, _I32(0)) if chosen else x
     node, width = x.node, machine().width
     while width > 1:
         width //= 2
@@ -151,7 +157,7 @@ def reduce_mask(x: Value, every: bool) -> Value:
 def is_set(x: Value, every: bool) -> Node:
     """Whether every lane of a mask is set (or any), as i1."""
     if machine().is_warp:
-        return warp.vote(x, every)
+        return warp.vote(x.builder, x.builder.bitcast(x.node, _I1), every)
     width = machine().width
     word = ir.IntType(width)
     bits = x.builder.bitcast(x.node, word)

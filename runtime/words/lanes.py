@@ -36,11 +36,18 @@ class Lanes(types.Type):  # type: ignore[misc]  # Numba has no types
 
 
 class PointerTo(types.Type):  # type: ignore[misc]  # Numba has no types
-    """An address of elements of one kind."""
+    """An address of elements of one kind; of those that each lane keeps for itself, if `kept`."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(name=f"{kind}*")
+    def __init__(self, kind: str, kept: bool = False) -> None:
+        self.kind, self.kept = kind, kept
+        super().__init__(name=f"{kind}{' kept' * kept}*")
+
+
+class Tile(types.Type):  # type: ignore[misc]  # Numba has no types
+    """Memory in which each lane keeps elements of its own, before they have a kind."""
+
+    def __init__(self) -> None:
+        super().__init__(name="tile")
 
 
 @register_model(Lanes)
@@ -56,16 +63,19 @@ class LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba has no t
         return vector(self._kind)
 
 
+@register_model(Tile)
 @register_model(PointerTo)
 class PointerModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba has no types
     """A typed pointer is a bare address; the kind is in the Numba type alone."""
 
-    def __init__(self, manager: Any, kind: PointerTo) -> None:
+    def __init__(self, manager: Any, kind: PointerTo | Tile) -> None:
         super().__init__(manager, kind, memory.POINTER)
 
 
 LANES_OF = {kind: Lanes(kind) for kind in KINDS}
 POINTER_TO = {kind: PointerTo(kind) for kind in KINDS}
+KEPT = {kind: PointerTo(kind, kept=True) for kind in KINDS}
+TILE = Tile()
 INTEGER = types.int64
 ROW = types.CPointer(types.int64)
 SIGNATURES = {count: types.void(ROW, *[types.int64] * (count - 1)) for count in (3, 4, 6)}
@@ -132,5 +142,5 @@ def _wrap(builder: ir.IRBuilder, kind: Any, node: Any) -> Any:
     if isinstance(kind, Lanes):
         return Value(builder, node, kind.kind)
     if isinstance(kind, PointerTo):
-        return memory.Pointer(builder, node, kind.kind)
+        return memory.Pointer(builder, node, kind.kind, kind.kept)
     return node

@@ -31,6 +31,14 @@ class Machine:
         """Whether the lanes of a value are spread over threads."""
         return self.lanes > self.width
 
+    @property
+    def is_processor(self) -> bool:
+        """Whether it has a processor's arithmetic: f64 at half the speed of f32.
+
+        A graphics processor has it at a small part of that; what simulates one does as it does.
+        """
+        return self.lanes == CPU.lanes
+
 
 HOST = Machine(CPU.lanes, CPU.lanes)
 """The processor: a value is a vector."""

@@ -2,11 +2,16 @@
 
 Memory holds elements as NumPy does: a b1 is a byte.  Nothing here assumes an alignment beyond the
 element's, checks a bound or touches a masked-off element.
+
+Whatever a text stores, all lanes see at once, as in a vector: where lanes are threads, these meet
+before every store, so that all have read what it overwrites, and behind it.  A tile alone is the
+lane's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -33,10 +38,13 @@ def size(kind: str) -> int:
 
 
 class Pointer:
-    """An address of elements of one kind, at the point where `builder` writes."""
+    """An address of elements of one kind, at the point where `builder` writes.
 
-    def __init__(self, builder: Any, node: Node, kind: str) -> None:
-        self.builder, self.node, self.kind = builder, node, kind
+    In a tile, whose elements are `kept`, there are `lanes` elements at every multiple of `lanes`.
+    """
+
+    def __init__(self, builder: Any, node: Node, kind: str, kept: bool = False) -> None:
+        self.builder, self.node, self.kind, self.kept = builder, node, kind, kept
 
     def element(self, offset: Node) -> Node:
         """The address of one element."""
@@ -45,7 +53,9 @@ class Pointer:
 
     def vector(self, offset: Node) -> Node:
         """The address of neighbouring elements, as many as a register holds."""
-        if machine().is_warp:
+        if machine().is_warp and self.kept:
+            offset = self.builder.sdiv(offset, _I64(machine().lanes))
+        elif machine().is_warp:
             lane = self.builder.zext(warp.lane_number(self.builder), _I64)
             offset = self.builder.add(offset, lane)
         kind = ir.VectorType(stored(self.kind), machine().width)
@@ -75,6 +85,27 @@ class Pointer:
         """A vector of zeros as it lies in memory."""
         element = stored(self.kind)
         return ir.Constant(ir.VectorType(element, machine().width), [element(0)] * machine().width)
+
+
+@contextmanager
+def _seen_by_all(p: Pointer) -> Iterator[None]:
+    """What is stored here overwrites nothing that a lane has yet to read, and all lanes see it."""
+    apart = machine().is_warp and not p.kept
+    if apart:
+        warp.meet(p.builder)
+    yield
+    if apart:
+        warp.meet(p.builder)
+
+
+def tile(builder: Any, count: int) -> Node:
+    """Memory of so many bytes, for whole vectors, in which each lane keeps its own elements."""
+    if machine().is_warp:
+        count = count // machine().lanes + 8
+    with builder.goto_entry_block():
+        place = builder.alloca(ir.ArrayType(_I8, max(1, count)))
+        place.align = 8 if machine().is_warp else 64
+    return builder.bitcast(place, POINTER)
 
 
 def lane(builder: Any) -> Value:
@@ -126,12 +157,13 @@ def load(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
 def store(p: Pointer, offset: Node, value: Value, mask: Value | None = None) -> None:
     """Write neighbouring elements, or those with their mask bit."""
     address, node = p.vector(offset), p.to_memory(value)
-    if mask is None:
-        p.builder.store(node, address).align = size(p.kind)
-    else:
-        name = f"llvm.masked.store.{p.mangled}.p0"
-        void = ir.VoidType()
-        call(p.builder, name, void, node, address, _I32(size(p.kind)), mask.node)
+    with _seen_by_all(p):
+        if mask is None:
+            p.builder.store(node, address).align = size(p.kind)
+        else:
+            name = f"llvm.masked.store.{p.mangled}.p0"
+            void = ir.VoidType()
+            call(p.builder, name, void, node, address, _I32(size(p.kind)), mask.node)
 
 
 def load_splat(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
@@ -158,7 +190,18 @@ def store_first(p: Pointer, offset: Node, value: Value) -> None:
     scalar = p.builder.extract_element(value.node, _I32(0))
     if p.kind == "b1":
         scalar = p.builder.zext(scalar, _I8)
-    p.builder.store(scalar, p.element(offset))
+    address = p.element(offset)
+    if not machine().is_warp:
+        p.builder.store(scalar, address)
+        return
+    own = warp.lane_number(p.builder)
+    _store_if(p, p.builder.icmp_unsigned("==", own, _I32(0)), scalar, address)
+
+
+def _store_if(p: Pointer, bit: Node, scalar: Node, address: Node) -> None:
+    """Write an element of a lane's own, where an i1 is set: lanes are threads."""
+    with _seen_by_all(p), p.builder.if_then(bit):
+        p.builder.store(scalar, address)
 
 
 def strided(builder: Any, offset: Node, stride: Node) -> Value:
@@ -199,10 +242,27 @@ def gather(p: Pointer, index: Value, mask: Value) -> Value:
 
 def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
     """Write to the given indices; of equal indices the highest lane stays."""
-    if p.kind == "b1" or machine().is_warp:
+    b = p.builder
+    if machine().is_warp:
+        place = b.extract_element(index.node, _I32(0))
+        bit = b.bitcast(mask.node, _I1)
+        equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
+        _store_if(p, b.and_(bit, _is_last(b, equal)), _own(p, value), p.element(place))
+    elif p.kind == "b1":
         _each_lane(p, index, value, mask, add=False)
     else:
         _scatter_at_once(p, index, value, mask)
+
+
+def _own(p: Pointer, value: Value) -> Node:
+    """A lane's element as it lies in memory: lanes are threads."""
+    return p.builder.extract_element(p.to_memory(value), _I32(0))
+
+
+def _is_last(builder: Any, lanes: Node) -> Node:
+    """Whether this lane is the highest of those that the bits of an i32 name."""
+    highest = builder.sub(_I32(31), builder.ctlz(lanes, _I1(0)))
+    return builder.icmp_unsigned("==", highest, warp.lane_number(builder))
 
 
 def _scatter_at_once(p: Pointer, index: Value, value: Value, mask: Value) -> None:
@@ -237,7 +297,7 @@ def scatter_sums(p: Pointer, gap: Node, index: Value, value: Value, mask: Value)
         b.store(b.select(finite, b.fsub(more, b.fsub(new, old)), zero), lost)
         b.store(new, total)
 
-    _over_set_lanes(b, mask, body)
+    _over_set_lanes(p, index, mask, body)
 
 
 def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
@@ -247,7 +307,15 @@ def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
 
 def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Value) -> None:
     """Write to offset + lane * stride; with a stride of 0 it is the highest lane's."""
-    scatter(p, strided(p.builder, offset, stride), value, mask)
+    index = strided(p.builder, offset, stride)
+    if not machine().is_warp:
+        scatter(p, index, value, mask)
+        return
+    b = p.builder
+    bit = b.bitcast(mask.node, _I1)
+    alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), _is_last(b, warp.lanes_set(b, bit)))
+    address = p.element(b.extract_element(index.node, _I32(0)))
+    _store_if(p, b.and_(bit, alone), _own(p, value), address)
 
 
 def _spill(builder: Any, node: Node) -> Node:
@@ -258,10 +326,14 @@ def _spill(builder: Any, node: Node) -> Node:
     return builder.bitcast(place, node.type.element.as_pointer())
 
 
-def _over_set_lanes(builder: Any, mask: Value, body: Callable[[Node], None]) -> None:
-    """A loop over the lanes whose mask bit is set, in order; `body` gets the lane's element."""
+def _over_set_lanes(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]) -> None:
+    """A loop over the lanes whose mask bit is set, in order; `body` gets the lane's element.
+
+    Where lanes are threads, only those of equal indices wait for one another.
+    """
+    builder = p.builder
     if machine().is_warp:
-        _in_turn(builder, mask, body)
+        _in_turn(p, index, mask, body)
         return
     word = ir.IntType(machine().width)
     bits = builder.bitcast(mask.node, word)
@@ -272,29 +344,39 @@ def _over_set_lanes(builder: Any, mask: Value, body: Callable[[Node], None]) -> 
     left = builder.phi(word)
     left.add_incoming(bits, before)
     lane = builder.cttz(left, _I1(0))
-    body(builder.zext(lane, _I32))
+    body(as_index(builder, lane))
     rest = builder.and_(left, builder.sub(left, word(1)))
     left.add_incoming(rest, builder.block)
     builder.cbranch(builder.icmp_unsigned("==", rest, word(0)), done, loop)
     builder.position_at_end(done)
 
 
-def _in_turn(builder: Any, mask: Value, body: Callable[[Node], None]) -> None:
-    """The same where each lane is a thread: each sees what those before it have written."""
-    before = builder.block
-    loop, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
-    own, bit = warp.lane_number(builder), builder.bitcast(mask.node, _I1)
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    turn = builder.phi(_I32)
+def as_index(builder: Any, lane: Node) -> Node:
+    """The number of a lane, in an integer as wide as there are lanes, as i32."""
+    wide = builder.trunc if machine().width > 32 else builder.zext
+    return wide(lane, _I32)
+
+
+def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]) -> None:
+    """In each turn one lane of every index, the lowest first; it sees what those before wrote."""
+    b = p.builder
+    bit, place = b.bitcast(mask.node, _I1), b.extract_element(index.node, _I32(0))
+    equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
+    number = b.ctpop(b.and_(equal, warp.lanes_before(b)))
+    before = b.block
+    loop, work, done = (b.append_basic_block(name) for name in ("turn", "lane", "turns_done"))
+    b.branch(loop)
+    b.position_at_end(loop)
+    turn = b.phi(_I32)
     turn.add_incoming(_I32(0), before)
-    with builder.if_then(builder.and_(bit, builder.icmp_unsigned("==", own, turn))):
+    left = b.and_(bit, b.icmp_unsigned(">=", number, turn))
+    b.cbranch(warp.vote(b, left, every=False), work, done)
+    b.position_at_end(work)
+    with _seen_by_all(p), b.if_then(b.and_(bit, b.icmp_unsigned("==", number, turn))):
         body(_I32(0))
-    warp.meet(builder)
-    after = builder.add(turn, _I32(1))
-    turn.add_incoming(after, builder.block)
-    builder.cbranch(builder.icmp_unsigned("<", after, _I32(machine().lanes)), loop, done)
-    builder.position_at_end(done)
+    turn.add_incoming(b.add(turn, _I32(1)), b.block)
+    b.branch(loop)
+    b.position_at_end(done)
 
 
 def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -> None:
@@ -308,7 +390,7 @@ def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -
             new = (b.fadd if p.kind in FLOATS else b.add)(b.load(place), new)
         b.store(new, place)
 
-    _over_set_lanes(b, mask, body)
+    _over_set_lanes(p, index, mask, body)
 
 
 def _gather_bytes(p: Pointer, index: Value, mask: Value) -> Value:
@@ -319,5 +401,5 @@ def _gather_bytes(p: Pointer, index: Value, mask: Value) -> Value:
         byte = b.load(p.element(b.load(b.gep(indices, [number]))))
         b.store(byte, b.gep(found, [number]))
 
-    _over_set_lanes(b, mask, body)
+    _over_set_lanes(p, index, mask, body)
     return p.from_memory(b.load(b.bitcast(found, p.zeros.type.as_pointer())))

@@ -2,20 +2,23 @@
 
 Up to a bound the argument loses its multiples of pi/2 by three fused multiply-adds (Cody and
 Waite), which is exact for the first of them.  A vector with a larger element takes a slow path for
-those elements: a loop over the lanes with 2/pi in 1200 bits (Payne and Hanek).  No libm.
+those elements, in integers, with 2/pi in as many bits as it takes (Payne and Hanek): float32 in all
+lanes at once, float64 in a loop over the lanes.  No libm, and no float64 for float32.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
 
+from . import memory
 from .arithmetic import absolute, convert
 from .machine import machine
-from .values import BITS, Node, Value, fma, outlined, polynomial, select, vector
+from .values import Node, Value, fma, outlined, polynomial, select, vector
 from .vectormath import nearest
 
 _HALF_PI = {
@@ -86,7 +89,12 @@ def _reduce(x: Value) -> tuple[Value, Value]:
     done = builder.append_basic_block("reduced")
     builder.cbranch(builder.icmp_unsigned("==", bits, bits.type(0)), done, slow)
     builder.position_at_end(slow)
-    slow_r, slow_n = _call_slow(x, r, n, builder.zext(bits, _I32))
+    if x.kind == "f32":
+        slow_r, slow_n = _reduce_at_once(x, large)
+        slow_r, slow_n = select(large, slow_r, r), select(large, slow_n, n)
+    else:
+        slow_r, slow_n = _call_slow(x, r, n, bits)
+    slow = builder.block
     builder.branch(done)
     builder.position_at_end(done)
     result = []
@@ -98,31 +106,57 @@ def _reduce(x: Value) -> tuple[Value, Value]:
     return result[0], result[1]
 
 
+def _reduce_at_once(x: Value, large: Value) -> tuple[Value, Value]:
+    """The same for large float32 in all lanes, as Arm's optimized routines do it for one.
+
+    The 24-bit integer of x times 96 bits of 2/pi, from those on that matter modulo 4.
+    """
+    raw = x.bitcast("u32")
+    exponent = (raw >> 23) & 0xFF
+    integer = convert(((raw & 0x7FFFFF) | 0x800000) << (exponent & 7), "i64")
+    place = convert((exponent >> 3) & 15, "i64")
+    table = memory.Pointer(x.builder, _table(x.builder.module, "words", _words()), "u32")
+    high, middle, low = (
+        convert(memory.gather(table, place + after, large), "i64") for after in (0, 4, 8)
+    )
+    lowest = ((integer * low) >> 32) & 0xFFFFFFFF
+    turns = ((integer * high) << 32) + lowest + integer * middle
+    # The point stands after two bits: quadrant, then fraction; round to the nearest quadrant.
+    quadrant = (turns + (1 << 61)) >> 62
+    fraction = turns - (quadrant << 62)
+    first = convert(fraction, "f32")
+    second = convert(fraction - convert(first, "i64"), "f32")
+    size, rest = (part * 2.0**-62 for part in _HALF_PI["f32"][:2])
+    rough = first * size
+    lost = fma(first, size, -rough) + fma(first, rest, second * size)
+    r, n = rough + lost, convert(quadrant, "i32")
+    return select(x < 0, -r, r), select(x < 0, -n, n)
+
+
 def _call_slow(x: Value, r: Value, n: Value, bits: Node) -> tuple[Value, Value]:
     """Have the lanes named by `bits` done anew; through memory, since this hardly ever runs."""
     builder = x.builder
-    wide_x, wide_r, wide_n = convert(x, "f64"), convert(r, "f64"), convert(n, "i64")
     places = []
-    for value in (wide_x, wide_r, wide_n):
+    for value in (x, r, n):
         with builder.goto_entry_block():
             place = builder.alloca(vector(value.kind))
         builder.store(value.node, place)
         places.append(builder.bitcast(place, value.node.type.element.as_pointer()))
-    builder.call(_slow_function(builder.module), [*places, bits])
+    builder.call(_slow_function(builder.module, bits.type), [*places, bits])
     back = [
-        builder.load(builder.bitcast(place, v.node.type.as_pointer()))
-        for place, v in zip(places[1:], (wide_r, wide_n), strict=True)
+        builder.load(builder.bitcast(place, value.node.type.as_pointer()))
+        for place, value in zip(places[1:], (r, n), strict=True)
     ]
-    return convert(x.like(back[0], "f64"), x.kind), convert(x.like(back[1], "i64"), BITS[x.kind])
+    return x.like(back[0]), n.like(back[1])
 
 
-def _slow_function(module: Any) -> Any:
-    """void(f64* x, f64* r, i64* n, i32 lanes): reduce each lane whose bit is set."""
+def _slow_function(module: Any, word: Any) -> Any:
+    """void(f64* x, f64* r, i64* n, lanes): reduce each lane whose bit is set."""
     name = "diagrad.reduce_large"
     if name in module.globals:
         return module.globals[name]
     kind = ir.FunctionType(
-        ir.VoidType(), [_F64.as_pointer(), _F64.as_pointer(), _I64.as_pointer(), _I32]
+        ir.VoidType(), [_F64.as_pointer(), _F64.as_pointer(), _I64.as_pointer(), word]
     )
     function = ir.Function(module, kind, name)
     function.linkage = "internal"
@@ -130,18 +164,18 @@ def _slow_function(module: Any) -> Any:
     xs, rs, ns, lanes = function.args
     entry, loop, end = (function.append_basic_block(b) for b in ("entry", "lane", "end"))
     b = ir.IRBuilder(entry)
-    table = _table(module)
+    table = _table(module, "two_over_pi", _two_over_pi())
     b.branch(loop)
     b.position_at_end(loop)
-    left = b.phi(_I32)
+    left = b.phi(word)
     left.add_incoming(lanes, entry)
-    lane = b.cttz(left, ir.IntType(1)(0))
+    lane = memory.as_index(b, b.cttz(left, ir.IntType(1)(0)))
     r, n = _payne_hanek(b, table, b.load(b.gep(xs, [lane])))
     b.store(r, b.gep(rs, [lane]))
     b.store(n, b.gep(ns, [lane]))
-    rest = b.and_(left, b.sub(left, _I32(1)))
+    rest = b.and_(left, b.sub(left, word(1)))
     left.add_incoming(rest, loop)
-    b.cbranch(b.icmp_unsigned("==", rest, _I32(0)), end, loop)
+    b.cbranch(b.icmp_unsigned("==", rest, word(0)), end, loop)
     b.position_at_end(end)
     b.ret_void()
     return function
@@ -179,16 +213,26 @@ def _payne_hanek(b: Any, table: Any, x: Node) -> tuple[Node, Node]:
     return value, b.select(flip, b.neg(n), n)
 
 
-def _table(module: Any) -> Any:
-    name = "diagrad.two_over_pi"
+def _table(module: Any, name: str, content: bytes) -> Any:
+    """Constant bytes of the module."""
+    name = f"diagrad.{name}"
     if name not in module.globals:
-        data = bytearray(_two_over_pi())
+        data = bytearray(content)
         kind = ir.ArrayType(_I8, len(data))
         made = ir.GlobalVariable(module, kind, name)
         made.initializer = ir.Constant(kind, data)
         made.global_constant = True
         made.linkage = "internal"
+        made.align = 8
     return module.globals[name]
+
+
+@lru_cache(maxsize=1)
+def _words() -> bytes:
+    """Words of 2/pi, 32 bits each 8 bits behind the one before; the first has 24 zeros in front."""
+    bits = int.from_bytes(_two_over_pi(), "big") >> (8 * len(_two_over_pi()) - _LEADING - 256)
+    words = (bits >> (256 - 8 * (number + 1)) & 0xFFFFFFFF for number in range(24))
+    return b"".join(word.to_bytes(4, sys.byteorder) for word in words)
 
 
 @lru_cache(maxsize=1)

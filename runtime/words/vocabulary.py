@@ -13,12 +13,14 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import arithmetic, memory, powers, random_bits, trigonometry, vectormath
+from . import arithmetic, memory, powers, random_bits, trigonometry, vectormath, warp
 from .lanes import (
     INTEGER,
+    KEPT,
     LANES_OF,
     POINTER_TO,
     ROW,
+    TILE,
     Lanes,
     PointerTo,
     Rule,
@@ -167,6 +169,8 @@ def _conversion(kind: str) -> Rule:
 
 def _at(kind: str) -> Rule:
     def rule(word: Any) -> Typed | None:
+        if word is TILE:
+            return Typed(KEPT[kind], (TILE,), lambda builder, place: place)
         if not integer(word):
             return None
         return Typed(
@@ -182,7 +186,8 @@ def _in(kind: str) -> Rule:
     """A pointer into the worker's memory: the address of that, and bytes from there."""
 
     def emit(builder: Any, space: Any, offset: Any) -> Any:
-        return builder.inttoptr(builder.add(space, offset), memory.POINTER)
+        # Not the address of a sum: so LLVM sees whose memory it is, and how to reach it.
+        return builder.gep(builder.inttoptr(space, memory.POINTER), [offset])
 
     def rule(space: Any, offset: Any) -> Typed | None:
         if not (integer(space) and integer(offset)):
@@ -247,7 +252,7 @@ def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
     """A word on a pointer; `shape` spells the arguments after it.
 
     o an offset or a stride, x lanes of the pointer's kind, i index lanes, m a mask; a mask in
-    brackets may be left out.
+    brackets may be left out.  In a tile there is only `load` and `store`.
     """
     returns = "x" not in shape
     least = shape.split("[")[0]
@@ -255,6 +260,8 @@ def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
 
     def rule(pointer: Any, *rest: Any) -> Typed | None:
         if not isinstance(pointer, PointerTo) or len(rest) not in (len(least), len(spelled)):
+            return None
+        if pointer.kept and emit not in (memory.load, memory.store):
             return None
         own = LANES_OF[pointer.kind]
         wanted = {"x": own, "i": LANES_OF["i64"], "m": LANES_OF["b1"]}
@@ -292,19 +299,24 @@ def _word_of_row(row: Any, index: Any) -> Typed | None:
     return Typed(INTEGER, (ROW, INTEGER), _row_word) if row == ROW and integer(index) else None
 
 
-def _call_routine(builder: Any, routine: Any, *rest: Any) -> None:
-    words = rest if machine().teams else rest[:-2]  # a thread of the processor is no team
-    kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
-    builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
+def _routine_rule(name: str, count: int) -> Callable[..., Typed | None]:
+    """A routine's address, so many words that it is called with, and which of how many warps.
 
+    For a graphics processor it is a function of its name, which is linked into the module.
+    """
 
-def _routine_rule(count: int) -> Callable[..., Typed | None]:
-    """A routine's address, so many words that it is called with, and which of how many warps."""
+    def emit(builder: Any, routine: Any, *rest: Any) -> None:
+        if machine().is_warp:
+            call(builder, name, ir.VoidType(), *rest)
+            return
+        words = rest if machine().teams else rest[:-2]  # a thread of the processor is no team
+        kind = ir.FunctionType(ir.VoidType(), [_I64] * len(words))
+        builder.call(builder.inttoptr(routine, kind.as_pointer()), words)
 
     def rule(*args: Any) -> Typed | None:
         if len(args) != count + 3 or not all(map(integer, args)):
             return None
-        return Typed(types.void, (INTEGER,) * (count + 3), _call_routine)
+        return Typed(types.void, (INTEGER,) * (count + 3), emit)
 
     return rule
 
@@ -319,25 +331,28 @@ def _meet(space: Any, warps: Any) -> Typed | None:
 def _meet_here(builder: Any, space: Any, warps: Any) -> None:
     if machine().teams:
         call(builder, MEETING, ir.VoidType(), space, warps)
+    if machine().is_warp:
+        with builder.if_else(builder.icmp_signed("==", warps, _I64(1))) as (alone, team):
+            with alone:
+                warp.meet(builder)
+            with team:
+                warp.meet_block(builder)
 
 
 def _tile(count: Any) -> Typed | None:
     if not isinstance(count, types.IntegerLiteral):
         return None
-    room = ir.ArrayType(ir.IntType(8), max(1, count.literal_value))
 
     def emit(builder: Any, _: Any) -> Any:
-        with builder.goto_entry_block():
-            place = builder.alloca(room)
-            place.align = 64
-        return builder.ptrtoint(place, _I64)
+        return memory.tile(builder, count.literal_value)
 
-    return Typed(INTEGER, (count,), emit)
+    return Typed(TILE, (count,), emit)
 
 
 _word("_word", _word_of_row)
 for _routine, _count in {"gemm": 13, "segmented": 14, "turn": 6}.items():
     for _kind in FLOATS:
-        _word(f"{_routine}_{_kind}", _routine_rule(_count))
+        _name = f"{_routine}_{_kind}"
+        _word(_name, _routine_rule(_name, _count))
 _word("meet", _meet)
 _word("tile", _tile, literal=True)

@@ -1,7 +1,8 @@
 """What the threads of a warp say to one another: whose lane is whose, shuffles, votes.
 
 NVVM's intrinsics, which LLVM's target for NVIDIA's processors knows.  All threads of a warp meet in
-each of them: kernel text has no branch that only some lanes take.
+each of them: kernel text has no branch that only some lanes take, and neither has a word around one
+of these.
 """
 
 from __future__ import annotations
@@ -24,15 +25,35 @@ def lane_number(builder: Any) -> Node:
     return call(builder, "llvm.nvvm.read.ptx.sreg.laneid", _I32)
 
 
-def vote(x: Value, every: bool) -> Node:
-    """Whether every lane of a b1 is set (or any), as i1."""
+def vote(builder: Any, bit: Node, every: bool) -> Node:
+    """Whether the i1 of every lane is set (or of any)."""
     name = f"llvm.nvvm.vote.{'all' if every else 'any'}.sync"
-    return call(x.builder, name, _I1, _I32(_ALL), x.builder.bitcast(x.node, _I1))
+    return call(builder, name, _I1, _I32(_ALL), bit)
+
+
+def lanes_set(builder: Any, bit: Node) -> Node:
+    """The lanes whose i1 is set, as the bits of an i32."""
+    return call(builder, "llvm.nvvm.vote.ballot.sync", _I32, _I32(_ALL), bit)
+
+
+def lanes_equal(builder: Any, number: Node) -> Node:
+    """The lanes whose i64 is the same as this lane's, as the bits of an i32."""
+    return call(builder, "llvm.nvvm.match.any.sync.i64", _I32, _I32(_ALL), number)
+
+
+def lanes_before(builder: Any) -> Node:
+    """The lanes below this one, as the bits of an i32."""
+    return call(builder, "llvm.nvvm.read.ptx.sreg.lanemask.lt", _I32)
 
 
 def meet(builder: Any) -> None:
     """Wait for the other threads of the warp, and see what they have written."""
     call(builder, "llvm.nvvm.bar.warp.sync", ir.VoidType(), _I32(_ALL))
+
+
+def meet_block(builder: Any) -> None:
+    """The same for all threads of a block."""
+    call(builder, "llvm.nvvm.barrier.cta.sync.aligned.all", ir.VoidType(), _I32(0))
 
 
 def swapped(x: Value, step: int) -> Value:

@@ -1,7 +1,8 @@
 """What the engine's tests share: run kernel text on arrays, and measure errors."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from diagrad.runtime.cpu.building.build import build_kernel
 from diagrad.runtime.cpu.building.natives import Native, Request, obtain
+from diagrad.runtime.program import CPU
 
 Array = npt.NDArray[Any]
 
@@ -22,9 +24,27 @@ DTYPE: dict[str, Any] = {
 }
 SIZES = (0, 1, 15, 16, 17, 37)
 
+_lanes = CPU.lanes
+
+
+def lanes() -> int:
+    """For how many lanes the texts of the present test are written."""
+    return _lanes
+
+
+@contextmanager
+def written_for(count: int) -> Iterator[None]:
+    """Texts are written, and run in one vector, for so many lanes."""
+    global _lanes
+    before, _lanes = _lanes, count
+    try:
+        yield
+    finally:
+        _lanes = before
+
 
 def native(source: str) -> Native:
-    return obtain([Request("test", source, build_kernel)])[0]
+    return obtain([Request("test", source, build_kernel, more=(_lanes,))])[0]
 
 
 def run(source: str, words: Sequence[Array | int], extent: int = 1) -> None:
@@ -48,7 +68,7 @@ def lanewise(expression: str, kinds: Sequence[str], result: str) -> str:
         [
             "def kernel(args, lo, hi):",
             "    n = args[0]",
-            "    for i in range(0, n, 16):",
+            f"    for i in range(0, n, {_lanes}):",
             "        m = lanes_below(n - i)",
             *loads,
             f"        store({result}_at(args[{len(kinds) + 1}]), i, {expression}, m)",

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from ..engine import DTYPE, SIZES, Array, run
 
@@ -15,10 +16,10 @@ def elements(kind: str, size: int, seed: int = 0) -> Array:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", DTYPE)
-def test_masked_copy_leaves_the_rest(kind: str, size: int) -> None:
+def test_masked_copy_leaves_the_rest(kind: str, size: int, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[2]
-    for i in range(0, n, 16):
+    for i in range(0, n, {lanes}):
         m = lanes_below(n - i)
         store({kind}_at(args[1]), i + 1, load({kind}_at(args[0]), i + 1, m), m)
 """
@@ -30,34 +31,35 @@ def test_masked_copy_leaves_the_rest(kind: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_whole_vectors_at_any_address(kind: str) -> None:
+def test_whole_vectors_at_any_address(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     for i in range(lo, hi):
         store({kind}_at(args[1]), i * 17, load({kind}_at(args[0]), i))
 """
-    source, target = elements(kind, 40), np.zeros(17 * 16, DTYPE[kind])
+    source, target = elements(kind, 17 + lanes), np.zeros(16 * 17 + lanes, DTYPE[kind])
     run(text, [source, target], 16)
     for i in range(16):
-        np.testing.assert_array_equal(target[17 * i : 17 * i + 16], source[i : i + 16])
+        row = target[17 * i : 17 * i + min(lanes, 17)]
+        np.testing.assert_array_equal(row, source[i : i + row.size])
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_masked_off_lanes_load_as_zero(kind: str) -> None:
+def test_masked_off_lanes_load_as_zero(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     m = lanes_below(5)
     store({kind}_at(args[1]), 0, load({kind}_at(args[0]), 0, m))
-    store({kind}_at(args[1]), 16, load_strided({kind}_at(args[0]), 1, 2, m))
-    store({kind}_at(args[1]), 32, gather({kind}_at(args[0]), lane() * i64(3), m))
+    store({kind}_at(args[1]), {lanes}, load_strided({kind}_at(args[0]), 1, 2, m))
+    store({kind}_at(args[1]), 2 * {lanes}, gather({kind}_at(args[0]), lane() * i64(3), m))
 """
-    source = np.ones(64, DTYPE[kind])
-    target = np.ones(48, DTYPE[kind])
+    source = np.ones(4 * lanes, DTYPE[kind])
+    target = np.ones(3 * lanes, DTYPE[kind])
     run(text, [source, target])
-    np.testing.assert_array_equal(target, np.tile(np.arange(16) < 5, 3).astype(DTYPE[kind]))
+    np.testing.assert_array_equal(target, np.tile(np.arange(lanes) < 5, 3).astype(DTYPE[kind]))
 
 
 @pytest.mark.parametrize("stride", [0, 1, 2, 7, -3])
 @pytest.mark.parametrize("kind", DTYPE)
-def test_strided(kind: str, stride: int) -> None:
+def test_strided(kind: str, stride: int, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     m = lanes_below(11)
     a = load_strided({kind}_at(args[0]), args[2], args[3], m)
@@ -65,12 +67,12 @@ def test_strided(kind: str, stride: int) -> None:
     if args[3] != 0:
         store_strided({kind}_at(args[4]), args[2], args[3], a, m)
 """
-    source, out = elements(kind, 128), np.zeros(16, DTYPE[kind])
+    source, out = elements(kind, 128), np.zeros(lanes, DTYPE[kind])
     start = 60 if stride < 0 else 3
-    places = start + stride * np.arange(11)
+    places = start + stride * np.arange(min(11, lanes))
     back = np.zeros_like(source)
     run(text, [source, out, start, stride, back])
-    np.testing.assert_array_equal(out[:11], source[places])
+    np.testing.assert_array_equal(out[: places.size], source[places])
     if stride:
         wanted = np.zeros_like(source)
         wanted[places] = source[places]
@@ -78,14 +80,14 @@ def test_strided(kind: str, stride: int) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_single_elements(kind: str) -> None:
+def test_single_elements(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     a = load_splat({kind}_at(args[0]), args[2])
     store({kind}_at(args[1]), 0, a)
     store_first({kind}_at(args[3]), 2, a)
 """
     source = elements(kind, 9)
-    out, one = np.zeros(16, DTYPE[kind]), np.zeros(5, DTYPE[kind])
+    out, one = np.zeros(lanes, DTYPE[kind]), np.zeros(5, DTYPE[kind])
     for place in range(9):
         run(text, [source, out, place, one])
         assert (out == source[place]).all()
@@ -94,22 +96,22 @@ def test_single_elements(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_single_elements_under_a_mask(kind: str) -> None:
+def test_single_elements_under_a_mask(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     store({kind}_at(args[1]), 0, load_splat({kind}_at(args[0]), 2, load(b1_at(args[2]), 0)))
 """
-    source, out = elements(kind, 9), np.ones(16, DTYPE[kind])
+    source, out = elements(kind, 9), np.ones(lanes, DTYPE[kind])
     for wanted in (0, 1, 15):
-        mask = np.arange(16) % 3 < wanted
+        mask = np.arange(lanes) % 3 < wanted
         run(text, [source, out, mask])
         np.testing.assert_array_equal(out, np.where(mask, source[2], np.zeros_like(source[2])))
     # Nothing is read where no lane wants it: there is no memory at this address.
-    run(text, [8, out, np.zeros(16, np.bool_)])
+    run(text, [8, out, np.zeros(lanes, np.bool_)])
     assert not out.any()
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_gather_and_scatter(kind: str) -> None:
+def test_gather_and_scatter(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     index = load(i64_at(args[2]), 0)
     m = load(b1_at(args[3]), 0)
@@ -119,9 +121,9 @@ def test_gather_and_scatter(kind: str) -> None:
 """
     rng = np.random.default_rng(0)
     source = elements(kind, 200)
-    for mask in (np.zeros(16, np.bool_), np.ones(16, np.bool_), rng.random(16) < 0.5):
-        index = rng.permutation(200)[:16].astype(np.int64)
-        out, target = np.ones(16, DTYPE[kind]), np.zeros(200, DTYPE[kind])
+    for mask in (np.zeros(lanes, np.bool_), np.ones(lanes, np.bool_), rng.random(lanes) < 0.5):
+        index = rng.permutation(200)[:lanes].astype(np.int64)
+        out, target = np.ones(lanes, DTYPE[kind]), np.zeros(200, DTYPE[kind])
         # A masked-off index may point anywhere.
         wild = np.where(mask, index, 2**45)
         run(text, [source, out, wild, mask, target])
@@ -132,13 +134,13 @@ def test_gather_and_scatter(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_scatter_keeps_the_highest_of_equal_lanes(kind: str) -> None:
+def test_scatter_keeps_the_highest_of_equal_lanes(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     a = load({kind}_at(args[0]), 0)
     scatter({kind}_at(args[1]), i64(3) + (lane() & i64(1)), a, lanes_below(args[2]))
 """
-    source = elements(kind, 16)
-    for count in (1, 2, 9, 16):
+    source = elements(kind, lanes)
+    for count in {min(count, lanes) for count in (1, 2, 9, lanes)}:
         target = np.zeros(8, DTYPE[kind])
         run(text, [source, target, count])
         wanted = np.zeros(8, DTYPE[kind])
@@ -148,10 +150,10 @@ def test_scatter_keeps_the_highest_of_equal_lanes(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["f32", "f64", "i32", "i64", "u32"])
-def test_scatter_add_adds_up_equal_indices(kind: str) -> None:
+def test_scatter_add_adds_up_equal_indices(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[3]
-    for i in range(0, n, 16):
+    for i in range(0, n, {lanes}):
         m = lanes_below(n - i)
         index = load(i64_at(args[1]), i, m)
         scatter_add({kind}_at(args[2]), index, load({kind}_at(args[0]), i, m), m)
@@ -167,10 +169,10 @@ def test_scatter_add_adds_up_equal_indices(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["f32", "f64"])
-def test_scatter_sums_keep_what_is_rounded_away(kind: str) -> None:
+def test_scatter_sums_keep_what_is_rounded_away(kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[3]
-    for i in range(0, n, 16):
+    for i in range(0, n, {lanes}):
         m = lanes_below(n - i)
         index = load(i64_at(args[1]), i, m)
         scatter_sums({kind}_at(args[2]), args[4], index, load({kind}_at(args[0]), i, m), m)
@@ -191,15 +193,15 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", DTYPE)
-def test_memory_of_the_worker(kind: str) -> None:
+def test_memory_of_the_worker(kind: str, lanes: int) -> None:
     """A place in `space` is its address and bytes from there, whatever the elements."""
     text = f"""def kernel(args, lo, hi, space):
     held = {kind}_in(space, args[1])
     store(held, 0, load({kind}_at(args[0]), 0))
     store({kind}_at(args[2]), 0, load({kind}_at(space + args[1]), 0))
 """
-    source = elements(kind, 16)
-    target = elements(kind, 16, 1)
+    source = elements(kind, lanes)
+    target = elements(kind, lanes, 1)
     run(text, [source, 192, target])
     np.testing.assert_array_equal(target, source)
 
@@ -217,20 +219,32 @@ def test_a_thread_is_alone_in_its_team() -> None:
     np.testing.assert_array_equal(out, np.arange(30) * 100 + 1)
 
 
-def test_tile_is_aligned_scratch() -> None:
-    text = """def kernel(args, lo, hi):
-    t = tile(256)
-    u = tile(64)
-    p = f32_at(t)
-    for i in range(0, 64, 16):
-        store(p, i, f32(i))
-    s = f32(0.0)
-    for i in range(0, 64, 16):
-        s = s + load(p, i)
-    store(f32_at(args[0]), 0, s)
-    store(i64_at(args[1]), 0, i64((t | u) & 63))
+@pytest.mark.parametrize("kind", DTYPE)
+def test_tile_keeps_whole_vectors(kind: str, lanes: int) -> None:
+    text = f"""def kernel(args, lo, hi):
+    n = args[2]
+    p = {kind}_at(tile(1024))
+    q = {kind}_at(tile(1024))
+    for i in range(0, n, {lanes}):
+        m = lanes_below(n - i)
+        a = load({kind}_at(args[0]), i, m)
+        store(p, i, a, m)
+        store(q, i, a)
+    for i in range(0, n, {lanes}):
+        m = lanes_below(n - i)
+        both = select(load(p, i, m) == load(q, i), load(p, i, m), {kind}(0))
+        store({kind}_at(args[1]), i, both, m)
 """
-    out, low = np.zeros(16, np.float32), np.ones(16, np.int64)
-    run(text, [out, low])
-    assert (out == 96).all()
-    assert (low == 0).all()
+    source, target = elements(kind, 90), elements(kind, 90, 1)
+    run(text, [source, target, 90])
+    np.testing.assert_array_equal(target, source)
+
+
+@pytest.mark.parametrize(
+    "other", ["load_splat(f32_at(t), 0)", "store_first(f32_at(t), 0, a)", "t + 1"]
+)
+def test_nothing_else_is_done_with_a_tile(other: str) -> None:
+    """Lanes that are threads keep each its own elements, so that there is no other's to reach."""
+    text = f"def kernel(args, lo, hi):\n    t = tile(256)\n    a = f32(0)\n    b = {other}\n"
+    with pytest.raises(NumbaError, match="No match"):
+        run(text, [])

@@ -101,27 +101,28 @@ def test_conversions(source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FLOATS + INTS)
-def test_reductions(kind: str) -> None:
-    a = np.arange(1, 17).astype(DTYPE[kind])
-    text = """def kernel(args, lo, hi):
-    a = load({k}_at(args[0]), 0)
-    store({k}_at(args[1]), 0, reduce_add(a))
-    store({k}_at(args[1]), 16, reduce_max(a))
-    store({k}_at(args[1]), 32, reduce_min(a))
+def test_reductions(kind: str, lanes: int) -> None:
+    a = np.arange(1, lanes + 1).astype(DTYPE[kind])
+    text = f"""def kernel(args, lo, hi):
+    a = load({kind}_at(args[0]), 0)
+    store({kind}_at(args[1]), 0, reduce_add(a))
+    store({kind}_at(args[1]), {lanes}, reduce_max(a))
+    store({kind}_at(args[1]), 2 * {lanes}, reduce_min(a))
 """
-    out = np.zeros(48, DTYPE[kind])
-    run(text.format(k=kind), [a[::-1].copy(), out])
-    np.testing.assert_array_equal(out, np.repeat([136, 16, 1], 16).astype(DTYPE[kind]))
+    out = np.zeros(3 * lanes, DTYPE[kind])
+    run(text, [a[::-1].copy(), out])
+    wanted = np.repeat([lanes * (lanes + 1) // 2, lanes, 1], lanes)
+    np.testing.assert_array_equal(out, wanted.astype(DTYPE[kind]))
     if kind in FLOATS:
-        for place in range(16):
+        for place in range(lanes):
             holed = a.copy()
             holed[place] = np.nan
-            run(text.format(k=kind), [holed, out])
+            run(text, [holed, out])
             assert np.isnan(out).all()
 
 
-def test_sum_is_a_fixed_tree() -> None:
-    a = np.random.default_rng(0).normal(size=16).astype(np.float32)
+def test_sum_is_a_fixed_tree(lanes: int) -> None:
+    a = np.random.default_rng(0).normal(size=lanes).astype(np.float32)
     text = "def kernel(args, lo, hi):\n    store_first(f32_at(args[1]), 0, reduce_add({0}))"
     out = np.zeros(1, np.float32)
     run(text.format("load(f32_at(args[0]), 0)"), [a, out])
@@ -131,28 +132,29 @@ def test_sum_is_a_fixed_tree() -> None:
     assert out[0] == tree[0]
 
 
-@pytest.mark.parametrize("count", [0, 1, 15, 16])
-def test_any_and_all(count: int) -> None:
-    text = """def kernel(args, lo, hi):
+@pytest.mark.parametrize("place", [0, 1, -2, -1])
+def test_any_and_all(place: int, lanes: int) -> None:
+    count = range(lanes + 1)[place]
+    text = f"""def kernel(args, lo, hi):
     a = lanes_below(args[0])
     store(b1_at(args[1]), 0, reduce_any(a))
-    store(b1_at(args[1]), 16, reduce_all(a))
+    store(b1_at(args[1]), {lanes}, reduce_all(a))
 """
-    out = np.zeros(32, np.bool_)
+    out = np.zeros(2 * lanes, np.bool_)
     run(text, [count, out])
-    np.testing.assert_array_equal(out, np.repeat([count > 0, count == 16], 16))
+    np.testing.assert_array_equal(out, np.repeat([count > 0, count == lanes], lanes))
 
 
-@pytest.mark.parametrize("count", [-(2**40), -1, 0, 1, 7, 15, 16, 17, 2**40])
-def test_below_and_lane(count: int) -> None:
+@pytest.mark.parametrize("count", [-(2**40), -1, 0, 1, 7, 15, 16, 17, 31, 32, 33, 2**40])
+def test_below_and_lane(count: int, lanes: int) -> None:
     text = """def kernel(args, lo, hi):
     store(b1_at(args[1]), 0, lanes_below(args[0]))
     store(i64_at(args[2]), 0, lane())
 """
-    mask, index = np.zeros(16, np.bool_), np.zeros(16, np.int64)
+    mask, index = np.zeros(lanes, np.bool_), np.zeros(lanes, np.int64)
     run(text, [count, mask, index])
-    np.testing.assert_array_equal(mask, np.arange(16) < count)
-    np.testing.assert_array_equal(index, np.arange(16))
+    np.testing.assert_array_equal(mask, np.arange(lanes) < count)
+    np.testing.assert_array_equal(index, np.arange(lanes))
 
 
 def test_first_is_a_number_of_the_text() -> None:
@@ -166,7 +168,7 @@ def test_first_is_a_number_of_the_text() -> None:
     np.testing.assert_array_equal(out, [5, 6, 7, 8, 9] + [0] * 11)
 
 
-def test_scalars_from_words_and_literals() -> None:
+def test_scalars_from_words_and_literals(lanes: int) -> None:
     text = """def kernel(args, lo, hi):
     store(f32_at(args[0]), 0, f32_of(args[3]) + f32(1.5) + f32(args[4]))
     store(f64_at(args[1]), 0, f64_of(args[5]) * f64(0.5))
@@ -174,8 +176,8 @@ def test_scalars_from_words_and_literals() -> None:
     store(b1_at(args[6]), 0, b1_of(args[4]) & b1(True))
     store(u32_at(args[7]), 0, u32_of(args[8]) + u32(1))
 """
-    f, d = np.zeros(16, np.float32), np.zeros(16)
-    i, b, u = np.zeros(16, np.int64), np.zeros(16, np.bool_), np.zeros(16, np.uint32)
+    f, d = np.zeros(lanes, np.float32), np.zeros(lanes)
+    i, b, u = (np.zeros(lanes, dtype) for dtype in (np.int64, np.bool_, np.uint32))
     word32 = int(np.float32(-2.25).view(np.uint32)) | (0xDEAD << 32)
     word64 = int(np.float64(0.3).view(np.int64))
     run(text, [f, d, i, word32, 7, word64, b, u, 2**32 - 3])
