@@ -61,8 +61,8 @@ FLOORS = {
         "executor", "limits", "stopwatch", "trace",
     ),
     "runtime/cuda": (
-        "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device", "memory",
-        "driver", "executor", "trace",
+        "building", "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device",
+        "memory", "driver", "executor", "trace",
     ),
 }  # fmt: skip
 MOST_FILES = 20

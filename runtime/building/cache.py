@@ -1,4 +1,4 @@
-"""Object code and programs on disk: a file for each, named by a hash of all that it depends on.
+"""Object code, cubins and programs on disk: a file for each, named by a hash of what it is made of.
 
 Several processes may share the folder.  A file appears whole or not at all (written beside, then
 renamed); one that is damaged or foreign is reported and rebuilt; nothing is unpickled.  A folder
@@ -15,7 +15,7 @@ import secrets
 import struct
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -28,15 +28,15 @@ LIMIT = 512 << 20
 
 _HEAD = struct.Struct("<8s32s32sQ")
 _cache: Cache | None = None
-Kind = Literal["kernel", "program"]
-_SUFFIXES = (".kernel", ".program")
+Kind = Literal["kernel", "cubin", "program"]
+_SUFFIXES = (".kernel", ".cubin", ".program")
 _TOUCH_AFTER = 600.0
 """Seconds before a use is noted again: a write per use would cost more than the read."""
 _STALE = 3600.0
 
 
 class Cache:
-    """A folder of entries of two kinds: object code of a kernel, or the text of a program.
+    """A folder of entries: object code of a kernel, its cubin, or the text of a program.
 
     Attributes:
         folder: where the entries lie; a private one as soon as another was refused.
@@ -77,7 +77,7 @@ class Cache:
         return data[_HEAD.size :], f"found in {self.folder}"
 
     def put(self, key: bytes, code: bytes, kind: Kind = "kernel") -> str:
-        """Keep object code or a program; the answer is why it could not be kept, or empty."""
+        """Keep an entry; the answer is why it could not be kept, or empty."""
         data = _HEAD.pack(MAGIC, key, hashlib.sha256(code).digest(), len(code)) + code
         try:
             make_folder(self.folder)
@@ -97,6 +97,14 @@ class Cache:
             self._written = 0
             self._remove_oldest(path)
         return ""
+
+    def make(
+        self, key: bytes, kind: Kind, build: Callable[[], bytes], why: str
+    ) -> tuple[bytes, str]:
+        """What `build` gives, kept from now on; and why it was built, and was not kept if so."""
+        code = build()
+        trouble = self.put(key, code, kind)
+        return code, f"{why}; {trouble}" if trouble else why
 
     def _expect_trust(self) -> None:
         """Look at the folder once; go on in a private one if it cannot be trusted.

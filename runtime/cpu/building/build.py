@@ -6,12 +6,7 @@ pays for it.
 
 from __future__ import annotations
 
-from typing import Any
-
-import llvmlite.binding as llvm
-from llvmlite.binding.ffi import ObjectRef
-from llvmlite.binding.newpassmanagers import NewPassManager
-
+from ...building.passes import optimize, parsed
 from ...forking import COMPILING
 from ...program import CPU
 from .. import host
@@ -54,28 +49,7 @@ def build_text(text: str, symbols: set[str], speed: int = 2) -> bytes:
     global compilations
     with COMPILING:
         machine = host.target_machine()
-        module = llvm.parse_assembly(text, llvm.create_context())
-        module.triple = machine.triple
-        module.data_layout = str(machine.target_data)
-        for function in module.functions:
-            if not function.is_declaration and function.name not in symbols:
-                function.linkage = "internal"
-        module.verify()
+        module = parsed(text, machine, symbols)
         optimize(module, machine, speed)
         compilations += 1
         return bytes(machine.emit_object(module))
-
-
-def optimize(module: Any, machine: Any, speed: int) -> None:
-    """LLVM's standard passes, without those that look for vectors: the text is all vectors."""
-    options = llvm.create_pipeline_tuning_options(speed_level=speed)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    manager = builder.getModulePassManager()
-    try:
-        manager.run(module, builder)
-    finally:
-        if type(manager)._dispose is ObjectRef._dispose:  # It does nothing: 90 KiB would stay.
-            NewPassManager._dispose(manager)

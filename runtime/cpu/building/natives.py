@@ -6,17 +6,14 @@ A text is built once per machine, and linked once for all of a process that want
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
-import llvmlite
-
 from ...building.cache import Cache, cache_in_use
+from ...building.keys import surroundings
 from ...collector import collector_paused
 from ...forking import COMPILING
 from .. import host
@@ -24,7 +21,6 @@ from . import link
 
 Origin = Literal["compiled", "cache", "memory"]
 
-_RUNTIME = Path(__file__).resolve().parents[2]
 _staying: dict[str, link.Linked] = {}
 
 
@@ -59,34 +55,10 @@ class Native:
         return self.code.address
 
 
-def _numba_version() -> str:
-    """What Numba's own file of its version says: neither Numba nor `importlib.metadata` is needed.
-
-    The first costs 250 ms to import, the second 13.
-    """
-    spec = importlib.util.find_spec("numba")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("kernels are built by Numba, which is not installed")
-    try:
-        return Path(spec.origin).with_name("_version.py").read_text(encoding="utf-8")
-    except OSError:
-        from importlib.metadata import version
-
-        return version("numba")
-
-
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """Hash of all that turns a text into object code: this engine, LLVM, Numba, the processor."""
-    total = hashlib.sha256()
-    parts = [_numba_version(), llvmlite.__version__, host.cpu_name(), host.feature_text()]
-    for part in parts:
-        total.update(part.encode() + b"\0")
-    folders = (_RUNTIME / name for name in ("cpu", "building", "words"))
-    files = [path for folder in folders for path in folder.rglob("*.py")]
-    for path in sorted([*files, _RUNTIME / "philox.py"]):
-        total.update(path.read_bytes() + b"\0")
-    return total.digest()
+    return surroundings([host.cpu_name(), host.feature_text()], "cpu")
 
 
 def key_of(request: Request) -> bytes:
@@ -152,10 +124,11 @@ class _Piece:
         self.seconds = time.perf_counter() - start
 
     def _build(self) -> None:
+        def build() -> bytes:
+            return self.request.build(self.request.text, self.symbol, *self.request.more)
+
         self.origin = "compiled"
-        self.code = self.request.build(self.request.text, self.symbol, *self.request.more)
-        trouble = self._cache.put(self._key, self.code)
-        self.reason = f"{self.reason}; {trouble}" if trouble else self.reason
+        self.code, self.reason = self._cache.make(self._key, "kernel", build, self.reason)
 
     def link_alone(self) -> None:
         """Link it, built anew if what the cache has is at fault."""

@@ -1,0 +1,1 @@
+"""From kernel text to a cubin, and its place in the cache."""

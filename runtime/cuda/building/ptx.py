@@ -1,0 +1,106 @@
+"""Kernel text to PTX, the assembly of NVIDIA's processors, by LLVM alone.
+
+A product and a sum stay two roundings, as on the processor: LLVM contracts them only where it is
+told to, and writes `.rn`, so that the assembler behind it does not either.  Division and square
+roots are rounded as IEEE 754 asks, and subnormal numbers are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from ...building.passes import optimize, parsed
+from ...forking import COMPILING
+from .entry import ENTRY, entered
+
+ARCHITECTURES = (
+    "sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120", "sm_121",
+)  # fmt: skip
+"""What both LLVM and the linker know, from Turing (2018) on."""
+
+_VERSION = "+ptx88"
+"""Of PTX: the first that has all of them; linkers of CUDA 12.9 and later read it."""
+
+compilations = 0
+"""Texts that this process has made PTX of."""
+
+
+def kernel_ptx(
+    source: str,
+    shared: bool = True,
+    architecture: str = "sm_90",
+    routine: Callable[[str], str] | None = None,
+) -> str:
+    """A module of PTX with the function of `entry.py`, in which all calls are inlined.
+
+    Args:
+        source: kernel text, written for 32 lanes.
+        shared: whether a worker's memory is shared memory, or global.
+        architecture: as "sm_90".
+        routine: LLVM's text that defines a function which the kernel calls by name.
+
+    Raises:
+        ValueError: for an architecture that is not in ARCHITECTURES.
+        SyntaxError: for text outside the kernel language.
+    """
+    global compilations
+    with COMPILING:
+        from ...building.lowering import lower_kernel
+        from ...words.machine import WARP
+
+        machine = _machine(architecture)
+        lowered = lower_kernel(source, "kernel", WARP)
+        module = parsed(_for(machine, lowered.text + entered(lowered, shared)), machine, {ENTRY})
+        while missing := _missing(module):
+            if routine is None:
+                raise ValueError(f"the kernel calls {', '.join(missing)}, which nothing defines")
+            for name in missing:
+                module.link_in(parsed(_for(machine, routine(name)), machine, {name}))
+        _inline_all(module)
+        optimize(module, machine, 3)
+        compilations += 1
+        return str(machine.emit_assembly(module))
+
+
+@lru_cache(maxsize=1)
+def _initialize() -> None:
+    """Make LLVM ready to write PTX; once a process."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def _machine(architecture: str) -> Any:
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture}"
+        )
+    _initialize()
+    target = llvm.Target.from_triple("nvptx64-nvidia-cuda")
+    return target.create_target_machine(cpu=architecture, features=_VERSION, opt=3)
+
+
+def _for(machine: Any, text: str) -> str:
+    """The text with this machine named in front; alignments follow from that when it is parsed."""
+    body = re.sub(r"^target (?:triple|datalayout) = .*$", "", text, flags=re.MULTILINE)
+    head = f'target datalayout = "{machine.target_data}"\ntarget triple = "{machine.triple}"\n'
+    return head + body
+
+
+def _missing(module: Any) -> list[str]:
+    """Functions that are called and not defined."""
+    declared = [f.name for f in module.functions if f.is_declaration]
+    return [name for name in declared if not name.startswith("llvm.")]
+
+
+def _inline_all(module: Any) -> None:
+    """A call would put what the caller has in registers into local memory."""
+    for function in module.functions:
+        if not function.is_declaration and function.name != ENTRY:
+            function.linkage = "internal"
+            if not any(b"noinline" in bytes(a) for a in function.attributes):
+                function.add_function_attribute("alwaysinline")
