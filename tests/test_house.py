@@ -1,6 +1,7 @@
 """The rules of the house: who imports whom, what is installed, and what every file looks like."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -280,8 +281,10 @@ def test_the_public_surface_is_sorted_and_documented() -> None:
     names: list[str] = diagrad.__all__
 
     # The linter's order: CONSTANTS, Classes, functions.
-    def rank(name: str) -> tuple[int, str]:
-        return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+    def rank(name: str) -> tuple[int, list[str | int]]:
+        case = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+        parts = re.split(r"(\d+)", name)  # log1p before log10: numbers by their size
+        return case, [int(part) if part.isdigit() else part for part in parts]
 
     assert names == sorted(set(names), key=rank)
     silent = [name for name in names if not getattr(diagrad, name).__doc__]

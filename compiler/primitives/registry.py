@@ -18,6 +18,7 @@ from . import (
     structure,
     windows,
 )
+from .functions import composed, table  # noqa: F401 (fills the table)
 from .record import register
 
 for room in (
@@ -35,5 +36,6 @@ for room in (
     windows,
     pooling,
     recurrence,
+    composed,
 ):
     register(room.PRIMITIVES)

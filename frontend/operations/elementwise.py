@@ -261,13 +261,21 @@ def sign(x: Any) -> Variable:
 
 
 def floor(x: Any) -> Variable:
-    """The greatest integer not above x."""
-    return unary("floor", x)
+    """The greatest integer not above x, of x's dtype; integers are themselves."""
+    return _to_integer("floor", x)
 
 
 def ceil(x: Any) -> Variable:
-    """The least integer not below x."""
-    return unary("ceil", x)
+    """The least integer not below x, of x's dtype; integers are themselves."""
+    return _to_integer("ceil", x)
+
+
+def _to_integer(op: str, x: Any) -> Variable:
+    def rule(b: Builder, node: Node) -> Node:
+        return node if node.dtype.startswith(("int", "uint")) else b.apply(op, node)
+
+    result: Variable = apply(op, rule, as_variables(x), kind=Elementwise, op=op)
+    return result
 
 
 def exp(x: Any) -> Variable:

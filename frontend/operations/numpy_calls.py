@@ -15,6 +15,7 @@ import numpy as np
 from ..location import user_location
 from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
+from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
 from .ordering import along, sorting
 
@@ -68,6 +69,29 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "remainder": division.remainder,
     "divmod": division.divmod,
     "fmod": division.fmod,
+    "arcsin": trigonometry.asin,
+    "arccos": trigonometry.acos,
+    "arctan": trigonometry.atan,
+    "arctan2": trigonometry.atan2,
+    "tan": trigonometry.tan,
+    "arcsinh": hyperbolic.asinh,
+    "arccosh": hyperbolic.acosh,
+    "arctanh": hyperbolic.atanh,
+    "sinh": hyperbolic.sinh,
+    "cosh": hyperbolic.cosh,
+    "log2": exponentials.log2,
+    "log10": exponentials.log10,
+    "exp2": exponentials.exp2,
+    "cbrt": exponentials.cbrt,
+    "hypot": exponentials.hypot,
+    "logaddexp": exponentials.logaddexp,
+    "rint": rounding.round,
+    "trunc": rounding.trunc,
+    "copysign": rounding.copysign,
+    "signbit": rounding.signbit,
+    "isnan": rounding.isnan,
+    "isinf": rounding.isinf,
+    "isfinite": rounding.isfinite,
     "fabs": elementwise.absolute,
     "square": _square,
     "reciprocal": _reciprocal,
@@ -94,6 +118,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.std: _std,
     np.any: reductions.any,
     np.all: reductions.all,
+    np.round: rounding.round,
+    np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: rounding.nan_to_num(
+        x, nan, posinf, neginf
+    ),
+    np.sinc: trigonometry.sinc,
     np.count_nonzero: reductions.count_nonzero,
     np.argmax: reductions.argmax,
     np.argmin: reductions.argmin,
@@ -129,9 +158,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 OURS: dict[str, str] = {
     "pad": "dg.pad", "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
     "outer": "x[:, None] * y", "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
-    "rint": "dg.floor(x + 0.5)", "round": "dg.floor(x + 0.5)",
-    "heaviside": "dg.where", "tan": "dg.sin(x) / dg.cos(x)",
-    "isnan": "x != x", "log2": "dg.log(x) / math.log(2)", "exp2": "dg.exp(math.log(2) * x)",
+    "heaviside": "dg.where",
     "copyto": "dg.where", "put": "dg.where",
 }  # fmt: skip
 """What to write instead of a function that diagrad does not have."""

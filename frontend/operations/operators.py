@@ -8,6 +8,7 @@ from ..keywords import guarded
 from ..variables.variable import Variable
 from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
 from .broadcasting import is_operand
+from .functions import exponentials, hyperbolic, rounding, special, trigonometry
 from .integers import bits, division
 from .numpy_calls import array_function, array_ufunc
 from .python_words import INSTEAD, missing_attribute, refusing
@@ -28,6 +29,10 @@ def _shape_method(self: Variable, *shape: Any) -> Variable:
 
 def _transpose_method(self: Variable, *axes: int) -> Variable:
     return structure.transpose(self, axes or None)
+
+
+def _round_method(self: Variable, digits: int | None = None) -> Variable:
+    return rounding.round(self, 0 if digits is None else digits)
 
 
 OPERATORS: dict[str, Any] = {
@@ -65,6 +70,8 @@ OPERATORS: dict[str, Any] = {
     "__rrshift__": _reversed(bits.bitwise_right_shift),
     "__pos__": lambda self: self,
     "__floor__": elementwise.floor,
+    "__trunc__": rounding.trunc,
+    "__round__": _round_method,
     "__ceil__": elementwise.ceil,
     "__eq__": _comparison(elementwise.equal),
     "__ne__": _comparison(elementwise.not_equal),
@@ -79,6 +86,7 @@ OPERATORS: dict[str, Any] = {
     "any": reductions.any,
     "all": reductions.all,
     "clip": elementwise.clip,
+    "round": rounding.round,
     "max": reductions.max,
     "min": reductions.min,
     "reshape": _shape_method,
@@ -89,8 +97,8 @@ OPERATORS: dict[str, Any] = {
     **{method: refusing(method) for method in INSTEAD},
 }
 _FILES = (
-    bits, contractions, division, elementwise, indexing, linear_algebra, reductions, source,
-    structure,
+    bits, contractions, division, elementwise, exponentials, hyperbolic, indexing, linear_algebra,
+    reductions, rounding, source, special, structure, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

@@ -9,8 +9,6 @@ from ..location import user_location
 from ..variables.variable import Variable, source_text
 
 INSTEAD = {
-    "__round__": ("round", "numbers", "use dg.floor(x + 0.5)"),
-    "__trunc__": ("trunc", "numbers", "use dg.sign(x) * dg.floor(dg.absolute(x))"),
     "__contains__": ("in", "a list or a set", "use dg.mean(x == y) > 0"),
     "__setitem__": (
         "assignment to elements",

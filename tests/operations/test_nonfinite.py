@@ -15,7 +15,7 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, 2.0, -1.0])
 LINE = (len(SPECIAL) ** 2,)
 ELEMENTWISE = [
     row
-    for group in ("arithmetic", "divisions", "comparisons", "functions")
+    for group in ("arithmetic", "divisions", "comparisons", "functions", "composed", "roundings")
     for row in TABLE[group]
     if "f" in row.kinds and row.domain(0) != "mask" and len(row.shapes[0]) < 3
 ]

@@ -342,6 +342,7 @@ def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], 
     yield "astype", lambda d: item.astype(d), {"d": lambda: "float64"}
     yield "index", lambda key: item[key], {"key": lambda: 0}
     yield "slice", lambda key: item[key:], {"key": lambda: 0}
+    yield "round", item.round, {"decimals": lambda: 1}
     for name in ("std", "any", "all"):
         yield name, lambda axis, name=name: getattr(item, name)(axis), {"axis": lambda: 0}
     yield "clip", item.clip, {"low": lambda: 0.0, "high": lambda: 1.0}

@@ -4,6 +4,7 @@ from .attention_rows import ATTENTIONS
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .conv_rows import CONVOLUTIONS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
+from .function_rows import COMPOSED, ROUNDINGS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .integer_rows import DIVISIONS, INTEGERS
 from .operation import Operation
@@ -20,6 +21,8 @@ TABLE: dict[str, list[Operation]] = {
     "comparisons": COMPARISONS,
     "casts": CASTS,
     "functions": FUNCTIONS,
+    "composed": COMPOSED,
+    "roundings": ROUNDINGS,
     "rows": ROWS,
     "reductions": REDUCTIONS,
     "indices": INDICES,
