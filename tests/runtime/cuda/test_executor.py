@@ -14,7 +14,8 @@ from diagrad.runtime.cuda.arrays import DeviceArray
 from diagrad.runtime.cuda.device import DeviceError, ForkedError
 from diagrad.runtime.cuda.executor import Executor
 from diagrad.runtime.cuda.memory import SMALL, Memory, Workspace, state_array
-from diagrad.runtime.outcomes import CheckFailedError
+from diagrad.runtime.outcomes import HOLDS, CheckFailedError
+from diagrad.runtime.program import Address, BoundProgram
 
 from ..cpu.tables import random_table
 from ..cpu.test_skips import program as skipping
@@ -134,22 +135,36 @@ def test_of_two_checks_the_first_is_named() -> None:
 
 
 def test_the_first_turn_that_fails_is_named() -> None:
-    """Of a check in a loop, each turn has a place; what it found there is told."""
+    """Of two checks in a loop, each turn has a place; the first that fails is told, as ever."""
     device = SimulatedDevice()
     program = skipping(2, 3, "turn", True)
-    check = program.instructions[0].check
-    rows = tuple(
-        replace(item, skips="", reads=tuple(b for b in item.reads if b != check))
-        for item in program.instructions
-    )
+    look, *rest = program.instructions
+    check, flags = look.check, len(program.buffers)
+    assert check is not None
+    buffers = (
+        *program.buffers, replace(program.buffers[0], name="others"),
+        replace(program.buffers[check], name="other flag"),
+    )  # fmt: skip
+    at, _ = look.words
+    assert isinstance(at, Address)
+    first = replace(look, skips="", wait=None)
+    second = replace(
+        first, words=(replace(at, buffer=flags), Address(flags + 1)), check=flags + 1,
+        reads=(flags,), writes=(flags + 1,),
+    )  # fmt: skip
+    plain = [replace(i, reads=tuple(b for b in i.reads if b != check), wait=None) for i in rest]
+    turns = tuple(replace(loop, last=loop.last + 1) for loop in program.turns)
     states = on_device(device, {"w": np.ones(999, np.float32)})
-    one = Executor(replace(program, instructions=rows), states, Workspace(device))
-    flags = np.full((2, 3), 2**63 - 1)
-    one([flags])
-    flags[1, 0], flags[1, 2] = 17, 18
-    with pytest.raises(CheckFailedError) as caught:
-        one([flags])
-    assert (caught.value.check, caught.value.index) == (0, 17)
+    made = replace(program, instructions=(first, second, *plain), buffers=buffers, turns=turns)
+    one = Executor(made, states, Workspace(device))
+    given = [np.full((2, 3), HOLDS), np.full((2, 3), HOLDS)]
+    one(given)
+    for number, turn, found in ((0, (1, 2), 17), (1, (1, 1), 18), (0, (0, 2), 19), (1, (0, 2), 20)):
+        given[number][turn] = found
+        with pytest.raises(CheckFailedError) as caught:
+            one(given)
+        wanted = (0, 19) if found == 20 else (number, found)
+        assert (caught.value.check, caught.value.index) == wanted
 
 
 def test_states_are_read_and_written_like_any_array() -> None:
@@ -163,22 +178,39 @@ def test_states_are_read_and_written_like_any_array() -> None:
     both.step(given)
 
 
-def test_an_input_may_lie_in_a_state() -> None:
-    program = random_table(0, rows=12)
-    found = []
-    for apart in (True, False):
-        device = SimulatedDevice()
-        states = on_device(device, {"w": np.linspace(-1, 1, 999, dtype=np.float32)})
-        one = Executor(program, states, Workspace(device))
-        one([states["w"].copy() if apart else states["w"]])
-        found.append(states["w"].copy())
-    np.testing.assert_array_equal(found[0], found[1])
+def _late(program: BoundProgram) -> BoundProgram:
+    """w = x, then y = (x + w) / 2: the input is read when the state is updated already."""
+    x, w, y = range(3)
+    first, rest = program.instructions[0], program.buffers[:3]
+    n = program.buffers[x].shape[0]
+    rows = tuple(
+        replace(
+            first, words=(Address(one), Address(two), Address(out), n, turns), reads=(one, two),
+            writes=(out,), wait=None,
+        )
+        for one, two, out, turns in ((x, x, w, 0), (w, w, w, 1), (x, w, y, 1))
+    )  # fmt: skip
+    kernels = tuple(
+        replace(k, source=k.source.replace("v * f32(0.5) + w * f32(0.5)", "v * f32(0.5) + w"))
+        for k in program.kernels
+    )
+    return replace(program, instructions=rows, buffers=rest, kernels=kernels, arena_bytes=0)
+
+
+@pytest.mark.parametrize("kind", ["apart", "host", "device"])
+def test_an_input_may_lie_in_a_state(kind: str) -> None:
+    """It has the values of the beginning, whenever the state is written: w = x; w *= 1.5; y."""
     device = SimulatedDevice()
-    states = on_device(device, {"w": np.linspace(-1, 1, 999, dtype=np.float32)})
-    one = Executor(program, states, Workspace(device))
+    x = np.linspace(-1, 1, 999, dtype=np.float32)
+    states = on_device(device, {"w": x})
+    one = Executor(_late(random_table(0)), states, Workspace(device))
     w = states["w"]
-    one([DeviceArray(device, w.ctypes.data, w.shape, w.dtype, w)])
-    np.testing.assert_array_equal(w, found[0])
+    given: dict[str, Any] = {
+        "apart": x, "host": w, "device": DeviceArray(device, w.ctypes.data, w.shape, w.dtype, w),
+    }  # fmt: skip
+    (y,) = one([given[kind]])
+    np.testing.assert_array_equal(w, x * np.float32(1.5))
+    np.testing.assert_array_equal(y, x * np.float32(0.5) + w)
 
 
 def test_arrays_of_the_device_are_read_where_they_lie() -> None:
@@ -416,6 +448,7 @@ def test_a_forked_child_is_refused() -> None:
     one = executor(device=device)
     given = inputs("mlp", {"B": 2})
     one(given)
+    kept = Memory(device, "device", 8)
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -426,8 +459,8 @@ def test_a_forked_child_is_refused() -> None:
                     os.write(write, b"called")
                 except ForkedError as error:
                     os.write(write, b"." if "spawn" in str(error) else b"?")
-            memory = one._own
-            del one, memory
+            device.free = lambda *_: os.write(write, b"freed")  # type: ignore[method-assign, assignment]
+            del kept
             gc.collect()  # gives back nothing of its parent's
             os.write(write, b"end")
         finally:
