@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...runtime.program import CUDA, Target
 from ..graph import Node
 from ..graphs.views import mergeable
 from ..scheduling.fusion import Group
@@ -13,6 +14,17 @@ from .nest import Memory, Operand
 
 FEWEST = 64
 """Elements that are worth finding where they begin; such stretches that are enough for threads."""
+
+PIECE = 128
+"""Elements of a row that one index covers on a GPU."""
+
+
+def piece_on(target: Target) -> int | None:
+    """Elements of a long row that one index covers where nothing is summed; None for all of them.
+
+    A thread of the processor takes stretches; a GPU has warps for every few vectors of an array.
+    """
+    return PIECE if target.name == CUDA.name else None
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,11 @@ class Axis:
 def is_whole(extent: Dim, lanes: int) -> bool:
     """Whether an axis is a number of whole vectors for all sizes."""
     return extent == floor_divide(extent, lanes) * lanes
+
+
+def is_short(extent: Dim, piece: int) -> bool:
+    """Whether a row is at most one piece long for all sizes."""
+    return isinstance(extent, int) and extent <= piece
 
 
 def rows_in_lanes(axes: list[Axis], lanes: int) -> list[Axis]:

@@ -44,7 +44,6 @@ from .writer import Emitted
 
 def emit(schedule: Schedule, target: Target = CPU) -> Template:
     """Kernels and rows for a target: Schedule -> Template."""
-    lanes = target.lanes
     kernels: list[Kernel] = []
     numbers: dict[tuple[str, int], int] = {}
     rows: list[Row] = []
@@ -71,7 +70,7 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
 
     def copy(node: Node, places: Places, place: Place) -> None:
         memory = memory_at(place, 0, contiguous(squeeze(node.shape)), node.dtype)
-        add(emit_copy(node, places, lanes, memory), "copy", (origin_text(node),), node.type.count)
+        add(emit_copy(node, places, target, memory), "copy", (origin_text(node),), node.type.count)
 
     def compute(group: Group, places: Places, skips: Skips = "") -> None:
         for emitted, space in _with_space(group, places, target):
@@ -113,36 +112,36 @@ def _with_space(group: Group, buffers: Places, target: Target) -> list[tuple[Emi
         return [emit_attention(group, buffers, target)]
     if group.kind == "attention_back":
         return [emit_attention_back(group, buffers, target)]
-    return [(one, _space(group, one)) for one in _emit_group(group, buffers, target.lanes)]
+    return [(one, _space(group, one)) for one in _emit_group(group, buffers, target)]
 
 
-def _emit_group(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     if group.kind == "gemm":
-        return [emit_gemm(group, buffers, lanes)]
+        return [emit_gemm(group, buffers, target)]
     if group.kind == "concatenate":
-        return emit_parts(group, buffers, lanes)
+        return emit_parts(group, buffers, target)
     if group.kind == "pad":
-        return emit_pad(group, buffers, lanes)
+        return emit_pad(group, buffers, target)
     if group.kind == "scatter_add":
-        return emit_scatter_add(group, buffers, lanes)
+        return emit_scatter_add(group, buffers, target)
     if group.kind == "put":
-        return emit_put(group, buffers, lanes)
+        return emit_put(group, buffers, target)
     if group.kind == "overlap_add":
-        return [emit_overlap_add(group, buffers, lanes)]
+        return [emit_overlap_add(group, buffers, target)]
     if group.kind == "cumsum":
-        return [emit_cumsum(group, buffers, lanes)]
+        return [emit_cumsum(group, buffers, target)]
     if group.kind == "solve":
-        return [emit_solve(group, buffers, lanes)]
+        return [emit_solve(group, buffers, target)]
     if group.kind == "log_product":
-        return [emit_log_product(group, buffers, lanes)]
+        return [emit_log_product(group, buffers, target)]
     if group.kind == "argsort":
-        return [emit_argsort(group, buffers, lanes)]
+        return [emit_argsort(group, buffers, target)]
     if group.kind == "first_outside":
-        return [emit_first_outside(group, buffers, lanes)]
+        return [emit_first_outside(group, buffers, target)]
     if group.kind == "loop" and [node.op for node in group.members] == ["copy"]:
         (node,) = group.members
-        return [emit_copy(node.inputs[0], buffers, lanes, stored_at(node, group, buffers))]
-    return [emit_loop(group, buffers, lanes)]
+        return [emit_copy(node.inputs[0], buffers, target, stored_at(node, group, buffers))]
+    return [emit_loop(group, buffers, target)]
 
 
 def _space(group: Group, emitted: Emitted) -> Dim | Tiled:

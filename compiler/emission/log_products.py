@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import resolve
 from ..primitives.elementwise import LANE_TYPES
@@ -62,10 +63,10 @@ class _Matrix:
         return f"{self.begin} + {row} * {self.down} + {column} * {self.across}"
 
 
-def emit_log_product(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_log_product(group: Group, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the rows of the result."""
     (node,) = group.members
-    return _Kernel(node, buffers, lanes).emit()
+    return _Kernel(node, buffers, target.lanes).emit()
 
 
 class _Kernel:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import contiguous
 from ..primitives.elementwise import LANE_TYPES
@@ -36,7 +37,16 @@ from ..primitives.reduction import BLOCK, STRETCH
 from ..scheduling.fusion import Group, ready_phases
 from ..sizes import Dim, ceil_divide, product
 from .accumulators import Accumulators
-from .axes import Axis, is_whole, merged_axes, moves_bytes, rows_in_lanes, short_rows
+from .axes import (
+    Axis,
+    is_short,
+    is_whole,
+    merged_axes,
+    moves_bytes,
+    piece_on,
+    rows_in_lanes,
+    short_rows,
+)
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases
 from .writer import Emitted, Writer, decode
@@ -46,9 +56,9 @@ FLAT = STRETCH
 
 
 def emit_loop(
-    group: Group, buffers: Places, lanes: int, stores: Mapping[Node, Memory] | None = None
+    group: Group, buffers: Places, target: Target, stores: Mapping[Node, Memory] | None = None
 ) -> Emitted:
-    """The kernel of a loop group, for values of so many lanes.
+    """The kernel of a loop group, for a target.
 
     `stores` says where members go if not in their own buffers.
     """
@@ -56,15 +66,15 @@ def emit_loop(
         stores = {
             node: stored_at(node, group, buffers) for node in group.members if node in buffers
         }
-    return _Loop(group, buffers, lanes, stores).emit()
+    return _Loop(group, buffers, target, stores).emit()
 
 
 class _Loop:
     def __init__(
-        self, group: Group, buffers: Places, lanes: int, stores: Mapping[Node, Memory]
+        self, group: Group, buffers: Places, target: Target, stores: Mapping[Node, Memory]
     ) -> None:
-        self.group, self.lanes = group, lanes
-        self.writer = Writer(lanes)
+        self.group, self.lanes = group, target.lanes
+        self.writer = Writer(self.lanes)
         operands = {node: inputs_of(node, group, buffers) for node in group.members}
         flat = contiguous(group.domain)
         random = any(node.op == "random_bits" for node in group.members)
@@ -74,12 +84,14 @@ class _Loop:
         self.axes = merged_axes(group, strides)
         self.columns = [node for node, level in group.members.items() if level == "column"]
         if not (random or self.columns or moves_bytes(linear, stores)):
-            self.axes = rows_in_lanes(self.axes, lanes)
+            self.axes = rows_in_lanes(self.axes, self.lanes)
         self.operands = {node: [self.narrow(i) for i in items] for node, items in operands.items()}
         self.stores = {node: self.narrow(target) for node, target in stores.items()}
         self.flat = tuple(flat[axis.last] for axis in self.axes)
         self.ready = ready_phases(group)
         self.inner = [] if group.reduced or self.columns else short_rows(self.axes)
+        self.piece = None if group.reduced or self.columns else piece_on(target)
+        self.bounds: tuple[str, str] | None = None  # of the loop over the vector axis
         self.row_length: str | None = None
         self.tiles: dict[Node, str] = {}
         self.needed, self.put_by = plan_phases(
@@ -110,7 +122,7 @@ class _Loop:
             writer.line("for row in range(lo, hi):")
         elif flat:
             scopes[vector] = "lane"
-            extent = ceil_divide(vector.extent, FLAT)
+            extent = ceil_divide(vector.extent, self.piece or FLAT)
             indices[vector] = "j"
         else:
             outer = [axis for axis in kept if axis is not vector and axis not in self.inner]
@@ -131,7 +143,13 @@ class _Loop:
                 left = self.lanes if is_whole(vector.extent, self.lanes) else f"{names[vector]} - j"
                 writer.line(f"m = lanes_below({left})")
             else:
+                if self.piece is not None and not is_short(vector.extent, self.piece):
+                    blocks = ceil_divide(vector.extent, self.piece)
+                    extent = extent * blocks
+                    pairs.append((writer.integer(blocks, "n"), blocks))
                 split = decode(writer, "row", pairs) if pairs else []
+                if len(split) > len(outer):
+                    self.open_piece(split.pop(), names[vector])
                 scopes[vector] = "lane"
                 indices[vector] = "j"
             indices.update(zip(outer, split, strict=True))
@@ -155,6 +173,15 @@ class _Loop:
                 writer.line("m = lanes_below(1)")
             self.phases([*reduced, *self.inner], names, indices, vector)
         return writer.emitted(extent)
+
+    def open_piece(self, block: str, width: str) -> None:
+        """The bounds of the part of a row that an index covers."""
+        writer = self.writer
+        writer.line(f"begin = {block} * {self.piece}")
+        writer.line(f"end = begin + {self.piece}")
+        writer.line(f"if end > {width}:")
+        writer.line(f"    end = {width}")
+        self.bounds = ("begin", "end")
 
     def open_blocks(self, rows: Dim, width: str) -> Dim:
         """Rows in blocks, each of which starts its column sums at zero; how many blocks."""
@@ -190,10 +217,11 @@ class _Loop:
         if self.columns:
             self.stretches(extent)
             return
-        writer.line(f"end = hi * {FLAT}")
+        piece = self.piece or FLAT
+        writer.line(f"end = hi * {piece}")
         writer.line(f"if end > {extent}:")
         writer.line(f"    end = {extent}")
-        for _ in self.vector_loops(f"lo * {FLAT}", "end", self.axes[0].extent):
+        for _ in self.vector_loops(f"lo * {piece}", "end", self.axes[0].extent):
             self.lane_values(0)
 
     def stretches(self, extent: str) -> None:
@@ -291,7 +319,8 @@ class _Loop:
             writer.enter(f"for {indices[axis]} in range({first}, {stop}):")
         if vector is not None and vector in axes:
             last = len(outer)
-            yield from self.vector_loops("0", names[vector], vector.extent, sums, last)
+            start, end = self.bounds or ("0", names[vector])
+            yield from self.vector_loops(start, end, vector.extent, sums, last)
             sums.leave_loop(last)
         else:
             yield

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...runtime.outcomes import HOLDS
+from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import Shape, base_of, contiguous, resolve, squeeze
 from ..primitives.elementwise import LANE_TYPES
@@ -22,35 +23,39 @@ from .turning import emit_turn, turned_axis
 from .writer import Emitted, Writer, decode
 
 
-def emit_copy(source: Node, buffers: Places, lanes: int, target: Memory) -> Emitted:
+def emit_copy(source: Node, buffers: Places, target: Target, place: Memory) -> Emitted:
     """A kernel that copies a value, by any view, to a place in memory.
 
     Where the last axis is short, the lanes go along the one whose elements lie side by side.
     """
     view = resolve(source).squeezed()
     shape, last = view.shape, len(view.shape) - 1
-    axis = turned_axis(view, target, lanes) if view.base in buffers else None
+    axis = turned_axis(view, place, target.lanes) if view.base in buffers else None
     if axis is not None:
-        return emit_turn(view, axis, buffers, lanes, target)
-    if last > 0 and nominal(shape[last]) < lanes:
-        along = [a for a in range(last) if view.strides[a] == 1 and nominal(shape[a]) >= lanes]
+        return emit_turn(view, axis, buffers, target, place)
+    if last > 0 and nominal(shape[last]) < target.lanes:
+        along = [
+            axis
+            for axis in range(last)
+            if view.strides[axis] == 1 and nominal(shape[axis]) >= target.lanes
+        ]
         if along and view.strides[last] != 1:
             order = (*(a for a in range(last + 1) if a != along[0]), along[0])
             b = Builder(source.origin)
             source = b.transpose(b.reshape(source, shape=shape), axes=order)
-            target = replace(target, strides=tuple(target.strides[a] for a in order))
+            place = replace(place, strides=tuple(place.strides[a] for a in order))
     copy = Builder(source.origin).copy(source)
     group = Group("loop", squeeze(source.shape), members={copy: "full"})
-    return emit_loop(group, buffers, lanes, {copy: target})
+    return emit_loop(group, buffers, target, {copy: place})
 
 
-def emit_parts(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+def emit_parts(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     """One copy for each part that is not made in its stretch of the result."""
     (node,) = group.members
     made = []
     for item, part in copied_parts(node, buffers):
         place = memory_at(buffers[node], part.offset, part.strides, node.dtype)
-        made.append(emit_copy(item, buffers, lanes, place))
+        made.append(emit_copy(item, buffers, target, place))
     return made
 
 
@@ -64,19 +69,19 @@ def copied_parts(node: Node, buffers: Places) -> list[tuple[Node, Part]]:
     return found
 
 
-def emit_pad(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+def emit_pad(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     """Zeros around the operand, or everywhere if some are within, and the operand in its place."""
     (node,) = group.members
     zeros = [
         emit_copy(
             Builder(node.origin).fill(0, node.type.with_shape(shape)),
             buffers,
-            lanes,
+            target,
             memory_at(buffers[node], part.offset, part.strides, node.dtype),
         )
         for shape, part in cleared_parts(node)
     ]
-    return [*zeros, *emit_parts(group, buffers, lanes)]
+    return [*zeros, *emit_parts(group, buffers, target)]
 
 
 def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
@@ -101,14 +106,14 @@ def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
     return found
 
 
-def emit_zeros(node: Node, buffers: Places, lanes: int) -> Emitted:
+def emit_zeros(node: Node, buffers: Places, target: Target) -> Emitted:
     """A kernel that fills a node's buffer with zeros."""
     zeros = Builder(node.origin).fill(0, node.type)
     strides = contiguous(squeeze(node.shape))
-    return emit_copy(zeros, buffers, lanes, memory_at(buffers[node], 0, strides, node.dtype))
+    return emit_copy(zeros, buffers, target, memory_at(buffers[node], 0, strides, node.dtype))
 
 
-def emit_first_outside(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_first_outside(group: Group, buffers: Places, target: Target) -> Emitted:
     """The least index among the elements outside a range, as a reduction."""
     (node,) = group.members
     x = node.inputs[0]
@@ -122,7 +127,7 @@ def emit_first_outside(group: Group, buffers: Places, lanes: int) -> Emitted:
     first = b.reduce_min(chosen, axes=(0,))
     members: dict[Node, Level] = dict.fromkeys((below, above, outside, chosen), "full")
     whole = Group("loop", (x.type.count,), (0,), {**members, first: "kept"})
-    return emit_loop(whole, {**buffers, first: buffers[node]}, lanes)
+    return emit_loop(whole, {**buffers, first: buffers[node]}, target)
 
 
 BOUNDS = ("low", "high")
@@ -169,7 +174,7 @@ class _Lanes:
         return self.writer.emitted(self.extent)
 
 
-def emit_cumsum(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_cumsum(group: Group, buffers: Places, target: Target) -> Emitted:
     """Down the axis with a running sum, a vector of neighbours of another axis at a time.
 
     Of many floats, it is the running sum of a block on top of the total of those before.
@@ -178,10 +183,10 @@ def emit_cumsum(group: Group, buffers: Places, lanes: int) -> Emitted:
     axis, rank = node.attrs["axis"], node.type.rank
     view = resolve(node.inputs[0])
     others = [a for a in range(rank) if a != axis]
-    work = _Lanes(lanes, node.shape, [axis], others[-1] if others else None)
+    work = _Lanes(target.lanes, node.shape, [axis], others[-1] if others else None)
     writer, nest = work.writer, work.nest
     source = memory_at(buffers[view.base], view.offset, view.strides, node.dtype)
-    target = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
+    place = memory_at(buffers[node], 0, contiguous(node.shape), node.dtype)
     extent, index = writer.integer(node.shape[axis], "n"), work.indices[axis]
     step = "back" if node.attrs["reverse"] else index
     running = _Running(writer, node, node.shape[axis], extent)
@@ -190,7 +195,7 @@ def emit_cumsum(group: Group, buffers: Places, lanes: int) -> Emitted:
         writer.line(f"{index} = {extent} - 1 - back")
     value, _ = nest.load(source)
     running.add(value)
-    nest.store(running.value(), target)
+    nest.store(running.value(), place)
     running.leave()
     return work.done()
 
@@ -237,7 +242,7 @@ class _Running:
         self.writer.indent = self.depth
 
 
-def emit_overlap_add(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_overlap_add(group: Group, buffers: Places, target: Target) -> Emitted:
     """Each element is the sum of its taps, in their order, a vector of neighbours at a time.
 
     Element place * stride + phase of the axis has tap t of the window `shift` places further on,
@@ -256,7 +261,7 @@ def emit_overlap_add(group: Group, buffers: Places, lanes: int) -> Emitted:
     loops = [axis] if across else [axis, axis + 1]
     if nominal(product((*before, *behind))) < ROWS:
         loops = []
-    work = _Lanes(lanes, domain, [*loops, tap, shift], tap - 1)
+    work = _Lanes(target.lanes, domain, [*loops, tap, shift], tap - 1)
     writer, nest, indices = work.writer, work.nest, work.indices
     phase, place = indices[axis], indices[axis + 1]
     for loop in loops:
@@ -292,7 +297,7 @@ def emit_overlap_add(group: Group, buffers: Places, lanes: int) -> Emitted:
     return work.done()
 
 
-def emit_scatter_add(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+def emit_scatter_add(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     """Zeros, then every update added in the order of its index, a vector of neighbours at a time.
 
     The vector axis is the last axis behind the indexed ones; without one it is the last index
@@ -308,9 +313,9 @@ def emit_scatter_add(group: Group, buffers: Places, lanes: int) -> list[Emitted]
     vector = rank - 1 if behind else (chosen[-1] if chosen else None)
     inner = [axis for axis in chosen if axis != vector]
     if behind or not chosen:
-        work = _Lanes(lanes, updates.shape, chosen, vector)
+        work = _Lanes(target.lanes, updates.shape, chosen, vector)
     else:
-        work = _Lanes(lanes, updates.shape, chosen, None)
+        work = _Lanes(target.lanes, updates.shape, chosen, None)
         work.indices[chosen[-1]] = "j"
         work.nest.indices, work.nest.vector = work.indices, chosen[-1]
     writer, nest = work.writer, work.nest
@@ -319,7 +324,7 @@ def emit_scatter_add(group: Group, buffers: Places, lanes: int) -> list[Emitted]
         writer.line(f"for {work.indices[axis]} in range({names[axis]}):")
         writer.indent += 1
     if not behind and chosen:
-        writer.line(f"for j in range(0, {names[chosen[-1]]}, {lanes}):")
+        writer.line(f"for j in range(0, {names[chosen[-1]]}, {target.lanes}):")
         writer.indent += 1
         writer.line(f"m = lanes_below({names[chosen[-1]]} - j)")
     where, _ = nest.load(memory_operand_at(index, chosen, rank, buffers))
@@ -350,7 +355,7 @@ def emit_scatter_add(group: Group, buffers: Places, lanes: int) -> list[Emitted]
         places = f"i64({start}) + k * i64({apart})"
         word = f"scatter_sums({pointer}, {gap}, " if gap else f"scatter_add({pointer}, "
         writer.line(f"{word}{places}, {value}, inside)")
-    return [emit_zeros(node, buffers, lanes), work.done()]
+    return [emit_zeros(node, buffers, target), work.done()]
 
 
 def put_in_place(node: Node, buffers: Places) -> bool:
@@ -359,13 +364,13 @@ def put_in_place(node: Node, buffers: Places) -> bool:
     return buffers[view.base] == buffers[node] and view.is_identity()
 
 
-def emit_put(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
+def emit_put(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     """A copy, unless the value lies there already, and the row at its place."""
     (node,) = group.members
     x, index, row = node.inputs
     axis, rank = node.attrs["axis"], node.type.rank
     others = [a for a in range(rank) if a != axis]
-    work = _Lanes(lanes, node.shape, [axis], others[-1] if others else None)
+    work = _Lanes(target.lanes, node.shape, [axis], others[-1] if others else None)
     writer, nest = work.writer, work.nest
     where, _ = nest.load(memory_operand_at(index, [], rank, buffers))
     writer.line(f"{work.indices[axis]} = first(to_i64({where}))")
@@ -378,7 +383,7 @@ def emit_put(group: Group, buffers: Places, lanes: int) -> list[Emitted]:
     copies = []
     if not put_in_place(node, buffers):
         whole = memory_at(buffers[node], 0, contiguous(squeeze(node.shape)), node.dtype)
-        copies.append(emit_copy(x, buffers, lanes, whole))
+        copies.append(emit_copy(x, buffers, target, whole))
     return [*copies, work.done()]
 
 

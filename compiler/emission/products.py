@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...runtime.program import Routine
+from ...runtime.program import Routine, Target
 from ..graph import Node
 from ..graphs.depth import MOST_ROWS, depth_axes, merge_neighbours, one_depth, operands_of
 from ..graphs.views import contiguous, mergeable
@@ -50,9 +50,9 @@ class _Axis:
     place: int
 
 
-def emit_gemm(group: Group, buffers: Places, lanes: int) -> Emitted:
-    """The kernel of a gemm group, for values of so many lanes."""
-    return _Product(group, buffers, lanes).emit()
+def emit_gemm(group: Group, buffers: Places, target: Target) -> Emitted:
+    """The kernel of a gemm group, for a target."""
+    return _Product(group, buffers, target.lanes).emit()
 
 
 class _Product:

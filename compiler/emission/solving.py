@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import View, mergeable, resolve
 from ..primitives.elementwise import LANE_TYPES
@@ -70,13 +71,14 @@ for back in range({n}):
 """
 
 
-def emit_solve(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_solve(group: Group, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the matrices of the batch.
 
     Which strides are 0 makes no difference to the text, so that most systems share it.
     """
     (node,) = group.members
     *lead, rows, columns = node.shape
+    lanes = target.lanes
     writer = Writer(lanes)
     kind = LANE_TYPES[node.dtype]
     n, side = writer.integer(rows, "n"), writer.integer(_whole(rows, lanes), "n")
@@ -99,9 +101,9 @@ def emit_solve(group: Group, buffers: Places, lanes: int) -> Emitted:
         writer.line(line)
     _over_rows(writer, n, c)
     place = buffers[node]
-    target = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
+    out = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
     value = f"load(held, {side} + i * {width} + j)"
-    writer.line(f"store({target}, (row * {n} + i) * {c} + j, {value}, m)")
+    writer.line(f"store({out}, (row * {n} + i) * {c} + j, {value}, m)")
     return writer.emitted(product(lead), ", space")
 
 

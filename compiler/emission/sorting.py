@@ -11,6 +11,7 @@ equal digits are left as they are.
 
 from __future__ import annotations
 
+from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import contiguous, resolve
 from ..primitives.elementwise import LANE_TYPES
@@ -75,11 +76,12 @@ for j in range(0, {{n}}, {{lanes}}):
 """
 
 
-def emit_argsort(group: Group, buffers: Places, lanes: int) -> Emitted:
+def emit_argsort(group: Group, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the lines along the sorted axis."""
     (node,) = group.members
     axis, extent = node.attrs["axis"], _extent(node)
     view, place = resolve(node.inputs[0]), buffers[node]
+    lanes = target.lanes
     writer = Writer(lanes)
     n = writer.integer(extent, "n")
     steps = contiguous(node.shape)
