@@ -132,7 +132,9 @@ class DriverDevice:
         here.id = self.number
         advice = d.CUmem_advise.CU_MEM_ADVISE_SET_PREFERRED_LOCATION
         with self._current():
-            self.ask("keep memory on the device", d.cuMemAdvise, address, nbytes, advice, here)
+            asked = f"keep {nbytes:,} bytes on the device"
+            self.ask(asked, d.cuMemAdvise, address, nbytes, advice, here)
+            self.ask(asked, d.cuMemPrefetchAsync, address, nbytes, here, 0, self._stream)
 
     def number_of(self, address: int) -> int:
         """As `device.Device`: whose memory is at an address."""
@@ -332,6 +334,8 @@ def _add_copy(device: DriverDevice, graph: Any, after: list[Any], node: Any) -> 
     given.srcMemoryType = given.dstMemoryType = d.CUmemorytype.CU_MEMORYTYPE_UNIFIED
     given.srcDevice, given.dstDevice = node.source, node.target
     given.WidthInBytes, given.Height, given.Depth = node.nbytes, 1, 1
+    given.srcPitch = given.dstPitch = node.nbytes
+    given.srcHeight = given.dstHeight = 1
     asked = f"add a copy of {node.nbytes:,} bytes to a graph"
     context = device.context
     return device.ask(asked, d.cuGraphAddMemcpyNode, graph, after, len(after), given, context)

@@ -162,6 +162,8 @@ class Executor:
                 f"state {buffer.name!r} needs an array in memory that device {self._device.number} "
                 "sees: memory.state_array"
             )
+        if array.size and array.shape:
+            self._device.keep_here(array.ctypes.data, array.nbytes)
         return array
 
     def _load(self) -> None:

@@ -75,10 +75,7 @@ def state_array(device: Device, shape: tuple[int, ...], dtype: npt.DTypeLike) ->
     if shape == ():
         return Memory(device, "pinned", np.dtype(dtype).itemsize).array((), dtype)
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    memory = Memory(device, "managed", size)
-    if size:
-        device.keep_here(memory.address, size)
-    return memory.array(shape, dtype)
+    return Memory(device, "managed", size).array(shape, dtype)
 
 
 class Job(Protocol):

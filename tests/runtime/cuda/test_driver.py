@@ -16,7 +16,7 @@ import pytest
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Node
 from diagrad.runtime.cuda.driver import ENTRY, USUAL_SHARED, DriverDevice
 from diagrad.runtime.cuda.executor import Executor
-from diagrad.runtime.cuda.memory import Memory, Workspace
+from diagrad.runtime.cuda.memory import Memory, Workspace, state_array
 from diagrad.runtime.program import Kernel
 
 from .programs import bound, execution
@@ -193,6 +193,7 @@ CALLS: dict[str, Callable[[DriverDevice], object]] = {
     "cuMemAllocManaged": lambda d: d.allocate("managed", 5),
     "cuMemHostAlloc": lambda d: d.allocate("pinned", 5),
     "cuMemAdvise": lambda d: d.keep_here(4096, 5),
+    "cuMemPrefetchAsync": lambda d: d.keep_here(4096, 5),
     "cuPointerGetAttribute": lambda d: d.number_of(4096),
     "cuModuleLoadData": graph_of,
     "cuModuleGetFunction": graph_of,
@@ -251,6 +252,7 @@ def test_a_graph_has_the_nodes_with_their_edges(driver: StandIn) -> None:
     assert (of, after, count, context) == (15, [], 0, 11)
     assert (int(copy.srcDevice), int(copy.dstDevice)) == (8192, 4096)
     assert (copy.WidthInBytes, copy.Height, copy.Depth) == (300, 1, 1)
+    assert (copy.srcPitch, copy.srcHeight, copy.dstPitch, copy.dstHeight) == (300, 1, 300, 1)
     first, second = driver.named("cuGraphAddKernelNode")
     assert (first[1], first[2], second[1], second[2]) == ([101], 1, [101, 102], 2)
     given = first[3]
@@ -327,11 +329,9 @@ def test_a_program_is_bound_and_launched(driver: StandIn) -> None:
     """All that an executor asks has an answer; what kernels compute is another matter."""
     device = DriverDevice(driver, build)
     program, states = bound("mlp", {"B": 2}), {}
-    held = []
     for buffer in program.buffers:
         if buffer.role == "state":
-            held.append(Memory(device, "managed", buffer.nbytes))
-            states[buffer.name] = held[-1].array(buffer.shape, buffer.dtype)
+            states[buffer.name] = state_array(device, buffer.shape, buffer.dtype)
             states[buffer.name][...] = 0
     one = Executor(program, states, Workspace(device))
     shapes = [b for b in program.buffers if b.role == "input"]
@@ -343,3 +343,6 @@ def test_a_program_is_bound_and_launched(driver: StandIn) -> None:
     assert driver.named("cuGraphLaunch") == [(16, 12)] * 2
     assert len(driver.named("cuGraphAddKernelNode")) == len(one.plan.launches)
     assert execution("mlp").states.keys() == states.keys()
+    # Weights move to the device once; counts stay where both sides reach them.
+    moved = [array.ctypes.data for array in states.values() if array.shape]
+    assert [call[0] for call in driver.named("cuMemPrefetchAsync")] == moved
