@@ -10,9 +10,12 @@ from llvmlite.binding.ffi import ObjectRef
 from llvmlite.binding.newpassmanagers import NewPassManager
 
 
-def parsed(text: str, machine: Any, symbols: Set[str]) -> Any:
-    """The module of a text, verified; of its functions only those in `symbols` are seen outside."""
-    module = llvm.parse_assembly(text, llvm.create_context())
+def parsed(text: str, machine: Any, symbols: Set[str], context: Any = None) -> Any:
+    """The module of a text, verified; of its functions only those in `symbols` are seen outside.
+
+    Modules that are linked with one another have one context of LLVM's.
+    """
+    module = llvm.parse_assembly(text, context or llvm.create_context())
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:

@@ -167,6 +167,18 @@ def _conversion(kind: str) -> Rule:
     return rule
 
 
+class RowWord(ir.instructions.LoadInstr):  # type: ignore[misc]  # llvmlite has no types
+    """A word of the row while it is loaded."""
+
+
+def _pointer(builder: Any, address: Any) -> Any:
+    """A pointer to an address; one that is a word of the row lies in memory that all share."""
+    if not (machine().is_warp and isinstance(address, RowWord)):
+        return builder.inttoptr(address, memory.POINTER)
+    shared = builder.inttoptr(address, ir.IntType(8).as_pointer(warp.GLOBAL))
+    return builder.addrspacecast(shared, memory.POINTER)
+
+
 def _at(kind: str) -> Rule:
     def rule(word: Any) -> Typed | None:
         if word is TILE:
@@ -176,7 +188,7 @@ def _at(kind: str) -> Rule:
         return Typed(
             POINTER_TO[kind],
             (INTEGER,),
-            lambda builder, a: builder.inttoptr(a, memory.POINTER),
+            _pointer,
         )
 
     return rule
@@ -289,7 +301,8 @@ _memory("scatter_sums", memory.scatter_sums, "oixm")
 
 
 def _row_word(builder: Any, row: Any, index: Any) -> Any:
-    loaded = builder.load(builder.gep(row, [index]))
+    loaded = RowWord(builder.block, builder.gep(row, [index]))
+    builder._insert(loaded)
     # The row does not change while a kernel runs, so LLVM may move the load out of loops.
     loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
     return loaded
@@ -336,7 +349,7 @@ def _meet_here(builder: Any, space: Any, warps: Any) -> None:
             with alone:
                 warp.meet(builder)
             with team:
-                warp.meet_block(builder)
+                warp.meet_team(builder, warps)
 
 
 def _tile(count: Any) -> Typed | None:

@@ -16,6 +16,9 @@ from .values import Node, Value, call
 _I1, _I32, _I64 = (ir.IntType(n) for n in (1, 32, 64))
 _ALL = 0xFFFFFFFF
 """The mask that names every thread of a warp."""
+GLOBAL = 1
+"""The address space of the memory that all threads share, those of other blocks too."""
+
 _CLAMP = 31
 """A shuffle's last argument where a warp is one segment."""
 
@@ -51,9 +54,11 @@ def meet(builder: Any) -> None:
     call(builder, "llvm.nvvm.bar.warp.sync", ir.VoidType(), _I32(_ALL))
 
 
-def meet_block(builder: Any) -> None:
-    """The same for all threads of a block."""
-    call(builder, "llvm.nvvm.barrier.cta.sync.aligned.all", ir.VoidType(), _I32(0))
+def meet_team(builder: Any, warps: Node) -> None:
+    """The same for the threads of so many warps, an i64, which are all of a block."""
+    threads = builder.mul(builder.trunc(warps, _I32), _I32(_CLAMP + 1))
+    name = "llvm.nvvm.barrier.cta.sync.aligned.count"
+    call(builder, name, ir.VoidType(), _I32(0), threads)
 
 
 def swapped(x: Value, step: int) -> Value:

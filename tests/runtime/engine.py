@@ -12,6 +12,8 @@ from diagrad.runtime.cpu.building.build import build_kernel
 from diagrad.runtime.cpu.building.natives import Native, Request, obtain
 from diagrad.runtime.program import CPU
 
+from .warps import run_warp
+
 Array = npt.NDArray[Any]
 
 DTYPE: dict[str, Any] = {
@@ -24,23 +26,24 @@ DTYPE: dict[str, Any] = {
 }
 SIZES = (0, 1, 15, 16, 17, 37)
 
-_lanes = CPU.lanes
-
-
-def lanes() -> int:
-    """For how many lanes the texts of the present test are written."""
-    return _lanes
+_lanes, _threads = CPU.lanes, False
 
 
 @contextmanager
-def written_for(count: int) -> Iterator[None]:
-    """Texts are written, and run in one vector, for so many lanes."""
-    global _lanes
-    before, _lanes = _lanes, count
+def written_for(count: int, threads: bool = False) -> Iterator[None]:
+    """Texts are written for so many lanes, and run in one vector, or a thread for each lane."""
+    global _lanes, _threads
+    before = _lanes, _threads
+    _lanes, _threads = count, threads
     try:
         yield
     finally:
-        _lanes = before
+        _lanes, _threads = before
+
+
+def some(count: int) -> int:
+    """So many samples, or fewer where threads that wait for one another take long."""
+    return count // 20 if _threads else count
 
 
 def native(source: str) -> Native:
@@ -54,6 +57,9 @@ def run(source: str, words: Sequence[Array | int], extent: int = 1) -> None:
         value = word.ctypes.data if isinstance(word, np.ndarray) else word
         row[place] = np.uint64(value % 2**64).astype(np.int64)
     space = np.zeros(1 << 17)
+    if _threads:
+        run_warp(source, [row.ctypes.data, 0, extent, space.ctypes.data])
+        return
     kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
     kernel(native(source).address)(row.ctypes.data, 0, extent, space.ctypes.data)
 

@@ -55,12 +55,14 @@ def kernel_ptx(
 
         machine = _machine(architecture)
         lowered = lower_kernel(source, "kernel", WARP)
-        module = parsed(_for(machine, lowered.text + entered(lowered, shared)), machine, {ENTRY})
+        context = llvm.create_context()
+        text = lowered.text + entered(lowered, shared)
+        module = parsed(_for(machine, text), machine, {ENTRY}, context)
         while missing := _missing(module):
             if routine is None:
                 raise ValueError(f"the kernel calls {', '.join(missing)}, which nothing defines")
             for name in missing:
-                module.link_in(parsed(_for(machine, routine(name)), machine, {name}))
+                module.link_in(parsed(_for(machine, routine(name)), machine, {name}, context))
         _inline_all(module)
         optimize(module, machine, 3)
         compilations += 1

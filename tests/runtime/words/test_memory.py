@@ -178,7 +178,7 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str, lanes: int) -> None:
         scatter_sums({kind}_at(args[2]), args[4], index, load({kind}_at(args[0]), i, m), m)
 """
     rng, dtype = np.random.default_rng(0), DTYPE[kind]
-    size, eps = 10_007, np.finfo(dtype).eps
+    size, eps = 3_007, np.finfo(dtype).eps
     source, index = rng.uniform(0.09, 0.1, size).astype(dtype), rng.integers(0, 5, size)
     source[index == 4] = np.inf
     wanted = [math.fsum(source[index == place]) for place in range(5)]
@@ -190,6 +190,58 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str, lanes: int) -> None:
     run(text, [source, index, plain, size, 0])
     np.add.at(added, index, source)
     np.testing.assert_array_equal(plain, added)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "load(p, 1, lanes_below({lanes} - 1))",
+        "load_splat(p, {lanes} - 1)",
+        "load_strided(p, {lanes} - 1, -1, lanes_below({lanes}))",
+        "gather(p, i64({lanes} - 1) - lane(), lanes_below({lanes}))",
+    ],
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        "store(p, 0, a)",
+        "store_first(p, {lanes} - 1, a)",
+        "store_strided(p, {lanes} - 1, -1, a, lanes_below({lanes}))",
+        "scatter(p, i64({lanes} - 1) - lane(), a, lanes_below({lanes}))",
+        "scatter_add(p, i64({lanes} - 1) - lane(), a, lanes_below({lanes}))",
+    ],
+)
+@pytest.mark.parametrize("place", ["f32_at(args[0])", "f32_in(space, 64)"])
+def test_all_lanes_see_what_is_stored(place: str, write: str, read: str, lanes: int) -> None:
+    """And none overwrites what another has yet to read."""
+    text = f"""def kernel(args, lo, hi, space):
+    p = {place}
+    store(p, 0, f32(-1))
+    for row in range(50):
+        a = to_f32(i64(row * {lanes}) + lane())
+        {write}
+        seen = {read}
+        store(p, 0, f32(-1))
+        store(f32_at(args[1]), row * {lanes}, seen)
+""".format(lanes=lanes)
+    held, out = np.zeros(lanes, np.float32), np.zeros((50, lanes), np.float32)
+    run(text, [held, out])
+    wanted = np.zeros_like(out)
+    for row in range(50):
+        now, a = np.full(lanes, -1.0), np.arange(row * lanes, (row + 1) * lanes)
+        if write.startswith("store(p"):
+            now[:] = a
+        elif write.startswith("store_first"):
+            now[-1] = a[0]
+        elif write.startswith("scatter_add"):
+            now += a[::-1]
+        else:
+            now[:] = a[::-1]
+        if read.startswith("load(p"):
+            wanted[row, :-1] = now[1:]
+        else:
+            wanted[row] = now[-1] if read.startswith("load_splat") else now[::-1]
+    np.testing.assert_array_equal(out, wanted)
 
 
 @pytest.mark.parametrize("kind", DTYPE)

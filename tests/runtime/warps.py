@@ -1,0 +1,204 @@
+"""A warp on the host, a thread of the system for each lane: what becomes PTX runs here as it is.
+
+The words between lanes are NVVM's intrinsics; here they are functions in which all threads wait for
+one another.  So a word that only some lanes reach is found, since the others wait in vain, and so
+is a lane that reads what another has yet to write.
+"""
+
+import ctypes
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from diagrad.runtime.building.lowering import lower_kernel
+from diagrad.runtime.cpu.building.build import build_text
+from diagrad.runtime.cpu.building.natives import Native, Request, obtain
+from diagrad.runtime.forking import COMPILING
+from diagrad.runtime.words.machine import WARP
+
+PATIENCE = 200_000
+"""How often a thread looks whether the others have come: some seconds."""
+
+_INTRINSICS = """
+declare i64 @pthread_self()
+declare i32 @sched_yield()
+@warp.ids = internal global [LANES x i64] zeroinitializer
+@warp.slots = internal global [LANES x i64] zeroinitializer
+@warp.come = internal global i64 0
+@warp.lost = internal global i64 0
+
+define internal void @warp.begin(i64 %lane) {
+  %id = call i64 @pthread_self()
+  %place = getelementptr i64, ptr @warp.ids, i64 %lane
+  store atomic i64 %id, ptr %place release, align 8
+  call void @nvvm.bar.warp.sync(i32 -1)
+  ret void
+}
+
+define internal i32 @nvvm.read.ptx.sreg.laneid() {
+start:
+  %id = call i64 @pthread_self()
+  br label %look
+look:
+  %lane = phi i32 [0, %start], [%next, %look]
+  %next = add i32 %lane, 1
+  %place = getelementptr i64, ptr @warp.ids, i32 %lane
+  %other = load atomic i64, ptr %place acquire, align 8
+  %own = icmp eq i64 %other, %id
+  br i1 %own, label %found, label %look
+found:
+  ret i32 %lane
+}
+
+define internal i32 @nvvm.read.ptx.sreg.lanemask.lt() {
+  %lane = call i32 @nvvm.read.ptx.sreg.laneid()
+  %bit = shl i32 1, %lane
+  %below = sub i32 %bit, 1
+  ret i32 %below
+}
+
+define internal void @nvvm.bar.warp.sync(i32 %all) {
+start:
+  %before = atomicrmw add ptr @warp.come, i64 1 acq_rel
+  %turn = udiv i64 %before, LANES
+  %following = add i64 %turn, 1
+  %wanted = mul i64 %following, LANES
+  br label %wait
+wait:
+  %tries = phi i64 [0, %start], [%more, %give]
+  %now = load atomic i64, ptr @warp.come acquire, align 8
+  %lost = load atomic i64, ptr @warp.lost acquire, align 8
+  %here = icmp uge i64 %now, %wanted
+  %given_up = icmp ne i64 %lost, 0
+  %done = or i1 %here, %given_up
+  br i1 %done, label %end, label %give
+give:
+  call i32 @sched_yield()
+  %more = add i64 %tries, 1
+  %patient = icmp ult i64 %more, PATIENCE
+  br i1 %patient, label %wait, label %lose
+lose:
+  store atomic i64 1, ptr @warp.lost release, align 8
+  br label %end
+end:
+  ret void
+}
+
+define internal void @nvvm.barrier.cta.sync.aligned.count(i32 %number, i32 %threads) {
+  call void @nvvm.bar.warp.sync(i32 -1)
+  ret void
+}
+
+define internal void @warp.show(i64 %own) {
+  %lane = call i32 @nvvm.read.ptx.sreg.laneid()
+  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  store i64 %own, ptr %place
+  call void @nvvm.bar.warp.sync(i32 -1)
+  ret void
+}
+
+define internal i32 @warp.equal(i64 %number) {
+start:
+  br label %look
+look:
+  %lane = phi i32 [0, %start], [%next, %look]
+  %found = phi i32 [0, %start], [%more, %look]
+  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  %other = load i64, ptr %place
+  %same = icmp eq i64 %other, %number
+  %one = zext i1 %same to i32
+  %bit = shl i32 %one, %lane
+  %more = or i32 %found, %bit
+  %next = add i32 %lane, 1
+  %left = icmp ult i32 %next, LANES
+  br i1 %left, label %look, label %done
+done:
+  call void @nvvm.bar.warp.sync(i32 -1)
+  ret i32 %more
+}
+
+define internal i32 @nvvm.match.any.sync.i64(i32 %all, i64 %own) {
+  call void @warp.show(i64 %own)
+  %equal = call i32 @warp.equal(i64 %own)
+  ret i32 %equal
+}
+
+define internal i32 @nvvm.vote.ballot.sync(i32 %all, i1 %bit) {
+  %own = zext i1 %bit to i64
+  call void @warp.show(i64 %own)
+  %set = call i32 @warp.equal(i64 1)
+  ret i32 %set
+}
+
+define internal i1 @nvvm.vote.any.sync(i32 %all, i1 %bit) {
+  %set = call i32 @nvvm.vote.ballot.sync(i32 %all, i1 %bit)
+  %some = icmp ne i32 %set, 0
+  ret i1 %some
+}
+
+define internal i1 @nvvm.vote.all.sync(i32 %all, i1 %bit) {
+  %set = call i32 @nvvm.vote.ballot.sync(i32 %all, i1 %bit)
+  %every = icmp eq i32 %set, -1
+  ret i1 %every
+}
+
+define internal i32 @nvvm.shfl.sync.idx.i32(i32 %all, i32 %word, i32 %lane, i32 %clamp) {
+  %own = zext i32 %word to i64
+  call void @warp.show(i64 %own)
+  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  %other = load i64, ptr %place
+  call void @nvvm.bar.warp.sync(i32 -1)
+  %found = trunc i64 %other to i32
+  ret i32 %found
+}
+
+define internal i32 @nvvm.shfl.sync.bfly.i32(i32 %all, i32 %word, i32 %step, i32 %clamp) {
+  %lane = call i32 @nvvm.read.ptx.sreg.laneid()
+  %other = xor i32 %lane, %step
+  %found = call i32 @nvvm.shfl.sync.idx.i32(i32 %all, i32 %word, i32 %other, i32 %clamp)
+  ret i32 %found
+}
+"""
+
+
+def build_warp(source: str, symbol: str) -> bytes:
+    """Object code of `symbol(args, lo, hi, space, lane)`, which all lanes call at once.
+
+    The answer is whether they have waited for one another in vain.  A block is one warp.
+    """
+    with COMPILING:
+        lowered = lower_kernel(source, symbol, WARP)
+        more = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 0, i64 1"}[lowered.arguments]
+        kernel = re.sub(r"(?m)^declare .*llvm\.nvvm\..*$", "", lowered.text)
+        kernel = kernel.replace("llvm.nvvm.", "nvvm.")
+        meanings = _INTRINSICS.replace("LANES", str(WARP.lanes)).replace("PATIENCE", str(PATIENCE))
+        text = f"""{kernel}
+{meanings}
+define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %lane) {{
+  %result = alloca ptr
+  call void @warp.begin(i64 %lane)
+  call i32 @"{lowered.function}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
+  call void @nvvm.bar.warp.sync(i32 -1)
+  %lost = load atomic i64, ptr @warp.lost acquire, align 8
+  ret i64 %lost
+}}
+"""
+        return build_text(text, {symbol})
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WARP.lanes)
+
+
+def native_warp(source: str) -> Native:
+    return obtain([Request("test", source, build_warp)])[0]
+
+
+def run_warp(source: str, words: Sequence[int]) -> None:
+    """Call a kernel as a warp: its words are (args, lo, hi, space)."""
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(native_warp(source).address)
+    lanes = [_pool(os.getpid()).submit(function, *words, lane) for lane in range(WARP.lanes)]
+    assert not any([lane.result() for lane in lanes]), "a word that only some lanes reach"
