@@ -230,7 +230,21 @@ from .frontend.operations.integers.bits import (
 )
 from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
 from .frontend.operations.linear_algebra import inverse, solve
+from .frontend.operations.making.arrays import (
+    eye,
+    full,
+    full_like,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from .frontend.operations.mode import training
+from .frontend.operations.moving.padding import pad
+from .frontend.operations.moving.repeats import repeat, roll, tile
+from .frontend.operations.moving.triangles import diagonal, trace, tril, triu
 from .frontend.operations.ordering.along import take_along_axis
 from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
@@ -257,13 +271,14 @@ from .frontend.operations.structure import (
     expand_dims,
     flatten,
     flip,
-    pad,
+    moveaxis,
     reshape,
     split,
     squeeze,
     stack,
     swapaxes,
     transpose,
+    unstack,
 )
 from .frontend.operations.windows import windows
 from .frontend.program import Program
@@ -438,6 +453,7 @@ __all__ = [
     "count_nonzero",
     "cross_entropy",
     "cumsum",
+    "diagonal",
     "digamma",
     "divide",
     "divmod",
@@ -451,6 +467,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "eye",
     "fill",
     "fit",
     "flatten",
@@ -460,6 +477,8 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "full",
+    "full_like",
     "gelu",
     "generate",
     "gradient",
@@ -486,6 +505,7 @@ __all__ = [
     "less",
     "less_equal",
     "lgamma",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -506,8 +526,10 @@ __all__ = [
     "max_pool",
     "maximum",
     "mean",
+    "meshgrid",
     "min",
     "minimum",
+    "moveaxis",
     "multiply",
     "nan_to_num",
     "negative",
@@ -515,6 +537,8 @@ __all__ = [
     "not_equal",
     "observed",
     "one_hot",
+    "ones",
+    "ones_like",
     "pad",
     "parameter",
     "pool_shape",
@@ -525,7 +549,9 @@ __all__ = [
     "random_uniform",
     "relu",
     "remainder",
+    "repeat",
     "reshape",
+    "roll",
     "round",
     "rsqrt",
     "scatter_add",
@@ -561,12 +587,17 @@ __all__ = [
     "tanh",
     "targets",
     "tie",
+    "tile",
     "topk",
+    "trace",
     "training",
     "transform_step",
     "transpose",
+    "tril",
+    "triu",
     "trunc",
     "uint32",
+    "unstack",
     "update",
     "variable",
     "variance",
@@ -575,6 +606,8 @@ __all__ = [
     "where",
     "windows",
     "xlogy",
+    "zeros",
+    "zeros_like",
 ]
 
 # Keywords that a function does not have are told in one way.

@@ -12,7 +12,8 @@ from ..errors import DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..operations.contractions import einsum
-from ..operations.structure import pad, transpose
+from ..operations.moving.padding import pad
+from ..operations.structure import transpose
 from ..operations.windows import windows
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
 from . import init

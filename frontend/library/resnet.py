@@ -8,7 +8,7 @@ from ..arguments import flag, integer, one_of
 from ..drawing.blocks import Block, Chain
 from ..location import user_location
 from ..operations.broadcasting import as_variables
-from ..operations.structure import pad
+from ..operations.moving.padding import pad
 from ..variables.variable import Variable
 from .convolution import Conv2d
 from .functions import relu

@@ -14,9 +14,11 @@ import numpy as np
 
 from ..location import user_location
 from ..variables.variable import Variable, source_text
-from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
+from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
 from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
+from .making import arrays
+from .moving import padding, repeats, triangles
 from .ordering import along, sorting
 
 
@@ -52,8 +54,20 @@ def _ravel(x: Any) -> Variable:
     return structure.reshape(x, -1)
 
 
-def _full_like(x: Any, value: Any) -> Variable:
-    return source.fill(value, x.shape, x.dtype)
+def _split(x: Any, places: Any, axis: int = 0) -> list[Variable]:
+    """Cut at places, as NumPy's; `dg.split` has the sizes of the parts."""
+    if isinstance(places, (int, np.integer)):
+        return structure.split(x, int(places), axis)
+    cuts = [0, *np.asarray(places).tolist()]
+    return structure.split(x, [*np.diff(cuts).tolist(), -1], axis)
+
+
+def _pad(x: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Variable:
+    return padding.pad(x, pad_width, mode, constant_values)
+
+
+def _tile(A: Any, reps: Any) -> Variable:  # noqa: N803 (NumPy's name)
+    return repeats.tile(A, reps)
 
 
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -143,20 +157,30 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.flip: structure.flip,
     np.concatenate: structure.concatenate,
     np.stack: structure.stack,
-    np.split: structure.split,
+    np.split: _split,
+    np.pad: _pad,
+    np.tile: _tile,
+    np.repeat: repeats.repeat,
+    np.roll: repeats.roll,
+    np.moveaxis: structure.moveaxis,
+    np.tril: triangles.tril,
+    np.triu: triangles.triu,
+    np.diagonal: triangles.diagonal,
+    np.trace: triangles.trace,
+    np.meshgrid: arrays.meshgrid,
     np.einsum: contractions.einsum,
     np.linalg.solve: linear_algebra.solve,
     np.linalg.inv: linear_algebra.inverse,
-    np.zeros_like: lambda x: _full_like(x, 0),
-    np.ones_like: lambda x: _full_like(x, 1),
-    np.full_like: _full_like,
+    np.zeros_like: arrays.zeros_like,
+    np.ones_like: arrays.ones_like,
+    np.full_like: arrays.full_like,
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
 }
 """What a NumPy function is; the first arguments have the same meaning."""
 
 OURS: dict[str, str] = {
-    "pad": "dg.pad", "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
+    "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
     "outer": "x[:, None] * y", "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
     "heaviside": "dg.where",
     "copyto": "dg.where", "put": "dg.where",

@@ -10,7 +10,10 @@ from . import contractions, elementwise, indexing, linear_algebra, reductions, s
 from .broadcasting import is_operand
 from .functions import exponentials, hyperbolic, rounding, special, trigonometry
 from .integers import bits, division
+from .making import arrays
+from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
+from .ordering import sorting
 from .python_words import INSTEAD, missing_attribute, refusing
 
 
@@ -29,6 +32,14 @@ def _shape_method(self: Variable, *shape: Any) -> Variable:
 
 def _transpose_method(self: Variable, *axes: int) -> Variable:
     return structure.transpose(self, axes or None)
+
+
+def _cumsum_method(self: Variable, axis: int | None = None) -> Variable:
+    return reductions.cumsum(structure.reshape(self, -1) if axis is None else self, axis or 0)
+
+
+def _take_method(self: Variable, index: Any, axis: int | None = None) -> Variable:
+    return indexing.take(structure.reshape(self, -1) if axis is None else self, index, axis or 0)
 
 
 def _round_method(self: Variable, digits: int | None = None) -> Variable:
@@ -80,6 +91,18 @@ OPERATORS: dict[str, Any] = {
     "__gt__": elementwise.greater,
     "__ge__": elementwise.greater_equal,
     "T": property(structure.transpose),
+    "mT": property(lambda self: structure.swapaxes(self, -2, -1)),
+    "argmax": reductions.argmax,
+    "argmin": reductions.argmin,
+    "argsort": sorting.argsort,
+    "cumsum": _cumsum_method,
+    "diagonal": triangles.diagonal,
+    "repeat": repeats.repeat,
+    "squeeze": structure.squeeze,
+    "swapaxes": structure.swapaxes,
+    "take": _take_method,
+    "trace": triangles.trace,
+    "var": reductions.variance,
     "sum": reductions.sum,
     "mean": reductions.mean,
     "std": reductions.std,
@@ -97,8 +120,9 @@ OPERATORS: dict[str, Any] = {
     **{method: refusing(method) for method in INSTEAD},
 }
 _FILES = (
-    bits, contractions, division, elementwise, exponentials, hyperbolic, indexing, linear_algebra,
-    reductions, rounding, source, special, structure, trigonometry,
+    arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
+    linear_algebra, padding, reductions, repeats, rounding, source, special, structure, triangles,
+    trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

@@ -40,7 +40,6 @@ ATTRIBUTES = {
     "dim": "use .ndim",
     "unsqueeze": "use dg.expand_dims(x, axis)",
     "pow": "use x ** y",
-    "var": "use dg.variance(x)",
     "copy": "a variable never changes, and needs no copy",
     "clone": "a variable never changes, and needs no copy",
     "fill_": "use dg.fill",

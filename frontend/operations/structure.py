@@ -12,8 +12,7 @@ from ...compiler.errors import TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, Size, exact_divide, product
-from ..arguments import integer, items, shown
-from ..location import user_location
+from ..arguments import integer, items, shown, wrong
 from ..variables.applying import apply
 from ..variables.kinds import Spread
 from ..variables.variable import Shape, Variable, shape_of, source_text
@@ -61,12 +60,28 @@ def reshape(x: Any, shape: Shape | int) -> Variable:
     return result
 
 
-def flatten(x: Any, start: int = 1) -> Variable:
-    """The axes from `start` on as one."""
-    start = integer("flatten", "start", start)
+def flatten(x: Any, start: int = 1, end: int = -1) -> Variable:
+    """The axes from `start` to `end`, both among them, as one.
+
+    Args:
+        x: of any shape.
+        start: the first of them; where there is none, a new last axis of one element.
+        end: the last of them, the last axis by default.
+
+    Raises:
+        ShapeError: when the diagram is built: an `end` that x does not have, or before `start`.
+        TypeError: axes that are no integers.
+    """
+    start, end = integer("flatten", "start", start), integer("flatten", "end", end)
 
     def rule(b: Builder, node: Node) -> Node:
-        return b.reshape(node, shape=(*node.shape[:start], product(node.shape[start:])))
+        rank = node.type.rank
+        stop = rank if end == -1 else normal_axis(end, rank) + 1
+        first = max(start + rank, 0) if start < 0 else min(start, rank)
+        if first > stop:
+            raise TypeRuleError(f"expects a last axis behind axis {start}, not {end}")
+        joined = product(node.shape[first:stop])
+        return b.reshape(node, shape=(*node.shape[:first], joined, *node.shape[stop:]))
 
     result: Variable = apply("flatten", rule, as_variables(x))
     return result
@@ -95,6 +110,36 @@ def swapaxes(x: Any, first: int, second: int) -> Variable:
         return b.transpose(node, axes=tuple(order))
 
     result: Variable = apply("swapaxes", rule, as_variables(x))
+    return result
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
+    """Axes moved to other places, the rest in their order; as NumPy's.
+
+    Args:
+        x: of any shape.
+        source: one axis, or some.
+        destination: where each of them is in the result.
+
+    Raises:
+        ShapeError: when the diagram is built: no such axes, one twice, or two different numbers.
+    """
+    given = [
+        [value] if isinstance(value, (int, np.integer)) else items("moveaxis", name, value, "axes")
+        for name, value in (("source", source), ("destination", destination))
+    ]
+
+    def rule(b: Builder, node: Node) -> Node:
+        rank = node.type.rank
+        old, new = ([normal_axis(axis, rank) for axis in axes] for axes in given)
+        if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
+            raise TypeRuleError(f"expects as many places as axes, each once, not {old} and {new}")
+        order = [axis for axis in range(rank) if axis not in old]
+        for place, axis in sorted(zip(new, old, strict=True)):
+            order.insert(place, axis)
+        return b.transpose(node, axes=tuple(order))
+
+    result: Variable = apply("moveaxis", rule, as_variables(x))
     return result
 
 
@@ -165,50 +210,83 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Variable:
     return concatenate([expand_dims(part, axis) for part in given], axis)
 
 
-def split(x: Variable, parts: int, axis: int = 0) -> list[Variable]:
-    """The elements of x cut into equal parts along an axis of fixed size."""
-    parts = integer("split", "parts", parts, 1)
+def split(x: Any, parts: int | Sequence[Any], axis: int = 0) -> list[Variable]:
+    """The elements of x cut along an axis: into equal parts, or into parts of given sizes.
+
+    Args:
+        x: of one axis or more.
+        parts: how many equal ones; or the size of each, an integer or a named size, of which one
+            may be -1, for what the others leave.
+        axis: which one.
+
+    Raises:
+        ShapeError: when the diagram is built: a size that does not divide, sizes that are not the
+            axis together, no such axis.
+        TypeError, ValueError: parts that are no numbers.
+    """
+    if isinstance(parts, (list, tuple)):
+        wanted: list[Any] = [-1 if item == -1 else shape_of((item,))[0] for item in parts]
+        count = len(wanted)
+        if not wanted or wanted.count(-1) > 1:
+            raise wrong("split", "sizes of which one at most is -1", parts, ValueError)
+    else:
+        wanted, count = [], integer("split", "parts", parts, 1)
 
     def rule(b: Builder, node: Node) -> tuple[Node, ...]:
         place = normal_axis(axis, node.type.rank)
-        extent = node.shape[place]
-        if not isinstance(extent, int) or extent % parts:
+        sizes = _parts_of(node.shape[place], wanted, count, axis)
+        found, start = [], 0
+        for width in sizes:
+            found.append(b.slice_axis(node, place, start, start + width))
+            start = start + width
+        return tuple(found)
+
+    found: Any = apply("split", rule, as_variables(x), count)
+    return [found] if count == 1 else list(found)
+
+
+def _parts_of(extent: Dim, wanted: Sequence[Any], count: int, axis: int) -> list[Any]:
+    """The sizes of the parts of an axis."""
+    if not wanted:
+        width = exact_divide(extent, count)
+        if width is None:
             raise TypeRuleError(
-                f"expects axis {axis} to have a multiple of {parts} elements, not {extent}"
+                f"expects axis {axis} to have a multiple of {count} elements, not {extent}"
             )
-        width = extent // parts
+        return [width] * count
+    rest: Any = extent
+    for width in wanted:
+        rest = rest if isinstance(width, int) and width == -1 else rest - width
+    if isinstance(rest, int) and (rest < 0 or (rest and -1 not in wanted)):
+        raise TypeRuleError(f"expects sizes that are {extent} together, not {list(wanted)}")
+    if not isinstance(rest, int) and -1 not in wanted:
+        raise TypeRuleError(f"expects sizes that are {extent} together, not {list(wanted)}")
+    return [rest if isinstance(width, int) and width == -1 else width for width in wanted]
+
+
+def unstack(x: Any, axis: int = 0) -> list[Variable]:
+    """The elements of x along an axis of fixed size, each without it: the inverse of `stack`.
+
+    Raises:
+        ShapeError: no such axis, or one whose size has a name.
+    """
+    (x,) = as_variables(x)
+    known = not x.mistakes and isinstance(axis, int) and -x.ndim <= axis < x.ndim
+    extent = x.shape[axis] if known else None
+    count = extent if isinstance(extent, int) else 1
+
+    def rule(b: Builder, node: Node) -> tuple[Node, ...]:
+        place = normal_axis(axis, node.type.rank)
+        size = node.shape[place]
+        if not isinstance(size, int):
+            raise TypeRuleError(f"expects an axis of fixed size, not of {size} elements")
         before = (slice(None),) * place
-        return tuple(
-            index_by(b, node, (*before, slice(i * width, (i + 1) * width))) for i in range(parts)
-        )
+        return tuple(index_by(b, node, (*before, i)) for i in range(count))
 
-    found: Any = apply("split", rule, as_variables(x), parts)
-    return [found] if parts == 1 else list(found)
-
-
-def pad(x: Any, widths: Sequence[tuple[int, int]]) -> Variable:
-    """Zeros before and after the elements of each axis: widths ((before, after), ...)."""
-    pairs = [
-        items("pad", "each of the widths", pair, "two integers")
-        for pair in items("pad", "widths", widths, "pairs of integers")
-    ]
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"pad ({user_location()}) expects two integers for each axis, got {pairs}")
-    widths = [
-        (integer("pad", "widths", low), integer("pad", "widths", high)) for low, high in pairs
-    ]
-
-    def rule(b: Builder, node: Node) -> Node:
-        if len(widths) != node.type.rank:
-            raise TypeRuleError(f"expects {node.type.rank} pairs of widths, not {len(widths)}")
-        if any(width < 0 for pair in widths for width in pair):
-            raise TypeRuleError(f"expects widths of 0 or more, not {list(widths)}: use a slice")
-        shape = tuple(n + low + high for n, (low, high) in zip(node.shape, widths, strict=True))
-        low = tuple(low for low, _ in widths)
-        return b.pad(node, low=low, inner=(1,) * node.type.rank, shape=shape)
-
-    result: Variable = apply("pad", rule, as_variables(x))
-    return result
+    if count == 0:
+        return []
+    found: Any = apply("unstack", rule, [x], count)
+    return [found] if count == 1 else list(found)
 
 
 def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:

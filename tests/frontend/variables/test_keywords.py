@@ -22,7 +22,7 @@ ERRORS = {
     "dg.logsumexp(x, keepdim=True)": f"logsumexp {REDUCED} keepdim=: use keepdims=",
     "dg.softmax(x, dim=1)": "softmax (model.py:2) expects the arguments x, axis, got dim=: use "
     "axis=",
-    "dg.flatten(x, start_dim=1)": "flatten (model.py:2) expects the arguments x, start, got "
+    "dg.flatten(x, start_dim=1)": "flatten (model.py:2) expects the arguments x, start, end, got "
     "start_dim=: use start=",
     "dg.concatenate([x, x], axs=1)": "concatenate (model.py:2) expects the arguments parts, axis, "
     "got axs=: use axis=",

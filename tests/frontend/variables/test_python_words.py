@@ -85,7 +85,7 @@ ATTRIBUTES = {
     "program for it",
     "x.backward()": "backward': the gradient is a variable of its own, dg.gradient(cost, x)",
     "x.exp()": "exp': use dg.exp(x)",
-    "x.argmax(1)": "argmax': use dg.argmax(x)",
+    "x.softmax(1)": "softmax'",
     "x.unsqueeze(0)": "unsqueeze': use dg.expand_dims(x, axis)",
     "x.size()": "size': use .shape",
     "x.colour": "colour'",

@@ -7,6 +7,7 @@ from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .function_rows import COMPOSED, ROUNDINGS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .integer_rows import DIVISIONS, INTEGERS
+from .moving_rows import MADE, PARTS, REPEATED
 from .operation import Operation
 from .order_rows import ORDERS
 from .pool_rows import POOLS
@@ -29,6 +30,9 @@ TABLE: dict[str, list[Operation]] = {
     "sums": SUMS,
     "orders": ORDERS,
     "moves": MOVES,
+    "repeated": REPEATED,
+    "parts": PARTS,
+    "made": MADE,
     "indexing": INDEXING,
     "windows": WINDOWS,
     "convolutions": CONVOLUTIONS,

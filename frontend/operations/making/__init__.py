@@ -1,0 +1,1 @@
+"""Arrays that are made of numbers and sizes."""
