@@ -29,19 +29,18 @@ def test_steps_are_those_of_the_reference(name: str, sizes: dict[str, int]) -> N
         both.step(inputs(name, sizes, seed))
 
 
-@pytest.mark.parametrize("team", [1, 2, 8])
-@pytest.mark.parametrize("processor", [Processor(), TINY])
+@pytest.mark.parametrize(("team", "processor"), [(1, TINY), (2, Processor()), (8, TINY)])
 @pytest.mark.parametrize(("name", "sizes"), OF_NETS)
 def test_teams_orders_and_small_devices(
-    name: str, sizes: dict[str, int], processor: Processor, team: int
+    name: str, sizes: dict[str, int], team: int, processor: Processor
 ) -> None:
     found = []
-    for seed in range(3):
+    for seed in range(2):
         both = Both(name, sizes, bound(name, sizes), SimulatedDevice(seed, team, processor))
         for step in range(2):
             both.step(inputs(name, sizes, step))
         found.append([array.tobytes() for array in both.states.values()])
-    assert found[0] == found[1] == found[2]  # whatever the order, bit for bit
+    assert found[0] == found[1]  # whatever the order, bit for bit
 
 
 @cache
