@@ -12,7 +12,7 @@ from diagrad.runtime.cpu.building.build import build_kernel
 from diagrad.runtime.cpu.building.natives import Native, Request, obtain
 from diagrad.runtime.program import CPU
 
-from .warps import run_warp
+from .warps import Warp
 
 Array = npt.NDArray[Any]
 
@@ -58,7 +58,7 @@ def run(source: str, words: Sequence[Array | int], extent: int = 1) -> None:
         row[place] = np.uint64(value % 2**64).astype(np.int64)
     space = np.zeros(1 << 17)
     if _threads:
-        run_warp(source, [row.ctypes.data, 0, extent, space.ctypes.data])
+        Warp(source)(row.ctypes.data, 0, extent, space.ctypes.data)
         return
     kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
     kernel(native(source).address)(row.ctypes.data, 0, extent, space.ctypes.data)

@@ -8,13 +8,12 @@ is a lane that reads what another has yet to write.
 import ctypes
 import os
 import re
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from diagrad.runtime.building.lowering import lower_kernel
 from diagrad.runtime.cpu.building.build import build_text
-from diagrad.runtime.cpu.building.natives import Native, Request, obtain
+from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.words.machine import WARP
 
@@ -193,12 +192,17 @@ def _pool(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WARP.lanes)
 
 
-def native_warp(source: str) -> Native:
-    return obtain([Request("test", source, build_warp)])[0]
+class Warp:
+    """A kernel that runs as a warp."""
 
+    def __init__(self, source: str) -> None:
+        self.native = obtain([Request("warp", source, build_warp)])[0]
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(
+            self.native.address
+        )
 
-def run_warp(source: str, words: Sequence[int]) -> None:
-    """Call a kernel as a warp: its words are (args, lo, hi, space)."""
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(native_warp(source).address)
-    lanes = [_pool(os.getpid()).submit(function, *words, lane) for lane in range(WARP.lanes)]
-    assert not any([lane.result() for lane in lanes]), "a word that only some lanes reach"
+    def __call__(self, args: int, lo: int, hi: int, space: int) -> None:
+        """Run it once; what one warp keeps between lanes is the kernel's, so one runs at a time."""
+        pool, given = _pool(os.getpid()), (args, lo, hi, space)
+        lanes = [pool.submit(self._function, *given, lane) for lane in range(WARP.lanes)]
+        assert not any([lane.result() for lane in lanes]), "a word that only some lanes reach"
