@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 import diagrad as dg
 
 from ...arrays import Arrays
 from ...attention import CLASSES, EPSILON, HEADS, HIDDEN, RATE, WIDTH
-from ..common import Job, repeated, training
+from ..common import Job
+from .jobs import compiled, operation, sums, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -33,11 +32,11 @@ def _block(arrays: Arrays) -> Job:
     x = dg.observed("x", ("B", "T", WIDTH))
     y = dg.observed("y", ("B",), dtype=dg.int32)
     cost = dg.cross_entropy(net(x), y)
-    program = dg.Diagram("attention", cost=cost).compile(dg.SGD(RATE))
+    program = compiled(dg.Diagram("attention", cost=cost), dg.SGD(RATE))
     for path in program.parameters:
         program.parameters[path] = arrays["/".join(path.split("/")[-2:])]
     inputs = {"x": arrays["x"], "y": arrays["y"]}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)
 
 
 def _long(arrays: Arrays) -> Job:
@@ -46,10 +45,5 @@ def _long(arrays: Arrays) -> Job:
     y = dg.attention(q, k, v, causal=True)
     slopes = dg.gradient(dg.sum(y * g), [q, k, v])
     outputs = dict(zip(("y", "dq", "dk", "dv"), (y, *slopes), strict=True))
-    program = dg.Diagram("attention_long", outputs).compile()
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> None:
-        held.update(program.run(**arrays))
-
-    return Job(step, repeated(step), lambda: [float(np.abs(x).sum()) for x in held.values()])
+    program = compiled(dg.Diagram("attention_long", outputs))
+    return operation(program, arrays, sums)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 import diagrad as dg
 
 from ...arrays import Arrays
 from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block, Layer
-from ..common import Job, repeated, training
+from ..common import Call, Job, repeated
+from .jobs import compiled, inference, on_host, running, sums, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -23,22 +22,16 @@ def build(name: str, arrays: Arrays) -> Job:
     if name in PLAIN and PLAIN[name].infer:
         return _infer(name, scores, arrays)
     y = dg.observed("y", ("B",), dtype=dg.int32)
-    program = dg.Diagram(name, cost=dg.cross_entropy(scores, y)).compile(dg.SGD(WHOLE[name].rate))
+    program = compiled(dg.Diagram(name, cost=dg.cross_entropy(scores, y)), dg.SGD(WHOLE[name].rate))
     _fill(program, arrays)
     inputs = {"x": arrays["x"], "y": arrays["y"]}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)
 
 
 def _infer(name: str, scores: Any, arrays: Arrays) -> Job:
-    program = dg.Diagram(name, {"logs": dg.log_softmax(scores)}).compile()
+    program = compiled(dg.Diagram(name, {"logs": dg.log_softmax(scores)}))
     _fill(program, arrays)
-    inputs = {"x": arrays["x"]}
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> None:
-        held.update(program.run(**inputs))
-
-    return Job(step, repeated(step), lambda: held["logs"].ravel().tolist())
+    return inference(program, {"x": arrays["x"]}, lambda held: held["logs"].ravel().tolist())
 
 
 def _fill(program: Any, arrays: Arrays) -> None:
@@ -104,12 +97,14 @@ def _layer(name: str, arrays: Arrays) -> Job:
         stride=layer.stride, padding=layer.padding, groups=layer.groups,
     )  # fmt: skip
     to_x, to_w = dg.gradient(dg.sum(y * dg.transpose(g, first)), [x, w])
-    held: dict[str, np.ndarray] = {}
+    held: dict[str, Any] = {}
+    calls: list[Call] = []
 
     def run_of(key: str, value: Any) -> Any:
-        program = dg.Diagram(name, {key: value}).compile()
+        program = compiled(dg.Diagram(name, {key: value}))
         inputs = {name: values[name] for name in ("xw" if key == "y" else "xwg")}
-        return lambda: held.update(program.run(**inputs))
+        calls.append(Call(program, "run", inputs, True))
+        return running(program, inputs, held)
 
     runs = [run_of(*item) for item in (("y", dg.transpose(y, last)), ("x", to_x), ("w", to_w))]
 
@@ -118,6 +113,7 @@ def _layer(name: str, arrays: Arrays) -> Job:
             run()
 
     def result() -> list[float]:
-        return [float(np.abs(held[key]).sum()) for key in "yxw"]
+        found = on_host(held)
+        return sums({key: found[key] for key in "yxw"})
 
-    return Job(step, repeated(step), result, dict(zip(PASSES, runs, strict=True)))
+    return Job(step, repeated(step), result, dict(zip(PASSES, runs, strict=True)), lambda: calls)

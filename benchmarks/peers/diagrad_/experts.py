@@ -6,7 +6,8 @@ import diagrad as dg
 
 from ...arrays import Arrays
 from ...experts import EXPERTS, RATE, SIZES
-from ..common import Job, training
+from ..common import Job
+from .jobs import compiled, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -17,10 +18,10 @@ def build(name: str, arrays: Arrays) -> Job:
         dg.Chain(dg.Linear(*SIZES[:2]), dg.relu, dg.Linear(*SIZES[1:])) for _ in range(EXPERTS)
     ]
     moe = dg.MixtureOfExperts(experts, dg.Linear(SIZES[0], EXPERTS), name="moe")
-    program = dg.Diagram(name, cost=dg.cross_entropy(moe(x), y)).compile(dg.SGD(RATE))
+    program = compiled(dg.Diagram(name, cost=dg.cross_entropy(moe(x), y)), dg.SGD(RATE))
     layers = {"gate": "g", "0": "0", "2": "1"}
     for path in program.parameters:
         layer, kind = path.split("/")[-2:]
         program.parameters[path] = arrays[f"{kind[0]}{layers[layer]}"]
     inputs = {key: arrays[key] for key in ("x", "y")}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)

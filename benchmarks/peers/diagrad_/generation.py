@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 import diagrad as dg
+from diagrad.frontend.generate import _written  # the loop that `dg.generate` makes
 
 from ...arrays import Arrays
-from ...generation import FEATURES, HEADS, HIDDEN, LAYERS, POSITIONS, STEPS, SYMBOLS
-from ..common import Job, repeated
+from ...generation import FEATURES, HEADS, HIDDEN, LAYERS, POSITIONS, PROMPT, STEPS, SYMBOLS
+from ..common import Call, Job, repeated
+from .jobs import compiled
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -26,7 +28,7 @@ def build(name: str, arrays: Arrays) -> Job:
         name="model",
     )
     symbols = dg.observed("symbols", ("B", "T"), dg.int32)
-    program = dg.Diagram("generate", {"scores": model(symbols)}).compile()
+    program = compiled(dg.Diagram("generate", {"scores": model(symbols)}))
     encoder.load_torch(program, _torch(arrays))
     held = {"0/weight": "symbols", "1/weight": "places", "3/weight": "head_w", "3/bias": "head_b"}
     for name, key in held.items():
@@ -36,7 +38,14 @@ def build(name: str, arrays: Arrays) -> Job:
     def step() -> None:
         found[:] = [dg.generate(program, arrays["prompt"], STEPS)]
 
-    return Job(step, repeated(step), lambda: found[0].astype(float).tolist())
+    def calls() -> list[Call]:
+        dg.generate(program, arrays["prompt"], 1)
+        (writer,) = _written[program].values()
+        places = np.arange(PROMPT, PROMPT + STEPS - 1, dtype=np.int32)
+        inputs = {"prompt": arrays["prompt"][None], "places": places}
+        return [Call(writer.program, "run", inputs, False)]
+
+    return Job(step, repeated(step), lambda: found[0].astype(float).tolist(), calls=calls)
 
 
 def _torch(arrays: Arrays) -> Arrays:

@@ -6,7 +6,8 @@ import diagrad as dg
 
 from ...arrays import Arrays
 from ...hypernets import HYPER, HYPERNETS, MAIN, RATE
-from ..common import Job, training
+from ..common import Job
+from .jobs import compiled, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -17,9 +18,9 @@ def build(name: str, arrays: Arrays) -> Job:
     main = dg.Chain(dg.Linear(*MAIN[:2]), dg.relu, dg.Linear(*MAIN[1:]), name="main")
     hyper = dg.Chain(dg.Linear(*HYPER[:2]), dg.relu, dg.Linear(*HYPER[1:]), name="hyper")
     scores = dg.Hypernetwork(hyper, main, name="net")(x, context=context)
-    program = dg.Diagram(name, cost=dg.cross_entropy(scores, y)).compile(dg.SGD(RATE))
+    program = compiled(dg.Diagram(name, cost=dg.cross_entropy(scores, y)), dg.SGD(RATE))
     for path in program.parameters:
         layer, kind = path.split("/")[-2:]
         program.parameters[path] = arrays[f"{kind[0]}{int(layer) // 2}"]
     inputs = {key: arrays[key] for key in ("context", "x", "y")}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 import diagrad as dg
 
 from ...arrays import Arrays
 from ...workloads import MLP, MLP_SMALL
-from ..common import Job, repeated, training
+from ..common import Job
+from .jobs import compiled, operation, sums, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -35,12 +34,12 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: object) -> Job:
     y = dg.observed("y", ("B",), dtype=dg.int32)
     scores = net(x)
     diagram = dg.Diagram("dense", {"scores": scores}, dg.cross_entropy(scores, y))
-    program = diagram.compile(dg.SGD(0.01))
+    program = compiled(diagram, dg.SGD(0.01))
     for name in program.parameters:
         layer, kind = name.split("/")[-2:]
         program.parameters[name] = arrays[("w" if kind == "weight" else "b") + layer[1:]]
     inputs = {"x": arrays["x"], "y": arrays["y"]}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)
 
 
 def _pointwise(arrays: Arrays) -> Job:
@@ -52,15 +51,8 @@ def _pointwise(arrays: Arrays) -> Job:
     normal = centred * dg.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
     cost = dg.mean(normal * dg.sigmoid(x))
     gx, ga, gb = dg.gradient(cost, [x, a, b])
-    program = dg.Diagram("pointwise", {"c": cost, "x": gx, "a": ga, "b": gb}).compile()
-    inputs = {"x": arrays["x"]}
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> object:
-        held.update(program.run(**inputs))
-        return held
-
-    return Job(step, repeated(step), lambda: [float(np.abs(held[k]).sum()) for k in "cxab"])
+    program = compiled(dg.Diagram("pointwise", {"c": cost, "x": gx, "a": ga, "b": gb}))
+    return operation(program, {"x": arrays["x"]}, sums)
 
 
 def _optimizer(arrays: Arrays) -> Job:
@@ -72,31 +64,19 @@ def _optimizer(arrays: Arrays) -> Job:
     cost = terms[0]
     for term in terms[1:]:
         cost = cost + term
-    return training(dg.Diagram("optimizer", cost=cost).compile(dg.Adam(1e-3)).step)
+    return training(compiled(dg.Diagram("optimizer", cost=cost), dg.Adam(1e-3)), {})
 
 
 def _softmax_ce(arrays: Arrays) -> Job:
     z = dg.observed("z", ("B", 1000))
     y = dg.observed("y", ("B",), dtype=dg.int32)
     cost = dg.cross_entropy(z, y)
-    program = dg.Diagram("softmax_ce", {"c": cost, "g": dg.gradient(cost, z)}).compile()
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> object:
-        held.update(program.run(**arrays))
-        return held
-
-    return Job(step, repeated(step), lambda: [float(np.abs(held[k]).sum()) for k in "cg"])
+    program = compiled(dg.Diagram("softmax_ce", {"c": cost, "g": dg.gradient(cost, z)}))
+    return operation(program, arrays, sums)
 
 
 def _matmul(arrays: Arrays) -> Job:
     a = dg.observed("a", arrays["a"].shape)
     b = dg.observed("b", arrays["b"].shape)
-    program = dg.Diagram("matmul", {"c": a @ b}).compile()
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> object:
-        held.update(program.run(**arrays))
-        return held
-
-    return Job(step, repeated(step), lambda: [float(np.abs(held["c"]).sum())])
+    program = compiled(dg.Diagram("matmul", {"c": a @ b}))
+    return operation(program, arrays, sums)

@@ -8,7 +8,8 @@ import diagrad as dg
 
 from ...arrays import Arrays
 from ...recurrent import CLASSES, NETS, ODE_HIDDEN, ODE_SIZE, ODE_STEP, ODE_STEPS, RATE
-from ..common import Job, training
+from ..common import Job
+from .jobs import compiled, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -29,7 +30,7 @@ def _net(name: str, arrays: Arrays) -> Job:
         cost = dg.cross_entropy(head(outputs), y)
     else:
         cost = dg.cross_entropy(head(outputs[-1]), y)
-    program = dg.Diagram(net.kind, cost=cost).compile(dg.SGD(RATE))
+    program = compiled(dg.Diagram(net.kind, cost=cost), dg.SGD(RATE))
     second = np.zeros_like(arrays["b"])
     if net.kind == "gru":
         second[-net.hidden :] = arrays["c"]
@@ -43,7 +44,7 @@ def _net(name: str, arrays: Arrays) -> Job:
     program.parameters["head/weight"] = arrays["v"]
     program.parameters["head/bias"] = arrays["a"]
     inputs = {"x": arrays["x"], "y": arrays["y"]}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)
 
 
 def _neural_ode(arrays: Arrays) -> Job:
@@ -53,9 +54,9 @@ def _neural_ode(arrays: Arrays) -> Job:
         dg.Linear(ODE_SIZE, ODE_HIDDEN), dg.tanh, dg.Linear(ODE_HIDDEN, ODE_SIZE), name="field"
     )
     ode = dg.NeuralODE(field, dt=float(ODE_STEP), steps=ODE_STEPS, method="euler")
-    program = dg.Diagram("ode", cost=dg.squared_error(ode(x), y)).compile(dg.SGD(RATE))
+    program = compiled(dg.Diagram("ode", cost=dg.squared_error(ode(x), y)), dg.SGD(RATE))
     for name in program.parameters:
         layer, kind = name.split("/")[-2:]
         program.parameters[name] = arrays[f"{kind[0]}{int(layer) // 2}"]
     inputs = {"x": arrays["x"], "y": arrays["y"]}
-    return training(lambda: program.step(**inputs))
+    return training(program, inputs)

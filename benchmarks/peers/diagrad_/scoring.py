@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 import diagrad as dg
 
 from ...arrays import Arrays
 from ...scoring import STATES, agreeing
-from ..common import Job, repeated
+from ..common import Job
+from .jobs import compiled, operation
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -18,12 +17,7 @@ def build(name: str, arrays: Arrays) -> Job:
     machine = dg.wfsm(STATES, chain, weights=True, name="machine")
     score = dg.sum(machine(x))
     slopes = dg.gradient(score, [x, machine.weights])
-    program = dg.Diagram("viterbi", {"c": score, "x": slopes[0], "w": slopes[1]}).compile()
+    program = compiled(dg.Diagram("viterbi", {"c": score, "x": slopes[0], "w": slopes[1]}))
     program.parameters["machine/weights"] = arrays["w"].reshape(-1)
-    held: dict[str, np.ndarray] = {}
-
-    def step() -> object:
-        held.update(program.run(x=arrays["x"]))
-        return held
-
-    return Job(step, repeated(step), lambda: agreeing(*(held[k] for k in "cxw")))
+    inputs = {"x": arrays["x"]}
+    return operation(program, inputs, lambda held: agreeing(*(held[k] for k in "cxw")))

@@ -15,6 +15,12 @@ def build(name: str, arrays: Arrays) -> Job:
     return job
 
 
+def set_target(target: str) -> None:
+    """Compute on the processor or on the GPU, in float32 proper; set before JAX starts."""
+    os.environ["JAX_PLATFORMS"] = target
+    os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
+
+
 def set_threads(threads: int) -> None:
     """Use this many threads: the processors that the process may use, set before JAX starts."""
     os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"

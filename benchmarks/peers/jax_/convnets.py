@@ -10,7 +10,7 @@ import numpy as np
 from ...arrays import Arrays
 from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Layer
 from ..common import Job, repeated
-from .jobs import cross_entropy, training
+from .jobs import cross_entropy, fed, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -99,19 +99,18 @@ def _infer(name: str, state: Any, x: Any) -> Job:
     import jax
 
     run = jax.jit(lambda state, x: jax.nn.log_softmax(_plain(name, state, x)))
-    state, x = jax.device_put(state), jax.device_put(x)
+    state, x = jax.device_put(state), fed(x)
     held: list[Any] = []
 
     def step() -> None:
-        held[:] = [run(state, x)]
-        jax.block_until_ready(held)
+        held[:] = [np.asarray(run(state, x))]
 
     def many(count: int) -> None:
         for _ in range(count):
             result = run(state, x)
         jax.block_until_ready(result)
 
-    return Job(step, many, lambda: np.asarray(held[0]).ravel().tolist())
+    return Job(step, many, lambda: held[0].ravel().tolist())
 
 
 def _averages(name: str) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from ...arrays import Arrays
 from ...generation import EPSILON, FEATURES, HEADS, LAYERS, POSITIONS, PROMPT, STEPS
 from ..common import Job, repeated
+from .jobs import fed
 
 
 def build(name: str, arrays: Arrays) -> Job:
@@ -60,7 +61,7 @@ def build(name: str, arrays: Arrays) -> Job:
 
     run = jax.jit(write)
     weights = {k: jax.device_put(v) for k, v in arrays.items() if k != "prompt"}
-    prompt = jax.device_put(arrays["prompt"])
+    prompt = fed(arrays["prompt"])
     held: list[Any] = []
 
     def step() -> None:

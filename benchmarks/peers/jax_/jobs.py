@@ -9,12 +9,19 @@ import numpy as np
 from ..common import Job
 
 
+def fed(value: Any) -> Any:
+    """What a step is given: on a GPU the host's array, so that every step copies it there."""
+    import jax
+
+    return value if jax.default_backend() == "gpu" else jax.device_put(value)
+
+
 def training(update: Any, state: Any, *inputs: Any) -> Job:
     """Steps of `update(state, *inputs)`, which gives the next state and the cost."""
     import jax
 
     run = jax.jit(update, donate_argnums=0)
-    inputs = tuple(jax.device_put(i) for i in inputs)
+    inputs = tuple(fed(i) for i in inputs)
     held = [jax.device_put(state), None]
     costs: list[float] = []
 

@@ -79,7 +79,7 @@ def _optimizer(arrays: Arrays) -> Job:
     import jax.numpy as jnp
 
     pairs = len(arrays) // 2
-    slopes_given = [arrays[f"g{i}"] for i in range(pairs)]
+    slopes_given = [jax.device_put(arrays[f"g{i}"]) for i in range(pairs)]
 
     def cost_of(parameters: Any, given: Any) -> Any:
         return sum((p * g).sum() for p, g in zip(parameters, given, strict=True))

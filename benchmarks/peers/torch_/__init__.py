@@ -7,7 +7,8 @@ from importlib import import_module
 import torch
 
 from ...arrays import Arrays
-from ..common import Job, kind_of
+from ..common import Job, kind_of, waited
+from .feeding import device, set_device
 
 
 def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool = False) -> Job:
@@ -15,8 +16,14 @@ def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool
     kind = kind_of(name)
     options = {"channels_last": channels_last} if kind == "convnets" else {}
     module = import_module(f".{kind}", __package__)
-    job: Job = module.build(name, arrays, compiled, **options)
-    return job
+    with torch.device(device()):
+        job: Job = module.build(name, arrays, compiled, **options)
+    return waited(job, torch.cuda.synchronize) if device() == "cuda" else job
+
+
+def set_target(target: str) -> None:
+    """Compute on the processor or on the GPU; called before anything is built."""
+    set_device(target)
 
 
 def set_threads(threads: int) -> None:

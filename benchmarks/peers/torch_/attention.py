@@ -11,6 +11,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...attention import EPSILON, HEADS, LAYERS, NORMS, RATE, WIDTH
 from ..common import Job, repeated, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -64,9 +65,11 @@ def _block(arrays: Arrays, compiled: bool) -> Job:
     if compiled:
         forward = torch.compile(forward)
 
+    batch = fed(x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(x, y)
+        cost = forward(*batch())
         cost.backward()
         optimizer.step()
         return float(cost.detach())

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...convnets import EPSILON, MOMENTUM, PASSES, PLAIN, RESNETS, SINGLES, WHOLE, Block
 from ..common import Job, repeated, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool, channels_last: bool) -> Job:
@@ -36,9 +37,11 @@ def build(name: str, arrays: Arrays, compiled: bool, channels_last: bool) -> Job
     if compiled:
         forward = torch.compile(forward)
 
+    batch = fed(x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(x, y)
+        cost = forward(*batch())
         cost.backward()
         optimizer.step()
         return float(cost.detach())
@@ -52,11 +55,12 @@ def _infer(net: nn.Module, x: Any, compiled: bool) -> Job:
 
     if compiled:
         forward = torch.compile(forward)
+    batch = fed(x)
     held: list[Any] = []
 
     def step() -> None:
         with torch.inference_mode():
-            held[:] = [forward(x)]
+            held[:] = [forward(*batch()).cpu()]
 
     return Job(step, repeated(step), lambda: held[0].flatten().tolist())
 

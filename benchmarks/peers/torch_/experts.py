@@ -10,6 +10,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...experts import EXPERTS, RATE
 from ..common import Job, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -29,9 +30,11 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     optimizer = torch.optim.SGD(parameters.values(), lr=RATE)
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"]).long()
 
+    batch = fed(x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(parameters, x, y)
+        cost = forward(parameters, *batch())
         cost.backward()
         optimizer.step()
         return float(cost.detach())

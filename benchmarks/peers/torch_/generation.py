@@ -14,6 +14,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...generation import EPSILON, FEATURES, HEADS, LAYERS, POSITIONS, PROMPT, STEPS
 from ..common import Job, repeated
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -54,13 +55,13 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
         return read(symbol, place, (every <= place)[None], POSITIONS)
 
     step_compiled = torch.compile(one)
-    prompt = p["prompt"].long()[None]
+    prompt = fed(p["prompt"].long()[None])
     causal = torch.ones(PROMPT, PROMPT, dtype=torch.bool).tril()
     text: list[Any] = []
 
     def step() -> None:
         with torch.inference_mode():
-            symbol = read(prompt, every[:PROMPT], causal, PROMPT)
+            symbol = read(*prompt(), every[:PROMPT], causal, PROMPT)
             text[:] = [symbol]
             for place in range(PROMPT, PROMPT + STEPS - 1):
                 here = every[place : place + 1]

@@ -10,6 +10,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...hypernets import HYPER, HYPERNETS, PIECES, RATE
 from ..common import Job, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -41,9 +42,11 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     context, x = torch.tensor(arrays["context"]), torch.tensor(arrays["x"])
     y = torch.tensor(arrays["y"]).long()
 
+    batch = fed(context, x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(context, x, y)
+        cost = forward(*batch())
         cost.backward()
         optimizer.step()
         return float(cost)

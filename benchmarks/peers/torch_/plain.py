@@ -12,6 +12,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...workloads import MLP, MLP_SMALL
 from ..common import Job, repeated, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -42,9 +43,11 @@ def _dense(arrays: Arrays, sizes: tuple[int, ...], activation: Any, wrap: Any) -
             x = activation(x) if i < count - 1 else x
         return functional.cross_entropy(x, y)
 
+    batch = fed(x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(x, y)
+        cost = forward(*batch())
         cost.backward()
         optimizer.step()
         return float(cost)
@@ -77,7 +80,7 @@ def _optimizer(arrays: Arrays, wrap: Any) -> Job:
 
     @wrap
     def forward() -> Any:
-        cost = torch.zeros(())
+        cost = slopes[0].new_zeros(())
         for p, g in zip(parameters, slopes, strict=True):
             cost = cost + (p * g).sum()
         return cost
@@ -112,4 +115,4 @@ def _matmul(arrays: Arrays, wrap: Any) -> Job:
     def step() -> None:
         held[:] = [multiply(a, b)]
 
-    return Job(step, repeated(step), lambda: [float(np.abs(held[0].numpy()).sum())])
+    return Job(step, repeated(step), lambda: [float(np.abs(held[0].cpu().numpy()).sum())])

@@ -14,6 +14,7 @@ from torch.nn import functional
 from ...arrays import Arrays
 from ...recurrent import NETS, ODE_STEP, ODE_STEPS, RATE, Recurrent
 from ..common import Job, training
+from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
@@ -28,9 +29,11 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])
     y = y if y.is_floating_point() else y.long()
 
+    batch = fed(x, y)
+
     def step() -> float:
         optimizer.zero_grad()
-        cost = forward(x, y)
+        cost = forward(*batch())
         cost.backward()
         optimizer.step()
         return float(cost)
@@ -54,7 +57,7 @@ def _cells(net: Recurrent, arrays: Arrays) -> tuple[list[Any], Any]:
 
     def forward(x: Any, y: Any) -> Any:
         inputs = x @ p["w"] + p["b"]
-        h = s = torch.zeros(net.batch, net.hidden)
+        h = s = inputs.new_zeros(net.batch, net.hidden)
         outputs = []
         for x_t in inputs.unbind(0):
             h, s = cell(x_t, h, s)

@@ -34,4 +34,4 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
         held[:] = [score.detach(), *torch.autograd.grad(score, [x, w])]
         return held
 
-    return Job(step, repeated(step), lambda: agreeing(*held))
+    return Job(step, repeated(step), lambda: agreeing(*(value.cpu() for value in held)))
