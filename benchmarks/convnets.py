@@ -259,6 +259,8 @@ SINGLES = {
         "3x3_32": Single(Layer(32, 32, 3, 1), (16, 16)),
         "3x3_64": Single(Layer(64, 64, 3, 1), (8, 8)),
         "3x3_128": Single(Layer(128, 128, 3, 1), (8, 8)),
+        "3x3_64_56": Single(Layer(64, 64, 3, 1), (56, 56)),
+        "3x3_128_56": Single(Layer(128, 128, 3, 1), (56, 56)),
         "3x3_first": Single(Layer(3, 32, 3, 1), (32, 32), meant=None),
         "5x5_6_16": Single(Layer(6, 16, 5), (14, 14), meant=None),
         "1x1_64": Single(Layer(64, 64, 1), (16, 16), meant=None),

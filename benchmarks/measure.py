@@ -1,6 +1,6 @@
 """One peer on one workload, in a process of its own; prints one line of JSON.
 
-    python -m benchmarks.measure PEER WORKLOAD THREADS SECONDS
+    python -m benchmarks.measure PEER WORKLOAD THREADS SECONDS TARGET
 
 `first_s` is counted from the interpreter's start (the runner passes its time in an environment
 variable) to the first result; the steps are timed after that.
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 
 
-def _job(peer: str, workload: str, threads: int) -> object:
+def _job(peer: str, workload: str, threads: int, target: str) -> object:
     from .workloads import WORKLOADS
 
     arrays = WORKLOADS[workload].make()
@@ -31,6 +31,8 @@ def _job(peer: str, workload: str, threads: int) -> object:
     else:
         from .peers import numpy_ as module  # type: ignore[no-redef]  # one peer a process
     module.set_threads(threads)
+    if target != "cpu":
+        module.set_target(target)  # type: ignore[attr-defined]  # of peers that have another
     options = {"torch.compile": "compiled", "torch.channels_last": "channels_last"}
     if peer in options:
         return module.build(workload, arrays, **{options[peer]: True})
@@ -48,12 +50,14 @@ def _times(step: Callable[[], object], seconds: float) -> list[float]:
     return sorted(times)
 
 
-def measure(peer: str, workload: str, threads: int, seconds: float) -> dict[str, object]:
+def measure(
+    peer: str, workload: str, threads: int, seconds: float, target: str
+) -> dict[str, object]:
     """Times in seconds, memory in bytes, and the numbers that must agree."""
     start = float(os.environ.get("BENCHMARK_START", time.time()))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    job = _job(peer, workload, threads)
+    job = _job(peer, workload, threads, target)
     job.step()  # type: ignore[attr-defined]  # a Job; its module is imported late
     first = time.time() - start
     for _ in range(4):
@@ -81,5 +85,5 @@ def measure(peer: str, workload: str, threads: int, seconds: float) -> dict[str,
 
 
 if __name__ == "__main__":
-    _peer, _workload, _threads, _seconds = sys.argv[1:5]
-    print(json.dumps(measure(_peer, _workload, int(_threads), float(_seconds))))
+    _peer, _workload, _threads, _seconds, _target = sys.argv[1:6]
+    print(json.dumps(measure(_peer, _workload, int(_threads), float(_seconds), _target)))

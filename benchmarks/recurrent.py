@@ -71,6 +71,7 @@ NETS = {
     "elman_small_b1": Recurrent("elman", 64, 1, 16, 32, every=True),
     "gru": Recurrent("gru", 100, 32, 64, 128),
     "lstm": Recurrent("lstm", 100, 32, 64, 128),
+    "lstm_large": Recurrent("lstm", 100, 128, 1024, 1024, long=True),
     **{f"gru_T{t}": Recurrent("gru", t, 8, 32, 32, long=True) for t in (10, 100, 1000, 5000)},
     "lstm_T1000": Recurrent("lstm", 1000, 32, 64, 128, long=True),
     "lstm_T1000_checkpoint": Recurrent("lstm", 1000, 32, 64, 128, long=True, checkpoint=32),

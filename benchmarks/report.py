@@ -9,7 +9,7 @@ from typing import Any
 
 from .convnets import PASSES, SINGLES, Single
 from .selection import LAYER_PEERS, PRODUCT_PEERS
-from .workloads import WORKLOADS
+from .workloads import LARGE, WORKLOADS
 
 TARGETS = {
     "mlp": 1.2, "mlp_small": 2.5, "pointwise": 2.0, "softmax_ce": 2.0, "optimizer": 2.0,
@@ -19,6 +19,11 @@ TARGETS = {
     "attention": 2.3, "attention_long": 2.0, "viterbi": 5.0, "generate": 8.0, "moe": 3.5,
 }  # fmt: skip
 """How many times as fast as the fastest peer diagrad means to be, where that is stated."""
+
+_SMALL = ("mlp_small", "elman_small", "gru", "neural_ode", "hypernet")
+_LARGE = ("mlp", "attention", "conv_cifar", "resnet20", *LARGE)
+CUDA_TARGETS = {"pointwise": 0.85, **dict.fromkeys(_SMALL, 1.5), **dict.fromkeys(_LARGE, 0.8)}
+"""The same on a GPU; of `pointwise` the share of the memory's limit that is meant."""
 
 FIRST_CALLS = {
     "mlp": (2.5, 0.4), "gru": (2.5, 0.4),
@@ -50,6 +55,12 @@ def report_text(report: dict[str, Any]) -> str:
     machine = report["machine"]
     lines = [f"{machine['processor']}, {machine['threads']} threads.", ""]
     for threads, held in machine["limits"].items():
+        if machine["target"] == "cuda":
+            lines.append(
+                f"- by its clocks: multiply-adds {held['peak_gflops']:.0f} GFLOP/s in float32; "
+                f"memory {held['copy_gb_per_s']:.0f} GB/s"
+            )
+            break
         lines.append(
             f"- {threads} thread{'s' if threads != '1' else ''}: multiply-adds "
             f"{held['peak_gflops']:.0f} GFLOP/s in float32; NumPy's product of 2048x2048 "
@@ -122,7 +133,8 @@ def _workloads(report: dict[str, Any]) -> list[str]:
         for peer, r in peers.items():
             ratio = meant = ""
             if peer == "diagrad" and others:
-                ratio, meant = f"**{min(others) / r['step_s']:.2f}x**", _target(workload)
+                ratio = f"**{min(others) / r['step_s']:.2f}x**"
+                meant = _target(workload, machine["target"])
             warm = f"{r['first_warm_s']:.2f}" if r["runs"] > 1 else "-"
             lines.append(
                 f"| `{workload}` | {peer} | {_step(r, 1e3)} | {1e3 * r['pipelined_s']:.4g} "
@@ -133,8 +145,11 @@ def _workloads(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _target(workload: str) -> str:
-    return f"{TARGETS[workload]}x" if workload in TARGETS else "-"
+def _target(workload: str, target: str) -> str:
+    if target == "cuda" and workload == "pointwise":
+        return f"{CUDA_TARGETS[workload]:.0%} of memory"
+    table = CUDA_TARGETS if target == "cuda" else TARGETS
+    return f"{table[workload]}x" if workload in table else "-"
 
 
 def _share(workload: str, seconds: float, limits: dict[str, float]) -> str:

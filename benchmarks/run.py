@@ -2,6 +2,7 @@
 
     python -m benchmarks.run [--workloads mlp,pointwise] [--peers diagrad,torch] [--threads 1,2]
                              [--repeats 3] [--seconds 2] [--out FOLDER] [--no-engine]
+                             [--target cpu|cuda] [--floors]
 
 Products run with every number of threads, beside NumPy and PyTorch; the other workloads with the
 largest number, beside the rest.  `matmul` means all products, and `conv_layers` all convolutions
@@ -9,6 +10,12 @@ alone.  Each measurement is a process of its own.  The first of a peer on a work
 cache, the others a warm one.  Peers alternate within a repeat, so that a slow phase of the machine
 meets all.
 Costs that differ by more than 1e-4 relative are reported and not compared.
+
+With `--target cuda` diagrad and its peers compute on the same GPU, larger workloads too.  A step
+that trains or infers gets its batch from the host, and the host gets the cost or the answers; the
+arrays of an operation alone lie on the GPU and its results stay there.  Each step is waited for.
+`--floors` predicts what a GPU needs for a step at least, from the launches that diagrad plans; it
+measures nothing and needs no GPU.
 """
 
 from __future__ import annotations
@@ -28,17 +35,17 @@ from typing import Any
 
 from .convnets import SINGLES
 from .engine import engine_figures
-from .limits import machine_limits
+from .floors import H100, floor_of, floors_text
+from .limits import gpu_limits, machine_limits
 from .report import write_report
-from .selection import PEERS, peers_for, workloads_named
-from .workloads import WORKLOADS
+from .selection import PEERS, peers_for, workloads_for, workloads_named
 
 ROOT = Path(__file__).resolve().parent.parent
 Measurement = dict[str, Any]
 
 
 def measure_once(
-    peer: str, workload: str, threads: int, seconds: float, caches: Path
+    peer: str, workload: str, threads: int, caches: Path, options: argparse.Namespace
 ) -> Measurement | None:
     """One process; None, with the reason on standard error, if it failed."""
     environment = {
@@ -55,7 +62,7 @@ def measure_once(
         "DIAGRAD_THREADS": str(threads),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    words = [peer, workload, str(threads), str(seconds)]
+    words = [peer, workload, str(threads), str(options.seconds), options.target]
     command = [sys.executable, "-m", "benchmarks.measure", *words]
     environment["BENCHMARK_START"] = repr(time.time())
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -100,7 +107,7 @@ def measure_peers(
                 if repeat and peer not in runs:
                     continue
                 caches = Path(folder) / peer
-                found = measure_once(peer, workload, threads, options.seconds, caches)
+                found = measure_once(peer, workload, threads, caches, options)
                 if found is not None:
                     runs.setdefault(peer, []).append(found)
     results = {peer: summarise(found) for peer, found in runs.items()}
@@ -116,35 +123,48 @@ def measure_peers(
 def main() -> None:
     """Measure what the command line asks for; write results.json and results.md."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--workloads", default=",".join(WORKLOADS))
+    parser.add_argument("--workloads", help="names, or first parts of names; by default all")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--threads", default="1,2", help="numbers of threads; by default 1,2")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--out", type=Path, default=Path("benchmark_results"))
     parser.add_argument("--no-engine", action="store_true", help="leave the engine's figures out")
+    parser.add_argument("--target", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--floors", action="store_true", help="of a GPU; nothing is measured")
     options = parser.parse_args()
     threads = sorted({int(word) for word in options.threads.split(",")})
+    target = "cuda" if options.floors else options.target
     try:
-        workloads = workloads_named(options.workloads.split(","))
+        named = None if options.workloads is None else options.workloads.split(",")
+        workloads = workloads_for(target) if named is None else workloads_named(named, target)
     except LookupError as error:
         parser.error(str(error))
+    if options.floors:
+        print(floors_text([floor_of(workload) for workload in workloads], H100))
+        return
+    if target == "cuda":
+        require_cuda(parser)
     peers = options.peers.split(",")
     # As pip does when it installs: no start shall wait for the checkout's own bytecode.
     for room in ("diagrad", "frontend", "compiler", "runtime", "benchmarks"):
         compileall.compile_dir(ROOT / room, quiet=2)
-    limits = {str(count): machine_limits(count) for count in threads}
+    on_cuda = target == "cuda"
+    limits = {str(n): gpu_limits() if on_cuda else machine_limits(n) for n in threads}
     report: dict[str, Any] = {
-        "machine": {"processor": processor(), "threads": threads[-1], "limits": limits},
+        "machine": {
+            "processor": gpu() if on_cuda else processor(), "target": target,
+            "threads": threads[-1], "limits": limits,
+        },
         "results": {},
         "layers": {},
         "products": {},
-        "engine": None if options.no_engine else engine_figures(),
-    }
+        "engine": None if options.no_engine or on_cuda else engine_figures(),
+    }  # fmt: skip
     write_report(options.out, report)
     for workload in workloads:
-        chosen = peers_for(workload, peers)
-        if workload.startswith("matmul"):
+        chosen = peers_for(workload, peers, target)
+        if workload.startswith("matmul") and not on_cuda:
             for count in threads:
                 found = measure_peers(workload, chosen, count, options)
                 report["products"].setdefault(workload, {})[str(count)] = found
@@ -153,6 +173,24 @@ def main() -> None:
             table[workload] = measure_peers(workload, chosen, threads[-1], options)
         write_report(options.out, report)
     print((options.out / "results.md").read_text())
+
+
+def require_cuda(parser: argparse.ArgumentParser) -> None:
+    """End with the words of `dg.targets()` where this machine has no GPU that can be used."""
+    import diagrad as dg
+
+    row = dg.targets()["cuda"]
+    if not row.usable:
+        parser.error(
+            f"--target cuda needs a GPU: {row.missing}; --floors predicts its times without one"
+        )
+
+
+def gpu() -> str:
+    """The GPU and its driver, as `dg.targets()` has them."""
+    import diagrad as dg
+
+    return dg.targets()["cuda"].machine
 
 
 def processor() -> str:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .arrays import Arrays, seeded
-from .attention import LONG, attention_flops, long_flops, make_attention, make_long
+from .attention import ENCODERS, LONG, long_flops, make_long
 from .convnets import CONVNETS
 from .experts import make_moe, moe_flops
 from .generation import GENERATE_FLOPS, STEPS, make_generate
@@ -38,9 +38,29 @@ class Workload:
     make: Callable[[], Arrays]
     flops: float
     traffic: float
+    large: bool = False
+    """Whether it is for a GPU: minutes on a processor."""
 
 
-def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
+@dataclass(frozen=True)
+class Dense:
+    """A net of linear layers: their inputs and the last one's outputs."""
+
+    sizes: tuple[int, ...]
+    batch: int
+    activation: str
+
+
+DENSE = {
+    "mlp": Dense((784, 512, 512, 10), 128, "relu"),
+    "mlp_small": Dense((16, 32, 10), 8, "tanh"),
+    "mlp_large": Dense((4096, 4096, 4096, 10), 4096, "relu"),
+}
+ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh"}
+
+
+def _dense(net: Dense) -> Arrays:
+    sizes, batch = net.sizes, net.batch
     rng = seeded()
     arrays: Arrays = {}
     for i, (rows, columns) in enumerate(pairwise(sizes)):
@@ -52,8 +72,8 @@ def _dense(sizes: tuple[int, ...], batch: int) -> Arrays:
     return arrays
 
 
-def _dense_flops(sizes: tuple[int, ...], batch: int) -> float:
-    products = [2.0 * batch * a * b for a, b in pairwise(sizes)]
+def _dense_flops(net: Dense) -> float:
+    products = [2.0 * net.batch * a * b for a, b in pairwise(net.sizes)]
     return 3 * sum(products) - products[0]  # no gradient of the input
 
 
@@ -99,25 +119,27 @@ def _matmul(rows: int, depth: int, columns: int) -> Callable[[], Arrays]:
     return make
 
 
-MLP, MLP_SMALL = (784, 512, 512, 10), (16, 32, 10)
+LARGE = (
+    "mlp_large", "lstm_large", "attention_large", "conv_layers_3x3_64_56", "conv_layers_3x3_128_56",
+)  # fmt: skip
+"""Those that keep a GPU busy, and are for it alone."""
+
 _ELEMENTS = sum(int(np.prod(shape)) for shape in optimizer_shapes())
 
 WORKLOADS: dict[str, Workload] = {
     w.name: w
     for w in (
-        Workload(
-            "mlp",
-            "784-512-512-10, ReLU, cross entropy, batch 128, SGD",
-            lambda: _dense(MLP, 128),
-            _dense_flops(MLP, 128),
-            0,
-        ),
-        Workload(
-            "mlp_small",
-            "16-32-10, tanh, cross entropy, batch 8, SGD",
-            lambda: _dense(MLP_SMALL, 8),
-            _dense_flops(MLP_SMALL, 8),
-            0,
+        *(
+            Workload(
+                name,
+                f"{'-'.join(map(str, net.sizes))}, {ACTIVATIONS[net.activation]}, cross entropy, "
+                f"batch {net.batch}, SGD",
+                partial(_dense, net),
+                _dense_flops(net),
+                0,
+                name in LARGE,
+            )
+            for name, net in DENSE.items()
         ),
         Workload(
             "pointwise",
@@ -148,6 +170,7 @@ WORKLOADS: dict[str, Workload] = {
                 net.make,
                 net.flops,
                 0,
+                name in LARGE,
             )
             for name, net in NETS.items()
         ),
@@ -192,14 +215,13 @@ WORKLOADS: dict[str, Workload] = {
             moe_flops(),
             0,
         ),
-        *(Workload(name, net.text, net.make, net.flops, 0) for name, net in CONVNETS.items()),
-        Workload(
-            "attention",
-            "a pre-norm encoder block and a head, B = 8, T = 128, D = 128, 4 heads, MLP 512, GELU, "
-            "cross entropy, SGD",
-            make_attention,
-            attention_flops(),
-            0,
+        *(
+            Workload(name, net.text, net.make, net.flops, 0, name in LARGE)
+            for name, net in CONVNETS.items()
+        ),
+        *(
+            Workload(name, net.text, net.make, net.flops, 0, name in LARGE)
+            for name, net in ENCODERS.items()
         ),
         Workload(
             "attention_long",

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.convnets import CONVNETS, PASSES, SINGLES
 from benchmarks.engine import least
 from benchmarks.report import ENGINE, FIRST_CALLS, TARGETS, engine_rows, product_target, report_text
-from benchmarks.selection import PEERS, peers_for, workloads_named
-from benchmarks.workloads import MATMUL_SIZES, WORKLOADS
+from benchmarks.selection import PEERS, peers_for, workloads_for, workloads_named
+from benchmarks.workloads import LARGE, MATMUL_SIZES, WORKLOADS
 
 FIGURES = {"dispatch_ns": 2.5, "barrier_us": None, "fixed_us": 3.0, "new_batch_ms": 5.0,
            "contention": 1.0, "import_s": 0.1, "import_of_numba": False}  # fmt: skip
@@ -29,7 +29,10 @@ def report() -> dict[str, Any]:
     differs = result(0.001, 1, False)
     limits = {"numpy_matmul_gflops": 80.0, "peak_gflops": 100.0, "copy_gb_per_s": 20.0}
     return {
-        "machine": {"processor": "a processor", "threads": 2, "limits": {"1": limits, "2": limits}},
+        "machine": {
+            "processor": "a processor", "target": "cpu", "threads": 2,
+            "limits": {"1": limits, "2": limits},
+        },
         "results": {
             "mlp": {"diagrad": result(0.01), "torch": result(0.015, 150), "jax": differs},
             "pointwise": {"diagrad": result(0.01), "torch": result(0.03, 500)},
@@ -119,7 +122,11 @@ def test_the_least_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_workloads() -> None:
     products = workloads_named(["matmul"])
     assert len(products) == len(MATMUL_SIZES) and all(w.startswith("matmul_") for w in products)
-    assert workloads_named(["conv_layers"]) == list(SINGLES)
+    assert workloads_named(["conv_layers"], "cuda") == list(SINGLES)
+    assert workloads_named(["conv_layers"]) == [name for name in SINGLES if name not in LARGE]
+    # Large ones are for a GPU, but for who asks for one by its name.
+    assert set(workloads_for("cuda")) - set(workloads_for("cpu")) == set(LARGE)
+    assert workloads_named(["mlp_large"]) == ["mlp_large"]
     # A whole name is that workload alone, even where others begin with it; and no name comes twice.
     assert workloads_named(["lenet5", "gru", "lenet5"]) == ["lenet5", "gru"]
     with pytest.raises(LookupError, match="no workload is named 'lenet'"):
@@ -135,6 +142,10 @@ def test_peers_of_workloads() -> None:
     assert peers_for("mlp", PEERS) == ["diagrad", "torch", "torch.compile", "jax", "pytensor"]
     assert peers_for("viterbi", PEERS) == ["diagrad", "torch", "torch.compile", "jax"]
     assert peers_for("gru_T10", ["jax", "pytensor", "diagrad"]) == ["jax", "diagrad"]
+    on_gpu = ["diagrad", "torch", "torch.compile", "jax"]
+    on_gpu = ["diagrad", "torch", "torch.compile", "jax"]
+    for name in ("mlp", "attention_large", "matmul_16x16x16"):
+        assert peers_for(name, PEERS, "cuda") == on_gpu
 
 
 def test_the_convnets() -> None:
@@ -163,7 +174,8 @@ def test_layers_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "moe", "viterbi"]
+    "name",
+    ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "moe", "viterbi"],
 )
 def test_peers_compute_the_same(name: str) -> None:
     pytest.importorskip("torch")

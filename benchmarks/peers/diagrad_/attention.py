@@ -5,31 +5,29 @@ from __future__ import annotations
 import diagrad as dg
 
 from ...arrays import Arrays
-from ...attention import CLASSES, EPSILON, HEADS, HIDDEN, RATE, WIDTH
+from ...attention import CLASSES, ENCODERS, EPSILON, RATE, Encoder
 from ..common import Job
 from .jobs import compiled, operation, sums, training
 
 
 def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
-    return (_long if name == "attention_long" else _block)(arrays)
+    return _long(arrays) if name == "attention_long" else _block(ENCODERS[name], arrays)
 
 
-def _norm(number: int) -> dg.Block:
-    return dg.LayerNorm(WIDTH, epsilon=EPSILON, name=f"norm{number}")
-
-
-def _block(arrays: Arrays) -> Job:
-    attend = dg.Chain(_norm(1), dg.MultiHeadAttention(WIDTH, HEADS, name="heads"))
+def _block(held: Encoder, arrays: Arrays) -> Job:
+    width = held.width
+    norms = [dg.LayerNorm(width, epsilon=EPSILON, name=f"norm{number}") for number in (1, 2, 3)]
+    attend = dg.Chain(norms[0], dg.MultiHeadAttention(width, held.heads, name="heads"))
     inner = dg.Chain(
-        _norm(2), dg.Linear(WIDTH, HIDDEN, name="first"), dg.gelu,
-        dg.Linear(HIDDEN, WIDTH, name="second"),
+        norms[1], dg.Linear(width, held.hidden, name="first"), dg.gelu,
+        dg.Linear(held.hidden, width, name="second"),
     )  # fmt: skip
     net = dg.Chain(
-        dg.Residual(attend), dg.Residual(inner), _norm(3), lambda x: dg.mean(x, 1),
-        dg.Linear(WIDTH, CLASSES, name="head"),
+        dg.Residual(attend), dg.Residual(inner), norms[2], lambda x: dg.mean(x, 1),
+        dg.Linear(width, CLASSES, name="head"),
     )  # fmt: skip
-    x = dg.observed("x", ("B", "T", WIDTH))
+    x = dg.observed("x", ("B", "T", width))
     y = dg.observed("y", ("B",), dtype=dg.int32)
     cost = dg.cross_entropy(net(x), y)
     program = compiled(dg.Diagram("attention", cost=cost), dg.SGD(RATE))

@@ -7,7 +7,7 @@ from itertools import pairwise
 import diagrad as dg
 
 from ...arrays import Arrays
-from ...workloads import MLP, MLP_SMALL
+from ...workloads import DENSE
 from ..common import Job
 from .jobs import compiled, operation, sums, training
 
@@ -16,9 +16,10 @@ def build(name: str, arrays: Arrays) -> Job:
     """The workload as a compiled diagram."""
     if name.startswith("matmul"):
         return _matmul(arrays)
+    if name in DENSE:
+        net = DENSE[name]
+        return _dense(arrays, net.sizes, getattr(dg, net.activation))
     return {
-        "mlp": lambda: _dense(arrays, MLP, dg.relu),
-        "mlp_small": lambda: _dense(arrays, MLP_SMALL, dg.tanh),
         "pointwise": lambda: _pointwise(arrays),
         "optimizer": lambda: _optimizer(arrays),
         "softmax_ce": lambda: _softmax_ce(arrays),

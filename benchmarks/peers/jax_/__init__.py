@@ -16,7 +16,7 @@ def build(name: str, arrays: Arrays) -> Job:
 
 
 def set_target(target: str) -> None:
-    """Compute on the processor or on the GPU, in float32 proper; set before JAX starts."""
+    """Compute on the GPU, in float32 proper, for it would have TF32; set before JAX starts."""
     os.environ["JAX_PLATFORMS"] = target
     os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
 

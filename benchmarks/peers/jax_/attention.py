@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...arrays import Arrays
-from ...attention import EPSILON, HEADS, RATE
+from ...attention import ENCODERS, EPSILON, RATE
 from ..common import Job
 from .jobs import cross_entropy, function, training
 
@@ -16,15 +16,17 @@ def build(name: str, arrays: Arrays) -> Job:
         return _long(arrays)
     import jax
 
+    count = ENCODERS[name].heads
+
     def update(state: Any, x: Any, y: Any) -> Any:
-        cost, slopes = jax.value_and_grad(lambda s: cross_entropy(_scores(s, x), y))(state)
+        cost, slopes = jax.value_and_grad(lambda s: cross_entropy(_scores(count, s, x), y))(state)
         return jax.tree.map(lambda p, slope: p - RATE * slope, state, slopes), cost
 
     state = {key: value for key, value in arrays.items() if key not in "xy"}
     return training(update, state, arrays["x"], arrays["y"])
 
 
-def _scores(state: Any, x: Any) -> Any:
+def _scores(count: int, state: Any, x: Any) -> Any:
     import jax
 
     def layer(name: str, x: Any) -> Any:
@@ -38,7 +40,7 @@ def _scores(state: Any, x: Any) -> Any:
         return normal * state[f"{name}/weight"] + state[f"{name}/bias"]
 
     def heads(x: Any) -> Any:
-        return x.reshape(*x.shape[:2], HEADS, -1)
+        return x.reshape(*x.shape[:2], count, -1)
 
     n = norm("norm1", x)
     q, k, v = (heads(layer(name, n)) for name in ("query", "key", "value"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Arrays
-from ...workloads import MLP, MLP_SMALL
+from ...workloads import DENSE
 from ..common import Job, repeated
 from .jobs import compiled, cross_entropy, training
 
@@ -16,9 +16,10 @@ def build(name: str, arrays: Arrays) -> Job:
     """The workload as a PyTensor function."""
     if name.startswith("matmul"):
         return _matmul(arrays)
+    if name in DENSE:
+        net = DENSE[name]
+        return _dense(arrays, net.sizes, net.activation)
     return {
-        "mlp": lambda: _dense(arrays, MLP, "relu"),
-        "mlp_small": lambda: _dense(arrays, MLP_SMALL, "tanh"),
         "pointwise": lambda: _pointwise(arrays),
         "optimizer": lambda: _optimizer(arrays),
         "softmax_ce": lambda: _softmax_ce(arrays),

@@ -22,7 +22,7 @@ def build(name: str, arrays: Arrays, compiled: bool = False, channels_last: bool
 
 
 def set_target(target: str) -> None:
-    """Compute on the processor or on the GPU; called before anything is built."""
+    """Compute on the GPU; called before anything is built."""
     set_device(target)
 
 

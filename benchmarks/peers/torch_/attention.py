@@ -9,23 +9,26 @@ from torch import nn
 from torch.nn import functional
 
 from ...arrays import Arrays
-from ...attention import EPSILON, HEADS, LAYERS, NORMS, RATE, WIDTH
+from ...attention import ENCODERS, EPSILON, NORMS, RATE, Encoder
 from ..common import Job, repeated, training
 from .feeding import fed
 
 
 def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     """The workload; its forward function compiled or as it is."""
-    return (_long if name == "attention_long" else _block)(arrays, compiled)
+    if name == "attention_long":
+        return _long(arrays, compiled)
+    return _block(ENCODERS[name], arrays, compiled)
 
 
 class _Block(nn.Module):
     """The encoder block and the head; the projections of queries, keys and values are one layer."""
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, held: Encoder, arrays: Arrays) -> None:
         super().__init__()
-        weights = {n: torch.tensor(arrays[f"{n}/weight"].T.copy()) for n in LAYERS}
-        biases = {n: torch.tensor(arrays[f"{n}/bias"]) for n in LAYERS}
+        self.heads = held.heads
+        weights = {n: torch.tensor(arrays[f"{n}/weight"].T.copy()) for n in held.layers}
+        biases = {n: torch.tensor(arrays[f"{n}/bias"]) for n in held.layers}
         parts = ("query", "key", "value")
         weights["projections"] = torch.cat([weights.pop(n) for n in parts])
         biases["projections"] = torch.cat([biases.pop(n) for n in parts])
@@ -34,13 +37,15 @@ class _Block(nn.Module):
             _fill(layer, weight, biases[n])
             self.add_module(n, layer)
         for n in NORMS:
-            norm = nn.LayerNorm(WIDTH, eps=EPSILON)
+            norm = nn.LayerNorm(held.width, eps=EPSILON)
             _fill(norm, torch.tensor(arrays[f"{n}/weight"]), torch.tensor(arrays[f"{n}/bias"]))
             self.add_module(n, norm)
 
     def forward(self, x: Any) -> Any:
         samples, steps, width = x.shape
-        made = self.projections(self.norm1(x)).view(samples, steps, 3, HEADS, width // HEADS)
+        made = self.projections(self.norm1(x)).view(
+            samples, steps, 3, self.heads, width // self.heads
+        )
         q, k, v = made.permute(2, 0, 3, 1, 4).unbind()
         found = functional.scaled_dot_product_attention(q, k, v)
         x = x + self.output(found.transpose(1, 2).reshape(x.shape))
@@ -54,8 +59,8 @@ def _fill(layer: Any, weight: Any, bias: Any) -> None:
         layer.bias.copy_(bias)
 
 
-def _block(arrays: Arrays, compiled: bool) -> Job:
-    net = _Block(arrays)
+def _block(held: Encoder, arrays: Arrays, compiled: bool) -> Job:
+    net = _Block(held, arrays)
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"]).long()
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
 

@@ -11,7 +11,7 @@ _device = "cpu"
 
 
 def set_device(device: str) -> None:
-    """Compute there from now on, in float32 proper: convolutions would have TF32 on a GPU."""
+    """Compute there from now on, in float32 proper: convolutions would have TF32."""
     global _device
     _device = device
     torch.backends.cudnn.allow_tf32 = False

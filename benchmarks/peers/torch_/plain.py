@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from ...arrays import Arrays
-from ...workloads import MLP, MLP_SMALL
+from ...workloads import DENSE
 from ..common import Job, repeated, training
 from .feeding import fed
 
@@ -20,9 +20,10 @@ def build(name: str, arrays: Arrays, compiled: bool) -> Job:
     wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
     if name.startswith("matmul"):
         return _matmul(arrays, wrap)
+    if name in DENSE:
+        net = DENSE[name]
+        return _dense(arrays, net.sizes, getattr(torch, net.activation), wrap)
     return {
-        "mlp": lambda: _dense(arrays, MLP, functional.relu, wrap),
-        "mlp_small": lambda: _dense(arrays, MLP_SMALL, torch.tanh, wrap),
         "pointwise": lambda: _pointwise(arrays, wrap),
         "optimizer": lambda: _optimizer(arrays, wrap),
         "softmax_ce": lambda: _softmax_ce(arrays, wrap),

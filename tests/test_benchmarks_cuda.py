@@ -1,0 +1,158 @@
+"""The benchmarks of a GPU: floors from launch plans, its limits, its report, and a machine without.
+
+Plans are data, so floors are what they are on any machine; nothing here is a time.
+"""
+
+import importlib
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import diagrad as dg
+from benchmarks import run
+from benchmarks.floors import H100, Floor, Gpu, floor_of, floors_text
+from benchmarks.limits import gpu_limits
+from benchmarks.peers.common import Job, repeated, waited
+from benchmarks.report import CUDA_TARGETS, report_text
+from benchmarks.workloads import LARGE, WORKLOADS
+
+from .test_benchmarks import result
+
+diagrad_ = importlib.import_module("benchmarks.peers.diagrad_")
+SLOW = Gpu("slow", node_s=1.0, bytes_per_s=10.0, flops_per_s=100.0, bus_bytes_per_s=5.0)
+
+
+@pytest.fixture(autouse=True)
+def target_of_peers() -> Any:
+    """What a test has programs compiled for is for that test alone."""
+    yield
+    diagrad_.set_target("cpu")
+
+
+def test_a_floor_is_the_chain_and_the_nearer_limit_and_the_copies() -> None:
+    one = Floor("x", 3, 4, depth=2, moved=30, copied=10, operations=200, often=())
+    assert one.parts(SLOW) == (2.0, 3.0, 2.0)
+    assert one.seconds(SLOW) == 7.0
+    (line,) = (line for line in floors_text([one], SLOW).splitlines() if line.startswith("| `x`"))
+    assert line.endswith("| 2e+06 | 3e+06 | 2e+06 | 7e+06 | memory or arithmetic |")
+
+
+def test_the_floor_of_a_product() -> None:
+    """One launch, whose operands and result lie on the GPU."""
+    found = floor_of("matmul_512x512x512")
+    assert (found.launches, found.depth, found.copied) == (1, 1, 0)
+    assert found.moved == 3 * 4 * 512 * 512
+    assert found.operations == 2 * 512**3
+    assert found.seconds(H100) == pytest.approx(1.3e-6 + 2 * 512**3 / 67e12)
+
+
+def test_the_floor_of_training() -> None:
+    """The batch is copied in; parameters and their gradients lie on the GPU."""
+    found = floor_of("mlp_small")
+    arrays = WORKLOADS["mlp_small"].make()
+    batch = arrays["x"].nbytes + arrays["y"].nbytes
+    assert batch <= found.copied < batch + 2048
+    assert 3 < found.depth <= found.launches <= 20
+    assert found.moved > sum(arrays[name].nbytes for name in ("w0", "w1")) * 3
+
+
+def test_the_floor_of_a_loop() -> None:
+    """Every turn launches its rows anew, one turn after another."""
+    found = floor_of("elman_small")
+    assert found.depth > 2 * 64
+    assert found.rows < 40 < found.launches
+    assert 64 <= found.often[0][1] <= 65  # a row may run before the loop too
+
+
+def test_a_text_that_is_written_has_a_floor() -> None:
+    assert floor_of("generate").launches > 239
+
+
+def test_limits_by_clocks() -> None:
+    """Those of an H100 SXM, as its driver states them, are those of its data sheet."""
+    stated = {
+        "COMPUTE_CAPABILITY_MAJOR": 9, "COMPUTE_CAPABILITY_MINOR": 0, "MULTIPROCESSOR_COUNT": 132,
+        "GLOBAL_MEMORY_BUS_WIDTH": 5120, "CLOCK_RATE": 1980000, "MEMORY_CLOCK_RATE": 2619000,
+    }  # fmt: skip
+    kinds = SimpleNamespace(**{f"CU_DEVICE_ATTRIBUTE_{name}": name for name in stated})
+    driver = SimpleNamespace(
+        CUdevice_attribute=kinds, cuInit=lambda flags: (0,), cuDeviceGet=lambda number: (0, number),
+        cuDeviceGetAttribute=lambda kind, device: (0, stated[kind]),
+    )  # fmt: skip
+    found = gpu_limits(driver)
+    assert found["peak_gflops"] == pytest.approx(H100.flops_per_s / 1e9, rel=0.01)
+    assert found["copy_gb_per_s"] == pytest.approx(H100.bytes_per_s / 1e9, rel=0.01)
+    stated |= {"COMPUTE_CAPABILITY_MAJOR": 8, "MULTIPROCESSOR_COUNT": 108, "CLOCK_RATE": 1410000}
+    assert gpu_limits(driver)["peak_gflops"] == pytest.approx(19500, rel=0.01)  # an A100
+    driver.cuInit = lambda flags: (100,)
+    with pytest.raises(RuntimeError, match="answers 100"):
+        gpu_limits(driver)
+
+
+def test_the_report_of_a_gpu() -> None:
+    limits = {"peak_gflops": 66900.0, "copy_gb_per_s": 3350.0}
+    machine = {"processor": "a GPU", "target": "cuda", "threads": 2, "limits": {"2": limits}}
+    results = {
+        name: {"diagrad": result(0.01), "torch": result(0.02)}
+        for name in ("pointwise", "mlp_large", "moe")
+    }
+    report = {"machine": machine, "results": results, "layers": {}, "products": {}, "engine": None}
+    lines = report_text(report).splitlines()
+    assert "- by its clocks: multiply-adds 66900 GFLOP/s in float32; memory 3350 GB/s" in lines
+    meant = [line.split("|")[-2].strip() for line in lines if "| diagrad |" in line]
+    assert meant == ["85% of memory", "0.8x", "-"]
+    assert set(CUDA_TARGETS) <= set(WORKLOADS) and set(LARGE) <= set(CUDA_TARGETS)
+
+
+def test_without_a_gpu_the_runner_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacks = SimpleNamespace(usable=False, missing="there is no driver")
+    monkeypatch.setattr(dg, "targets", lambda: {"cuda": lacks})
+    monkeypatch.setattr(sys, "argv", ["run", "--target", "cuda"])
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("needs a GPU: there is no driver; --floors predicts its times without one")
+
+
+def test_floors_are_printed_without_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "--floors", "--workloads", "softmax_ce"])
+    run.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith("Predicted, not measured: H100 SXM, 1.3 us a node")
+    assert "| `softmax_ce` |" in printed
+
+
+def test_jobs_that_only_ask_are_waited_for() -> None:
+    done: list[str] = []
+    job = Job(lambda: done.append("step"), repeated(lambda: done.append("one")), lambda: [1.0])
+    job.passes["part"] = lambda: done.append("part")
+    both = waited(job, lambda: done.append("wait"))
+    both.step()
+    both.many(2)
+    both.passes["part"]()
+    assert done == ["step", "wait", "one", "one", "wait", "part", "wait"]
+    assert both.result() == [1.0]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_workloads_are_made_of_the_same_parts(name: str) -> None:
+    """Each has the arrays of a smaller one of its kind; peers build both by the same code."""
+    small = {
+        "mlp_large": "mlp", "lstm_large": "lstm", "attention_large": "attention",
+        "conv_layers_3x3_64_56": "conv_layers_3x3_64", "conv_layers_3x3_128_56":
+        "conv_layers_3x3_128",
+    }[name]  # fmt: skip
+    large, other = WORKLOADS[name], WORKLOADS[small]
+    assert large.large and not other.large
+    assert large.flops > 20 * other.flops
+    arrays, others = large.make(), other.make()
+    assert {k: a.dtype for k, a in arrays.items()} == {k: a.dtype for k, a in others.items()}
+    assert all(np.isfinite(array).all() for array in arrays.values())
