@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def gpu_limits(driver: Any = None) -> dict[str, float]:
         RuntimeError: the driver does not answer.
     """
     if driver is None:
-        from cuda.bindings import driver
+        driver = import_module("cuda.bindings.driver")
 
     def asked(answer: tuple[Any, ...]) -> Any:
         code, *values = answer
