@@ -17,6 +17,7 @@ from ..primitives.reduction import BLOCK
 from ..sizes import Dim
 from .compensation import BlockedSum, enter_blocks
 from .nest import Nest
+from .teams import Team
 from .writer import Writer
 
 State = tuple[str, ...]
@@ -40,13 +41,15 @@ def block_sizes(steps: Sequence[Dim]) -> tuple[int, int] | None:
 class Accumulators:
     """The accumulators of the reductions of one loop nest.
 
-    `across` says that the 16 lanes are elements of one sum; else each lane has its own.
+    `across` says that the lanes are elements of one sum; else each lane has its own.  With a
+    `team`, each warp has some of the vectors.
     """
 
-    def __init__(self, writer: Writer, nest: Nest, across: bool) -> None:
+    def __init__(self, writer: Writer, nest: Nest, across: bool, team: Team | None = None) -> None:
         self.writer = writer
         self.nest = nest
         self.across = across
+        self.team = team
         self.states: dict[Node, State | BlockedSum] = {}
         self.cut: tuple[int, int] | None = None
         self.more = ""  # whether a block follows
@@ -161,8 +164,12 @@ class Accumulators:
 
     def finish(self) -> None:
         """The values of the reductions."""
-        for node, state in self.states.items():
-            self.nest.define(node, "row", self.result(node, state))
+        found = {node: self.result(node, state) for node, state in self.states.items()}
+        if self.team is not None and found:
+            found = self.team.together(found)
+            self.writer.mark_row()
+        for node, value in found.items():
+            self.nest.define(node, "row", value)
 
     def result(self, node: Node, state: State | BlockedSum) -> str:
         """The value of a reduction."""

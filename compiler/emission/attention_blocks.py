@@ -395,6 +395,6 @@ class AttentionBlocks:
         writer.line(f"store({x.pointer}, {x.begin} + (top + i) * {x.row} + d, x, m)")
         self.leave(2)
 
-    def finish(self) -> tuple[Emitted, Dim]:
-        """The kernel, and the bytes that each thread needs."""
-        return self.writer.emitted(self.extent, ", space"), self.space
+    def finish(self) -> Emitted:
+        """The kernel."""
+        return self.writer.emitted(self.extent, ", space", self.space)

@@ -23,18 +23,18 @@ from __future__ import annotations
 
 from ...runtime.program import Target
 from ..scheduling.fusion import Group
-from ..sizes import Dim, ceil_divide
+from ..sizes import ceil_divide
 from .attention_blocks import AttentionBlocks, Held, Operand
 from .nest import Places
 from .writer import Emitted
 
 
-def emit_attention(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
-    """The kernel of an attention, of its sums, or of both; and the bytes that a thread needs."""
+def emit_attention(group: Group, buffers: Places, target: Target) -> Emitted:
+    """The kernel of an attention, of its sums, or of both."""
     return _Forward(group, buffers, target).emit()
 
 
-def emit_attention_back(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
+def emit_attention_back(group: Group, buffers: Places, target: Target) -> Emitted:
     """The kernel of the cotangents of queries, keys and values, of those that are asked for."""
     return _Back(group, buffers, target).emit()
 
@@ -42,7 +42,7 @@ def emit_attention_back(group: Group, buffers: Places, target: Target) -> tuple[
 class _Forward(AttentionBlocks):
     """A row of work is a block of queries."""
 
-    def emit(self) -> tuple[Emitted, Dim]:
+    def emit(self) -> Emitted:
         writer = self.writer
         out = self.result("attention", self.depth)
         sums = self.members.get("attention_log_sums")
@@ -111,7 +111,7 @@ class _Forward(AttentionBlocks):
 class _Back(AttentionBlocks):
     """A row of work is a head."""
 
-    def emit(self) -> tuple[Emitted, Dim]:
+    def emit(self) -> Emitted:
         writer = self.writer
         g, *lines = self.node.inputs[3:6]
         cotangents = self.vectors(g, self.depth)

@@ -28,8 +28,8 @@ def is_one_query(group: Group) -> bool:
     return alone and node.inputs[0].shape[-3] == 1 and seen_by(node)[1] is None
 
 
-def emit_one_query(group: Group, buffers: Places, target: Target) -> tuple[Emitted, Dim]:
-    """The kernel, and the bytes that a thread needs."""
+def emit_one_query(group: Group, buffers: Places, target: Target) -> Emitted:
+    """The kernel."""
     return _One(group, buffers, target).emit()
 
 
@@ -41,7 +41,7 @@ class _One(AttentionBlocks):
         keys = self.node.inputs[1].shape[-3]
         return query_space(self.target, self.size, self.width[0], self.depth[0], keys)
 
-    def emit(self) -> tuple[Emitted, Dim]:
+    def emit(self) -> Emitted:
         writer = self.writer
         out = self.result("attention", self.depth)
         assert out is not None

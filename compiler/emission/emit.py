@@ -6,7 +6,6 @@ loop [B,10*] %7 %8 %9      ->      def kernel(args, lo, hi): ...     + a row of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ...runtime.program import CPU, Kernel, Skips, Target
 from ..graph import Node
@@ -19,7 +18,7 @@ from ..primitives.record import lookup
 from ..primitives.sorting import sort_work
 from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
-from ..scheduling.template import Place, Row, Template, Tiled, Turns
+from ..scheduling.template import Place, Row, Template, Turns
 from ..sizes import Dim, floor_divide, product
 from .attention_kernels import emit_attention, emit_attention_back
 from .attention_query import emit_one_query, is_one_query
@@ -37,8 +36,8 @@ from .moves import (
 )
 from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
-from .solving import emit_solve, solve_space
-from .sorting import emit_argsort, sort_space
+from .solving import emit_solve
+from .sorting import emit_argsort
 from .writer import Emitted
 
 
@@ -54,10 +53,9 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
         origins: tuple[str, ...],
         work: Dim,
         check: int | None = None,
-        space: Dim | Tiled = 0,
         skips: Skips = "",
     ) -> None:
-        source, words, extent, reads, writes, each = emitted
+        source, words, extent, reads, writes, each, space = emitted
         # What is in a loop with a gate waits for what the gate says.
         reads = (*reads, *(flag for flag in gates if flag not in (*reads, *writes)))
         number = numbers.setdefault((source, each), len(kernels))
@@ -73,10 +71,10 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
         add(emit_copy(node, places, target, memory), "copy", (origin_text(node),), node.type.count)
 
     def compute(group: Group, places: Places, skips: Skips = "") -> None:
-        for emitted, space in _with_space(group, places, target):
+        for emitted in _emit_group(group, places, target):
             check = emitted.writes[0] if skips or group.kind == "first_outside" else None
             name = "gate" if skips else _name(group)
-            add(emitted, name, _origins(group), _work(group), check, space, skips)
+            add(emitted, name, _origins(group), _work(group), check, skips)
 
     def run(parts: Iterable[Part]) -> None:
         for part in parts:
@@ -104,18 +102,13 @@ def emit(schedule: Schedule, target: Target = CPU) -> Template:
     )
 
 
-def _with_space(group: Group, buffers: Places, target: Target) -> list[tuple[Emitted, Dim | Tiled]]:
-    """The kernels of a group, and the bytes that every thread needs for itself in each."""
+def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     if group.kind == "attention" and is_one_query(group):
         return [emit_one_query(group, buffers, target)]
     if group.kind == "attention":
         return [emit_attention(group, buffers, target)]
     if group.kind == "attention_back":
         return [emit_attention_back(group, buffers, target)]
-    return [(one, _space(group, one)) for one in _emit_group(group, buffers, target)]
-
-
-def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     if group.kind == "gemm":
         return [emit_gemm(group, buffers, target)]
     if group.kind == "concatenate":
@@ -142,16 +135,6 @@ def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
         (node,) = group.members
         return [emit_copy(node.inputs[0], buffers, target, stored_at(node, group, buffers))]
     return [emit_loop(group, buffers, target)]
-
-
-def _space(group: Group, emitted: Emitted) -> Dim | Tiled:
-    """The bytes that every thread needs for itself, where the group says it."""
-    if isinstance(emitted.extent, Tiled):
-        return replace(emitted.extent, which="space", count=1)
-    spaces = {"solve": solve_space, "argsort": sort_space}
-    return sum(
-        (spaces[node.op](node, emitted.lanes) for node in group.members if node.op in spaces), 0
-    )
 
 
 def _work(group: Group) -> Dim:

@@ -49,6 +49,7 @@ from .axes import (
 )
 from .nest import Index, Known, Memory, Nest, Operand, Places, inputs_of, stored_at
 from .phases import CACHE, plan_phases
+from .teams import Team, takes_team
 from .writer import Emitted, Writer, decode
 
 FLAT = STRETCH
@@ -91,6 +92,7 @@ class _Loop:
         self.ready = ready_phases(group)
         self.inner = [] if group.reduced or self.columns else short_rows(self.axes)
         self.piece = None if group.reduced or self.columns else piece_on(target)
+        self.team = Team(self.writer) if takes_team(group, self.axes, target) else None
         self.bounds: tuple[str, str] | None = None  # of the loop over the vector axis
         self.row_length: str | None = None
         self.tiles: dict[Node, str] = {}
@@ -172,6 +174,8 @@ class _Loop:
             if vector is None:
                 writer.line("m = lanes_below(1)")
             self.phases([*reduced, *self.inner], names, indices, vector)
+        if self.team is not None:
+            return writer.emitted(extent, ", space, warp, warps", self.team.space)
         return writer.emitted(extent)
 
     def open_piece(self, block: str, width: str) -> None:
@@ -262,7 +266,10 @@ class _Loop:
             in_blocks = sums if number == 0 else None
             if in_blocks:
                 first, stop = in_blocks.enter_block(place, first, stop, lanes)
-            writer.enter(f"for j in range({first}, {stop}, {lanes}):")
+            if self.team is not None:
+                self.team.enter(first, stop)
+            else:
+                writer.enter(f"for j in range({first}, {stop}, {lanes}):")
             writer.line(f"m = {mask}")
             yield
             writer.indent -= 1
@@ -277,7 +284,8 @@ class _Loop:
         indices: Mapping[Axis, str],
         vector: Axis | None,
     ) -> None:
-        sums = Accumulators(self.writer, self.nest, vector is not None and vector.reduced)
+        across = vector is not None and vector.reduced
+        sums = Accumulators(self.writer, self.nest, across, self.team)
         last = max(self.ready.values(), default=0)
         for phase in range(last + 1):
             self.writer.mark_row()
@@ -301,6 +309,8 @@ class _Loop:
             self.nest.forget("lane")
             self.writer.mark_row()
             sums.finish()
+        if self.team is not None:
+            self.team.meet()  # all have read what is overwritten in place, and what others found
         self.store([node for node in self.stores if self.group.members[node] == "kept"])
 
     def nested(

@@ -180,7 +180,11 @@ class _Product:
             tile = writer.integer(replace(tiled, which="tile"), "t")
             self.epilogue(call, indices, places, rest, tile, names["columns"])
         count = product(axis.extent for axis in self.batch)
-        return writer.emitted(replace(tiled, which="blocks", count=count), ", space, warp, warps")
+        return writer.emitted(
+            replace(tiled, which="blocks", count=count),
+            ", space, warp, warps",
+            replace(tiled, which="space"),
+        )
 
     def terms(self, first: str, indices: Sequence[str], strides: Sequence[Dim]) -> str:
         """An offset in elements: the first term, and each batch index times its stride."""

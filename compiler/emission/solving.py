@@ -104,7 +104,7 @@ def emit_solve(group: Group, buffers: Places, target: Target) -> Emitted:
     out = writer.pointer(place.buffer, place.offset, node.dtype, writes=True)
     value = f"load(held, {side} + i * {width} + j)"
     writer.line(f"store({out}, (row * {n} + i) * {c} + j, {value}, m)")
-    return writer.emitted(product(lead), ", space")
+    return writer.emitted(product(lead), ", space", _space(node, lanes))
 
 
 def _read(
@@ -160,6 +160,6 @@ def _width(node: Node, lanes: int) -> Dim:
     return _whole(node.shape[-2], lanes) + _whole(node.shape[-1], lanes)
 
 
-def solve_space(node: Node, lanes: int) -> Dim:
+def _space(node: Node, lanes: int) -> Dim:
     """Bytes that a thread needs for itself."""
     return RESERVED + node.shape[-2] * _width(node, lanes) * node.type.item_bytes

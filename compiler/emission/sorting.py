@@ -122,7 +122,8 @@ def emit_argsort(group: Group, buffers: Places, target: Target) -> Emitted:
         for line in text.format(out=write, **names).splitlines():
             writer.line(line)
         writer.indent = 2
-    return writer.emitted(product(node.shape[a] for a in others), ", space")
+    count = product(node.shape[a] for a in others)
+    return writer.emitted(count, ", space", _space(node, lanes))
 
 
 def _store_keys(writer: Writer, node: Node) -> None:
@@ -141,7 +142,7 @@ def _store_keys(writer: Writer, node: Node) -> None:
     writer.line("store(keys, j, ~key)" if node.attrs["descending"] else "store(keys, j, key)")
 
 
-def sort_space(node: Node, lanes: int) -> Dim:
+def _space(node: Node, lanes: int) -> Dim:
     """Bytes that a thread needs for itself."""
     whole = _whole(_extent(node), lanes)
     if _is_long(_extent(node)) is False:

@@ -26,6 +26,7 @@ class Emitted(NamedTuple):
         reads: the buffers that it reads.
         writes: those that it writes.
         lanes: of a value.
+        space: the bytes that a worker needs for itself.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Emitted(NamedTuple):
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     lanes: int
+    space: Dim | Tiled = 0
 
 
 class Writer:
@@ -124,11 +126,11 @@ class Writer:
             self._names[key] = name
         return self._names[key]
 
-    def emitted(self, extent: Dim | Tiled, more: str = "") -> Emitted:
+    def emitted(self, extent: Dim | Tiled, more: str = "", space: Dim | Tiled = 0) -> Emitted:
         """The kernel over a range; `more` arguments after the three that all kernels have."""
         lines = [f"def kernel(args, lo, hi{more}):", *self.prologue, *self.lines]
         words, reads, writes = tuple(self.words), tuple(self.reads), tuple(self.writes)
-        return Emitted("\n".join(lines) + "\n", words, extent, reads, writes, self.lanes)
+        return Emitted("\n".join(lines) + "\n", words, extent, reads, writes, self.lanes, space)
 
 
 def decode(
