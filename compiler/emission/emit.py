@@ -20,8 +20,8 @@ from ..scheduling.fusion import Group
 from ..scheduling.schedule import Computed, Copied, Part, Schedule
 from ..scheduling.template import Place, Row, Template, Turns
 from ..sizes import Dim, floor_divide, product
-from .attention_kernels import emit_attention, emit_attention_back
-from .attention_query import emit_one_query, is_one_query
+from .attention.kernels import emit_attention, emit_attention_back
+from .attention.query import emit_one_query, is_one_query
 from .log_products import emit_log_product
 from .loop_kernels import emit_loop
 from .moves import (

@@ -5,20 +5,20 @@
         scores <- exp(scale * scores - top);   total
         attention <- scores v / total
 
-Keys are in the lanes, where blocks of many queries have these (`attention_kernels`).  A key that is
+Keys are in the lanes, where blocks of many queries have these (`kernels`).  A key that is
 not seen is not read.
 """
 
 from __future__ import annotations
 
-from ...runtime.program import Target
-from ..primitives.attention import seen_by
-from ..scheduling.fusion import Group
-from ..sizes import Dim
-from .attention_blocks import AttentionBlocks
-from .attention_sizes import query_space
-from .nest import Places
-from .writer import Emitted
+from ....runtime.program import Target
+from ...primitives.attention import seen_by
+from ...scheduling.fusion import Group
+from ...sizes import Dim
+from ..nest import Places
+from ..writer import Emitted
+from .blocks import AttentionBlocks
+from .sizes import query_space
 
 
 def is_one_query(group: Group) -> bool:

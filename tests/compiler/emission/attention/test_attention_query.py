@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diagrad.compiler.emission.attention_query import is_one_query
+from diagrad.compiler.emission.attention.query import is_one_query
 from diagrad.compiler.graph import Graph
 from diagrad.compiler.passes.materialise import materialise
 from diagrad.compiler.scheduling.fuse import fuse
 from diagrad.runtime.program import GEMM_LONG
 
-from ..building import Array, b, graph, run
-from ..building import given as entry
+from ...building import Array, b, graph, run
+from ...building import given as entry
 
 CLOSE = {"float32": 2e-5, "float64": 1e-12}
 

@@ -2,7 +2,7 @@
 
 A block of scores has its keys down and its queries across: with queries in the lanes, no maximum
 and no sum goes across lanes, and every product reads its right operand where it lies.  The products
-are the engine's `gemm`.  How large a block is, the target says (`attention_sizes`).
+are the engine's `gemm`.  How large a block is, the target says (`sizes`).
 
 How blocks are cut depends on the sizes of one head alone, and a block is one thread's.  So results
 depend neither on the number of threads nor on what else is in the batch.
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.program import Routine, Target
-from ..graph import Node
-from ..graphs.views import contiguous, mergeable, resolve, squeeze
-from ..primitives.attention import seen_by
-from ..primitives.elementwise import LANE_TYPES
-from ..primitives.record import Builder
-from ..scheduling.fusion import Group
-from ..scheduling.template import Place
-from ..sizes import Dim, ceil_divide, product
-from .attention_sizes import blocks_on, products_space
-from .nest import Places
-from .writer import Emitted, Writer, decode
+from ....runtime.program import Routine, Target
+from ...graph import Node
+from ...graphs.views import contiguous, mergeable, resolve, squeeze
+from ...primitives.attention import seen_by
+from ...primitives.elementwise import LANE_TYPES
+from ...primitives.record import Builder
+from ...scheduling.fusion import Group
+from ...scheduling.template import Place
+from ...sizes import Dim, ceil_divide, product
+from ..nest import Places
+from ..writer import Emitted, Writer, decode
+from .sizes import blocks_on, products_space
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...runtime.program import CUDA, GEMM_DEEP, GEMM_LONG, Target, gemm_space
-from ...runtime.teams import team_space
-from ..sizes import Dim, ceil_divide
+from ....runtime.program import CUDA, GEMM_DEEP, GEMM_LONG, Target, gemm_space
+from ....runtime.teams import team_space
+from ...sizes import Dim, ceil_divide
 
 
 @dataclass(frozen=True)

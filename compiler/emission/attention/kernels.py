@@ -21,12 +21,12 @@ head at a time, and makes each block of weights once for all three results:
 
 from __future__ import annotations
 
-from ...runtime.program import Target
-from ..scheduling.fusion import Group
-from ..sizes import ceil_divide
-from .attention_blocks import AttentionBlocks, Held, Operand
-from .nest import Places
-from .writer import Emitted
+from ....runtime.program import Target
+from ...scheduling.fusion import Group
+from ...sizes import ceil_divide
+from ..nest import Places
+from ..writer import Emitted
+from .blocks import AttentionBlocks, Held, Operand
 
 
 def emit_attention(group: Group, buffers: Places, target: Target) -> Emitted:

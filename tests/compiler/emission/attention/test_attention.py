@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diagrad.compiler.emission.attention_sizes import ON_CPU, ON_CUDA
+from diagrad.compiler.emission.attention.sizes import ON_CPU, ON_CUDA
 from diagrad.compiler.emission.costs import row_costs
 from diagrad.compiler.errors import DtypeRuleError, TypeRuleError
 from diagrad.compiler.graph import Graph, Node
@@ -22,8 +22,8 @@ from diagrad.compiler.scheduling.schedule import schedule
 from diagrad.runtime.cpu.executor import Executor
 from diagrad.runtime.program import CPU, CUDA
 
-from ..building import Array, b, graph, run, shape_of
-from ..building import given as entry
+from ...building import Array, b, graph, run, shape_of
+from ...building import given as entry
 
 SCALE = 0.3
 CLOSE = {"float32": 2e-5, "float64": 1e-12}

@@ -1,0 +1,1 @@
+"""Kernels of attention: in blocks of queries and keys, of one query, and the way back."""
