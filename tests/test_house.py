@@ -62,8 +62,8 @@ FLOORS = {
         "executor", "limits", "stopwatch", "trace",
     ),
     "runtime/cuda": (
-        "building", "finding", "dlpack", "arrays", "using", "layout", "plan", "table", "device",
-        "memory", "driver", "executor", "trace",
+        "routines", "building", "finding", "dlpack", "arrays", "using", "layout", "plan", "table",
+        "device", "memory", "driver", "executor", "trace",
     ),
 }  # fmt: skip
 MOST_FILES = 20

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..words.lanes import SIGNATURES
+from ..words.lanes import SIGNATURES, types
 from ..words.machine import Machine, lowering_for
 from ..words.vocabulary import WORDS
 from .desugar import desugar
@@ -41,10 +41,35 @@ def lower_kernel(source: str, symbol: str, machine: Machine) -> Lowered:
     Raises:
         SyntaxError: for text outside the kernel language.
     """
-    scope: dict[str, Any] = dict(WORDS)
-    exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
-    kernel = scope["kernel"]
+    kernel = _function(source, "kernel", symbol)
     count = kernel.__code__.co_argcount
     with lowering_for(machine):
         text, function = lower(kernel, SIGNATURES[count])
     return Lowered(text, function, count)
+
+
+def lower_routine(source: str, symbol: str, machine: Machine) -> str:
+    """A module with `void @symbol(i64, ...)`, of a text `def ...` whose arguments are integers.
+
+    Raises:
+        SyntaxError: for text outside the kernel language.
+    """
+    function = _function(source, source[len("def ") : source.index("(")], symbol)
+    count = function.__code__.co_argcount
+    with lowering_for(machine):
+        text, inner = lower(function, types.void(*[types.int64] * count))
+    given = ", ".join(f"i64 %a{number}" for number in range(count))
+    return f"""{text}
+define void @{symbol}({given}) {{
+  %result = alloca ptr
+  call i32 @"{inner}"(ptr %result, ptr null, {given})
+  ret void
+}}
+"""
+
+
+def _function(source: str, name: str, symbol: str) -> Any:
+    """The Python function that a text defines, in words."""
+    scope: dict[str, Any] = dict(WORDS)
+    exec(compile(desugar(source), f"<{symbol}>", "exec"), scope)
+    return scope[name]

@@ -300,6 +300,50 @@ def scatter_sums(p: Pointer, gap: Node, index: Value, value: Value, mask: Value)
     _over_set_lanes(p, index, mask, body)
 
 
+def load_spread(p: Pointer, offset: Node, index: Value, mask: Value | None = None) -> Value:
+    """The elements at offset + index; those without their mask bit are not read and are 0."""
+    start = Pointer(p.builder, p.element(offset), p.kind)
+    if not machine().is_warp:
+        return gather(start, index, full(p.builder) if mask is None else mask)
+    # A number in a thread: neighbouring ones are then found to be one access.
+    b, place = p.builder, start.element(p.builder.extract_element(index.node, _I32(0)))
+    if mask is None:
+        scalar = b.load(place)
+    else:
+        before = b.block
+        with b.if_then(b.bitcast(mask.node, _I1)):
+            loaded = b.load(place)
+            inside = b.block
+        scalar = b.phi(loaded.type)
+        scalar.add_incoming(loaded.type(0), before)
+        scalar.add_incoming(loaded, inside)
+    if p.kind == "b1":
+        scalar = b.icmp_unsigned("!=", scalar, _I8(0))
+    return splat(b, scalar, p.kind)
+
+
+def store_spread(
+    p: Pointer, offset: Node, index: Value, value: Value, mask: Value | None = None
+) -> None:
+    """Write to offset + index, where no two lanes write to one place."""
+    start = Pointer(p.builder, p.element(offset), p.kind)
+    if not machine().is_warp:
+        scatter(start, index, value, full(p.builder) if mask is None else mask)
+        return
+    b, place = p.builder, start.element(p.builder.extract_element(index.node, _I32(0)))
+    scalar = b.extract_element(p.to_memory(value), _I32(0))
+    if mask is None:
+        b.store(scalar, place)
+        return
+    with b.if_then(b.bitcast(mask.node, _I1)):
+        b.store(scalar, place)
+
+
+def full(builder: Any) -> Value:
+    """A mask of every lane."""
+    return splat(builder, _I1(1), "b1")
+
+
 def load_strided(p: Pointer, offset: Node, stride: Node, mask: Value) -> Value:
     """The elements at offset + lane * stride; those without their mask bit are 0."""
     return gather(p, strided(p.builder, offset, stride), mask)

@@ -296,6 +296,8 @@ _memory("store", memory.store, "ox[m]")
 _memory("store_strided", memory.store_strided, "ooxm")
 _memory("store_first", memory.store_first, "ox")
 _memory("scatter", memory.scatter, "ixm")
+_memory("load_spread", memory.load_spread, "oi[m]")
+_memory("store_spread", memory.store_spread, "oix[m]")
 _memory("scatter_add", memory.scatter_add, "ixm")
 _memory("scatter_sums", memory.scatter_sums, "oixm")
 

@@ -42,7 +42,8 @@ def kernel_ptx(
         source: kernel text, written for 32 lanes.
         shared: whether a worker's memory is shared memory, or global.
         architecture: as "sm_90".
-        routine: LLVM's text that defines a function which the kernel calls by name.
+        routine: what gives LLVM's text that defines a function which the kernel calls by name; by
+            default the target's routines.
 
     Raises:
         ValueError: for an architecture that is not in ARCHITECTURES.
@@ -52,17 +53,17 @@ def kernel_ptx(
     with COMPILING:
         from ...building.lowering import lower_kernel
         from ...words.machine import WARP
+        from ..routines.routines import lowered_routine
 
         machine = _machine(architecture)
         lowered = lower_kernel(source, "kernel", WARP)
         context = llvm.create_context()
-        text = lowered.text + entered(lowered, shared)
-        module = parsed(_for(machine, text), machine, {ENTRY}, context)
+        text = _for(machine, lowered.text + entered(lowered, shared))
+        module = parsed(text, machine, {ENTRY}, context)
         while missing := _missing(module):
-            if routine is None:
-                raise ValueError(f"the kernel calls {', '.join(missing)}, which nothing defines")
             for name in missing:
-                module.link_in(parsed(_for(machine, routine(name)), machine, {name}, context))
+                text = lowered_routine(name, WARP) if routine is None else routine(name)
+                module.link_in(parsed(_for(machine, text), machine, {name}, context))
         _inline_all(module)
         optimize(module, machine, 3)
         compilations += 1

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diagrad.runtime.building.lowering import lower_kernel
+from diagrad.runtime.building.lowering import lower_kernel, lower_routine
 from diagrad.runtime.cpu.building.build import build_text
 from diagrad.runtime.cpu.building.natives import Native, Request, obtain
-from diagrad.runtime.cpu.executor import build_routine
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Loaded, Node
 from diagrad.runtime.cuda.plan import WARP, Processor, is_team
+from diagrad.runtime.cuda.routines.routines import routine_text
 from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.outcomes import HOLDS
 from diagrad.runtime.program import Kernel
@@ -77,6 +77,9 @@ class _Function:
     def __call__(self, *given: int) -> None:
         _ENTRY(self.native.address)(*given)
 
+
+SIMULATED = Machine(WARP, WARP, teams=True)
+"""A warp: all lanes in one vector."""
 
 _ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)
 
@@ -290,13 +293,9 @@ class SimulatedDevice:
 
 @cache
 def _routines(names: tuple[str, ...]) -> dict[str, Native]:
-    """Native code of routines, by name; their addresses are in it, so that no cache keeps it."""
-    made = obtain([Request(name, name, build_routine) for name in names])
-    found = {}
-    for name, inner in zip(names, made, strict=True):
-        request = Request(name, f"{name} at {inner.address} in {os.getpid()}", build_alone)
-        found[name] = obtain([request])[0]
-    return found
+    """Native code of the target's routines, by name."""
+    made = obtain([Request(name, routine_text(name), build_routine) for name in names])
+    return dict(zip(names, made, strict=True))
 
 
 class _Memory:
@@ -335,50 +334,10 @@ define void @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %warp, i64 %w
         return build_text(_with_meeting(text), {symbol})
 
 
-ROOM = 64 << 20
-"""Bytes that a processor's routine may pack into."""
-
-
-def build_alone(name: str, symbol: str) -> bytes:
-    """A routine that a team calls: its first warp asks the processor's, and they meet.
-
-    That packs operands into memory of its own, and not into the team's.
-    """
-    name = name.split()[0]
-    kind = name.split("_")[0]
-    words, space = {"gemm": (13, 11), "segmented": (14, 13), "turn": (6, -1)}[kind]
-    (native,) = obtain([Request(name, name, build_routine)])
-    kinds, given = (", ".join(f"i64{more}" for more in each) for each in (
-        [""] * words, [f" %a{n}" for n in range(words)],
-    ))  # fmt: skip
-    # Nothing that is packed is kept: a product's tag is 0.
-    own = {"gemm": {11: "%own", 12: "0"}, "segmented": {13: "%own"}, "turn": {}}[kind]
-    handed = ", ".join(f"i64 {own.get(n, f'%a{n}')}" for n in range(words))
-    meeting = f"call void @{MEETING}(i64 %a{space}, i64 %warps)" if space >= 0 else ""
-    text = f"""
-declare ptr @malloc(i64)
-declare void @free(ptr)
-define void @{symbol}({given}, i64 %warp, i64 %warps) {{
-  {meeting}
-  %first = icmp eq i64 %warp, 0
-  br i1 %first, label %make, label %made
-make:
-  %room = call ptr @malloc(i64 {ROOM})
-  %low = ptrtoint ptr %room to i64
-  %up = add i64 %low, 63
-  %own = and i64 %up, -64
-  %place = inttoptr i64 %own to ptr
-  store i64 0, ptr %place
-  %routine = inttoptr i64 {native.address} to ptr
-  call void ({kinds}) %routine({handed})
-  call void @free(ptr %room)
-  br label %made
-made:
-  {meeting}
-  ret void
-}}
-"""
-    return build_text(_with_meeting(text), {symbol})
+def build_routine(source: str, symbol: str) -> bytes:
+    """Object code of a routine, as a warp of a team runs it."""
+    with COMPILING:
+        return build_text(_with_meeting(lower_routine(source, symbol, SIMULATED)), {symbol})
 
 
 def _with_meeting(text: str) -> str:

@@ -300,3 +300,21 @@ def test_nothing_else_is_done_with_a_tile(other: str) -> None:
     text = f"def kernel(args, lo, hi):\n    t = tile(256)\n    a = f32(0)\n    b = {other}\n"
     with pytest.raises(NumbaError, match="No match"):
         run(text, [])
+
+
+@pytest.mark.parametrize("kind", DTYPE)
+@pytest.mark.parametrize("masked", [False, True])
+def test_spread_elements(kind: str, masked: bool, lanes: int) -> None:
+    """`load_spread` and `store_spread`: at an offset, and places of its own for each lane."""
+    mask = ", lanes_below(n)" if masked else ""
+    text = f"""def kernel(args, lo, hi):
+    n = args[2]
+    v = load_spread({kind}_at(args[0]), 2, lane() * i64(3){mask})
+    store_spread({kind}_at(args[1]), 1, lane() * i64(2), v{mask})
+"""
+    count = lanes // 2 if masked else lanes
+    source, target = elements(kind, 3 * lanes + 2), elements(kind, 2 * lanes + 2, 1)
+    wanted = target.copy()
+    wanted[1 : 1 + 2 * count : 2] = source[2 : 2 + 3 * count : 3]
+    run(text, [source, target, count])
+    np.testing.assert_array_equal(target, wanted)
