@@ -249,6 +249,8 @@ from .frontend.operations.ordering.along import take_along_axis
 from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
+from .frontend.operations.products.norms import norm
+from .frontend.operations.products.products import inner, kron, outer, tensordot, vecdot
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
     all,
@@ -493,6 +495,7 @@ __all__ = [
     "hypot",
     "info_nce",
     "init",
+    "inner",
     "int32",
     "int64",
     "inverse",
@@ -500,6 +503,7 @@ __all__ = [
     "isinf",
     "isnan",
     "jacobian",
+    "kron",
     "l1",
     "leaky_relu",
     "less",
@@ -534,11 +538,13 @@ __all__ = [
     "nan_to_num",
     "negative",
     "nll",
+    "norm",
     "not_equal",
     "observed",
     "one_hot",
     "ones",
     "ones_like",
+    "outer",
     "pad",
     "parameter",
     "pool_shape",
@@ -586,6 +592,7 @@ __all__ = [
     "tan",
     "tanh",
     "targets",
+    "tensordot",
     "tie",
     "tile",
     "topk",
@@ -601,6 +608,7 @@ __all__ = [
     "update",
     "variable",
     "variance",
+    "vecdot",
     "vicreg",
     "wfsm",
     "where",

@@ -15,6 +15,7 @@ from ..arguments import text as text_of
 from ..variables.applying import apply
 from ..variables.variable import Variable
 from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
+from .products.subscripts import without_repeats, written_out
 
 
 def contract(b: Builder, x: Node, y: Node, left: str, right: str, out: str) -> Node:
@@ -164,20 +165,31 @@ def _greatest(b: Builder, x: Node, axis: int) -> Node:
 
 
 def einsum(subscripts: str, *operands: Any) -> Variable:
-    """NumPy's einsum of one or more operands, letters only, explicit output: "ij,jk->ik".
+    """NumPy's einsum of one or more operands: "ij,jk->ik".
 
-    Operands are contracted from left to right. A letter may stand once in an operand.
+    Operands are contracted from left to right.
+
+    Args:
+        subscripts: the letters of each operand's axes, and, behind "->", those of the result,
+            each once; without it, those that stand once in all, by the alphabet.  A letter that
+            stands twice in an operand is its diagonal.  "..." are the axes that are left, which
+            broadcast, and come first where the result is not told.
+        operands: of one dtype; of bools, a product is whether both are true, and a sum whether one
+            is, as for `matmul`.
+
+    Raises:
+        ShapeError, DtypeError: when the diagram is built: subscripts that do not fit the operands,
+            sizes that differ, two dtypes.
     """
     subscripts = text_of("einsum", "subscripts", subscripts, 'a text such as "ij,jk->ik"')
-    text = subscripts.replace(" ", "")
-    inputs, arrow, out = text.partition("->")
-    parts = inputs.split(",")
 
     def rule(b: Builder, *nodes: Node) -> Node:
-        _check_subscripts(subscripts, bool(arrow), parts, out, nodes)
-        value, labels = nodes[0], parts[0]
-        for i, (node, more) in enumerate(zip(nodes[1:], parts[1:], strict=True), 1):
-            later = set(out).union(*parts[i + 1 :])
+        one_dtype(nodes)
+        parts, out = written_out(subscripts, nodes)
+        pairs = [without_repeats(b, *pair) for pair in zip(nodes, parts, strict=True)]
+        value, labels = pairs[0]
+        for i, (node, more) in enumerate(pairs[1:], 1):
+            later = set(out).union(*(letters for _, letters in pairs[i + 1 :]))
             keep = "".join(dict.fromkeys(c for c in labels + more if c in later))
             last = i == len(nodes) - 1
             value = contract(b, value, node, labels, more, out if last else keep)
@@ -192,22 +204,3 @@ def einsum(subscripts: str, *operands: Any) -> Variable:
 
     result: Variable = apply("einsum", rule, as_variables(*operands))
     return result
-
-
-def _check_subscripts(
-    subscripts: str, arrow: bool, parts: list[str], out: str, nodes: tuple[Node, ...]
-) -> None:
-    one_dtype(nodes)
-    example = 'such as "ij,jk->ik"'
-    if not arrow or len(parts) != len(nodes):
-        raise TypeRuleError(
-            f"expects subscripts for {len(nodes)} operands and an output {example}, "
-            f"not {subscripts!r}"
-        )
-    for part, node in zip(parts, nodes, strict=True):
-        if (not part.isalpha() and part) or len(set(part)) != len(part):
-            raise TypeRuleError(f"expects different letters for an operand, not {part!r}")
-        if len(part) != node.type.rank:
-            raise TypeRuleError(f"expects {node.type.rank} letters for {node.type}, not {part!r}")
-    if len(set(out)) != len(out) or not set(out) <= set("".join(parts)):
-        raise TypeRuleError(f"expects output letters out of the operands', each once, not {out!r}")

@@ -20,6 +20,7 @@ from .integers import bits, division
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .ordering import along, sorting
+from .products import norms, products
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None) -> Variable:
@@ -169,6 +170,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.trace: triangles.trace,
     np.meshgrid: arrays.meshgrid,
     np.einsum: contractions.einsum,
+    np.outer: products.outer,
+    np.inner: products.inner,
+    np.tensordot: products.tensordot,
+    np.kron: products.kron,
+    np.linalg.norm: norms.norm,
     np.linalg.solve: linear_algebra.solve,
     np.linalg.inv: linear_algebra.inverse,
     np.zeros_like: arrays.zeros_like,
@@ -180,8 +186,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 """What a NumPy function is; the first arguments have the same meaning."""
 
 OURS: dict[str, str] = {
-    "dot": "x @ y", "inner": "dg.einsum", "tensordot": "dg.einsum",
-    "outer": "x[:, None] * y", "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
+    "dot": "x @ y",
+    "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
     "heaviside": "dg.where",
     "copyto": "dg.where", "put": "dg.where",
 }  # fmt: skip

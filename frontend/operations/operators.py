@@ -14,6 +14,7 @@ from .making import arrays
 from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
 from .ordering import sorting
+from .products import norms, products
 from .python_words import INSTEAD, missing_attribute, refusing
 
 
@@ -121,8 +122,8 @@ OPERATORS: dict[str, Any] = {
 }
 _FILES = (
     arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    linear_algebra, padding, reductions, repeats, rounding, source, special, structure, triangles,
-    trigonometry,
+    linear_algebra, norms, padding, products, reductions, repeats, rounding, source, special,
+    structure, triangles, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

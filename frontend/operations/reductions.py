@@ -209,12 +209,28 @@ def argmin(x: Any, axis: int | None = None) -> Variable:
     return _index("argmin", x, axis)
 
 
-def cumsum(x: Any, axis: int = -1, reverse: bool = False) -> Variable:
-    """Running sums along an axis; from the end where `reverse`."""
+def cumsum(x: Any, axis: int = -1, reverse: bool = False, exclusive: bool = False) -> Variable:
+    """Running sums along an axis.
+
+    Args:
+        x: numbers, of one axis or more.
+        axis: along which.
+        reverse: from the end: element i is the sum of those from i on.
+        exclusive: without the element itself, so that the first sum (the last one) is 0.
+    """
     reverse = flag("cumsum", "reverse", reverse)
+    exclusive = flag("cumsum", "exclusive", exclusive)
 
     def rule(b: Builder, node: Node) -> Node:
-        return b.cumsum(node, axis=normal_axis(axis, node.type.rank), reverse=reverse)
+        place = normal_axis(axis, node.type.rank)
+        if not exclusive:
+            return b.cumsum(node, axis=place, reverse=reverse)
+        shape = tuple(n + (i == place) for i, n in enumerate(node.shape))
+        low = tuple(int(i == place and not reverse) for i in range(len(shape)))
+        longer = b.pad(node, low=low, inner=(1,) * len(shape), shape=shape)
+        sums = b.cumsum(longer, axis=place, reverse=reverse)
+        start = int(reverse)
+        return b.slice_axis(sums, place, start, node.shape[place] + start)
 
     result: Variable = apply("cumsum", rule, as_variables(x))
     return result

@@ -78,25 +78,30 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
         first, second = normal_axis(axis1, rank), normal_axis(axis2, rank)
         if first == second:
             raise TypeRuleError(f"expects two axes, not {axis1} twice")
-        rest = tuple(i for i in range(rank) if i not in (first, second))
-        turned = b.transpose(node, axes=(*rest, first, second))
-        *lead, rows, columns = turned.shape
-        if not isinstance(rows, int) or not isinstance(columns, int):
-            return _masked_diagonal(b, turned, offset)
-        count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-        if count == 0:
-            return b.fill(0, node.type.with_shape((*lead, 0)))
-        start = max(offset, 0) + max(-offset, 0) * columns
-        line = b.reshape(turned, shape=(*lead, rows * columns))
-        ones = (1,) * len(lead)
-        stop = start + (count - 1) * (columns + 1) + 1
-        found: Node = b.slice(
-            line, start=(*(0,) * len(lead), start), stop=(*lead, stop), step=(*ones, columns + 1)
-        )
-        return found
+        return diagonal_of(b, node, first, second, offset)
 
     result: Variable = apply("diagonal", rule, as_variables(x))
     return result
+
+
+def diagonal_of(b: Builder, node: Node, first: int, second: int, offset: int = 0) -> Node:
+    """The elements of a diagonal of two axes, as a new last axis."""
+    rest = tuple(i for i in range(node.type.rank) if i not in (first, second))
+    turned = b.transpose(node, axes=(*rest, first, second))
+    *lead, rows, columns = turned.shape
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        return _masked_diagonal(b, turned, offset)
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    if count == 0:
+        return b.fill(0, node.type.with_shape((*lead, 0)))
+    start = max(offset, 0) + max(-offset, 0) * columns
+    line = b.reshape(turned, shape=(*lead, rows * columns))
+    ones = (1,) * len(lead)
+    stop = start + (count - 1) * (columns + 1) + 1
+    found: Node = b.slice(
+        line, start=(*(0,) * len(lead), start), stop=(*lead, stop), step=(*ones, columns + 1)
+    )
+    return found
 
 
 def _masked_diagonal(b: Builder, x: Node, offset: int) -> Node:

@@ -159,6 +159,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "MixtureOfExperts": {"experts": lambda: [net(), net()], "gate": lambda: dg.Linear(3, 2)},
     "one_hot": {"size": lambda: 4},
     "pad": {"widths": lambda: [(0, 0), (1, 1)]},
+    "outer": {"y": y}, "inner": {"y": y}, "kron": {"y": y}, "tensordot": {"axes": lambda: (1, 1)},
+    "norm": {"ord": lambda: 1, "axis": lambda: 1},
     "tile": {"repetitions": lambda: (1, 2)}, "repeat": {"repetitions": lambda: 2},
     "roll": {"shift": lambda: 1, "axis": lambda: 1}, "eye": {"rows": lambda: 3},
     "linspace": {"start": lambda: 0.0, "stop": lambda: 1.0, "count": lambda: 3},

@@ -59,6 +59,11 @@ CALLS: dict[str, Any] = {
     "diagonal": lambda x: np.diagonal(x, 1),
     "trace": np.trace,
     "meshgrid": lambda x: np.meshgrid(x[0], x[1])[0],
+    "outer": lambda x: np.outer(x, B),
+    "inner": lambda x: np.inner(x, B),
+    "tensordot": lambda x: np.tensordot(x, B, axes=1),
+    "kron": lambda x: np.kron(x, B),
+    "norm": lambda x: np.linalg.norm(x, axis=1),
     "round": lambda x: np.round(x, 1),
     "nan_to_num": lambda x: np.nan_to_num(x, nan=1.0, posinf=2.0),
     "sinc": np.sinc,
@@ -119,8 +124,6 @@ GOT = "expects arrays, got observed 'x' (model.py:1): "
 ERRORS = {
     "np.median(x)": f"np.median (model.py:2) {GOT}compose it of the functions of diagrad, or make "
     "the variable an output and use NumPy on what a run gives",
-    "np.linalg.norm(x)": f"np.linalg.norm (model.py:2) {GOT}compose it of the functions of "
-    "diagrad, or make the variable an output and use NumPy on what a run gives",
     "np.hstack([np.ones(2), x])": f"np.hstack (model.py:2) {GOT}use dg.concatenate",
     "np.add.reduce(x)": f"np.add.reduce (model.py:2) {GOT}use dg.sum",
     "np.add.accumulate(x)": f"np.add.accumulate (model.py:2) {GOT}compose it of the functions of "

@@ -13,6 +13,7 @@ from .order_rows import ORDERS
 from .pool_rows import POOLS
 from .product_rows import COSTS, PRODUCTS
 from .structure_rows import INDEXING, MOVES
+from .tensor_rows import EXCLUSIVE, NORMS, TENSORS
 from .window_rows import WINDOWS
 
 TABLE: dict[str, list[Operation]] = {
@@ -41,6 +42,9 @@ TABLE: dict[str, list[Operation]] = {
     "shared": SHARED,
     "sources": SOURCES,
     "products": PRODUCTS,
+    "tensors": TENSORS,
+    "norms": NORMS,
+    "exclusive": EXCLUSIVE,
     "costs": COSTS,
     "attentions": ATTENTIONS,
 }
