@@ -2,7 +2,7 @@
 
     for row in range(lo, hi):                 the kept axes, this call's share of them
         a0 = ...                              accumulators of phase 0
-        for j in range(0, n1, 16):            the reduced axes, 16 lanes at a time
+        for j in range(0, n1, 16):            the reduced axes, all lanes at a time (here 16)
             ...                               loads, expressions, accumulation
         v7 = reduce_max(a0)                   values of the kept axes
         for j in range(0, n1, 16):            phase 1: what needs the reductions of phase 0
@@ -11,17 +11,19 @@
 A value that two phases need is saved in the cache if recomputing it would cost more.
 
 The innermost axis of the domain is the vector axis.  If it is kept while others are reduced,
-each row handles 16 of its elements and the phases run down the reduced axes.  So it is made where
-the innermost axis is reduced and known to be short: sixteen rows at once, each lane with its own.
+each row handles a vector of its elements and the phases run down the reduced axes.  So it is made
+where the innermost axis is reduced and known to be short: as many rows at once as there are lanes.
 
-A loop over the vector axis has two parts, the second for what is left of the last 16 elements:
+A loop over the vector axis has two parts, the second for what is left behind whole vectors:
 
         for j in range(0, whole, 16):         all lanes, so that LLVM drops the mask
             m = lanes_below(16)
         for j in range(whole, n1, 16):        at most once
             m = lanes_below(n1 - j)
 
-Where the extent is a multiple of 16 for all sizes, or below two vectors, there is one part.
+Where the extent is whole vectors for all sizes, or below two of them, there is one part.
+
+On a GPU a row without sums is done in pieces, and few long rows with sums by teams (`teams`).
 """
 
 from __future__ import annotations
