@@ -64,7 +64,8 @@ class Diagram(Drawing):
         Args:
             optimizer: what a training step does with the gradients; without one a step makes the
                 updates of states alone, if there are any and the cost has no parameters to train.
-            target: "cpu", or "reference" (NumPy: slow, and the definition of what is right).
+            target: "cpu", "cuda" (an NVIDIA device: see `dg.targets`), or "reference" (NumPy:
+                slow, and the definition of what is right).
             dtype: "float32" or "float64" to compute every float in; by default as drawn.
             seed: of the initial parameters and of random draws; the same seed, the same numbers.
             threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores

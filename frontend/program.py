@@ -26,7 +26,7 @@ class Program(Running):
         diagram: what to compile.
         optimizer: what a step does with the gradients; without one a step makes the updates of
             states alone, and there is none where there are no updates, or parameters to train.
-        target: "cpu", or "reference" (NumPy: slow, and what is right).
+        target: "cpu", "cuda", or "reference" (NumPy: slow, and what is right).
         dtype: "float32" or "float64" to compute everything in; by default as drawn.
         seed: of the initial parameters and of random draws.
         threads: how many threads may share a step; by default `$DIAGRAD_THREADS` or the cores

@@ -62,8 +62,8 @@ FLOORS = {
         "executor", "limits", "stopwatch", "trace",
     ),
     "runtime/cuda": (
-        "routines", "building", "finding", "dlpack", "arrays", "using", "layout", "plan", "table",
-        "device", "memory", "driver", "executor", "trace",
+        "routines", "building", "finding", "dlpack", "arrays", "layout", "plan", "table", "device",
+        "memory", "driver", "executor", "trace", "using",
     ),
 }  # fmt: skip
 MOST_FILES = 20

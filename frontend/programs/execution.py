@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from ...compiler.graph import Graph
@@ -95,7 +96,7 @@ class Execution:
         from .program_cache import look_up
 
         with collector_paused():
-            return look_up(self.lowered, self._options)
+            return look_up(self.lowered, self._options, self.engine.written_for())
 
     @property
     def graph(self) -> Graph:
@@ -107,25 +108,29 @@ class Execution:
                 self._prepared = prepare(self.lowered, self._options, self.timings)
         return self._prepared
 
-    def call(self, what: str, inputs: Mapping[str, Any]) -> Any:
+    def call(self, what: str, inputs: Mapping[str, Any], on_device: bool = False) -> Any:
         """A step's cost, or the outputs by name; inputs are checked, updates are made.
 
         They are made what native code takes, and that is asked.  Where it refuses still (an input
         that lies in a state, another thread at work, a check that fails), Python makes the call.
+        So it does where outputs stay on the device.
         """
         if self.trains:
             training_begins()
         executor, arrays = self.bound(what, inputs)
-        answer = executor.native(arrays)
+        answer = None if on_device else executor.native(arrays)
         if answer is None:
-            answer = self._call_in_python(what, executor, arrays)
+            options = {"on_device": True} if on_device else {}
+            answer = self._call_in_python(what, executor, arrays, options)
         self._use(executor)
         return answer
 
-    def _call_in_python(self, what: str, executor: Any, arrays: Mapping[str, Array]) -> Any:
+    def _call_in_python(
+        self, what: str, executor: Any, arrays: Mapping[str, Array], options: Mapping[str, Any]
+    ) -> Any:
         given = list(arrays.values())
         try:
-            values = executor(given)  # It holds the workspace by itself.
+            values = executor(given, **options)  # It holds the workspace by itself.
         except CheckFailedError as failure:
             raise self._explain_check(what, failure, arrays) from None
         return float(values[0]) if self.scalar else dict(zip(self.outputs, values, strict=True))
@@ -147,13 +152,15 @@ class Execution:
         item, array = self._by_name[check.name], arrays[check.name]
         sizes = bind_sizes(what, self.expected, list(arrays.values()))
         low, high = evaluate(check.low, sizes), evaluate(check.high, sizes)
-        return outside(f"{what} of '{self.name}'", item, low, high, array, failure.index)
+        given = np.asarray(array)
+        return outside(f"{what} of '{self.name}'", item, low, high, given, failure.index)
 
     def bound(self, what: str, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
         """What runs these inputs, and the inputs as it takes them; InputError as for `call`."""
         if inputs.keys() != self._by_name.keys():
             check_names(f"{what} of '{self.name}'", self.expected, inputs)
-        arrays = {name: item.check(inputs[name]) for name, item in self._by_name.items()}
+        given = self.engine.given
+        arrays = {name: given(item, inputs[name]) for name, item in self._by_name.items()}
         shapes = tuple([array.shape for array in arrays.values()])
         return self._bound.get(shapes) or self._bind(what, shapes, arrays), arrays
 
@@ -209,7 +216,9 @@ class Execution:
             from ...compiler.pipeline import compile_kernels
 
             with collector_paused():
-                self._template = compile_kernels(self.graph, self.timings)
+                self._template = compile_kernels(
+                    self.graph, self.timings, target=self.engine.written_for()
+                )
                 if self.cached is not None:
                     self.cached.keep(self.interface, self._template)
         return self._template

@@ -59,6 +59,11 @@ class Expected:
         self._check_shape(array.shape, axis)
         return array
 
+    def check_placed(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        """InputError unless an array that stays where it lies has the dtype and the shape."""
+        self._check_dtype(dtype, shape)
+        self._check_shape(shape)
+
     def _as_array(self, value: Any) -> Array:
         if isinstance(value, Variable):
             raise InputError(f"{self.text()}, got {source_text(value)}: give it an array")
@@ -75,12 +80,15 @@ class Expected:
             raise InputError(f"{self.text()}, got {got}: give it numbers")
         if isinstance(value, (list, tuple, bool, int, float)) and not isinstance(value, np.generic):
             return self._converted(array, _kind(value))
-        if array.dtype.newbyteorder("=") != self.dtype:
+        self._check_dtype(array.dtype.newbyteorder("="), array.shape)
+        return array
+
+    def _check_dtype(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if dtype != self.dtype:
             raise InputError(
-                f"{self.text()}, got {array.dtype} {shape_text(array.shape)}: convert it with "
+                f"{self.text()}, got {dtype} {shape_text(shape)}: convert it with "
                 f"{self.name}.astype(np.{self.dtype}), nothing is converted silently"
             )
-        return array
 
     def _converted(self, array: Array, kind: str) -> Array:
         """Numbers of Python in the dtype, which must hold them."""

@@ -18,7 +18,7 @@ from ...compiler.options import Options
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
 from ...runtime.outcomes import refuse
-from ..arguments import integer, shown, turn, wrong
+from ..arguments import flag, integer, shown, turn, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing
 from ..drawing.draws import first_key, other_key
@@ -47,7 +47,7 @@ class Running(Sealed):
     Attributes:
         diagram: what was compiled.
         optimizer: what a step does with the gradients, or None.
-        target: "cpu" or "reference".
+        target: "cpu", "cuda" or "reference".
         threads: how many may share a step, or None for the default.
         unroll: how many steps are one turn of a loop that says nothing of its own.
         timings: the passes' times.
@@ -253,7 +253,9 @@ class Running(Sealed):
                 dropout, statistics of the batch); by its place, so that an input may have any
                 name.  Nothing is updated in either.
             *unnamed: none, as for `step`.
-            **inputs: for every observed variable that the outputs depend on, as for `step`.
+            **inputs: for every observed variable that the outputs depend on, as for `step`.  With
+                `device=True` beside them, outputs stay on the device of target "cuda", as
+                `DeviceArray`, unless there is a variable of that name.
 
         Returns:
             New arrays, by name; empty ones for an empty batch, where a mean is NaN.
@@ -262,7 +264,7 @@ class Running(Sealed):
             InputError: as `step`, except that the batch may be empty.
             ValueError: an unknown mode.
         """
-        if unnamed or mode is not INFERENCE:
+        if unnamed or mode is not INFERENCE or "device" in inputs:
             return self._run_as(mode, unnamed, inputs)
         outputs: dict[str, Array] | None = self._native_run(inputs)
         if outputs is None:
@@ -279,9 +281,25 @@ class Running(Sealed):
             given = len(unnamed) + (not isinstance(mode, str))
             expected = self._expected([*self.diagram.outputs.values()])
             raise self._by_name("run", expected, given)
+        if "device" in inputs and "device" not in self.diagram.observed:
+            asked = inputs["device"]
+            inputs = {name: value for name, value in inputs.items() if name != "device"}
+            if self._stays(asked):
+                found: dict[str, Any] = self._run_in(mode, inputs).call("run", inputs, True)
+                return found
         execution = self._run_in(mode, inputs)
         outputs: dict[str, Array] | None = execution.native(inputs)
         return execution.call("run", inputs) if outputs is None else outputs
+
+    def _stays(self, device: Any) -> bool:
+        """Whether outputs of a run shall stay on the device; InputError where there is none."""
+        subject = f"run of '{self.diagram.name}'"
+        if flag(subject, "device", device) and not self._engine.has_device:
+            raise InputError(
+                f"{subject} expects a program of target cuda for device=True, got {self.target}: "
+                "its outputs are NumPy's arrays"
+            )
+        return bool(device)
 
     def _run_in(self, mode: str, inputs: Mapping[str, Any]) -> Execution:
         """What runs inputs of these names in a mode."""

@@ -17,11 +17,13 @@ from ...runtime.collector import collector_paused
 from ...runtime.mutex import Mutex
 from ..arguments import shown
 from ..errors import InputError, TargetError
+from .inputs import Expected
 
 if TYPE_CHECKING:
     from ...compiler.graph import Graph
     from ...compiler.scheduling.template import Template
     from ...compiler.timings import Timings
+    from ...runtime.program import Target as KernelTarget
 
 Array = npt.NDArray[Any]
 Target = Literal["cpu", "cuda", "reference"]
@@ -50,10 +52,12 @@ class Engine(ABC):
     Attributes:
         name: of the target.
         compiles: whether kernels are compiled for it, which are kept in the cache.
+        has_device: whether outputs may stay on a device.
     """
 
     name: ClassVar[Target]
     compiles: ClassVar[bool] = True
+    has_device: ClassVar[bool] = False
 
     @classmethod
     def missing(cls) -> str:
@@ -65,6 +69,12 @@ class Engine(ABC):
     def machine(cls) -> str:
         """What it runs on here; only where nothing is missing."""
 
+    def written_for(self) -> KernelTarget:
+        """What its kernels are written for, in the compiler's words."""
+        from ...runtime.program import CPU
+
+        return CPU
+
     @abstractmethod
     def workspace(self) -> Mutex:
         """What a call of a program holds, so that there is one at a time."""
@@ -73,9 +83,17 @@ class Engine(ABC):
         """An array for a state, where kernels reach it, with the values of one of nobody else."""
         return np.require(value, None, ["C", "W", "A"])
 
+    def given(self, item: Expected, value: Any) -> Any:
+        """An input as the executor takes it; InputError if it is not what is expected."""
+        return item.check(value)
+
     @abstractmethod
     def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
         """What runs the graph at these sizes."""
+
+    def course(self, executor: Any) -> tuple[str, int]:
+        """How an executor runs its rows, for `explain`, and bytes of kernels' own memory."""
+        return "", 0
 
 
 class CpuEngine(Engine):
@@ -116,11 +134,18 @@ class CpuEngine(Engine):
                 program, source.states, source.threads, source.workspace, scalar=source.scalar
             )
 
+    def course(self, executor: Any) -> tuple[str, int]:
+        """Threads, each with memory for any of the kernels."""
+        count = executor.threads
+        space = max((item.space for item in executor.program.instructions), default=0)
+        return f"on {count} thread{'s' if count != 1 else ''}", count * space
+
 
 class CudaEngine(Engine):
     """Kernels on a CUDA device, one graph of them a call."""
 
     name = "cuda"
+    has_device = True
 
     @classmethod
     def missing(cls) -> str:
@@ -136,17 +161,62 @@ class CudaEngine(Engine):
 
         return device_text()
 
+    def __init__(self) -> None:
+        from ...runtime.cuda.using import device
+
+        self._device = device()
+
+    def written_for(self) -> KernelTarget:
+        """Warps."""
+        from ...runtime.program import CUDA
+
+        return CUDA
+
     def workspace(self) -> Mutex:
         """It has the memory for temporaries of all sizes."""
-        raise NotImplementedError
+        from ...runtime.cuda.memory import Workspace
+
+        return Workspace(self._device)
 
     def array(self, value: Array) -> Array:
         """An array in memory that the device and NumPy both reach."""
-        raise NotImplementedError
+        from ...runtime.cuda.memory import state_array
+
+        made = state_array(self._device, value.shape, value.dtype)
+        made[...] = value
+        return made
+
+    def given(self, item: Expected, value: Any) -> Any:
+        """As ever, but an array on the device is read where it lies."""
+        from ...runtime.cuda.arrays import device_array, lies_on_device
+
+        if not lies_on_device(value):
+            return item.check(value)
+        try:
+            array = device_array(value, self._device)
+        except ValueError as error:
+            raise InputError(f"{item.text()}, got an array on a device: {error}") from None
+        item.check_placed(array.dtype, array.shape)
+        return array
 
     def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
         """A graph of launches."""
-        raise NotImplementedError
+        from ...compiler.memory.plan_memory import plan_memory
+        from ...runtime.cuda.executor import Executor
+        from ...runtime.cuda.memory import Workspace
+
+        assert isinstance(source.workspace, Workspace)
+        template = source.template()
+        with collector_paused():
+            program = source.timings.run("plan_memory", plan_memory, template, sizes)
+            return Executor(program, source.states, source.workspace, scalar=source.scalar)
+
+    def course(self, executor: Any) -> tuple[str, int]:
+        """Launches; what workers have in scratch is memory, and what is in multiprocessors not."""
+        plan = executor.plan
+        count = len(plan.launches)
+        text = f"in {count:,} launch{'es' if count != 1 else ''}, {plan.depth:,} one after another"
+        return text, executor.scratch
 
 
 class ReferenceEngine(Engine):

@@ -27,8 +27,6 @@ _ORIGINS = ("compiled", "cache", "memory")
 
 def explain(program: Running) -> str:
     """The text for a program; see `Program.explain`."""
-    from ...runtime.cpu.stepping.workspace import Workspace
-
     executions = program.executions()
     lines = [f"program '{program.diagram.name}' on target {program.target}", *_loops(program)]
     if program._engine.compiles:
@@ -37,8 +35,8 @@ def explain(program: Running) -> str:
     lines += _passes(program.timings.seconds)
     for execution in executions:
         lines += _bound(execution)
-    shared = program.workspace
-    if isinstance(shared, Workspace) and shared.scratch_bytes:
+    shared: Any = program.workspace
+    if getattr(shared, "scratch_bytes", 0):
         arena, scratch = byte_text(shared.arena_bytes), byte_text(shared.scratch_bytes)
         lines.append(f"memory that all sizes share: temporaries {arena}, kernels' own {scratch}")
     return "\n".join(lines)
@@ -138,20 +136,19 @@ def _bound(execution: Execution) -> list[str]:
             continue
         compiled: BoundProgram = executor.program
         rows = compiled.instructions
-        threads = "1 thread" if executor.threads == 1 else f"{executor.threads} threads"
-        lines.append(f"{head}{len(rows)} rows of {len(compiled.kernels)} kernels on {threads}")
-        lines.append(f"  memory: {_memory(executor, compiled)}")
+        course, own = execution.engine.course(executor)
+        lines.append(f"{head}{len(rows)} rows of {len(compiled.kernels)} kernels {course}")
+        lines.append(f"  memory: {_memory(own, compiled)}")
     if execution.engine.compiles and lines:
         lines += _kernels(compiled.instructions, compiled)
     return lines
 
 
-def _memory(executor: Any, compiled: BoundProgram) -> str:
+def _memory(own: int, compiled: BoundProgram) -> str:
     sizes = dict.fromkeys(("state", "input", "output", "constant"), 0)
     for buffer in compiled.buffers:
         if buffer.role in sizes:
             sizes[buffer.role] += buffer.nbytes
-    own = executor.threads * max((item.space for item in compiled.instructions), default=0)
     parts = [("temporaries", compiled.arena_bytes), ("kernels' own", own)]
     parts += [(f"{role}s", size) for role, size in sizes.items()]
     text = ", ".join(f"{name} {byte_text(size)}" for name, size in parts if size)

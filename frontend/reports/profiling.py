@@ -51,9 +51,14 @@ def profile(
     if type(repeats) is not int or repeats < 1:
         raise InputError(f"{subject} expects a number of repeats from 1 on, got {repeats!r}")
     if program.target != "cpu":
+        why = {
+            "reference": "that runs NumPy's functions one after another, whose times say nothing "
+            "of the kernels",
+            "cuda": "times are set against what a processor can do, which says nothing of a device",
+        }
         raise InputError(
-            f"{subject} expects target cpu, got {program.target}: that runs NumPy's functions one "
-            'after another, whose times say nothing of the kernels; compile with target="cpu"'
+            f"{subject} expects target cpu, got {program.target}: {why[program.target]}; compile "
+            'with target="cpu"'
         )
     nothing_to_run = not program.diagram.outputs and program.diagram.cost is None
     steps = program.optimizer is not None or nothing_to_run

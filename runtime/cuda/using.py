@@ -5,8 +5,10 @@ A simulated device takes the place of the real one by `use_device`; nothing else
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from .device import Device
 from .finding import MissingError, find
 
 _instead: Any = None
@@ -21,6 +23,26 @@ def use_device(device: Any) -> Any:
     global _instead
     before, _instead = _instead, device
     return before
+
+
+def device() -> Device:
+    """The device that programs compiled from now on run on; the machine's is one for a process.
+
+    Raises:
+        DeviceError: the driver refuses something, where there is a device and nothing is missing.
+    """
+    found: Device = _machines() if _instead is None else _instead
+    return found
+
+
+@lru_cache(maxsize=1)
+def _machines() -> Device:
+    from cuda.bindings import driver
+
+    from .building.cubins import build
+    from .driver import DriverDevice
+
+    return DriverDevice(driver, build)
 
 
 def missing() -> str:
