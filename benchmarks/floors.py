@@ -8,8 +8,9 @@ data, and made on any machine.  The prediction is
     launches on the longest path x the cost of a graph's node
         + the greater of  bytes moved / bandwidth  and  operations / rate
 
-and, for a step whose batch the host holds, the copies in and out over the bus.  It is a floor: no
-kernel reaches the bandwidth and the rate, and small grids reach a small part of either.
+or, where that is more, the same path with the time of each launch's busiest worker, which no number
+of multiprocessors makes shorter; and, for a step whose batch the host holds, the copies in and out
+over the bus.  It is a floor: no kernel reaches the bandwidth and the rate.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Gpu:
         bytes_per_s: of its memory.
         flops_per_s: of multiply-adds in float32, on its vector units.
         bus_bytes_per_s: between the host's pinned memory and its own.
+        warp_ops_per_s: operations on one element that a warp makes: 32 a cycle.
+        team_ops_per_s: multiply-adds of a team of warps, which has a multiprocessor: 128 a cycle.
     """
 
     name: str
@@ -48,12 +51,18 @@ class Gpu:
     bytes_per_s: float
     flops_per_s: float
     bus_bytes_per_s: float
+    warp_ops_per_s: float
+    team_ops_per_s: float
 
 
-H100 = Gpu("H100 SXM", 1.3e-6, 3.35e12, 67e12, 55e9)
+_CLOCK = 1.98e9
+H100 = Gpu("H100 SXM", 1.3e-6, 3.35e12, 67e12, 55e9, 32 * _CLOCK, 128 * _CLOCK)
 """Bandwidth and rate: NVIDIA, H100 data sheet.  The bus: PCIe 5 x16, 64 GB/s, less what its packets
 take.  A node: as reported for empty kernels in a graph on an H100 (Hazy Research, "Look Ma, No
 Bubbles!", 2025); an assumption here, which nobody of this project has measured."""
+
+MULTIPLY_ADDS = 12.5
+"""Of a product, what the compiler's estimate counts as one operation on one element."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Floor:
         moved: bytes that the launches read and write.
         copied: bytes between the host and the GPU.
         operations: those of the products, or the compiler's estimate where that is more.
+        busiest: seconds of the longest path with each launch's busiest worker.
         often: the rows that are launched most often: what they compute, and how often.
     """
 
@@ -78,16 +88,35 @@ class Floor:
     moved: int
     copied: int
     operations: float
+    busiest: float
     often: tuple[tuple[str, int], ...]
 
-    def parts(self, gpu: Gpu) -> tuple[float, float, float]:
-        """Seconds of launches, of memory or arithmetic, and of copies."""
+    def parts(self, gpu: Gpu) -> dict[str, float]:
+        """Seconds of launches, of memory or arithmetic, of workers that are alone, of copies."""
+        launches = self.depth * gpu.node_s
         work = max(self.moved / gpu.bytes_per_s, self.operations / gpu.flops_per_s)
-        return self.depth * gpu.node_s, work, self.copied / gpu.bus_bytes_per_s
+        return {
+            "launches": launches,
+            "memory or arithmetic": work,
+            "few workers": max(0.0, self.busiest - launches - work),
+            "copies": self.copied / gpu.bus_bytes_per_s,
+        }
 
     def seconds(self, gpu: Gpu) -> float:
         """The floor."""
-        return sum(self.parts(gpu))
+        return sum(self.parts(gpu).values())
+
+
+def busiest(plan: Plan, gpu: Gpu) -> float:
+    """Seconds of the longest path, each launch a node and its busiest worker's share."""
+    ends: list[float] = []
+    for launch in plan.launches:
+        item = plan.program.instructions[launch.row]
+        share = item.work * -(-item.extent // launch.workers) / item.extent
+        rate = gpu.team_ops_per_s / MULTIPLY_ADDS if launch.team else gpu.warp_ops_per_s
+        before = max((ends[number] for number in launch.after), default=0.0)
+        ends.append(before + gpu.node_s + share / rate)
+    return max(ends, default=0.0)
 
 
 def plan_of(call: Call) -> Plan:
@@ -97,7 +126,7 @@ def plan_of(call: Call) -> Plan:
     return plan_launches(plan_memory(compile_kernels(execution.graph, target=CUDA), sizes))
 
 
-def floor_of(workload: str) -> Floor:
+def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
     """The floor of a step."""
     work = WORKLOADS[workload]
     diagrad_.set_target("reference")
@@ -118,6 +147,7 @@ def floor_of(workload: str) -> Floor:
             plan.bytes_copied for call, plan in zip(calls, plans, strict=True) if not call.resident
         ),
         max(work.flops, sum(program.work for program in programs)),
+        sum(busiest(plan, gpu) for plan in plans),
         tuple(often.most_common(3)),
     )
 
@@ -130,13 +160,15 @@ def floors_text(floors: Sequence[Floor], gpu: Gpu) -> str:
         f"{gpu.bus_bytes_per_s / 1e9:g} GB/s to the host.",
         "",
         "| workload | rows | launches | longest path | moved, MB | copied, MB | operations, M "
-        "| launches, us | memory or arithmetic, us | copies, us | floor, us | most of it |",
-        "|---|" + "---:|" * 10 + "---|",
+        "| launches, us | memory or arithmetic, us | few workers, us | copies, us | floor, us "
+        "| most of it |",
+        "|---|" + "---:|" * 11 + "---|",
     ]
     for one in floors:
         spent = one.parts(gpu)
-        times = " | ".join(f"{1e6 * part:.4g}" for part in (*spent, sum(spent)))
-        most = ("launches", "memory or arithmetic", "copies")[spent.index(max(spent))]
+        seconds = (*spent.values(), one.seconds(gpu))
+        times = " | ".join(f"{1e6 * part:.4g}" for part in seconds)
+        most = max(spent, key=lambda part: spent[part])
         lines.append(
             f"| `{one.workload}` | {one.rows} | {one.launches} | {one.depth} "
             f"| {one.moved / 1e6:.4g} | {one.copied / 1e6:.4g} | {one.operations / 1e6:.4g} "

@@ -5,6 +5,7 @@ Plans are data, so floors are what they are on any machine; nothing here is a ti
 
 import importlib
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,16 +14,17 @@ import pytest
 
 import diagrad as dg
 from benchmarks import run
-from benchmarks.floors import H100, Floor, Gpu, floor_of, floors_text
+from benchmarks.floors import H100, Floor, Gpu, busiest, floor_of, floors_text
 from benchmarks.limits import gpu_limits
 from benchmarks.peers.common import Job, repeated, waited
 from benchmarks.report import CUDA_TARGETS, report_text
 from benchmarks.workloads import LARGE, WORKLOADS
+from diagrad.runtime.program import Instruction
 
 from .test_benchmarks import result
 
 diagrad_ = importlib.import_module("benchmarks.peers.diagrad_")
-SLOW = Gpu("slow", node_s=1.0, bytes_per_s=10.0, flops_per_s=100.0, bus_bytes_per_s=5.0)
+SLOW = Gpu("slow", 1.0, 10.0, 100.0, 5.0, warp_ops_per_s=1.0, team_ops_per_s=125.0)
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +35,24 @@ def target_of_peers() -> Any:
 
 
 def test_a_floor_is_the_chain_and_the_nearer_limit_and_the_copies() -> None:
-    one = Floor("x", 3, 4, depth=2, moved=30, copied=10, operations=200, often=())
-    assert one.parts(SLOW) == (2.0, 3.0, 2.0)
+    one = Floor("x", 3, 4, 2, moved=30, copied=10, operations=200, busiest=4.0, often=())
+    assert list(one.parts(SLOW).values()) == [2.0, 3.0, 0.0, 2.0]
     assert one.seconds(SLOW) == 7.0
     (line,) = (line for line in floors_text([one], SLOW).splitlines() if line.startswith("| `x`"))
-    assert line.endswith("| 2e+06 | 3e+06 | 2e+06 | 7e+06 | memory or arithmetic |")
+    assert line.endswith("| 2e+06 | 3e+06 | 0 | 2e+06 | 7e+06 | memory or arithmetic |")
+    alone = replace(one, busiest=9.0)
+    assert alone.parts(SLOW)["few workers"] == 4.0 and alone.seconds(SLOW) == 11.0
+
+
+def test_the_busiest_worker() -> None:
+    """Two launches one after the other: a warp that has two indices of three, then a team."""
+    rows = [Instruction(0, (), 3, (), (), work=30), Instruction(0, (), 2, (), (), work=40)]
+    warps = SimpleNamespace(row=0, workers=2, team=False, after=range(0))
+    teams = SimpleNamespace(row=1, workers=2, team=True, after=range(1))
+    plan = SimpleNamespace(launches=[warps, teams], program=SimpleNamespace(instructions=rows))
+    assert busiest(plan, SLOW) == (1.0 + 20 / 1.0) + (1.0 + 20 / 10.0)  # type: ignore[arg-type]
+    teams.after = range(0)
+    assert busiest(plan, SLOW) == 21.0  # type: ignore[arg-type]
 
 
 def test_the_floor_of_a_product() -> None:
@@ -46,7 +61,10 @@ def test_the_floor_of_a_product() -> None:
     assert (found.launches, found.depth, found.copied) == (1, 1, 0)
     assert found.moved == 3 * 4 * 512 * 512
     assert found.operations == 2 * 512**3
-    assert found.seconds(H100) == pytest.approx(1.3e-6 + 2 * 512**3 / 67e12)
+    parts = found.parts(H100)
+    assert parts["launches"] == 1.3e-6
+    assert parts["memory or arithmetic"] == pytest.approx(2 * 512**3 / 67e12)
+    assert sum(parts.values()) == pytest.approx(max(found.busiest, 1.3e-6 + 2 * 512**3 / 67e12))
 
 
 def test_the_floor_of_training() -> None:
