@@ -266,6 +266,7 @@ from .frontend.operations.reductions import (
     sum,
     variance,
 )
+from .frontend.operations.running.running import cumprod, logcumsumexp, prod
 from .frontend.operations.source import arange, fill, size
 from .frontend.operations.structure import (
     broadcast_to,
@@ -454,6 +455,7 @@ __all__ = [
     "cost",
     "count_nonzero",
     "cross_entropy",
+    "cumprod",
     "cumsum",
     "diagonal",
     "digamma",
@@ -516,6 +518,7 @@ __all__ = [
     "log10",
     "log_softmax",
     "logaddexp",
+    "logcumsumexp",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -551,6 +554,7 @@ __all__ = [
     "positional_encoding",
     "power",
     "probes",
+    "prod",
     "random_normal",
     "random_uniform",
     "relu",

@@ -21,6 +21,7 @@ from .making import arrays
 from .moving import padding, repeats, triangles
 from .ordering import along, sorting
 from .products import norms, products
+from .running import running
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None) -> Variable:
@@ -45,6 +46,10 @@ def _reciprocal(x: Any) -> Variable:
 
 def _cumsum(x: Any, axis: int | None = None) -> Variable:
     return reductions.cumsum(structure.reshape(x, -1) if axis is None else x, axis or 0)
+
+
+def _cumprod(x: Any, axis: int | None = None) -> Variable:
+    return running.cumprod(structure.reshape(x, -1) if axis is None else x, axis or 0)
 
 
 def _take(x: Any, indices: Any, axis: int | None = None) -> Variable:
@@ -170,6 +175,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.trace: triangles.trace,
     np.meshgrid: arrays.meshgrid,
     np.einsum: contractions.einsum,
+    np.prod: running.prod,
+    np.cumprod: _cumprod,
     np.outer: products.outer,
     np.inner: products.inner,
     np.tensordot: products.tensordot,

@@ -16,6 +16,7 @@ from .numpy_calls import array_function, array_ufunc
 from .ordering import sorting
 from .products import norms, products
 from .python_words import INSTEAD, missing_attribute, refusing
+from .running import running
 
 
 def _reversed(function: Any) -> Any:
@@ -98,6 +99,7 @@ OPERATORS: dict[str, Any] = {
     "argsort": sorting.argsort,
     "cumsum": _cumsum_method,
     "diagonal": triangles.diagonal,
+    "prod": running.prod,
     "repeat": repeats.repeat,
     "squeeze": structure.squeeze,
     "swapaxes": structure.swapaxes,
@@ -122,8 +124,8 @@ OPERATORS: dict[str, Any] = {
 }
 _FILES = (
     arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    linear_algebra, norms, padding, products, reductions, repeats, rounding, source, special,
-    structure, triangles, trigonometry,
+    linear_algebra, norms, padding, products, reductions, repeats, rounding, running, source,
+    special, structure, triangles, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

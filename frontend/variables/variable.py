@@ -217,6 +217,7 @@ class Variable:
         argsort: Callable[..., Variable]
         cumsum: Callable[..., Variable]
         diagonal: Callable[..., Variable]
+        prod: Callable[..., Variable]
         repeat: Callable[..., Variable]
         squeeze: Callable[..., Variable]
         swapaxes: Callable[..., Variable]

@@ -29,11 +29,11 @@ NO_REFERENCE = {"input", "call", "gradient", "loop"}
 """Primitives without a NumPy rule: given, gone before, or, for a loop, run by the tape itself."""
 
 NOT_DRAWN = {
-    "call", "loop", "overlap_add", "conv_weight", "block_sum", "stretch_sum", "scatter_sums",
+    "call", "overlap_add", "conv_weight", "block_sum", "stretch_sum", "scatter_sums",
     "log_product_left", "log_product_right",
     "attention_log_sums", "attention_query", "attention_key", "attention_value",
 }  # fmt: skip
-"""Primitives that no operation alone is drawn with: blocks, derivatives, loops, long sums."""
+"""Primitives that no operation alone is drawn with: blocks, derivatives, long sums."""
 
 NO_DERIVATIVE = {
     "input", "constant", "size", "iota", "random_bits",  # from nothing

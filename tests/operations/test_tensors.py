@@ -8,7 +8,7 @@ import pytest
 
 import diagrad as dg
 
-from ..frontend.evaluating import gradients
+from ..frontend.evaluating import apply, gradients
 from ..frontend.source import mistake_in
 
 X = 'x, a = dg.observed("x", ("B", 3)), dg.observed("a", (2, 3))\n'
@@ -53,3 +53,30 @@ def test_the_gradient_of_a_norm_is_0_where_it_is(order: Any, target: Any) -> Non
 def test_the_gradient_of_std_is_0_where_all_are_equal() -> None:
     (found,) = gradients(lambda x: dg.std(x, 1), np.array([[2.0, 2, 2], [1, 2, 3]]))
     assert found[0].tolist() == [0, 0, 0] and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_the_gradient_of_a_product_with_zeros_is_the_product_of_the_others(target: Any) -> None:
+    rows = np.array([[2.0, 0, 3], [0, 5, 0], [2, 3, 4]])
+    wanted = [[0, 6, 0], [0, 0, 0], [12, 8, 6]]
+    (found,) = gradients(lambda x: dg.prod(x, 1), rows, target=target)
+    assert found.tolist() == wanted
+    x = dg.observed("x", ("M", "N"), "float64")
+    slope = dg.gradient(dg.sum(dg.prod(x, 1)), x)
+    program = dg.Diagram("products", {"slope": slope}).compile(target=target)
+    assert program.run(x=rows)["slope"].tolist() == wanted
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_running_log_sums_begin_with_nothing(target: Any) -> None:
+    x = np.array([-math.inf, -math.inf, 1.0, 1.0, 800.0])
+    found = apply(dg.logcumsumexp, x, target=target)
+    np.testing.assert_allclose(found, [-math.inf, -math.inf, 1, 1 + math.log(2), 800])
+
+
+def test_running_products_of_bools_are_refused() -> None:
+    mask = 'dg.observed("m", (3,), bool)'
+    assert str(mistake_in(f"y = dg.cumprod({mask})", dg.DtypeError)) == (
+        "cumprod (model.py:1) expects numbers, got (3,) bool from observed 'm' (model.py:1): "
+        "convert them"
+    )

@@ -59,6 +59,8 @@ CALLS: dict[str, Any] = {
     "diagonal": lambda x: np.diagonal(x, 1),
     "trace": np.trace,
     "meshgrid": lambda x: np.meshgrid(x[0], x[1])[0],
+    "prod": lambda x: np.prod(x, axis=0),
+    "cumprod": np.cumprod,
     "outer": lambda x: np.outer(x, B),
     "inner": lambda x: np.inner(x, B),
     "tensordot": lambda x: np.tensordot(x, B, axes=1),

@@ -13,7 +13,7 @@ from .order_rows import ORDERS
 from .pool_rows import POOLS
 from .product_rows import COSTS, PRODUCTS
 from .structure_rows import INDEXING, MOVES
-from .tensor_rows import EXCLUSIVE, NORMS, TENSORS
+from .tensor_rows import EXCLUSIVE, NORMS, RUNNING, TENSORS
 from .window_rows import WINDOWS
 
 TABLE: dict[str, list[Operation]] = {
@@ -44,6 +44,7 @@ TABLE: dict[str, list[Operation]] = {
     "products": PRODUCTS,
     "tensors": TENSORS,
     "norms": NORMS,
+    "running": RUNNING,
     "exclusive": EXCLUSIVE,
     "costs": COSTS,
     "attentions": ATTENTIONS,

@@ -1,12 +1,13 @@
 """The rows of the table for products of arrays, subscripts that are not written out, and norms."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 import diagrad as dg
 
-from .operation import Operation
+from .operation import Array, Operation
 from .rows import MATRIX, axes
 
 TENSORS = [
@@ -72,6 +73,31 @@ NORMS = [
          named=None)
     for order in (None, "fro", 1, -1, math.inf, -math.inf)
     for axis in ((0, 1), (-1, 0))
+]  # fmt: skip
+
+
+def _multiplied(x: Array) -> Any:
+    """The dtype of a product: that of the factors, and int64 of bools."""
+    return np.int64 if x.dtype.kind == "b" else x.dtype
+
+
+RUNNING = [
+    row
+    for axis in (-1, 0)
+    for row in (
+        axes(f"cumprod {axis}", lambda x, a=axis: dg.cumprod(x, a),
+             lambda x, a=axis: np.cumprod(x, a, x.dtype), kinds="fiu"),
+        axes(f"cumprod {axis} reverse", lambda x, a=axis: dg.cumprod(x, a, reverse=True),
+             lambda x, a=axis: np.flip(np.cumprod(np.flip(x, a), a, x.dtype), a)),
+        axes(f"logcumsumexp {axis}", lambda x, a=axis: dg.logcumsumexp(x, a),
+             lambda x, a=axis: np.logaddexp.accumulate(x, a)),
+    )
+] + [
+    axes(f"prod {text}".strip(), lambda x, a=axis, k=keep: dg.prod(x, a, k),
+         lambda x, a=axis, k=keep: np.prod(x, a, _multiplied(x), keepdims=k),
+         kinds="fiub", domains=("positive",))
+    for text, axis, keep in (("", None, False), ("0", 0, False), ("-1", -1, False),
+                             ("(0,-1) kept", (0, -1), True))
 ]  # fmt: skip
 EXCLUSIVE = [
     row

@@ -1,0 +1,1 @@
+"""Products over axes, and running products and log-sum-exps: a step for each element."""
