@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import warp
+from . import threads, warp
 from .arithmetic import is_set, splat_scalar
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, select, vector
@@ -56,7 +56,7 @@ class Pointer:
         if machine().is_warp and self.kept:
             offset = self.builder.sdiv(offset, _I64(machine().lanes))
         elif machine().is_warp:
-            lane = self.builder.zext(warp.lane_number(self.builder), _I64)
+            lane = self.builder.zext(threads.lane_number(self.builder), _I64)
             offset = self.builder.add(offset, lane)
         kind = ir.VectorType(stored(self.kind), machine().width)
         return self.builder.bitcast(self.element(offset), kind.as_pointer())
@@ -92,10 +92,10 @@ def _seen_by_all(p: Pointer) -> Iterator[None]:
     """What is stored here overwrites nothing that a lane has yet to read, and all lanes see it."""
     apart = machine().is_warp and not p.kept
     if apart:
-        warp.meet(p.builder)
+        threads.meet(p.builder)
     yield
     if apart:
-        warp.meet(p.builder)
+        threads.meet(p.builder)
 
 
 def tile(builder: Any, count: int) -> Node:
@@ -111,7 +111,7 @@ def tile(builder: Any, count: int) -> Node:
 def lane(builder: Any) -> Value:
     """The number of each lane, from 0."""
     if machine().is_warp:
-        return splat(builder, builder.zext(warp.lane_number(builder), _I64), "i64")
+        return splat(builder, builder.zext(threads.lane_number(builder), _I64), "i64")
     numbers = [_I64(i) for i in range(machine().width)]
     return Value(builder, ir.Constant(vector("i64"), numbers), "i64")
 
@@ -119,7 +119,7 @@ def lane(builder: Any) -> Value:
 def first(builder: Any, value: Value) -> Node:
     """Lane 0 as a number of the text."""
     if machine().is_warp:
-        value = warp.from_lane(value, _I32(0))
+        value = threads.first(value)
     return builder.extract_element(value.node, _I32(0))
 
 
@@ -136,7 +136,7 @@ def lanes_below(builder: Any, count: Node) -> Value:
     count = builder.select(builder.icmp_signed("<", count, low), low, count)
     limit = splat(builder, builder.trunc(count, _I32), "i32")
     if machine().is_warp:
-        return splat(builder, warp.lane_number(builder), "i32") < limit
+        return splat(builder, threads.lane_number(builder), "i32") < limit
     numbers = ir.Constant(vector("i32"), [_I32(i) for i in range(machine().width)])
     return Value(builder, numbers, "i32") < limit
 
@@ -194,7 +194,7 @@ def store_first(p: Pointer, offset: Node, value: Value) -> None:
     if not machine().is_warp:
         p.builder.store(scalar, address)
         return
-    own = warp.lane_number(p.builder)
+    own = threads.lane_number(p.builder)
     _store_if(p, p.builder.icmp_unsigned("==", own, _I32(0)), scalar, address)
 
 
@@ -247,7 +247,14 @@ def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
         place = b.extract_element(index.node, _I32(0))
         bit = b.bitcast(mask.node, _I1)
         equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
-        _store_if(p, b.and_(bit, _is_last(b, equal)), _own(p, value), p.element(place))
+        last, node, address = warp.is_last(b, equal), _own(p, value), p.element(place)
+
+        def write() -> None:
+            with b.if_then(b.and_(bit, last)):
+                b.store(node, address)
+
+        with _seen_by_all(p):
+            threads.warp_by_warp(b, write)
     elif p.kind == "b1":
         _each_lane(p, index, value, mask, add=False)
     else:
@@ -257,12 +264,6 @@ def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
 def _own(p: Pointer, value: Value) -> Node:
     """A lane's element as it lies in memory: lanes are threads."""
     return p.builder.extract_element(p.to_memory(value), _I32(0))
-
-
-def _is_last(builder: Any, lanes: Node) -> Node:
-    """Whether this lane is the highest of those that the bits of an i32 name."""
-    highest = builder.sub(_I32(31), builder.ctlz(lanes, _I1(0)))
-    return builder.icmp_unsigned("==", highest, warp.lane_number(builder))
 
 
 def _scatter_at_once(p: Pointer, index: Value, value: Value, mask: Value) -> None:
@@ -357,7 +358,7 @@ def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Va
         return
     b = p.builder
     bit = b.bitcast(mask.node, _I1)
-    alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), _is_last(b, warp.lanes_set(b, bit)))
+    alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), threads.is_last(b, bit))
     address = p.element(b.extract_element(index.node, _I32(0)))
     _store_if(p, b.and_(bit, alone), _own(p, value), address)
 
@@ -407,20 +408,26 @@ def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]
     bit, place = b.bitcast(mask.node, _I1), b.extract_element(index.node, _I32(0))
     equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
     number = b.ctpop(b.and_(equal, warp.lanes_before(b)))
-    before = b.block
-    loop, work, done = (b.append_basic_block(name) for name in ("turn", "lane", "turns_done"))
-    b.branch(loop)
-    b.position_at_end(loop)
-    turn = b.phi(_I32)
-    turn.add_incoming(_I32(0), before)
-    left = b.and_(bit, b.icmp_unsigned(">=", number, turn))
-    b.cbranch(warp.vote(b, left, every=False), work, done)
-    b.position_at_end(work)
-    with _seen_by_all(p), b.if_then(b.and_(bit, b.icmp_unsigned("==", number, turn))):
-        body(_I32(0))
-    turn.add_incoming(b.add(turn, _I32(1)), b.block)
-    b.branch(loop)
-    b.position_at_end(done)
+
+    def turns() -> None:
+        before = b.block
+        loop, work, done = (b.append_basic_block(name) for name in ("turn", "lane", "turns_done"))
+        b.branch(loop)
+        b.position_at_end(loop)
+        turn = b.phi(_I32)
+        turn.add_incoming(_I32(0), before)
+        left = b.and_(bit, b.icmp_unsigned(">=", number, turn))
+        b.cbranch(warp.vote(b, left, every=False), work, done)
+        b.position_at_end(work)
+        with b.if_then(b.and_(bit, b.icmp_unsigned("==", number, turn))):
+            body(_I32(0))
+        warp.meet(b)
+        turn.add_incoming(b.add(turn, _I32(1)), b.block)
+        b.branch(loop)
+        b.position_at_end(done)
+
+    with _seen_by_all(p):
+        threads.warp_by_warp(b, turns)
 
 
 def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -> None:

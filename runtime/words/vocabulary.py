@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import arithmetic, memory, powers, random_bits, trigonometry, vectormath, warp
+from . import arithmetic, memory, powers, random_bits, threads, trigonometry, vectormath, warp
 from .lanes import (
     INTEGER,
     KEPT,
@@ -349,7 +349,7 @@ def _meet_here(builder: Any, space: Any, warps: Any) -> None:
     if machine().is_warp:
         with builder.if_else(builder.icmp_signed("==", warps, _I64(1))) as (alone, team):
             with alone:
-                warp.meet(builder)
+                threads.meet(builder)
             with team:
                 warp.meet_team(builder, warps)
 

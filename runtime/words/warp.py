@@ -19,7 +19,10 @@ _ALL = 0xFFFFFFFF
 GLOBAL = 1
 """The address space of the memory that all threads share, those of other blocks too."""
 
-_CLAMP = 31
+SIZE = 32
+"""Threads of a warp."""
+
+_CLAMP = SIZE - 1
 """A shuffle's last argument where a warp is one segment."""
 
 
@@ -49,6 +52,12 @@ def lanes_before(builder: Any) -> Node:
     return call(builder, "llvm.nvvm.read.ptx.sreg.lanemask.lt", _I32)
 
 
+def is_last(builder: Any, lanes: Node) -> Node:
+    """Whether this lane is the highest of those that the bits of an i32 name."""
+    highest = builder.sub(_I32(SIZE - 1), builder.ctlz(lanes, _I1(0)))
+    return builder.icmp_unsigned("==", highest, lane_number(builder))
+
+
 def meet(builder: Any) -> None:
     """Wait for the other threads of the warp, and see what they have written."""
     call(builder, "llvm.nvvm.bar.warp.sync", ir.VoidType(), _I32(_ALL))
@@ -56,7 +65,7 @@ def meet(builder: Any) -> None:
 
 def meet_team(builder: Any, warps: Node) -> None:
     """The same for the threads of so many warps, an i64, which are all of a block."""
-    threads = builder.mul(builder.trunc(warps, _I32), _I32(_CLAMP + 1))
+    threads = builder.mul(builder.trunc(warps, _I32), _I32(SIZE))
     name = "llvm.nvvm.barrier.cta.sync.aligned.count"
     call(builder, name, ir.VoidType(), _I32(0), threads)
 

@@ -1,4 +1,4 @@
-"""A warp on the host, a thread of the system for each lane: what becomes PTX runs here as it is.
+"""A warp or a block on the host, a thread of the system for each lane: what becomes PTX runs here.
 
 The words between lanes are NVVM's intrinsics; here they are functions in which all threads wait for
 one another.  So a word that only some lanes reach is found, since the others wait in vain, and so
@@ -15,7 +15,7 @@ from diagrad.runtime.building.lowering import lower_kernel
 from diagrad.runtime.cpu.building.build import build_text
 from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.forking import COMPILING
-from diagrad.runtime.words.machine import WARP
+from diagrad.runtime.words.machine import WARP, Machine
 
 PATIENCE = 200_000
 """How often a thread looks whether the others have come: some seconds."""
@@ -24,19 +24,20 @@ _INTRINSICS = """
 declare i64 @pthread_self()
 declare i32 @sched_yield()
 @warp.ids = internal global [LANES x i64] zeroinitializer
-@warp.slots = internal global [LANES x i64] zeroinitializer
-@warp.come = internal global i64 0
+@warp.seen = internal global [LANES x i64] zeroinitializer
+@warp.come = internal global [LANES x i64] zeroinitializer
+@block.come = internal global i64 0
 @warp.lost = internal global i64 0
 
 define internal void @warp.begin(i64 %lane) {
   %id = call i64 @pthread_self()
   %place = getelementptr i64, ptr @warp.ids, i64 %lane
   store atomic i64 %id, ptr %place release, align 8
-  call void @nvvm.bar.warp.sync(i32 -1)
+  call void @warp.wait(ptr @block.come, i64 LANES)
   ret void
 }
 
-define internal i32 @nvvm.read.ptx.sreg.laneid() {
+define internal i32 @nvvm.read.ptx.sreg.tid.x() {
 start:
   %id = call i64 @pthread_self()
   br label %look
@@ -51,6 +52,12 @@ found:
   ret i32 %lane
 }
 
+define internal i32 @nvvm.read.ptx.sreg.laneid() {
+  %thread = call i32 @nvvm.read.ptx.sreg.tid.x()
+  %lane = and i32 %thread, 31
+  ret i32 %lane
+}
+
 define internal i32 @nvvm.read.ptx.sreg.lanemask.lt() {
   %lane = call i32 @nvvm.read.ptx.sreg.laneid()
   %bit = shl i32 1, %lane
@@ -58,16 +65,16 @@ define internal i32 @nvvm.read.ptx.sreg.lanemask.lt() {
   ret i32 %below
 }
 
-define internal void @nvvm.bar.warp.sync(i32 %all) {
+define internal void @warp.wait(ptr %come, i64 %all) {
 start:
-  %before = atomicrmw add ptr @warp.come, i64 1 acq_rel
-  %turn = udiv i64 %before, LANES
+  %before = atomicrmw add ptr %come, i64 1 acq_rel
+  %turn = udiv i64 %before, %all
   %following = add i64 %turn, 1
-  %wanted = mul i64 %following, LANES
+  %wanted = mul i64 %following, %all
   br label %wait
 wait:
   %tries = phi i64 [0, %start], [%more, %give]
-  %now = load atomic i64, ptr @warp.come acquire, align 8
+  %now = load atomic i64, ptr %come acquire, align 8
   %lost = load atomic i64, ptr @warp.lost acquire, align 8
   %here = icmp uge i64 %now, %wanted
   %given_up = icmp ne i64 %lost, 0
@@ -85,14 +92,57 @@ end:
   ret void
 }
 
-define internal void @nvvm.barrier.cta.sync.aligned.count(i32 %number, i32 %threads) {
-  call void @nvvm.bar.warp.sync(i32 -1)
+define internal void @nvvm.bar.warp.sync(i32 %all) {
+  %first = call i32 @warp.first()
+  %come = getelementptr i64, ptr @warp.come, i32 %first
+  call void @warp.wait(ptr %come, i64 32)
   ret void
 }
 
+define internal void @nvvm.barrier.cta.sync.aligned.count(i32 %number, i32 %threads) {
+  call void @warp.wait(ptr @block.come, i64 LANES)
+  ret void
+}
+
+define internal i1 @nvvm.barrier.cta.red.or.aligned.count(i32 %number, i32 %threads, i1 %bit) {
+start:
+  %thread = call i32 @nvvm.read.ptx.sreg.tid.x()
+  %own = zext i1 %bit to i64
+  %slot = getelementptr i64, ptr @warp.seen, i32 %thread
+  store i64 %own, ptr %slot
+  call void @warp.wait(ptr @block.come, i64 LANES)
+  br label %look
+look:
+  %lane = phi i32 [0, %start], [%next, %look]
+  %found = phi i64 [0, %start], [%more, %look]
+  %place = getelementptr i64, ptr @warp.seen, i32 %lane
+  %other = load i64, ptr %place
+  %more = or i64 %found, %other
+  %next = add i32 %lane, 1
+  %left = icmp ult i32 %next, LANES
+  br i1 %left, label %look, label %done
+done:
+  call void @warp.wait(ptr @block.come, i64 LANES)
+  %some = icmp ne i64 %more, 0
+  ret i1 %some
+}
+
+define internal i1 @nvvm.barrier.cta.red.and.aligned.count(i32 %number, i32 %threads, i1 %bit) {
+  %not = xor i1 %bit, true
+  %some = call i1 @nvvm.barrier.cta.red.or.aligned.count(i32 %number, i32 %threads, i1 %not)
+  %every = xor i1 %some, true
+  ret i1 %every
+}
+
+define internal i32 @warp.first() {
+  %thread = call i32 @nvvm.read.ptx.sreg.tid.x()
+  %first = and i32 %thread, -32
+  ret i32 %first
+}
+
 define internal void @warp.show(i64 %own) {
-  %lane = call i32 @nvvm.read.ptx.sreg.laneid()
-  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  %thread = call i32 @nvvm.read.ptx.sreg.tid.x()
+  %place = getelementptr i64, ptr @warp.seen, i32 %thread
   store i64 %own, ptr %place
   call void @nvvm.bar.warp.sync(i32 -1)
   ret void
@@ -100,18 +150,20 @@ define internal void @warp.show(i64 %own) {
 
 define internal i32 @warp.equal(i64 %number) {
 start:
+  %first = call i32 @warp.first()
+  %seen = getelementptr i64, ptr @warp.seen, i32 %first
   br label %look
 look:
   %lane = phi i32 [0, %start], [%next, %look]
   %found = phi i32 [0, %start], [%more, %look]
-  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  %place = getelementptr i64, ptr %seen, i32 %lane
   %other = load i64, ptr %place
   %same = icmp eq i64 %other, %number
   %one = zext i1 %same to i32
   %bit = shl i32 %one, %lane
   %more = or i32 %found, %bit
   %next = add i32 %lane, 1
-  %left = icmp ult i32 %next, LANES
+  %left = icmp ult i32 %next, 32
   br i1 %left, label %look, label %done
 done:
   call void @nvvm.bar.warp.sync(i32 -1)
@@ -146,7 +198,9 @@ define internal i1 @nvvm.vote.all.sync(i32 %all, i1 %bit) {
 define internal i32 @nvvm.shfl.sync.idx.i32(i32 %all, i32 %word, i32 %lane, i32 %clamp) {
   %own = zext i32 %word to i64
   call void @warp.show(i64 %own)
-  %place = getelementptr i64, ptr @warp.slots, i32 %lane
+  %first = call i32 @warp.first()
+  %thread = add i32 %first, %lane
+  %place = getelementptr i64, ptr @warp.seen, i32 %thread
   %other = load i64, ptr %place
   call void @nvvm.bar.warp.sync(i32 -1)
   %found = trunc i64 %other to i32
@@ -162,24 +216,23 @@ define internal i32 @nvvm.shfl.sync.bfly.i32(i32 %all, i32 %word, i32 %step, i32
 """
 
 
-def build_warp(source: str, symbol: str) -> bytes:
+def build_warp(source: str, symbol: str, count: int) -> bytes:
     """Object code of `symbol(args, lo, hi, space, lane)`, which all lanes call at once.
 
-    The answer is whether they have waited for one another in vain.  A block is one warp.
+    The answer is whether they have waited for one another in vain.  They are all of a block.
     """
     with COMPILING:
-        lowered = lower_kernel(source, symbol, WARP)
+        lowered = lower_kernel(source, symbol, Machine(count, 1))
         more = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 0, i64 1"}[lowered.arguments]
         kernel = re.sub(r"(?m)^declare .*llvm\.nvvm\..*$", "", lowered.text)
-        kernel = kernel.replace("llvm.nvvm.", "nvvm.")
-        meanings = _INTRINSICS.replace("LANES", str(WARP.lanes)).replace("PATIENCE", str(PATIENCE))
-        text = f"""{kernel}
+        meanings = _INTRINSICS.replace("LANES", str(count)).replace("PATIENCE", str(PATIENCE))
+        text = f"""{kernel.replace("llvm.nvvm.", "nvvm.")}
 {meanings}
 define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %lane) {{
   %result = alloca ptr
   call void @warp.begin(i64 %lane)
   call i32 @"{lowered.function}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
-  call void @nvvm.bar.warp.sync(i32 -1)
+  call void @warp.wait(ptr @block.come, i64 {count})
   %lost = load atomic i64, ptr @warp.lost acquire, align 8
   ret i64 %lost
 }}
@@ -188,21 +241,22 @@ define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %lane) {{
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(WARP.lanes)
+def _pool(process: int, lanes: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(lanes)
 
 
 class Warp:
-    """A kernel that runs as a warp."""
+    """A kernel that runs as a warp, or as a block of more lanes."""
 
-    def __init__(self, source: str) -> None:
-        self.native = obtain([Request("warp", source, build_warp)])[0]
+    def __init__(self, source: str, lanes: int = WARP.lanes) -> None:
+        self.lanes = lanes
+        self.native = obtain([Request("warp", source, build_warp, more=(lanes,))])[0]
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(
             self.native.address
         )
 
     def __call__(self, args: int, lo: int, hi: int, space: int) -> None:
         """Run it once; what one warp keeps between lanes is the kernel's, so one runs at a time."""
-        pool, given = _pool(os.getpid()), (args, lo, hi, space)
-        lanes = [pool.submit(self._function, *given, lane) for lane in range(WARP.lanes)]
+        pool, given = _pool(os.getpid(), self.lanes), (args, lo, hi, space)
+        lanes = [pool.submit(self._function, *given, lane) for lane in range(self.lanes)]
         assert not any([lane.result() for lane in lanes]), "a word that only some lanes reach"

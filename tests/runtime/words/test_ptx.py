@@ -9,10 +9,9 @@ import re
 
 import pytest
 
-from diagrad.runtime.building.lowering import lower_kernel
 from diagrad.runtime.cuda.building.entry import TEAM
 from diagrad.runtime.cuda.building.ptx import kernel_ptx
-from diagrad.runtime.words.machine import HOST, SINGLE, WARP, Machine
+from diagrad.runtime.words.machine import WARP
 from diagrad.runtime.words.vocabulary import WORDS
 
 from ..engine import DTYPE
@@ -187,20 +186,3 @@ def test_arithmetic_is_rounded_to_nearest(kind: str) -> None:
         assert f"{word}.{kind}" in found
     assert "fma" not in found
     assert f"fma.rn.{kind}" in kernel_ptx(text_of("fma", kind))
-
-
-def test_machines_take_turns() -> None:
-    """Numba keeps types and lowerings; which machine is meant makes no difference to the next."""
-    text = """def kernel(args, lo, hi):
-    a = load(f32_at(args[0]), 0)
-    store(f32_at(args[1]), 0, power(sin(a), reduce_max(a)))
-"""
-    wide = Machine(32, 32)
-    machines = [HOST, WARP, SINGLE, wide, WARP, SINGLE, HOST, wide, HOST, WARP]
-    first: dict[Machine, str] = {}
-    for machine in machines:
-        lowered = lower_kernel(text, "kernel", machine)
-        found = re.sub(r"\$\d+", "", lowered.text.replace(lowered.function, "kernel"))
-        vectors = set(re.findall(r"<(\d+) x float>", found))
-        assert vectors == {str(2**k) for k in range(6) if 2**k <= machine.width}
-        assert first.setdefault(machine, found) == found
