@@ -32,8 +32,23 @@ def lane_number(builder: Any) -> Node:
     return warp.lane_number(builder)
 
 
+def _needs_meetings(instruction: Any) -> bool:
+    """Whether it may read or write what other lanes do; words of the row stay as they are."""
+    if isinstance(instruction, ir.CallInstr):
+        name = str(instruction.callee.name)
+        return name.startswith("llvm.masked.") or not name.startswith(("llvm.", "diagrad."))
+    if isinstance(instruction, ir.LoadInstr):
+        return "invariant.load" not in instruction.metadata
+    return isinstance(instruction, ir.StoreInstr)
+
+
 def meet(builder: Any) -> None:
-    """Wait for all lanes, and see what they have written."""
+    """Wait for all lanes, and see what they have written; once, where nothing is done between."""
+    for instruction in reversed(builder.block.instructions):
+        if isinstance(instruction, ir.CallInstr) and instruction.callee.name in warp.MEETINGS:
+            return
+        if _needs_meetings(instruction):
+            break
     if is_block():
         warp.meet_team(builder, _I64(machine().lanes // warp.SIZE))
     else:

@@ -22,6 +22,9 @@ GLOBAL = 1
 SIZE = 32
 """Threads of a warp."""
 
+MEETINGS = ("llvm.nvvm.bar.warp.sync", "llvm.nvvm.barrier.cta.sync.aligned.count")
+"""The intrinsics in which the threads of a warp meet, and those of a team or of a block."""
+
 _CLAMP = SIZE - 1
 """A shuffle's last argument where a warp is one segment."""
 
@@ -60,14 +63,13 @@ def is_last(builder: Any, lanes: Node) -> Node:
 
 def meet(builder: Any) -> None:
     """Wait for the other threads of the warp, and see what they have written."""
-    call(builder, "llvm.nvvm.bar.warp.sync", ir.VoidType(), _I32(_ALL))
+    call(builder, MEETINGS[0], ir.VoidType(), _I32(_ALL))
 
 
 def meet_team(builder: Any, warps: Node) -> None:
     """The same for the threads of so many warps, an i64, which are all of a block."""
     threads = builder.mul(builder.trunc(warps, _I32), _I32(SIZE))
-    name = "llvm.nvvm.barrier.cta.sync.aligned.count"
-    call(builder, name, ir.VoidType(), _I32(0), threads)
+    call(builder, MEETINGS[1], ir.VoidType(), _I32(0), threads)
 
 
 def swapped(x: Value, step: int) -> Value:

@@ -157,6 +157,13 @@ def test_a_warp_alone_waits_for_no_other() -> None:
     assert "bar.warp.sync" in found and "bar.sync" not in found
 
 
+def test_stores_beside_one_another_have_one_meeting_between_them() -> None:
+    store = "store(f32_at(args[{}]), 0, f32(1))"
+    text = "def kernel(args, lo, hi):\n    " + "\n    ".join(map(store.format, range(3)))
+    found = re.findall(r"bar\.warp\.sync|st\.global", kernel_ptx(text))
+    assert found == ["bar.warp.sync", "st.global"] * 3 + ["bar.warp.sync"]
+
+
 @pytest.mark.parametrize(("shared", "where"), [(True, "shared"), (False, "global")])
 def test_whose_memory_it_is(shared: bool, where: str) -> None:
     """No load or store of an operand, of memory of the worker or of a tile has to find that out."""
