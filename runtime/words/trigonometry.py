@@ -15,7 +15,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import memory
+from . import indexed, memory
 from .arithmetic import absolute, convert
 from .machine import machine
 from .values import Node, Value, fma, outlined, polynomial, select, vector
@@ -117,7 +117,7 @@ def _reduce_at_once(x: Value, large: Value) -> tuple[Value, Value]:
     place = convert((exponent >> 3) & 15, "i64")
     table = memory.Pointer(x.builder, _table(x.builder.module, "words", _words()), "u32")
     high, middle, low = (
-        convert(memory.gather(table, place + after, large), "i64") for after in (0, 4, 8)
+        convert(indexed.gather(table, place + after, large), "i64") for after in (0, 4, 8)
     )
     lowest = ((integer * low) >> 32) & 0xFFFFFFFF
     turns = ((integer * high) << 32) + lowest + integer * middle
@@ -169,7 +169,7 @@ def _slow_function(module: Any, word: Any) -> Any:
     b.position_at_end(loop)
     left = b.phi(word)
     left.add_incoming(lanes, entry)
-    lane = memory.as_index(b, b.cttz(left, ir.IntType(1)(0)))
+    lane = indexed.as_index(b, b.cttz(left, ir.IntType(1)(0)))
     r, n = _payne_hanek(b, table, b.load(b.gep(xs, [lane])))
     b.store(r, b.gep(rs, [lane]))
     b.store(n, b.gep(ns, [lane]))

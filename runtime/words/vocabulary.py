@@ -13,7 +13,17 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import arithmetic, memory, powers, random_bits, threads, trigonometry, vectormath, warp
+from . import (
+    arithmetic,
+    indexed,
+    memory,
+    powers,
+    random_bits,
+    threads,
+    trigonometry,
+    vectormath,
+    warp,
+)
 from .lanes import (
     INTEGER,
     KEPT,
@@ -289,17 +299,17 @@ def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
 
 
 _memory("load", memory.load, "o[m]")
-_memory("load_strided", memory.load_strided, "oom")
+_memory("load_strided", indexed.load_strided, "oom")
 _memory("load_splat", memory.load_splat, "o[m]")
-_memory("gather", memory.gather, "im")
+_memory("gather", indexed.gather, "im")
 _memory("store", memory.store, "ox[m]")
-_memory("store_strided", memory.store_strided, "ooxm")
+_memory("store_strided", indexed.store_strided, "ooxm")
 _memory("store_first", memory.store_first, "ox")
-_memory("scatter", memory.scatter, "ixm")
-_memory("load_spread", memory.load_spread, "oi[m]")
-_memory("store_spread", memory.store_spread, "oix[m]")
-_memory("scatter_add", memory.scatter_add, "ixm")
-_memory("scatter_sums", memory.scatter_sums, "oixm")
+_memory("scatter", indexed.scatter, "ixm")
+_memory("load_spread", indexed.load_spread, "oi[m]")
+_memory("store_spread", indexed.store_spread, "oix[m]")
+_memory("scatter_add", indexed.scatter_add, "ixm")
+_memory("scatter_sums", indexed.scatter_sums, "oixm")
 
 
 def _row_word(builder: Any, row: Any, index: Any) -> Any:

@@ -11,10 +11,15 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import llvmlite.binding as llvm
+
 from diagrad.runtime.building.lowering import lower_kernel
-from diagrad.runtime.cpu.building.build import build_text
+from diagrad.runtime.building.passes import optimize, parsed
+from diagrad.runtime.cpu import host
 from diagrad.runtime.cpu.building.natives import Request, obtain
+from diagrad.runtime.cuda.routines.routines import lowered_routine
 from diagrad.runtime.forking import COMPILING
+from diagrad.runtime.program import ROUTINES
 from diagrad.runtime.words.machine import WARP, Machine
 
 PATIENCE = 200_000
@@ -216,47 +221,73 @@ define internal i32 @nvvm.shfl.sync.bfly.i32(i32 %all, i32 %word, i32 %step, i32
 """
 
 
-def build_warp(source: str, symbol: str, count: int) -> bytes:
-    """Object code of `symbol(args, lo, hi, space, lane)`, which all lanes call at once.
+_NATIVE = re.compile(r"(?m)^declare .*llvm\.nvvm\..*$")
 
-    The answer is whether they have waited for one another in vain.  They are all of a block.
+
+def _meant(text: str) -> str:
+    """LLVM's text with the functions above in the place of the intrinsics."""
+    called = set(re.findall(r"@\"?llvm\.(nvvm\.[a-z0-9.]+)", text))
+    for name in called:
+        text = re.sub(rf"@\"?llvm\.{re.escape(name)}\"?(?=\()", f"@{name}", text)
+    return text
+
+
+def build_warp(source: str, symbol: str, lanes: int, warps: int) -> bytes:
+    """Object code of `symbol(args, lo, hi, space, thread)`, which all threads call at once.
+
+    The answer is whether they have waited for one another in vain.  They are all of a block, which
+    is a team of so many warps.
     """
+    machine, count = Machine(lanes, 1), lanes * warps
     with COMPILING:
-        lowered = lower_kernel(source, symbol, Machine(count, 1))
-        more = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 0, i64 1"}[lowered.arguments]
-        kernel = re.sub(r"(?m)^declare .*llvm\.nvvm\..*$", "", lowered.text)
+        lowered = lower_kernel(source, symbol, machine)
+        more = {3: "", 4: ", i64 %space", 6: f", i64 %space, i64 %warp, i64 {warps}"}
         meanings = _INTRINSICS.replace("LANES", str(count)).replace("PATIENCE", str(PATIENCE))
-        text = f"""{kernel.replace("llvm.nvvm.", "nvvm.")}
-{meanings}
-define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %lane) {{
+        text = f"""{_meant(_NATIVE.sub("", lowered.text))}
+{meanings.replace("define internal", "define")}
+define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %thread) {{
   %result = alloca ptr
-  call void @warp.begin(i64 %lane)
-  call i32 @"{lowered.function}"(ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more})
+  %warp = udiv i64 %thread, {lanes}
+  call void @warp.begin(i64 %thread)
+  call i32 @"{lowered.function}"(
+    ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more[lowered.arguments]}
+  )
   call void @warp.wait(ptr @block.come, i64 {count})
   %lost = load atomic i64, ptr @warp.lost acquire, align 8
   ret i64 %lost
 }}
 """
-        return build_text(text, {symbol})
+        target, context = host.target_machine(), llvm.create_context()
+        own = set(re.findall(r"(?m)^define .*?@([a-z0-9.]+)\(", meanings)) | {symbol}
+        module = parsed(text, target, own, context)
+        for name in [f.name for f in module.functions if f.is_declaration]:
+            if name in ROUTINES:
+                routine = _meant(lowered_routine(name, machine))
+                module.link_in(parsed(routine, target, {name}, context))
+        for function in module.functions:
+            if not function.is_declaration and function.name != symbol:
+                function.linkage = "internal"
+        optimize(module, target, 2)
+        return bytes(target.emit_object(module))
 
 
 @cache
-def _pool(process: int, lanes: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(lanes)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
 
 
 class Warp:
-    """A kernel that runs as a warp, or as a block of more lanes."""
+    """A kernel that runs as a warp, or as a team of some, or as a block of more lanes."""
 
-    def __init__(self, source: str, lanes: int = WARP.lanes) -> None:
-        self.lanes = lanes
-        self.native = obtain([Request("warp", source, build_warp, more=(lanes,))])[0]
+    def __init__(self, source: str, lanes: int = WARP.lanes, warps: int = 1) -> None:
+        self.threads = lanes * warps
+        self.native = obtain([Request("warp", source, build_warp, more=(lanes, warps))])[0]
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(
             self.native.address
         )
 
     def __call__(self, args: int, lo: int, hi: int, space: int) -> None:
-        """Run it once; what one warp keeps between lanes is the kernel's, so one runs at a time."""
-        pool, given = _pool(os.getpid(), self.lanes), (args, lo, hi, space)
-        lanes = [pool.submit(self._function, *given, lane) for lane in range(self.lanes)]
-        assert not any([lane.result() for lane in lanes]), "a word that only some lanes reach"
+        """Run it once; what its threads tell one another is the kernel's, so one runs at a time."""
+        pool, given = _pool(os.getpid(), self.threads), (args, lo, hi, space)
+        made = [pool.submit(self._function, *given, number) for number in range(self.threads)]
+        assert not any([one.result() for one in made]), "a word that only some lanes reach"

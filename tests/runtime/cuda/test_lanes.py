@@ -1,61 +1,56 @@
 """Programs of the table where each lane is a thread: no lane reads what another has yet to write.
 
-The kernels are lowered as they are for PTX.  Those that call a routine run in lock-step.
+Kernels and routines are lowered as they are for PTX.
 """
 
-import re
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from diagrad.runtime.cuda.device import Loaded
-from diagrad.runtime.program import ROUTINES, Kernel
+from diagrad.runtime.cuda.plan import is_team
+from diagrad.runtime.program import Kernel
 
 from ..warps import Warp
 from .programs import CASES, bound, inputs
 from .running import Both
 from .simulated import SimulatedDevice
 
-CALLS = re.compile(rf"\b({'|'.join(ROUTINES)})\(")
 SMALL = [(name, case.sizes[-1]) for name, case in CASES.items() if not name.endswith("float64")]
 """Every program once; a float64 has kernels like those of a float32."""
 
 
 class _Lanes:
-    """A kernel whose worker is a warp, a thread for each lane."""
+    """A kernel whose worker is a warp or a team, a thread for each lane."""
 
-    def __init__(self, kernel: Kernel, near: bool) -> None:
+    def __init__(self, kernel: Kernel, near: bool, warps: int) -> None:
         self.kernel, self.near = kernel, near
-        self._warp = Warp(kernel.source)
+        self._warp = Warp(kernel.source, kernel.lanes, warps)
 
     def __call__(self, args: int, lo: int, hi: int, space: int, warp: int, warps: int) -> None:
-        assert (warp, warps) == (0, 1)
         self._warp(args, lo, hi, space)
 
 
 class LaneDevice(SimulatedDevice):
-    """A device whose warps have 32 threads."""
-
-    alone = 0
-    """Kernels that run so."""
+    """A device whose warps have a thread for each lane."""
 
     def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
-        made = super().load(kernels)
-        for place, (kernel, near) in enumerate(kernels):
-            if not CALLS.search(kernel.source):
-                loaded = made[place]
-                made[place] = Loaded(
-                    _Lanes(kernel, near), *(getattr(loaded, name) for name in (
-                        "name", "origin", "reason", "milliseconds"
-                    )),
-                )  # fmt: skip
-                self.alone += 1
-        return made
+        self.done["kernel"] += len(kernels)
+        return [
+            Loaded(_Lanes(k, near, self.team if is_team(k) else 1), k.name, "compiled", "", 0.0)
+            for k, near in kernels
+        ]
+
+    def _team(self, function: Any, words: int, index: int, scratch: int, space: int) -> None:
+        memory = self._memory(function, space, scratch)
+        function(words, index, index + 1, memory.address, 0, self.team)
+        memory.check()
 
 
 @pytest.mark.parametrize(("name", "sizes"), SMALL)
 def test_steps_are_those_of_the_reference(name: str, sizes: dict[str, int]) -> None:
-    device = LaneDevice(seed=len(name))
-    both = Both(name, sizes, bound(name, sizes), device)
+    both = Both(name, sizes, bound(name, sizes), LaneDevice(seed=len(name), team=2))
     both.step(inputs(name, sizes))
-    assert device.alone

@@ -61,6 +61,7 @@ VALUES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "load_strided": ("load_strided(p, args[4], args[5], m)", ALL, ""),
     "load_splat": ("select(m, load_splat(p, args[4]), load_splat(p, 0, m))", ALL, ""),
     "gather": ("gather(p, i, m)", ALL, ""),
+    "load_spread": ("select(m, load_spread(p, args[4], i), load_spread(p, 0, i, m))", ALL, ""),
     "tile": ("load(t, args[5])", ALL, ""),
 }  # fmt: skip
 for _kind in ALL:
@@ -78,6 +79,7 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "store_strided": ("store_strided(p, args[4], args[5], a, m)", ALL),
     "store_first": ("store_first(p, args[4], a)", ALL),
     "scatter": ("scatter(p, i, a, m)", ALL),
+    "store_spread": ("store_spread(p, args[4], i, a, m)", ALL),
     "scatter_add": ("scatter_add(p, i, a, m)", NUMBERS),
     "scatter_sums": ("scatter_sums(p, args[4], i, a, m)", FLOATS),
     "meet": ("meet(space, warps)", ("i32",)),
