@@ -95,7 +95,8 @@ RUNNING = [
 ] + [
     axes(f"prod {text}".strip(), lambda x, a=axis, k=keep: dg.prod(x, a, k),
          lambda x, a=axis, k=keep: np.prod(x, a, _multiplied(x), keepdims=k),
-         kinds="fiub", domains=("positive",))
+         kinds="fiub", domains=("positive",),
+         named=(MATRIX,) if isinstance(axis, int) else None)  # all are too many for float32
     for text, axis, keep in (("", None, False), ("0", 0, False), ("-1", -1, False),
                              ("(0,-1) kept", (0, -1), True))
 ]  # fmt: skip
