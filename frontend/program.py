@@ -76,7 +76,8 @@ class Program(Running):
         """Measure where the time of a step or a run goes, kernel by kernel and block by block.
 
         The native call is the one that `step` makes, with the same threads; the processor's clock
-        is read before and after each kernel (20 ns). It works on copies of the parameters and the
+        is read before and after each kernel (20 ns). On target "cuda" each launch is made by
+        itself, between two events of the device. It works on copies of the parameters and the
         optimizer's states: nothing of the program changes, whatever happens.
 
         Args:
@@ -90,7 +91,7 @@ class Program(Running):
             numbers in seconds, bytes and operations, `chrome_trace` writes the course of a step.
 
         Raises:
-            InputError: as `step` or `run`; no optimizer for a step; another target than "cpu".
+            InputError: as `step` or `run`; no optimizer for a step; target "reference".
         """
         from .reports.profiling import profile
 

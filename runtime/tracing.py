@@ -1,4 +1,4 @@
-"""When each share of each row of a program ran in a call: what a trace of any target is."""
+"""When each share of each row of a program ran in a call, and what is possible, on any target."""
 
 from __future__ import annotations
 
@@ -6,6 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a machine can do at most.
+
+    Attributes:
+        where: by what a step is made, for messages: "2 threads", or a device's name.
+        threads: of the processor that share it; on a device there is one.
+        bytes_per_s: read and written by a copy of an array that no cache holds.
+        flops_per_s: multiplications and additions, by dtype ("float32", "float64").
+        cached: bytes that its second-level cache holds.
+    """
+
+    where: str
+    threads: int
+    bytes_per_s: float
+    flops_per_s: dict[str, float]
+    cached: int
 
 
 @dataclass(frozen=True)

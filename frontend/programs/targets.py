@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ...compiler.graph import Graph
     from ...compiler.scheduling.template import Template
     from ...compiler.timings import Timings
+    from ...runtime.program import BoundProgram
     from ...runtime.program import Target as KernelTarget
+    from ...runtime.tracing import Limits
 
 Array = npt.NDArray[Any]
 Target = Literal["cpu", "cuda", "reference"]
@@ -95,6 +97,17 @@ class Engine(ABC):
         """How an executor runs its rows, for `explain`, and bytes of kernels' own memory."""
         return "", 0
 
+    def tracer(self, source: Source, program: BoundProgram) -> Any:
+        """What runs a program of the graph and notes when each row runs; of targets that compile.
+
+        Its calls are on the source's states.
+        """
+        raise NotImplementedError
+
+    def limits(self, threads: int) -> Limits:
+        """What the machine can do at most with so many threads; of targets that compile."""
+        raise NotImplementedError
+
 
 class CpuEngine(Engine):
     """Native kernels on the processor at hand."""
@@ -139,6 +152,18 @@ class CpuEngine(Engine):
         count = executor.threads
         space = max((item.space for item in executor.program.instructions), default=0)
         return f"on {count} thread{'s' if count != 1 else ''}", count * space
+
+    def tracer(self, source: Source, program: BoundProgram) -> Any:
+        """The same driver, which reads the processor's clock."""
+        from ...runtime.cpu.trace import TracingExecutor
+
+        return TracingExecutor(program, source.states, source.threads, scalar=source.scalar)
+
+    def limits(self, threads: int) -> Limits:
+        """Measured, at the first call."""
+        from ...runtime.cpu.limits import machine_limits
+
+        return machine_limits(threads)
 
 
 class CudaEngine(Engine):
@@ -217,6 +242,19 @@ class CudaEngine(Engine):
         count = len(plan.launches)
         text = f"in {count:,} launch{'es' if count != 1 else ''}, {plan.depth:,} one after another"
         return text, executor.scratch
+
+    def tracer(self, source: Source, program: BoundProgram) -> Any:
+        """The launches one after another, between events."""
+        from ...runtime.cuda.memory import Workspace
+        from ...runtime.cuda.trace import TracingExecutor
+
+        workspace = Workspace(self._device)
+        return TracingExecutor(program, source.states, workspace, scalar=source.scalar)
+
+    def limits(self, threads: int) -> Limits:
+        """By the device's own numbers."""
+        limits: Limits = self._device.limits()
+        return limits
 
 
 class ReferenceEngine(Engine):

@@ -13,8 +13,7 @@ from ..programs.execution import Method
 from ..variables.variable import shape_text
 
 if TYPE_CHECKING:
-    from ...runtime.cpu.limits import Limits
-    from ...runtime.tracing import Trace
+    from ...runtime.tracing import Limits, Trace
 
 Bound = Literal["memory", "arithmetic", "cache", ""]
 _WIDEST = 32
@@ -188,7 +187,7 @@ def split_origin(origin: str) -> tuple[str, str]:
 def _tables(profile: Profile, top: int | None) -> str:
     """Two tables, kernels and blocks, each by time, with `top` lines at most."""
     shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in profile.shapes.items())
-    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
+    where = profile.limits.where
     times = "once" if profile.repeats == 1 else f"median of {profile.repeats}"
     limits = profile.limits
     kernels = sorted(profile.rows, key=lambda row: -row.seconds)
@@ -201,13 +200,13 @@ def _tables(profile: Profile, top: int | None) -> str:
     ]
     lines = [
         f"{profile.method} of '{profile.name}'{f', {shapes}' if shapes else ''}: "
-        f"{time_text(profile.seconds)} on {threads}, {times}",
+        f"{time_text(profile.seconds)} on {where}, {times}",
         f"with the clock read around every kernel: {time_text(profile.traced)}",
         *(
             f"  {text:10}  {time_text(seconds):>7}  {seconds / profile.parts:4.0%}  {what}".rstrip()
             for seconds, text, what in parts
         ),
-        f"limits of this machine on {threads}: {limits.bytes_per_s / 1e9:.3g} GB/s, a copy; "
+        f"limits of this machine on {where}: {limits.bytes_per_s / 1e9:.3g} GB/s, a copy; "
         f"{limits.flops_per_s['float32'] / 1e9:.3g} GFLOP/s in float32, "
         f"{limits.flops_per_s['float64'] / 1e9:.3g} in float64",
         "",

@@ -19,15 +19,14 @@ from ...compiler.emission.costs import Cost, row_costs
 from ...compiler.graph import Graph
 from ...compiler.pipeline import compile_kernels
 from ...compiler.scheduling.schedule import Schedule
-from ...runtime.program import BoundProgram, Instruction
+from ...runtime.program import BoundProgram, Instruction, Target
 from ..errors import InputError
 from ..programs.execution import Method
 from ..programs.inputs import bind_sizes
 from .profile import BlockTime, KernelTime, Profile, split_origin
 
 if TYPE_CHECKING:
-    from ...runtime.cpu.limits import Limits
-    from ...runtime.tracing import Trace
+    from ...runtime.tracing import Limits, Trace
     from ..programs.running import Running
 
 _OPTIONS = ("method", "repeats")
@@ -50,15 +49,11 @@ def profile(
         raise InputError(f'{subject} expects "step" or "run", got {method!r}')
     if type(repeats) is not int or repeats < 1:
         raise InputError(f"{subject} expects a number of repeats from 1 on, got {repeats!r}")
-    if program.target != "cpu":
-        why = {
-            "reference": "that runs NumPy's functions one after another, whose times say nothing "
-            "of the kernels",
-            "cuda": "times are set against what a processor can do, which says nothing of a device",
-        }
+    if program.target == "reference":
         raise InputError(
-            f"{subject} expects target cpu, got {program.target}: {why[program.target]}; compile "
-            'with target="cpu"'
+            f"{subject} expects target cpu or cuda, got {program.target}: that runs NumPy's "
+            "functions one after another, whose times say nothing of the kernels; compile with "
+            'target="cpu"'
         )
     nothing_to_run = not program.diagram.outputs and program.diagram.cost is None
     steps = program.optimizer is not None or nothing_to_run
@@ -70,11 +65,8 @@ def profile(
     execution = twin.execution(chosen, inputs)
     executor, bound = execution.bound(chosen, inputs)
     arrays = list(bound.values())
-    from ...runtime.cpu.limits import machine_limits
-    from ...runtime.cpu.trace import TracingExecutor
-
     compiled: BoundProgram = executor.program
-    tracer = TracingExecutor(compiled, twin.states, program.threads, scalar=execution.scalar)
+    tracer = execution.engine.tracer(execution, compiled)
     tracer.trace(arrays, _WARM)
     plain, traces = [], []
     for _ in range(repeats):
@@ -83,7 +75,7 @@ def profile(
         plain.append(time.perf_counter_ns() - before)
         traces += tracer.trace(arrays, 1)
     sizes = bind_sizes(subject, execution.expected, arrays)
-    limits = machine_limits(tracer.threads)
+    limits = execution.engine.limits(tracer.threads)
     traced = median(trace.wall for trace in traces)
     times = np.array([trace.times(len(compiled.instructions)) for trace in traces])
     spans = [(trace.span, inside) for trace, inside in zip(traces, times.sum(1), strict=True)]
@@ -91,7 +83,7 @@ def profile(
     outside = float(median(trace.wall - trace.span for trace in traces))
     medians = np.median(times, axis=0)
     parts = float(medians.sum()) + between + outside
-    costs = row_costs(_schedule_of(execution.graph), sizes)
+    costs = row_costs(_schedule_of(execution.graph, compiled.target), sizes)
     rows = _rows(compiled, traces, medians, costs, limits, parts)
     return Profile(
         name=program.diagram.name,
@@ -110,10 +102,10 @@ def profile(
     )
 
 
-def _schedule_of(graph: Graph) -> Schedule:
-    """The schedule of a prepared graph."""
+def _schedule_of(graph: Graph, target: Target) -> Schedule:
+    """The schedule of a prepared graph for a target."""
     found: dict[str, Any] = {}
-    compile_kernels(graph, observe=found.__setitem__)
+    compile_kernels(graph, observe=found.__setitem__, target=target)
     schedule: Schedule = found["schedule"]
     return schedule
 
@@ -126,12 +118,10 @@ def _rows(
     limits: Limits,
     parts: float,
 ) -> tuple[KernelTime, ...]:
-    from ...runtime.cpu.host import cache_bytes
-
     count = len(compiled.instructions)
     busy = np.median([trace.busy(count) for trace in traces], axis=0)
     touched = sum(b.nbytes for b in compiled.buffers if b.role != "temporary")
-    resident = touched + compiled.arena_bytes <= cache_bytes()[1]
+    resident = touched + compiled.arena_bytes <= limits.cached
     rows = []
     for number, (item, cost) in enumerate(zip(compiled.instructions, costs, strict=True)):
         seconds, turns = 1e-9 * float(times[number]), compiled.times[number]

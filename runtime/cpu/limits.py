@@ -10,11 +10,11 @@ import ctypes
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from ..tracing import Limits
 from . import host
 from .building.build import build_text
 from .building.natives import Request, obtain
@@ -30,26 +30,12 @@ _SUMS = 12
 _TURNS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What so many threads of this machine can do at most.
-
-    Attributes:
-        threads: how many.
-        bytes_per_s: read and written by a copy of an array that no cache holds.
-        flops_per_s: multiplications and additions, by dtype ("float32", "float64").
-    """
-
-    threads: int
-    bytes_per_s: float
-    flops_per_s: dict[str, float]
-
-
 @lru_cache(maxsize=8)
 def machine_limits(threads: int) -> Limits:
     """The limits for a number of threads, measured at the first call."""
     flops = {dtype: _multiply_add_rate(dtype, threads) for dtype in ("float32", "float64")}
-    return Limits(threads, _copy_rate(threads), flops)
+    where = "1 thread" if threads == 1 else f"{threads} threads"
+    return Limits(where, threads, _copy_rate(threads), flops, host.cache_bytes()[1])
 
 
 def _shortest(work: Callable[[int], object], threads: int) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Kernel
+from ..tracing import Limits
 from .plan import Processor
 
 Array = npt.NDArray[Any]
@@ -161,6 +162,9 @@ class Device(Protocol):
 
     def wait_for(self, stream: int) -> None:
         """Let what has been asked of another stream be done before what is asked from now on."""
+
+    def limits(self) -> Limits:
+        """What it can do at most, by its own numbers."""
 
     def measure(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64]:
         """Run nodes one after another; for each the milliseconds between its beginning and end."""

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Kernel
+from ..tracing import Limits
 from .device import Call, Copy, DeviceError, Kind, Loaded, Node
 from .plan import Processor
 
@@ -37,6 +38,18 @@ ENTRY = b"entry"
 
 _ARGUMENTS = (ctypes.c_int64,) * 7
 """Of that function."""
+
+
+_UNITS = {(7, 5): (64, 2), (8, 0): (64, 32), (9, 0): (128, 64), (10, 0): (128, 64)}
+_USUAL_UNITS = 128, 2
+
+
+def units_of(major: int, minor: int) -> tuple[int, int]:
+    """Multiply-adds that a multiprocessor begins in a cycle, in float32 and in float64.
+
+    By compute capability: NVIDIA, CUDA C++ Programming Guide, throughput of native arithmetic.
+    """
+    return _UNITS.get((major, minor), _USUAL_UNITS)
 
 
 class Built(Protocol):
@@ -197,6 +210,21 @@ class DriverDevice:
             d = self._driver
             self.ask("mark a stream", d.cuEventRecord, event, d.CUstream(stream))
             self.ask("wait for a stream", d.cuStreamWaitEvent, self._stream, event, 0)
+
+    def limits(self) -> Limits:
+        """As `device.Device`: nominal rates, by the attributes that the driver tells."""
+        clock, memory, bits, cached, count, major, minor = (
+            self._attribute(word)
+            for word in (
+                "CLOCK_RATE", "MEMORY_CLOCK_RATE", "GLOBAL_MEMORY_BUS_WIDTH", "L2_CACHE_SIZE",
+                "MULTIPROCESSOR_COUNT", "COMPUTE_CAPABILITY_MAJOR", "COMPUTE_CAPABILITY_MINOR",
+            )
+        )  # fmt: skip
+        # Rates are in kHz; memory moves bits at both edges of its clock.
+        singles, doubles = units_of(major, minor)
+        cycles = 1e3 * clock * count
+        flops = {"float32": 2 * singles * cycles, "float64": 2 * doubles * cycles}
+        return Limits(self.name, 1, 1e3 * memory * 2 * bits / 8, flops, cached)
 
     def measure(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64]:
         """As `device.Device`: each node by itself, between two events."""

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import diagrad as dg
+from diagrad.frontend.programs.targets import CpuEngine
 from diagrad.frontend.reports import profiling
 from diagrad.frontend.reports.profile import KernelTime, Profile, split_origin, time_text
-from diagrad.runtime.cpu import host
+from diagrad.runtime.cpu.limits import machine_limits
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(37, 24)).astype(np.float32)
@@ -217,8 +218,9 @@ def test_wrong_options() -> None:
         'program.profile("step", 20, x=...)'
     )
     assert message(classifier().compile(target="reference"), x=X) == (
-        "profile of 'classifier' expects target cpu, got reference: that runs NumPy's functions "
-        'one after another, whose times say nothing of the kernels; compile with target="cpu"'
+        "profile of 'classifier' expects target cpu or cuda, got reference: that runs NumPy's "
+        "functions one after another, whose times say nothing of the kernels; compile with "
+        'target="cpu"'
     )
 
 
@@ -278,7 +280,9 @@ def test_what_fits_a_cache_is_not_bound_by_memory(monkeypatch: pytest.MonkeyPatc
     program = classifier().compile(dg.SGD(0.1))
     found = program.profile("step", 3, x=X, y=Y)
     assert all(row.cached and row.bound != "memory" for row in found.rows)
-    monkeypatch.setattr(host, "cache_bytes", lambda: (0, 0))
+    monkeypatch.setattr(
+        CpuEngine, "limits", lambda self, threads: replace(machine_limits(threads), cached=0)
+    )
     found = program.profile("step", 3, x=X, y=Y)
     assert all(row.cached == (row.memory_share > 1) for row in found.rows)
 

@@ -33,6 +33,7 @@ from diagrad.runtime.cuda.routines.routines import routine_text
 from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.outcomes import HOLDS
 from diagrad.runtime.program import Kernel
+from diagrad.runtime.tracing import Limits
 from diagrad.runtime.words.machine import MEETING, Machine
 
 Array = npt.NDArray[Any]
@@ -208,6 +209,9 @@ class SimulatedDevice:
 
     def wait_for(self, stream: int) -> None:
         self.done["wait"] += 1
+
+    def limits(self) -> Limits:
+        return Limits(self.name, 1, 1e12, {"float32": 1e13, "float64": 1e12}, 1 << 20)
 
     def measure(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64]:
         self.synchronize()
