@@ -62,8 +62,8 @@ FLOORS = {
         "executor", "limits", "stopwatch", "trace",
     ),
     "runtime/cuda": (
-        "routines", "building", "finding", "dlpack", "arrays", "layout", "plan", "table", "device",
-        "memory", "driver", "executor", "trace", "using",
+        "routines", "building", "finding", "dlpack", "arrays", "layout", "guards", "plan", "table",
+        "device", "memory", "driver", "executor", "trace", "using",
     ),
 }  # fmt: skip
 MOST_FILES = 20

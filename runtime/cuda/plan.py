@@ -19,12 +19,7 @@ if j is below the greatest w(k) of all k < w(i).  What is left are the places
 one stretch, and the only least set of edges with this order (the transitive reduction).  Runs that
 launch nothing are counted out first: that leaves the order of the others as it is.
 
-**Guards.**  A launch returns at once unless all its flags hold.  What writes a state or an output
-is guarded by the checks before it, so that where one fails nothing is updated.  A row that skips
-guards the rows behind it in its loop.  If it skips the whole loop from there ("loop"), it is
-guarded by its own flag too, but for the first turn: once that has failed, no later turn writes it
-again, and it stays failed until the loop is entered anew.  A row in a loop in a loop has the flags
-of both.  So what runs is what the walk on the processor does not leave out.
+**Guards.**  A launch returns at once unless all its flags hold: `guards.py`.
 """
 
 from __future__ import annotations
@@ -32,14 +27,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..program import Address, BoundProgram, Instruction, Kernel, positions
 from ..teams import TEAM_WARPS
-from .layout import WORD, Layout, aligned, checks_of, lay_out
+from .guards import Guards
+from .layout import WORD, Layout, aligned, lay_out
 
 Integers = npt.NDArray[np.int64]
 
@@ -187,7 +182,7 @@ def plan_launches(program: BoundProgram, processor: Processor = Processor()) -> 
     where = positions(len(program.instructions), program.turns)
     runs = _Runs(program, where)
     begins, table = _words(program, where)
-    guards = _Guards(program, where, table)
+    guards = Guards(program, where, table)
     waits = runs.waits.copy()
     for place, found in guards.by_place.items():
         waits[place] = max(waits[place], *(flag.place + 1 for flag in found))
@@ -296,84 +291,6 @@ class _Scratch:
         self._taken.append((first, room, launch))
         self.nbytes += room
         return first
-
-
-@dataclass(frozen=True, slots=True)
-class _Flag:
-    """A flag, and the place of the run that writes it last before it is looked at."""
-
-    address: Address
-    place: int
-
-
-class _Guards:
-    """The flags of every run, and the lists of them in the table.
-
-    Attributes:
-        by_place: the flags of each run that has any.
-        lists: each list once, with its byte in the table.
-        end: the byte behind them.
-    """
-
-    def __init__(self, program: BoundProgram, where: Sequence[Integers], begin: int) -> None:
-        self.by_place: dict[int, list[_Flag]] = {}
-        self._program, self._where = program, where
-        self._add_checks()
-        self._add_skips()
-        begins: dict[tuple[tuple[int, int], ...], int] = {}
-        self._lists: dict[int, tuple[tuple[Address, ...], int]] = {}
-        self.end = begin
-        lists = []
-        for place, found in self.by_place.items():
-            flags = tuple(flag.address for flag in found)
-            key = tuple((flag.buffer, int(flag.offset)) for flag in flags)
-            if key not in begins:
-                begins[key] = self.end
-                lists.append((self.end, flags))
-                self.end += WORD * len(flags)
-            self._lists[place] = flags, begins[key]
-        self.lists = tuple(lists)
-
-    def of(self, place: int) -> tuple[tuple[Address, ...], int]:
-        """The flags of a run, and the byte of the table at which their addresses begin."""
-        return self._lists.get(place, ((), 0))
-
-    def _add_checks(self) -> None:
-        """Those of the program's checks, for what writes a state or an output."""
-        flags = []
-        for row in checks_of(self._program):
-            check = self._program.instructions[row].check
-            places = np.ravel(self._where[row]).tolist()
-            flags += [_Flag(Address(check or 0, WORD * n), p) for n, p in enumerate(places)]
-        buffers = self._program.buffers
-        for item, where in zip(self._program.instructions, self._where, strict=True):
-            if flags and any(buffers[b].role in ("state", "output") for b in item.writes):
-                for place in np.ravel(where).tolist():
-                    self._add(place, [flag for flag in flags if flag.place < place])
-
-    def _add_skips(self) -> None:
-        """Those of rows that skip, for the rows behind them in the innermost loop around them."""
-        for row, item in enumerate(self._program.instructions):
-            if not item.skips:
-                continue
-            assert item.check is not None
-            depth = self._where[row].ndim
-            loop = [t for t in self._program.turns if t.first <= row < t.last][-1]
-            address = Address(item.check)
-            for other in range(row + 1, loop.last):
-                where = self._where[other]
-                own = self._where[row].reshape(self._where[row].shape + (1,) * (where.ndim - depth))
-                self._pair(where, np.broadcast_to(own, where.shape), address)
-            if item.skips == "loop":
-                self._pair(self._where[row][..., 1:], self._where[row][..., :-1], address)
-
-    def _pair(self, where: Any, written: Any, address: Address) -> None:
-        for place, own in zip(np.ravel(where).tolist(), np.ravel(written).tolist(), strict=True):
-            self._add(place, [_Flag(address, own)])
-
-    def _add(self, place: int, flags: list[_Flag]) -> None:
-        if flags:
-            self.by_place.setdefault(place, []).extend(flags)
 
 
 def _bytes(program: BoundProgram, item: Instruction, buffer: int, times: int) -> int:

@@ -95,7 +95,7 @@ def test_what_is_read_has_been_written(name: str) -> None:
 
 
 @each
-def test_the_order_is_that_of_the_waits_and_no_edge_can_be_left_out(name: str) -> None:
+def test_the_order_is_that_of_waits_and_guards_and_no_edge_can_be_left_out(name: str) -> None:
     found = model(name)
     program = found.plan.program
     waits: dict[int, int] = {}
@@ -104,7 +104,13 @@ def test_the_order_is_that_of_the_waits_and_no_edge_can_be_left_out(name: str) -
         waits.update(zip(np.ravel(where).tolist(), np.ravel(wait).tolist(), strict=True))
     for number, launch in enumerate(found.plan.launches):
         assert all(other < number for other in launch.after)
-        below = waits[found.places[number]]
+        guards = {flag.buffer for flag in launch.guards}
+        flags = [
+            place
+            for place, other in zip(found.places, found.plan.launches[:number], strict=False)
+            if program.instructions[other.row].check in guards
+        ]
+        below = max([waits[found.places[number]], *(place + 1 for place in flags)])
         early = sum(1 << n for n, place in enumerate(found.places) if place < below)
         assert found.before[number] == early
         implied = 0
@@ -188,8 +194,16 @@ def test_what_runs_is_what_the_walk_runs(name: str) -> None:
         assert wanted <= made
         for place, launch in zip(found.places, found.plan.launches, strict=True):
             if place > stopped and place in made:
-                writes = program.instructions[launch.row].writes
-                assert not {program.buffers[b].role for b in writes} & {"state", "output"}
+                item = program.instructions[launch.row]
+                roles = {program.buffers[b].role for b in item.writes}
+                assert not roles & {"state", "output"}
+                assert looked_at(program).isdisjoint(item.reads)
+
+
+def looked_at(program: BoundProgram) -> set[int]:
+    """The buffers that the program's checks look at, which others may take for indices."""
+    items = program.instructions
+    return {b for i in items if i.check is not None and not i.skips for b in i.reads}
 
 
 def test_a_check_in_a_loop_has_a_place_for_each_turn() -> None:

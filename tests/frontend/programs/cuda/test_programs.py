@@ -155,6 +155,21 @@ def test_an_index_out_of_range_updates_nothing() -> None:
         np.testing.assert_array_equal(array, before[name])
 
 
+@pytest.mark.parametrize("index", [4, -1, 2**31 - 1, -(2**31)])
+def test_an_index_that_is_far_out_of_range_reads_nothing(index: int) -> None:
+    """Neither the row that it asks for, nor what is computed from it."""
+    places, y = dg.observed("places", ("B",), dg.int32), dg.observed("y", ("B", 2))
+    net = dg.Chain(dg.Embedding(4, 5), dg.Linear(5, 2), name="net")
+    diagram = dg.Diagram("words", cost=dg.squared_error(net(places), y))
+    program = diagram.compile(dg.SGD(0.1), target="cuda")
+    given = {"places": np.array([1, index, 0], np.int32), "y": np.zeros((3, 2), np.float32)}
+    before = {name: array.copy() for name, array in program.states.items()}
+    with pytest.raises(dg.InputError, match=rf"values in \[0, 4\), got {index} at index \(1,\)"):
+        program.step(**given)
+    for name, array in program.states.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 @pytest.mark.parametrize(
     "given",
     [
