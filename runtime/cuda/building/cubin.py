@@ -42,7 +42,10 @@ def link(ptx: str, architecture: str) -> tuple[bytes, Resources]:
     from cuda.bindings import nvjitlink
 
     options = [f"-arch={architecture}", "-O3", "-Xptxas=-v", "-verbose"]
-    handle = nvjitlink.create(len(options), options)
+    try:
+        handle = nvjitlink.create(len(options), options)
+    except nvjitlink.nvJitLinkError as error:
+        raise LinkError(f"{error}: no linker for {architecture}") from error
     try:
         data = ptx.encode()
         try:
