@@ -123,6 +123,11 @@ class DriverDevice:
             if kind == "device":
                 return int(self.ask(asked, d.cuMemAlloc, nbytes))
             if kind == "managed":
+                # The driver gives more of it than the device has, and moves pages for ever then.
+                free = self.ask("tell how much memory is free", d.cuMemGetInfo)
+                if nbytes > free:
+                    text = f"of the device's memory {free:,} bytes are free"
+                    raise DeviceError(asked, "CUDA_ERROR_OUT_OF_MEMORY", text)
                 flags = d.CUmemAttach_flags.CU_MEM_ATTACH_GLOBAL
                 return int(self.ask(asked, d.cuMemAllocManaged, nbytes, flags))
             # Since addresses are of one space, the device knows it under the same one.

@@ -25,6 +25,7 @@ HANDLES = {
     "cuDevicePrimaryCtxRetain": 11, "cuStreamCreate": 12, "cuModuleLoadData": 13,
     "cuModuleGetFunction": 14, "cuGraphCreate": 15, "cuGraphInstantiate": 16, "cuEventCreate": 17,
     "cuDeviceGet": 0, "cuCtxPopCurrent": 11, "cuPointerGetAttribute": 0, "cuEventElapsedTime": 1.5,
+    "cuMemGetInfo": 1 << 30,
 }  # fmt: skip
 TYPES = {
     "cuDeviceGet": "CUdevice", "cuDevicePrimaryCtxRetain": "CUcontext",
@@ -167,6 +168,13 @@ def test_what_a_device_is(driver: StandIn) -> None:
     assert (device.processor.multiprocessors, device.processor.shared) == (132, 200 << 10)
 
 
+def test_no_more_managed_memory_is_asked_for_than_there_is(driver: StandIn) -> None:
+    device = DriverDevice(driver, build)
+    with pytest.raises(DeviceError, match="of the device's memory 1,073,741,824 bytes are free"):
+        device.allocate("managed", (1 << 30) + 1)
+    assert "cuMemAllocManaged" not in [name for name, _ in driver.calls]
+
+
 @pytest.mark.parametrize("name", [
     "cuInit", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
     "cuCtxPushCurrent", "cuStreamCreate",
@@ -191,6 +199,7 @@ def graph_of(device: DriverDevice) -> Any:
 CALLS: dict[str, Callable[[DriverDevice], object]] = {
     "cuMemAlloc": lambda d: d.allocate("device", 5),
     "cuMemAllocManaged": lambda d: d.allocate("managed", 5),
+    "cuMemGetInfo": lambda d: d.allocate("managed", 5),
     "cuMemHostAlloc": lambda d: d.allocate("pinned", 5),
     "cuMemAdvise": lambda d: d.keep_here(4096, 5),
     "cuMemPrefetchAsync": lambda d: d.keep_here(4096, 5),
