@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from math import floor
 from typing import Any, Union, overload
 
@@ -159,6 +158,8 @@ def upper_bound(size: Dim) -> int:
     Each floor(n / d) is taken as n / d where it adds to the size, and as (n - d + 1) / d where it
     takes from it; the names must then cancel.  A minimum is taken as its bound.
     """
+    from fractions import Fraction
+
     total: dict[Monomial, Fraction] = {}
     for monomial, factor in _terms(size):
         parts: list[tuple[Monomial, Fraction]] = [(monomial, Fraction(factor))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 
 from ..programs.targets import ENGINES
 
@@ -60,6 +59,8 @@ class Targets(Mapping[str, UsableTarget]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         return f"<pre>{escape(str(self))}</pre>"
 
 

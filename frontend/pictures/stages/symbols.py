@@ -41,8 +41,22 @@ INFIX = {
     "ne": "≠",
     "logical_and": "and",
     "logical_or": "or",
+    "logical_xor": "xor",
+    "and": "and",
+    "or": "or",
+    "xor": "xor",
+    "floor_divide": "//",
+    "remainder": "mod",
+    "bitwise_and": "&",
+    "bitwise_or": "|",
+    "bitwise_xor": "⊕",
+    "bitwise_left_shift": "<<",
+    "bitwise_right_shift": ">>",
 }
-COMMUTING = ("add", "multiply", "mul", "equal", "eq", "logical_and", "logical_or")
+COMMUTING = (
+    "add", "multiply", "mul", "equal", "eq", "logical_and", "logical_or", "logical_xor", "and",
+    "or", "xor", "bitwise_and", "bitwise_or", "bitwise_xor",
+)  # fmt: skip
 NAMES = {
     "maximum": "max",
     "minimum": "min",
@@ -136,6 +150,8 @@ def operation(name: str, arguments: Sequence[str], fixed: Sequence[bool]) -> str
         (only,) = arguments
         if name in ("negative", "neg"):
             return f"−{only}"
+        if name == "bitwise_invert":
+            return f"~{only}"
         if name in ("absolute", "abs"):
             return f"|{only}|"
         if name == "transpose":
