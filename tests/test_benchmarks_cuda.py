@@ -19,8 +19,10 @@ from benchmarks.limits import gpu_limits
 from benchmarks.peers.common import Job, repeated, waited
 from benchmarks.report import CUDA_TARGETS, report_text
 from benchmarks.workloads import LARGE, WORKLOADS
+from diagrad.runtime.cuda.using import use_device
 from diagrad.runtime.program import Instruction
 
+from .runtime.cuda.simulated import SimulatedDevice
 from .test_benchmarks import result
 
 diagrad_ = importlib.import_module("benchmarks.peers.diagrad_")
@@ -158,6 +160,24 @@ def test_jobs_that_only_ask_are_waited_for() -> None:
     both.passes["part"]()
     assert done == ["step", "wait", "one", "one", "wait", "part", "wait"]
     assert both.result() == [1.0]
+
+
+@pytest.mark.parametrize("name", ["mlp_small", "matmul_64x64x64", "lenet5_infer"])
+def test_programs_of_the_peer_run_on_a_device(name: str) -> None:
+    """A simulated one: training, an operation whose arrays stay there, and inference."""
+    before = use_device(SimulatedDevice())
+    try:
+        results = []
+        for target in ("cpu", "cuda"):
+            diagrad_.set_target(target)
+            job = diagrad_.build(name, WORKLOADS[name].make())
+            job.step()
+            assert {call.program.target for call in job.calls()} == {target}
+            results.append(job.result())
+    finally:
+        use_device(before)
+    one, two = results
+    np.testing.assert_allclose(two, one, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", LARGE)

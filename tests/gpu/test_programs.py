@@ -8,7 +8,7 @@ import pytest
 
 import diagrad as dg
 
-pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("programs_on_it")]
+pytestmark = pytest.mark.gpu
 
 
 def classifier() -> dg.Diagram:
