@@ -219,7 +219,7 @@ from .frontend.operations.functions.trigonometry import (
     sinc,
     tan,
 )
-from .frontend.operations.indexing import one_hot, scatter_add, take
+from .frontend.operations.indexing import one_hot, scatter_add, segment_sum, take
 from .frontend.operations.integers.bits import (
     bitwise_and,
     bitwise_invert,
@@ -246,6 +246,7 @@ from .frontend.operations.moving.padding import pad
 from .frontend.operations.moving.repeats import repeat, roll, tile
 from .frontend.operations.moving.triangles import diagonal, trace, tril, triu
 from .frontend.operations.ordering.along import take_along_axis
+from .frontend.operations.ordering.quantiles import median, quantile, searchsorted
 from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
@@ -533,6 +534,7 @@ __all__ = [
     "max_pool",
     "maximum",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "minimum",
@@ -555,6 +557,7 @@ __all__ = [
     "power",
     "probes",
     "prod",
+    "quantile",
     "random_normal",
     "random_uniform",
     "relu",
@@ -566,6 +569,8 @@ __all__ = [
     "rsqrt",
     "scatter_add",
     "schedules",
+    "searchsorted",
+    "segment_sum",
     "share",
     "sigmoid",
     "sign",

@@ -89,6 +89,19 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     return result
 
 
+def segment_sum(x: Any, segments: Any, count: Any, axis: int = 0) -> Variable:
+    """Sums over the elements along an axis that have the same number, of so many numbers.
+
+    Args:
+        x: numbers of one axis or more.
+        segments: of each element, the number of its segment in [0, count), in any order; indices
+            as of `scatter_add`.
+        count: how many segments there are: an integer or the name of a size.
+        axis: along which; in its place, there is an axis of `count` elements, 0 where none are.
+    """
+    return scatter_add(segments, x, count, axis)
+
+
 def put(x: Variable, index: Variable, row: Variable, axis: int = 0) -> Variable:
     """x, with the element at an index along an axis replaced by `row`; x itself stays as it is.
 

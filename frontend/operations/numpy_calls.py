@@ -19,7 +19,7 @@ from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
 from .making import arrays
 from .moving import padding, repeats, triangles
-from .ordering import along, sorting
+from .ordering import along, quantiles, sorting
 from .products import norms, products
 from .running import running
 
@@ -148,6 +148,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.argmin: reductions.argmin,
     np.argsort: sorting.argsort,
     np.sort: sorting.sort,
+    np.median: lambda a, axis=None, keepdims=False: quantiles.median(a, axis, keepdims),
+    np.quantile: lambda a, q, axis=None, keepdims=False: quantiles.quantile(a, q, axis, keepdims),
+    np.searchsorted: quantiles.searchsorted,
     np.take_along_axis: along.take_along_axis,
     np.cumsum: _cumsum,
     np.take: _take,

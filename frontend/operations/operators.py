@@ -13,7 +13,7 @@ from .integers import bits, division
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
-from .ordering import sorting
+from .ordering import quantiles, sorting
 from .products import norms, products
 from .python_words import INSTEAD, missing_attribute, refusing
 from .running import running
@@ -38,6 +38,10 @@ def _transpose_method(self: Variable, *axes: int) -> Variable:
 
 def _cumsum_method(self: Variable, axis: int | None = None) -> Variable:
     return reductions.cumsum(structure.reshape(self, -1) if axis is None else self, axis or 0)
+
+
+def _cumprod_method(self: Variable, axis: int | None = None) -> Variable:
+    return running.cumprod(structure.reshape(self, -1) if axis is None else self, axis or 0)
 
 
 def _take_method(self: Variable, index: Any, axis: int | None = None) -> Variable:
@@ -97,6 +101,7 @@ OPERATORS: dict[str, Any] = {
     "argmax": reductions.argmax,
     "argmin": reductions.argmin,
     "argsort": sorting.argsort,
+    "cumprod": _cumprod_method,
     "cumsum": _cumsum_method,
     "diagonal": triangles.diagonal,
     "prod": running.prod,
@@ -124,8 +129,8 @@ OPERATORS: dict[str, Any] = {
 }
 _FILES = (
     arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    linear_algebra, norms, padding, products, reductions, repeats, rounding, running, source,
-    special, structure, triangles, trigonometry,
+    linear_algebra, norms, padding, products, quantiles, reductions, repeats, rounding, running,
+    sorting, source, special, structure, triangles, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

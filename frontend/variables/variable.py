@@ -215,6 +215,7 @@ class Variable:
         argmax: Callable[..., Variable]
         argmin: Callable[..., Variable]
         argsort: Callable[..., Variable]
+        cumprod: Callable[..., Variable]
         cumsum: Callable[..., Variable]
         diagonal: Callable[..., Variable]
         prod: Callable[..., Variable]

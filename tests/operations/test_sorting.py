@@ -8,6 +8,7 @@ import pytest
 import diagrad as dg
 from diagrad.compiler.primitives.sorting import RANKED
 
+from ..frontend.evaluating import apply
 from .rows.order_rows import falling, greatest
 from .rows.running import TARGETS, Target
 
@@ -160,3 +161,32 @@ def test_errors() -> None:
     program = dg.Diagram("d", {"y": dg.topk(x, 3, axis=0)[0]}).compile()
     with pytest.raises(dg.InputError, match="takes 0:3 of axis 0, which has 2 elements for B = 2"):
         program.run(x=np.zeros((2, 5), np.float32))
+
+
+def test_quantiles_of_nan_and_infinities() -> None:
+    """NaN of a line with one; of infinities what NumPy's places are, and no NaN of their own."""
+    inf, nan = np.inf, np.nan
+    x = np.array([[1.0, nan, 2.0], [-inf, 3.0, inf], [inf, inf, inf], [2.0, 5.0, inf]])
+    half, most = (apply(lambda x, q=q: dg.quantile(x, q, 1), x, target="cpu") for q in (0.5, 0.75))
+    np.testing.assert_array_equal(half, [nan, 3, inf, 5])
+    np.testing.assert_array_equal(most, [nan, inf, inf, inf])
+    np.testing.assert_array_equal(apply(lambda x: dg.median(x, 0), x[1:2], target="cpu"), x[1])
+
+
+def test_places_of_nan_are_numpys() -> None:
+    x, values = np.array([1.0, 2.0, np.nan, np.nan]), np.array([np.nan, 2.0, np.inf])
+    for side in ("left", "right"):
+        found = apply(lambda x, v, s=side: dg.searchsorted(x, v, s), x, values, target="cpu")
+        np.testing.assert_array_equal(found, np.searchsorted(x, values, side))
+
+
+def test_mistakes_of_quantiles() -> None:
+    x = dg.observed("x", ("B", 3))
+    with pytest.raises(ValueError, match=r"quantile .*expects q to be a number of 0 or more"):
+        dg.quantile(x, 1.5)
+    with pytest.raises(ValueError, match=r"searchsorted .*expects side to be 'left' or 'right'"):
+        dg.searchsorted(x[0], x, side="middle")
+    with pytest.raises(dg.ShapeError, match=r"sorted numbers of one axis, not \(B, 3\)"):
+        dg.Diagram("d", {"y": dg.searchsorted(x, x)})
+    with pytest.raises(dg.DtypeError, match=r"expects floats, not int32"):
+        dg.Diagram("d", {"y": dg.median(dg.observed("i", (3,), "int32"))})

@@ -7,7 +7,7 @@ import numpy as np
 import diagrad as dg
 
 from .operation import Array, Operation
-from .rows import axes
+from .rows import AXES, axes
 
 
 def falling(x: Array, axis: int) -> Array:
@@ -28,6 +28,13 @@ def _ours(k: int, axis: int, part: int) -> Any:
 
 def _numpys(k: int, axis: int, part: int) -> Any:
     return lambda x: greatest(x, k, axis)[part]
+
+
+def _numpys_quantile(x: Array, q: float, axis: int | None, keep: bool = False) -> Array:
+    """NaN of no elements."""
+    if x.size if axis is None else x.shape[axis]:
+        return np.asarray(np.quantile(x, q, axis, keepdims=keep))
+    return np.full(np.sum(x, axis, keepdims=keep).shape, np.nan)
 
 
 ORDERS = [
@@ -59,6 +66,28 @@ ORDERS = [
          kinds="fi", shapes=(((7, 13),), ((2, 2),)), named=None),
     axes("topk none", _ours(0, -1, 0), _numpys(0, -1, 0), kinds="fi", shapes=(((7, 13),),),
          named=None),
+    axes("median", dg.median, lambda x: _numpys_quantile(x, 0.5, None), shapes=AXES),
+    axes("median 0", lambda x: dg.median(x, 0), lambda x: _numpys_quantile(x, 0.5, 0),
+         shapes=AXES),
+    axes("quantile", lambda x: dg.quantile(x, 0.3), lambda x: _numpys_quantile(x, 0.3, None),
+         shapes=AXES),
+    axes("quantile 0", lambda x: dg.quantile(x, 0.83, 0, True),
+         lambda x: _numpys_quantile(x, 0.83, 0, True), shapes=AXES),
+    axes("quantile -1", lambda x: dg.quantile(x, 0.1, -1), lambda x: _numpys_quantile(x, 0.1, -1),
+         shapes=AXES),
+    axes("quantile ends", lambda x: dg.quantile(x, 0, -1) - dg.quantile(x, 1, -1),
+         lambda x: x.min(-1) - x.max(-1), shapes=AXES, named=None),
+    axes("quantile level", lambda x: dg.quantile(x, 0.4, -1), lambda x: np.quantile(x, 0.4, -1),
+         shapes=AXES, named=None, domains=("level",), smooth=False),
+    axes("quantile of none", lambda x: dg.quantile(x, 0.4, -1),
+         lambda x: _numpys_quantile(x, 0.4, -1), shapes=(((5, 0),), ((0, 5),)), smooth=False),
+    Operation("searchsorted", lambda x, y: dg.searchsorted(dg.sort(x), y),
+              lambda x, y: np.searchsorted(np.sort(x), y),
+              (((7,), (3, 5)), ((31,), ()), ((0,), (5,)), ((17,), (0,))), ("real", "real"), "fiu",
+              smooth=False, named=(("M",), ("M", "N"))),
+    Operation("searchsorted right", lambda x, y: dg.searchsorted(dg.sort(x), y, "right"),
+              lambda x, y: np.searchsorted(np.sort(x), y, "right"),
+              (((7,), (3, 5)), ((31,), (31,))), ("level", "level"), "fiub", smooth=False),
     Operation("take_along_axis", dg.take_along_axis,
               lambda x, i: np.take_along_axis(x, i, -1),
               (((3, 7), (3, 17)), ((7,), (3,)), ((2, 5, 7), (2, 5, 1)), ((2, 7), (2, 0))),
