@@ -176,6 +176,7 @@ def test_programs_of_the_peer_run_on_a_device(name: str) -> None:
             results.append(job.result())
     finally:
         use_device(before)
+        diagrad_.set_target("cpu")
     one, two = results
     np.testing.assert_allclose(two, one, rtol=1e-4)
 
