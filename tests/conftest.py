@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from diagrad.frontend.drawing import states
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # In CI the random cases are the same on every run; at the desk they go on searching.
@@ -48,6 +50,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             pytest.fail(message, pytrace=False)
 
     return compare
+
+
+@pytest.fixture(autouse=True)
+def apart() -> Iterator[None]:
+    """What a test has drawn of states alone is no part of another test's diagrams.
+
+    A diagram takes counts that were drawn since its first variable; blocks of a test module are
+    drawn when that is imported, before all tests.
+    """
+    yield
+    states._made_from_nothing.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
