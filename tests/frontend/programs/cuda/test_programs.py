@@ -199,6 +199,23 @@ def test_strided_and_foreign_inputs_are_taken() -> None:
         )
 
 
+def test_a_model_writes_what_it_writes_on_the_processor() -> None:
+    """A native loop in which the keys and values that are kept stay on the device."""
+    text, following = (dg.observed(name, ("B", "T"), dg.int32) for name in ("text", "following"))
+    encoder = dg.TransformerEncoder(8, heads=2, layers=1, causal=True, norm_first=True)
+    writer = dg.Chain(dg.Embedding(16, 8), dg.SinusoidalEncoding(), encoder, dg.Linear(8, 16))
+    scores = writer(text)
+    learner = dg.Diagram("learner", {"scores": scores}, cost=dg.cross_entropy(scores, following))
+    codes = np.random.default_rng(0).integers(0, 16, 61).astype(np.int32)
+    given = {"text": codes[:-1].reshape(6, 10), "following": codes[1:].reshape(6, 10)}
+    written = []
+    for program in pair(learner, optimizer=dg.AdamW(1e-2)):
+        for _ in range(3):
+            program.step(**given)
+        written.append(dg.generate(program, codes[:5], 8))
+    np.testing.assert_array_equal(written[1], written[0])
+
+
 def test_threads_take_turns() -> None:
     _, b = pair(classifier(), optimizer=dg.SGD(1e-2))
     wanted = b.run(x=batch(8)["x"])["scores"]
