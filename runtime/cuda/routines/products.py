@@ -166,7 +166,10 @@ def _lanes(segmented: bool) -> list[str]:
 
 
 def _copies(side: str, segmented: bool) -> list[str]:
-    """Copy a stage of one operand, its units dealt among the warps; zeros lie beyond its edges."""
+    """Copy a stage of one operand, its units dealt among the warps; zeros lie beyond its edges.
+
+    A layer is what the warps that stand equally far behind multiply: steps of one segment.
+    """
     extent, first, size = ("m", "top", "high") if side == "a" else ("n", "left", "wide")
     along, step = ("a_col", "a_step") if side == "a" else ("b_row", "b_step")
     within = f"load_splat(i64_at({side}_depth), segment)" if segmented else "zero"
@@ -178,14 +181,8 @@ def _copies(side: str, segmented: bool) -> list[str]:
     }[side, segmented]
     return [
         f"units = {size} // {LANES // STEPS}",
-        "for unit in range(warp, deep * units, warps):",
-        "    group = copied * deep + unit // units",
-        "    place = unit % units",
-        f"    other_first = place // {STEPS} * {LANES}",
-        f"    step_first = place % {STEPS}",
-        f"    if {side}_turned == 1:",
-        f"        other_first = place * {LANES // STEPS}",
-        "        step_first = 0",
+        "for layer in range(0, deep):",
+        "    group = copied * deep + layer",
         "    segment = 0",
         "    part = group",
         *(["    if group < groups:", "        segment = group // parts",
@@ -193,13 +190,19 @@ def _copies(side: str, segmented: bool) -> list[str]:
         f"    left_steps = k - part * {STEPS}",
         "    if group >= groups:",
         "        left_steps = 0",
-        f"    steps = i64(step_first) + {side}_steps",
-        f"    other = i64({first} + other_first) + {side}_other",
-        f"    some = (steps < i64(left_steps)) & (other < i64({extent}))",
-        f"    source = {beside} + {within} + (i64(part * {STEPS}) + steps) * i64({along})",
-        f"    v = load_spread(p_{side}, 0, source, some)",
-        f"    begin = copied % 2 * {side}_stage + unit // units * {STEPS} * {step} + other_first",
-        f"    store_spread(q_{side}, begin, steps * i64({step}) + {side}_other, v)",
+        "    for place in range(warp, units, warps):",
+        f"        other_first = place // {STEPS} * {LANES}",
+        f"        step_first = place % {STEPS}",
+        f"        if {side}_turned == 1:",
+        f"            other_first = place * {LANES // STEPS}",
+        "            step_first = 0",
+        f"        steps = i64(step_first) + {side}_steps",
+        f"        other = i64({first} + other_first) + {side}_other",
+        f"        some = (steps < i64(left_steps)) & (other < i64({extent}))",
+        f"        source = {beside} + {within} + (i64(part * {STEPS}) + steps) * i64({along})",
+        f"        v = load_spread(p_{side}, 0, source, some)",
+        f"        begin = copied % 2 * {side}_stage + layer * {STEPS} * {step} + other_first",
+        f"        store_spread(q_{side}, begin, steps * i64({step}) + {side}_other, v)",
     ]  # fmt: skip
 
 
