@@ -54,7 +54,8 @@ FLOORS = {
     ),
     "frontend/pictures": ("picture", "stages", "layout", "finishing", "export", "notebook"),
     "runtime": (
-        "collector", "forking", "mutex", "outcomes", "philox", "program", "teams", "tracing",
+        "collector", "forking", "mutex", "outcomes", "philox", "program", "fitting", "teams",
+        "tracing",
         "words", "building", "cpu", "cuda", "reference",
     ),
     "runtime/cpu": (

@@ -21,7 +21,7 @@ from ...runtime.outcomes import CheckFailedError, refuse
 from ..errors import InputError
 from ..loading import training_begins
 from .inputs import Expected, bind_sizes, check_names, outside
-from .targets import Engine
+from .targets import CompilingEngine, Engine
 
 if TYPE_CHECKING:
     from ...compiler.scheduling.template import Template
@@ -81,7 +81,7 @@ class Execution:
         self._options = options
         self._prepared: Graph | None = None
         self._template: Template | None = None
-        self.cached = self._look_up() if engine.compiles else None
+        self.cached = self._look_up(engine) if isinstance(engine, CompilingEngine) else None
         if self.cached is not None and self.cached.found is not None:
             self.interface, self._template = self.cached.found
         else:
@@ -91,12 +91,12 @@ class Execution:
         self._clock = count(1)
         self.native: Callable[[Mapping[str, Any]], Any] = refuse
 
-    def _look_up(self) -> CachedProgram:
+    def _look_up(self, engine: CompilingEngine) -> CachedProgram:
         """What the cache of programs has for the lowered graph."""
         from .program_cache import look_up
 
         with collector_paused():
-            return look_up(self.lowered, self._options, self.engine.written_for())
+            return look_up(self.lowered, self._options, engine.written_for())
 
     @property
     def graph(self) -> Graph:
@@ -215,10 +215,10 @@ class Execution:
         if self._template is None:
             from ...compiler.pipeline import compile_kernels
 
+            assert isinstance(self.engine, CompilingEngine)
+            target = self.engine.written_for()
             with collector_paused():
-                self._template = compile_kernels(
-                    self.graph, self.timings, target=self.engine.written_for()
-                )
+                self._template = compile_kernels(self.graph, self.timings, target=target)
                 if self.cached is not None:
                     self.cached.keep(self.interface, self._template)
         return self._template

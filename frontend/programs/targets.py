@@ -53,12 +53,10 @@ class Engine(ABC):
 
     Attributes:
         name: of the target.
-        compiles: whether kernels are compiled for it, which are kept in the cache.
         has_device: whether outputs may stay on a device.
     """
 
     name: ClassVar[Target]
-    compiles: ClassVar[bool] = True
     has_device: ClassVar[bool] = False
 
     @classmethod
@@ -70,12 +68,6 @@ class Engine(ABC):
     @abstractmethod
     def machine(cls) -> str:
         """What it runs on here; only where nothing is missing."""
-
-    def written_for(self) -> KernelTarget:
-        """What its kernels are written for, in the compiler's words."""
-        from ...runtime.program import CPU
-
-        return CPU
 
     @abstractmethod
     def workspace(self) -> Mutex:
@@ -93,23 +85,44 @@ class Engine(ABC):
     def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
         """What runs the graph at these sizes."""
 
-    def course(self, executor: Any) -> tuple[str, int]:
-        """How an executor runs its rows, for `explain`, and bytes of kernels' own memory."""
-        return "", 0
 
+class CompilingEngine(Engine):
+    """One for which kernels are compiled, which are kept in the cache."""
+
+    @abstractmethod
+    def written_for(self) -> KernelTarget:
+        """What its kernels are written for, in the compiler's words."""
+
+    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+        """A program of these sizes, made ready to run."""
+        from ...compiler.memory.plan_memory import plan_memory
+
+        template = source.template()
+        with collector_paused():
+            program = source.timings.run("plan_memory", plan_memory, template, sizes)
+            return self.made_ready(source, program)
+
+    @abstractmethod
+    def made_ready(self, source: Source, program: BoundProgram) -> Any:
+        """What runs a program of the graph."""
+
+    @abstractmethod
     def tracer(self, source: Source, program: BoundProgram) -> Any:
-        """What runs a program of the graph and notes when each row runs; of targets that compile.
+        """What runs a program of the graph and notes when each row runs.
 
         Its calls are on the source's states.
         """
-        raise NotImplementedError
 
+    @abstractmethod
+    def course(self, executor: Any) -> tuple[str, int]:
+        """How an executor runs its rows, for `explain`, and bytes of kernels' own memory."""
+
+    @abstractmethod
     def limits(self, threads: int) -> Limits:
-        """What the machine can do at most with so many threads; of targets that compile."""
-        raise NotImplementedError
+        """What the machine can do at most with so many threads."""
 
 
-class CpuEngine(Engine):
+class CpuEngine(CompilingEngine):
     """Native kernels on the processor at hand."""
 
     name = "cpu"
@@ -127,25 +140,27 @@ class CpuEngine(Engine):
             f"thread{'s' if threads != 1 else ''}"
         )
 
+    def written_for(self) -> KernelTarget:
+        """Vectors."""
+        from ...runtime.program import CPU
+
+        return CPU
+
     def workspace(self) -> Mutex:
         """Native calls hold it, and it has the memory for temporaries."""
         from ...runtime.cpu.stepping.workspace import Workspace
 
         return Workspace()
 
-    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+    def made_ready(self, source: Source, program: BoundProgram) -> Any:
         """A table for the native driver."""
-        from ...compiler.memory.plan_memory import plan_memory
         from ...runtime.cpu.executor import Executor
         from ...runtime.cpu.stepping.workspace import Workspace
 
         assert isinstance(source.workspace, Workspace)
-        template = source.template()
-        with collector_paused():
-            program = source.timings.run("plan_memory", plan_memory, template, sizes)
-            return Executor(
-                program, source.states, source.threads, source.workspace, scalar=source.scalar
-            )
+        return Executor(
+            program, source.states, source.threads, source.workspace, scalar=source.scalar
+        )
 
     def course(self, executor: Any) -> tuple[str, int]:
         """Threads, each with memory for any of the kernels."""
@@ -166,7 +181,7 @@ class CpuEngine(Engine):
         return machine_limits(threads)
 
 
-class CudaEngine(Engine):
+class CudaEngine(CompilingEngine):
     """Kernels on a CUDA device, one graph of them a call."""
 
     name = "cuda"
@@ -224,17 +239,13 @@ class CudaEngine(Engine):
         item.check_placed(array.dtype, array.shape)
         return array
 
-    def executor(self, source: Source, sizes: Mapping[str, int]) -> Any:
+    def made_ready(self, source: Source, program: BoundProgram) -> Any:
         """A graph of launches."""
-        from ...compiler.memory.plan_memory import plan_memory
         from ...runtime.cuda.executor import Executor
         from ...runtime.cuda.memory import Workspace
 
         assert isinstance(source.workspace, Workspace)
-        template = source.template()
-        with collector_paused():
-            program = source.timings.run("plan_memory", plan_memory, template, sizes)
-            return Executor(program, source.states, source.workspace, scalar=source.scalar)
+        return Executor(program, source.states, source.workspace, scalar=source.scalar)
 
     def course(self, executor: Any) -> tuple[str, int]:
         """Launches; what workers have in scratch is memory, and what is in multiprocessors not."""
@@ -261,7 +272,6 @@ class ReferenceEngine(Engine):
     """NumPy's functions, one after another."""
 
     name = "reference"
-    compiles = False
 
     @classmethod
     def machine(cls) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.program import BoundProgram, Instruction
 from ..drawing.loops.checks import loops_of
+from ..programs.targets import CompilingEngine
 from ..variables.variable import shape_text
 from .summary import byte_text
 
@@ -29,7 +30,7 @@ def explain(program: Running) -> str:
     """The text for a program; see `Program.explain`."""
     executions = program.executions()
     lines = [f"program '{program.diagram.name}' on target {program.target}", *_loops(program)]
-    if program._engine.compiles:
+    if isinstance(program._engine, CompilingEngine):
         lines += _native_code(executions)
         lines += [_table(execution) for execution in executions]
     lines += _passes(program.timings.seconds)
@@ -126,20 +127,20 @@ def _passes(seconds: Mapping[str, float]) -> list[str]:
 def _bound(execution: Execution) -> list[str]:
     """For every set of sizes: its rows and its memory; the kernels for the first."""
     lines: list[str] = []
-    what = _kind(execution)
+    what, engine = _kind(execution), execution.engine
     for shapes, executor in execution.executors().items():
         pairs = zip(execution.expected, shapes, strict=True)
         inputs = ", ".join(f"{item.name} {shape_text(shape)}" for item, shape in pairs)
         head = f"{what} bound to {inputs or 'no inputs'}: "
-        if not execution.engine.compiles:
+        if not isinstance(engine, CompilingEngine):
             lines.append(f"{head}{len(executor.tape.steps)} NumPy functions")
             continue
         compiled: BoundProgram = executor.program
         rows = compiled.instructions
-        course, own = execution.engine.course(executor)
+        course, own = engine.course(executor)
         lines.append(f"{head}{len(rows)} rows of {len(compiled.kernels)} kernels {course}")
         lines.append(f"  memory: {_memory(own, compiled)}")
-    if execution.engine.compiles and lines:
+    if isinstance(engine, CompilingEngine) and lines:
         lines += _kernels(compiled.instructions, compiled)
     return lines
 

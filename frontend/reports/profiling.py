@@ -23,6 +23,7 @@ from ...runtime.program import BoundProgram, Instruction, Target
 from ..errors import InputError
 from ..programs.execution import Method
 from ..programs.inputs import bind_sizes
+from ..programs.targets import CompilingEngine
 from .profile import BlockTime, KernelTime, Profile, split_origin
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def profile(
         raise InputError(f'{subject} expects "step" or "run", got {method!r}')
     if type(repeats) is not int or repeats < 1:
         raise InputError(f"{subject} expects a number of repeats from 1 on, got {repeats!r}")
-    if program.target == "reference":
+    engine = program._engine
+    if not isinstance(engine, CompilingEngine):
         raise InputError(
             f"{subject} expects target cpu or cuda, got {program.target}: that runs NumPy's "
             "functions one after another, whose times say nothing of the kernels; compile with "
@@ -66,7 +68,7 @@ def profile(
     executor, bound = execution.bound(chosen, inputs)
     arrays = list(bound.values())
     compiled: BoundProgram = executor.program
-    tracer = execution.engine.tracer(execution, compiled)
+    tracer = engine.tracer(execution, compiled)
     tracer.trace(arrays, _WARM)
     plain, traces = [], []
     for _ in range(repeats):
@@ -75,7 +77,7 @@ def profile(
         plain.append(time.perf_counter_ns() - before)
         traces += tracer.trace(arrays, 1)
     sizes = bind_sizes(subject, execution.expected, arrays)
-    limits = execution.engine.limits(tracer.threads)
+    limits = engine.limits(tracer.threads)
     traced = median(trace.wall for trace in traces)
     times = np.array([trace.times(len(compiled.instructions)) for trace in traces])
     spans = [(trace.span, inside) for trace, inside in zip(traces, times.sum(1), strict=True)]

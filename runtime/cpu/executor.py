@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..fitting import fits, misfit, state_of
 from ..outcomes import CheckFailedError, refuse
-from ..program import Address, BoundProgram, Buffer, Routine
+from ..program import Address, BoundProgram, Routine
 from .building.build import build_kernel
 from .building.natives import Native, Request, obtain
 from .stepping import driver, lead, objects, walk
@@ -156,7 +157,7 @@ class Executor:
                 data = np.ascontiguousarray(buffer.data, dtype=buffer.dtype)
                 self._constants[index] = data.reshape(buffer.shape)
             elif buffer.role == "state":
-                self._states[index] = _state(buffer, states)
+                self._states[index] = state_of(buffer, states)
             elif buffer.role == "input":
                 self._inputs.append(index)
             elif buffer.role == "output":
@@ -242,12 +243,8 @@ class Executor:
     def _fitting(self, index: int, array: Array) -> Array:
         """The array, or a copy where it lies in what is updated; ValueError if it is wrong."""
         buffer = self.program.buffers[index]
-        fine = array.dtype == np.dtype(buffer.dtype) and array.shape == buffer.shape
-        if not (fine and array.flags.c_contiguous and array.flags.aligned):
-            raise ValueError(
-                f"input {buffer.name!r} needs a contiguous {buffer.dtype} array of shape "
-                f"{buffer.shape}, got {array.dtype} of shape {array.shape}"
-            )
+        if not fits(buffer, array):
+            raise misfit("input", buffer, array)
         # A step reads its inputs to the end, the states from the moment they are updated.
         return array.copy() if self._ranges.meet(array) else array
 
@@ -294,16 +291,3 @@ def useful_threads(program: BoundProgram, threads: int) -> int:
         return 1
     most = sum(item.chunks for item in program.instructions)
     return max(1, min(threads, most, shared // SHARE_WORK + 1, MOST + 1))
-
-
-def _state(buffer: Buffer, states: Mapping[str, Array]) -> Array:
-    array = states.get(buffer.name)
-    if array is None:
-        raise ValueError(f"no array for the state {buffer.name!r}")
-    wanted = np.dtype(buffer.dtype)
-    if array.dtype != wanted or array.shape != buffer.shape or not array.flags.c_contiguous:
-        raise ValueError(
-            f"state {buffer.name!r} needs a contiguous {wanted} array of shape {buffer.shape}, "
-            f"got {array.dtype} of shape {array.shape}"
-        )
-    return array

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..fitting import fits, misfit, state_of
 from ..outcomes import HOLDS, CheckFailedError
 from ..program import BoundProgram, Buffer, Routine, positions
 from .arrays import DeviceArray
@@ -132,10 +133,7 @@ class Executor:
         for index, array in zip(self._inputs, inputs, strict=True):
             buffer = self.program.buffers[index]
             if not _fits(buffer, array):
-                raise ValueError(
-                    f"input {buffer.name!r} needs a contiguous {buffer.dtype} array of shape "
-                    f"{buffer.shape}, got {array.dtype} of shape {array.shape}"
-                )
+                raise misfit("input", buffer, array)
         return self._call(inputs, on_device)
 
     def forget_results(self) -> None:
@@ -145,14 +143,7 @@ class Executor:
         return [self.program.buffers[index].name for index in self._outputs]
 
     def _state(self, buffer: Buffer, states: Mapping[str, Array]) -> Array:
-        array = states.get(buffer.name)
-        if array is None:
-            raise ValueError(f"no array for the state {buffer.name!r}")
-        if not _fits(buffer, array):
-            raise ValueError(
-                f"state {buffer.name!r} needs a contiguous {buffer.dtype} array of shape "
-                f"{buffer.shape}, got {array.dtype} of shape {array.shape}"
-            )
+        array = state_of(buffer, states)
         try:
             number = self._device.number_of(array.ctypes.data)
         except DeviceError:
@@ -360,7 +351,4 @@ def _fits(buffer: Buffer, array: Any) -> bool:
     """Whether an array is what a buffer says; one on a device is contiguous."""
     if isinstance(array, DeviceArray):
         return array.shape == buffer.shape and array.dtype == np.dtype(buffer.dtype)
-    if not isinstance(array, np.ndarray):
-        return False
-    fine = array.shape == buffer.shape and array.dtype == np.dtype(buffer.dtype)
-    return fine and array.flags.c_contiguous and array.flags.aligned
+    return fits(buffer, array)

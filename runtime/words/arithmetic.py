@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import threads, warp
+from . import warp
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, intrinsic, select, vector
 
@@ -110,7 +110,7 @@ def saturated(x: Value, kind: str) -> Value:
 def splat_first(x: Value) -> Value:
     """Lane 0 in every lane."""
     if machine().is_warp:
-        return threads.first(x)
+        return warp.from_lane(x, _I32(0))
     return x.like(_spread(x.builder, x.node))
 
 
@@ -127,7 +127,7 @@ def reduce(combine: Callable[[Value, Value], Value], x: Value) -> Value:
     So a warp and a vector of as many lanes give the same bits.
     """
     if machine().is_warp:
-        x = threads.halved(combine, x)
+        x = warp.halved(combine, x)
         # Lane 0 has combined all in that order; of 0.0 and -0.0 another may have chosen the other.
         chosen = x.kind in FLOATS and combine is not operator.add
         return warp.from_lane(x, _I32(0)) if chosen else x
@@ -154,7 +154,7 @@ def reduce_mask(x: Value, every: bool) -> Value:
 def is_set(x: Value, every: bool) -> Node:
     """Whether every lane of a mask is set (or any), as i1."""
     if machine().is_warp:
-        return threads.vote(x.builder, x.builder.bitcast(x.node, _I1), every)
+        return warp.vote(x.builder, x.builder.bitcast(x.node, _I1), every)
     width = machine().width
     word = ir.IntType(width)
     bits = x.builder.bitcast(x.node, word)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import threads, warp
+from . import warp
 from .machine import machine
 from .memory import Pointer, lane, seen_by_all, size, splat, store_if, stored
 from .values import FLOATS, Node, Value, call
@@ -62,13 +62,7 @@ def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
         bit = b.bitcast(mask.node, _I1)
         equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
         last, node, address = warp.is_last(b, equal), _own(p, value), p.element(place)
-
-        def write() -> None:
-            with b.if_then(b.and_(bit, last)):
-                b.store(node, address)
-
-        with seen_by_all(p):
-            threads.warp_by_warp(b, write)
+        store_if(p, b.and_(bit, last), node, address)
     elif p.kind == "b1":
         _each_lane(p, index, value, mask, add=False)
     else:
@@ -172,7 +166,7 @@ def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Va
         return
     b = p.builder
     bit = b.bitcast(mask.node, _I1)
-    alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), threads.is_last(b, bit))
+    alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), warp.is_last(b, warp.lanes_set(b, bit)))
     address = p.element(b.extract_element(index.node, _I32(0)))
     store_if(p, b.and_(bit, alone), _own(p, value), address)
 
@@ -203,17 +197,11 @@ def _over_set_lanes(p: Pointer, index: Value, mask: Value, body: Callable[[Node]
     left = builder.phi(word)
     left.add_incoming(bits, before)
     lane = builder.cttz(left, _I1(0))
-    body(as_index(builder, lane))
+    body(builder.zext(lane, _I32))
     rest = builder.and_(left, builder.sub(left, word(1)))
     left.add_incoming(rest, builder.block)
     builder.cbranch(builder.icmp_unsigned("==", rest, word(0)), done, loop)
     builder.position_at_end(done)
-
-
-def as_index(builder: Any, lane: Node) -> Node:
-    """The number of a lane, in an integer as wide as there are lanes, as i32."""
-    wide = builder.trunc if machine().width > 32 else builder.zext
-    return wide(lane, _I32)
 
 
 def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]) -> None:
@@ -222,8 +210,7 @@ def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]
     bit, place = b.bitcast(mask.node, _I1), b.extract_element(index.node, _I32(0))
     equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
     number = b.ctpop(b.and_(equal, warp.lanes_before(b)))
-
-    def turns() -> None:
+    with seen_by_all(p):
         before = b.block
         loop, work, done = (b.append_basic_block(name) for name in ("turn", "lane", "turns_done"))
         b.branch(loop)
@@ -239,9 +226,6 @@ def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]
         turn.add_incoming(b.add(turn, _I32(1)), b.block)
         b.branch(loop)
         b.position_at_end(done)
-
-    with seen_by_all(p):
-        threads.warp_by_warp(b, turns)
 
 
 def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -> None:

@@ -44,9 +44,6 @@ HOST = Machine(CPU.lanes, CPU.lanes)
 """The processor: a value is a vector."""
 WARP = Machine(32, 1)
 """A graphics processor: a value is a number in each thread of a warp."""
-SINGLE = Machine(1, 1)
-"""One lane: the text of a graphics processor as the host runs it to test it."""
-
 MEETING = "diagrad_meeting"
 """The function in which threads of the host meet: of the address of their memory, and how many."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import threads
+from . import warp
 from .arithmetic import is_set, splat_scalar
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, select, vector
@@ -56,7 +56,7 @@ class Pointer:
         if machine().is_warp and self.kept:
             offset = self.builder.sdiv(offset, _I64(machine().lanes))
         elif machine().is_warp:
-            lane = self.builder.zext(threads.lane_number(self.builder), _I64)
+            lane = self.builder.zext(warp.lane_number(self.builder), _I64)
             offset = self.builder.add(offset, lane)
         kind = ir.VectorType(stored(self.kind), machine().width)
         return self.builder.bitcast(self.element(offset), kind.as_pointer())
@@ -92,10 +92,10 @@ def seen_by_all(p: Pointer) -> Iterator[None]:
     """What is stored here overwrites nothing that a lane has yet to read, and all lanes see it."""
     apart = machine().is_warp and not p.kept
     if apart:
-        threads.meet(p.builder)
+        warp.meet(p.builder)
     yield
     if apart:
-        threads.meet(p.builder)
+        warp.meet(p.builder)
 
 
 def tile(builder: Any, count: int) -> Node:
@@ -111,7 +111,7 @@ def tile(builder: Any, count: int) -> Node:
 def lane(builder: Any) -> Value:
     """The number of each lane, from 0."""
     if machine().is_warp:
-        return splat(builder, builder.zext(threads.lane_number(builder), _I64), "i64")
+        return splat(builder, builder.zext(warp.lane_number(builder), _I64), "i64")
     numbers = [_I64(i) for i in range(machine().width)]
     return Value(builder, ir.Constant(vector("i64"), numbers), "i64")
 
@@ -119,7 +119,7 @@ def lane(builder: Any) -> Value:
 def first(builder: Any, value: Value) -> Node:
     """Lane 0 as a number of the text."""
     if machine().is_warp:
-        value = threads.first(value)
+        value = warp.from_lane(value, _I32(0))
     return builder.extract_element(value.node, _I32(0))
 
 
@@ -136,7 +136,7 @@ def lanes_below(builder: Any, count: Node) -> Value:
     count = builder.select(builder.icmp_signed("<", count, low), low, count)
     limit = splat(builder, builder.trunc(count, _I32), "i32")
     if machine().is_warp:
-        return splat(builder, threads.lane_number(builder), "i32") < limit
+        return splat(builder, warp.lane_number(builder), "i32") < limit
     numbers = ir.Constant(vector("i32"), [_I32(i) for i in range(machine().width)])
     return Value(builder, numbers, "i32") < limit
 
@@ -194,7 +194,7 @@ def store_first(p: Pointer, offset: Node, value: Value) -> None:
     if not machine().is_warp:
         p.builder.store(scalar, address)
         return
-    own = threads.lane_number(p.builder)
+    own = warp.lane_number(p.builder)
     store_if(p, p.builder.icmp_unsigned("==", own, _I32(0)), scalar, address)
 
 

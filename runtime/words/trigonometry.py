@@ -169,7 +169,7 @@ def _slow_function(module: Any, word: Any) -> Any:
     b.position_at_end(loop)
     left = b.phi(word)
     left.add_incoming(lanes, entry)
-    lane = indexed.as_index(b, b.cttz(left, ir.IntType(1)(0)))
+    lane = b.zext(b.cttz(left, ir.IntType(1)(0)), _I32)
     r, n = _payne_hanek(b, table, b.load(b.gep(xs, [lane])))
     b.store(r, b.gep(rs, [lane]))
     b.store(n, b.gep(ns, [lane]))

@@ -19,7 +19,6 @@ from . import (
     memory,
     powers,
     random_bits,
-    threads,
     trigonometry,
     vectormath,
     warp,
@@ -359,7 +358,7 @@ def _meet_here(builder: Any, space: Any, warps: Any) -> None:
     if machine().is_warp:
         with builder.if_else(builder.icmp_signed("==", warps, _I64(1))) as (alone, team):
             with alone:
-                threads.meet(builder)
+                warp.meet(builder)
             with team:
                 warp.meet_team(builder, warps)
 

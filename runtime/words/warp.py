@@ -7,6 +7,7 @@ of these.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -22,8 +23,8 @@ GLOBAL = 1
 SIZE = 32
 """Threads of a warp."""
 
-MEETINGS = ("llvm.nvvm.bar.warp.sync", "llvm.nvvm.barrier.cta.sync.aligned.count")
-"""The intrinsics in which the threads of a warp meet, and those of a team or of a block."""
+_MEETINGS = ("llvm.nvvm.bar.warp.sync", "llvm.nvvm.barrier.cta.sync.aligned.count")
+"""The intrinsics in which the threads of a warp meet, and those of a team."""
 
 _CLAMP = SIZE - 1
 """A shuffle's last argument where a warp is one segment."""
@@ -61,15 +62,30 @@ def is_last(builder: Any, lanes: Node) -> Node:
     return builder.icmp_unsigned("==", highest, lane_number(builder))
 
 
+def _needs_meetings(instruction: Any) -> bool:
+    """Whether it may read or write what other lanes do; words of the row stay as they are."""
+    if isinstance(instruction, ir.CallInstr):
+        name = str(instruction.callee.name)
+        return name.startswith("llvm.masked.") or not name.startswith("llvm.")
+    if isinstance(instruction, ir.LoadInstr):
+        return "invariant.load" not in instruction.metadata
+    return isinstance(instruction, ir.StoreInstr)
+
+
 def meet(builder: Any) -> None:
-    """Wait for the other threads of the warp, and see what they have written."""
-    call(builder, MEETINGS[0], ir.VoidType(), _I32(_ALL))
+    """Wait for all lanes, and see what they have written; once, where nothing is done between."""
+    for instruction in reversed(builder.block.instructions):
+        if isinstance(instruction, ir.CallInstr) and instruction.callee.name in _MEETINGS:
+            return
+        if _needs_meetings(instruction):
+            break
+    call(builder, _MEETINGS[0], ir.VoidType(), _I32(_ALL))
 
 
 def meet_team(builder: Any, warps: Node) -> None:
     """The same for the threads of so many warps, an i64, which are all of a block."""
     threads = builder.mul(builder.trunc(warps, _I32), _I32(SIZE))
-    call(builder, MEETINGS[1], ir.VoidType(), _I32(0), threads)
+    call(builder, _MEETINGS[1], ir.VoidType(), _I32(0), threads)
 
 
 def swapped(x: Value, step: int) -> Value:
@@ -80,6 +96,15 @@ def swapped(x: Value, step: int) -> Value:
 def from_lane(x: Value, lane: Node) -> Value:
     """Every lane has the value of one, whose number is an i32."""
     return _shuffled(x, "idx", lane)
+
+
+def halved(combine: Callable[[Value, Value], Value], x: Value) -> Value:
+    """Lanes combined by halves; lane 0 has all in that order."""
+    step = SIZE
+    while step > 1:
+        step //= 2
+        x = combine(x, swapped(x, step))
+    return x
 
 
 def _shuffled(x: Value, kind: str, which: Node) -> Value:

@@ -58,7 +58,7 @@ def run(source: str, words: Sequence[Array | int], extent: int = 1) -> None:
         row[place] = np.uint64(value % 2**64).astype(np.int64)
     space = np.zeros(1 << 17)
     if _threads:
-        Warp(source, _lanes)(row.ctypes.data, 0, extent, space.ctypes.data)
+        Warp(source)(row.ctypes.data, 0, extent, space.ctypes.data)
         return
     kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
     kernel(native(source).address)(row.ctypes.data, 0, extent, space.ctypes.data)

@@ -1,4 +1,4 @@
-"""A warp or a block on the host, a thread of the system for each lane: what becomes PTX runs here.
+"""A team of warps on the host, a thread of the system for each lane: what becomes PTX runs here.
 
 The words between lanes are NVVM's intrinsics; here they are functions in which all threads wait for
 one another.  So a word that only some lanes reach is found, since the others wait in vain, and so
@@ -20,7 +20,7 @@ from diagrad.runtime.cpu.building.natives import Request, obtain
 from diagrad.runtime.cuda.routines.routines import lowered_routine
 from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.program import ROUTINES
-from diagrad.runtime.words.machine import WARP, Machine
+from diagrad.runtime.words.machine import WARP
 
 PATIENCE = 200_000
 """How often a thread looks whether the others have come: some seconds."""
@@ -107,36 +107,6 @@ define internal void @nvvm.bar.warp.sync(i32 %all) {
 define internal void @nvvm.barrier.cta.sync.aligned.count(i32 %number, i32 %threads) {
   call void @warp.wait(ptr @block.come, i64 LANES)
   ret void
-}
-
-define internal i1 @nvvm.barrier.cta.red.or.aligned.count(i32 %number, i32 %threads, i1 %bit) {
-start:
-  %thread = call i32 @nvvm.read.ptx.sreg.tid.x()
-  %own = zext i1 %bit to i64
-  %slot = getelementptr i64, ptr @warp.seen, i32 %thread
-  store i64 %own, ptr %slot
-  call void @warp.wait(ptr @block.come, i64 LANES)
-  br label %look
-look:
-  %lane = phi i32 [0, %start], [%next, %look]
-  %found = phi i64 [0, %start], [%more, %look]
-  %place = getelementptr i64, ptr @warp.seen, i32 %lane
-  %other = load i64, ptr %place
-  %more = or i64 %found, %other
-  %next = add i32 %lane, 1
-  %left = icmp ult i32 %next, LANES
-  br i1 %left, label %look, label %done
-done:
-  call void @warp.wait(ptr @block.come, i64 LANES)
-  %some = icmp ne i64 %more, 0
-  ret i1 %some
-}
-
-define internal i1 @nvvm.barrier.cta.red.and.aligned.count(i32 %number, i32 %threads, i1 %bit) {
-  %not = xor i1 %bit, true
-  %some = call i1 @nvvm.barrier.cta.red.or.aligned.count(i32 %number, i32 %threads, i1 %not)
-  %every = xor i1 %some, true
-  ret i1 %every
 }
 
 define internal i32 @warp.first() {
@@ -232,22 +202,22 @@ def _meant(text: str) -> str:
     return text
 
 
-def build_warp(source: str, symbol: str, lanes: int, warps: int) -> bytes:
+def build_warp(source: str, symbol: str, warps: int) -> bytes:
     """Object code of `symbol(args, lo, hi, space, thread)`, which all threads call at once.
 
-    The answer is whether they have waited for one another in vain.  They are all of a block, which
-    is a team of so many warps.
+    The answer is whether they have waited for one another in vain.  They are a team of so many
+    warps.
     """
-    machine, count = Machine(lanes, 1), lanes * warps
+    count = WARP.lanes * warps
     with COMPILING:
-        lowered = lower_kernel(source, symbol, machine)
+        lowered = lower_kernel(source, symbol, WARP)
         more = {3: "", 4: ", i64 %space", 6: f", i64 %space, i64 %warp, i64 {warps}"}
         meanings = _INTRINSICS.replace("LANES", str(count)).replace("PATIENCE", str(PATIENCE))
         text = f"""{_meant(_NATIVE.sub("", lowered.text))}
 {meanings.replace("define internal", "define")}
 define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %thread) {{
   %result = alloca ptr
-  %warp = udiv i64 %thread, {lanes}
+  %warp = udiv i64 %thread, {WARP.lanes}
   call void @warp.begin(i64 %thread)
   call i32 @"{lowered.function}"(
     ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more[lowered.arguments]}
@@ -262,7 +232,7 @@ define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %thread) {{
         module = parsed(text, target, own, context)
         for name in [f.name for f in module.functions if f.is_declaration]:
             if name in ROUTINES:
-                routine = _meant(lowered_routine(name, machine))
+                routine = _meant(lowered_routine(name, WARP))
                 module.link_in(parsed(routine, target, {name}, context))
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:
@@ -277,11 +247,11 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
 
 class Warp:
-    """A kernel that runs as a warp, or as a team of some, or as a block of more lanes."""
+    """A kernel that runs as a warp, or as a team of some."""
 
-    def __init__(self, source: str, lanes: int = WARP.lanes, warps: int = 1) -> None:
-        self.threads = lanes * warps
-        self.native = obtain([Request("warp", source, build_warp, more=(lanes, warps))])[0]
+    def __init__(self, source: str, warps: int = 1) -> None:
+        self.threads = WARP.lanes * warps
+        self.native = obtain([Request("warp", source, build_warp, more=(warps,))])[0]
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(
             self.native.address
         )

@@ -8,7 +8,6 @@ roots are rounded as IEEE 754 asks, and subnormal numbers are kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -30,20 +29,13 @@ compilations = 0
 """Texts that this process has made PTX of."""
 
 
-def kernel_ptx(
-    source: str,
-    shared: bool = True,
-    architecture: str = "sm_90",
-    routine: Callable[[str], str] | None = None,
-) -> str:
+def kernel_ptx(source: str, shared: bool = True, architecture: str = "sm_90") -> str:
     """A module of PTX with the function of `entry.py`, in which all calls are inlined.
 
     Args:
         source: kernel text, written for 32 lanes.
         shared: whether a worker's memory is shared memory, or global.
         architecture: as "sm_90".
-        routine: what gives LLVM's text that defines a function which the kernel calls by name; by
-            default the target's routines.
 
     Raises:
         ValueError: for an architecture that is not in ARCHITECTURES.
@@ -62,8 +54,8 @@ def kernel_ptx(
         module = parsed(text, machine, {ENTRY}, context)
         while missing := _missing(module):
             for name in missing:
-                text = lowered_routine(name, WARP) if routine is None else routine(name)
-                module.link_in(parsed(_for(machine, text), machine, {name}, context))
+                text = _for(machine, lowered_routine(name, WARP))
+                module.link_in(parsed(text, machine, {name}, context))
         _inline_all(module)
         optimize(module, machine, 3)
         compilations += 1

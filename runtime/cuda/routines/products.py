@@ -38,7 +38,7 @@ _DOWN = LANES // _ACROSS
 ITEM = {"f32": 4, "f64": 8}
 
 CHAIN = GEMM_DEPTH // STEPS
-"""Stages whose products are one chain."""
+"""Stages of STEPS steps whose products are one chain."""
 
 
 def gemm_text(kind: str) -> str:
@@ -116,11 +116,18 @@ def _depth(segmented: bool) -> list[str]:
     return [
         *lines,
         "stages = (groups + deep - 1) // deep",
-        f"chains = (stages + {CHAIN - 1}) // {CHAIN}",
+        f"together = {CHAIN}",  # stages of a chain
+        *(_short() if segmented else []),
+        "chains = (stages + together - 1) // together",
         "if chains < 1:",
         "    chains = 1",  # C is zeros where there is no depth
         "long = k * segments" if segmented else "long = k",
     ]
+
+
+def _short() -> list[str]:
+    """Segments of fewer than STEPS steps: more of them are a chain."""
+    return ["if k > 0:", f"    if k < {STEPS}:", f"        together = {GEMM_DEPTH} // k"]
 
 
 def _memory(kind: str, item: int, columns: int) -> list[str]:
@@ -213,8 +220,8 @@ def _piece(kind: str, segmented: bool, high: int, wide: int, columns: int) -> li
         "left = piece_column * wide",
         f"columns_left = n - left - beside * {columns}",
         "for chain in range(0, chains):",
-        f"    first = chain * {CHAIN}",
-        f"    last = first + {CHAIN}",
+        "    first = chain * together",
+        "    last = first + together",
         "    if last > stages:",
         "        last = stages",
         *(f"    x{i}_{j} = {kind}(0)" for i, j in tile),

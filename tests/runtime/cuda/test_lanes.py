@@ -28,7 +28,7 @@ class _Lanes:
 
     def __init__(self, kernel: Kernel, near: bool, warps: int) -> None:
         self.kernel, self.near = kernel, near
-        self._warp = Warp(kernel.source, kernel.lanes, warps)
+        self._warp = Warp(kernel.source, warps)
 
     def __call__(self, args: int, lo: int, hi: int, space: int, warp: int, warps: int) -> None:
         self._warp(args, lo, hi, space)

@@ -1,7 +1,6 @@
 """Every test of a word is one of a vector, of one lane, and of the lanes of a warp.
 
-Those are one vector in lock-step, or a thread each, as they are on a graphics processor; there
-they may also be those of several warps.
+Those are one vector in lock-step, or a thread each, as they are on a graphics processor.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ WAYS = {
     "vector": (CPU.lanes, False),
     "lock-step": (CUDA.lanes, False),
     "threads": (CUDA.lanes, True),
-    "block": (2 * CUDA.lanes, True),
 }
 
 

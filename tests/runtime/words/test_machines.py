@@ -6,14 +6,10 @@ import numpy as np
 import pytest
 
 from diagrad.runtime.building.lowering import lower_kernel
-from diagrad.runtime.building.passes import optimize, parsed
-from diagrad.runtime.cuda.building import ptx
-from diagrad.runtime.words.machine import HOST, SINGLE, WARP, Machine
+from diagrad.runtime.program import CUDA
+from diagrad.runtime.words.machine import HOST, WARP, Machine
 
 from ..engine import Array, run, written_for
-
-WIDE = [Machine(256, 1), Machine(1024, 1)]
-"""Those whose lanes are a block."""
 
 MIXED = """def kernel(args, lo, hi):
     n = args[2]
@@ -47,40 +43,10 @@ def computed(count: int, threads: bool) -> list[Array]:
     return made
 
 
-@pytest.mark.parametrize("count", [32, 64])
-def test_threads_compute_what_a_vector_does(count: int) -> None:
-    """Bit for bit, the sign of a zero too: a vector of as many lanes stands for a warp or block."""
-    for got, wanted in zip(computed(count, True), computed(count, False), strict=True):
+def test_threads_compute_what_a_vector_does() -> None:
+    """Bit for bit, the sign of a zero too: a vector of as many lanes stands for a warp."""
+    for got, wanted in zip(computed(CUDA.lanes, True), computed(CUDA.lanes, False), strict=True):
         assert got.tobytes() == wanted.tobytes()
-
-
-@pytest.mark.parametrize("count", [256, 1024])
-def test_vectors_stand_for_wide_blocks(count: int) -> None:
-    text = f"""def kernel(args, lo, hi):
-    a = load(f32_at(args[0]), 0)
-    store(f32_at(args[1]), 0, reduce_add(a) + reduce_max(a))
-    store(b1_at(args[2]), 0, reduce_all(a < f32({count})))
-    store(b1_at(args[2]), {count}, reduce_any(lanes_below(args[3]) & (a > f32({count} - 2))))
-"""
-    x, out = np.arange(count, dtype=np.float32), np.zeros(count, np.float32)
-    found = np.zeros(2 * count, np.bool_)
-    with written_for(count):
-        run(text, [x, out, found, count - 1])
-    assert (out == count * (count - 1) // 2 + count - 1).all()
-    assert found[:count].all() and not found[count:].any()
-
-
-@pytest.mark.parametrize("wide", WIDE, ids=lambda machine: f"{machine.lanes} lanes")
-def test_a_block_may_be_the_lanes(wide: Machine) -> None:
-    target = ptx._machine("sm_90")
-    lowered = lower_kernel(MIXED.replace("LANES", str(wide.lanes)), "kernel", wide)
-    module = parsed(ptx._for(target, lowered.text), target, {lowered.function})
-    optimize(module, target, 3)
-    found = str(target.emit_assembly(module))
-    for word in ("%tid.x", f"bar.sync \t0, {wide.lanes};", "bar.red.or.pred", "shfl.sync.bfly"):
-        assert word in found
-    assert re.search(rf"\.shared .*\[{8 * wide.lanes}\]", found)
-    assert ".f64" not in found and ".extern" not in found
 
 
 def test_machines_take_turns() -> None:
@@ -89,8 +55,8 @@ def test_machines_take_turns() -> None:
     a = load(f32_at(args[0]), 0)
     store(f32_at(args[1]), 0, power(sin(a), reduce_max(a)))
 """
-    lock_step, block = Machine(32, 32), WIDE[0]
-    machines = [HOST, WARP, SINGLE, lock_step, block, WARP, SINGLE, HOST, block, lock_step, HOST]
+    lock_step, single = Machine(32, 32), Machine(1, 1)
+    machines = [HOST, WARP, single, lock_step, WARP, single, HOST, lock_step, HOST]
     first: dict[Machine, str] = {}
     for machine in machines:
         lowered = lower_kernel(text, "kernel", machine)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from diagrad.runtime.program import GEMM_LONG
+from diagrad.runtime.program import GEMM_DEPTH, GEMM_LONG
 from diagrad.runtime.teams import team_space
 
 from .calling import call
@@ -37,6 +37,24 @@ def gemm(a: Array, b: Array, kind: str, warps: int) -> Array:
     call(f"gemm_{kind}", words, warps, space=11)
     assert np.isnan(c[:, n:]).all()
     return c[:, :n]
+
+
+def segmented(
+    left: tuple[Array, Array, Array, int],
+    right: tuple[Array, Array, int],
+    c: Array,
+    sizes: tuple[int, int, int, int],
+    warps: int,
+) -> None:
+    """The product of windows by the routine: operands in the order of its words."""
+    (a, a_rows, a_depth, a_col), (b, b_depth, b_row), (m, n, k, segments) = left, right, sizes
+    kind = "f32" if c.dtype == np.float32 else "f64"
+    words = [
+        a.ctypes.data, a_rows.ctypes.data, a_depth.ctypes.data, a_col, b.ctypes.data,
+        b_depth.ctypes.data, b_row, c.ctypes.data, c.shape[1], m, n, k, segments,
+        team_space(c.itemsize, m, n, k * segments, warps),
+    ]  # fmt: skip
+    call(f"segmented_{kind}", words, warps, space=13)
 
 
 def drawn(rng: np.random.Generator, shape: tuple[int, int], kind: str, how: str) -> Array:
@@ -109,7 +127,7 @@ def test_a_long_depth_loses_nothing(warps: int) -> None:
 def test_windows(kind: str, warps: int, m: int, n: int, k: int, segments: int) -> None:
     """Rows and segments lie anywhere in a long line of numbers."""
     rng = np.random.default_rng(3)
-    item, dtype = np.dtype(DTYPE[kind]).itemsize, DTYPE[kind]
+    dtype = DTYPE[kind]
     for a_col, b_row in ((1, max(1, n)), (3, n + 5)):
         line = rng.normal(size=5000).astype(dtype)
         right = rng.normal(size=(segments + 1) * (k + 1) * (n + 5)).astype(dtype)
@@ -117,12 +135,8 @@ def test_windows(kind: str, warps: int, m: int, n: int, k: int, segments: int) -
         a_depth = rng.integers(0, 2000, segments)
         b_depth = rng.permutation(segments) * k * b_row
         c = fresh(kind, m, n)
-        words = [
-            line.ctypes.data, a_rows.ctypes.data, a_depth.ctypes.data, a_col,
-            right.ctypes.data, b_depth.ctypes.data, b_row, c.ctypes.data, n + 3, m, n, k, segments,
-            team_space(item, m, n, k * segments, warps),
-        ]  # fmt: skip
-        call(f"segmented_{kind}", words, warps, space=13)
+        left, below = (line, a_rows, a_depth, a_col), (right, b_depth, b_row)
+        segmented(left, below, c, (m, n, k, segments), warps)
         steps = np.arange(k)
         at_a = a_rows[:, None, None] + a_depth[:, None] + steps * a_col
         at_b = b_depth[:, None, None] + steps[:, None] * b_row + np.arange(n)
@@ -130,6 +144,20 @@ def test_windows(kind: str, warps: int, m: int, n: int, k: int, segments: int) -
         b = right[at_b.reshape(segments * k, n)]
         agree(c[:, :n], a, b)
         assert np.isnan(c[:, n:]).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 8, 9])
+def test_short_segments_make_chains_together(k: int) -> None:
+    """A chain of GEMM_DEPTH small numbers counts beside a great one, a shorter one would not."""
+    segments, small, great = GEMM_LONG // k, 512 / GEMM_DEPTH, 2.0**31
+    line = np.full(segments * k, small, np.float32)
+    line[0] = great
+    depth, zeros = np.arange(segments) * k, np.zeros(segments, np.int64)
+    c = np.zeros((1, 1), np.float32)
+    left, right = (line, zeros, depth, 1), (np.ones(k, np.float32), zeros, 1)
+    segmented(left, right, c, (1, 1, k, segments), 1)
+    gone = 1 - (float(c[0, 0]) - great) / (small * (segments * k - 1))
+    assert abs(gone) < 0.13
 
 
 @pytest.mark.parametrize("kind", KINDS)
