@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from .dtypes import computed
 from .sizes import Dim, nominal, product
 
 Direction = Literal["forward", "backward", "update"]
@@ -56,7 +57,12 @@ class Type:
     @property
     def is_float(self) -> bool:
         """Whether a gradient can flow through values of this type."""
-        return self.dtype.startswith("float")
+        return "float" in self.dtype
+
+    @property
+    def cotangent(self) -> Type:
+        """The type of a derivative by a value of this type: of the dtype that computes."""
+        return Type(computed(self.dtype), self.shape)
 
     @property
     def extents(self) -> tuple[int, ...]:

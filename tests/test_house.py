@@ -42,7 +42,7 @@ BANNED = {
 # purpose.  A folder without a line here is one room, whose files may import one another.
 FLOORS = {
     "compiler": (
-        "errors", "sizes", "graph", "options", "timings", "unwinding",
+        "errors", "sizes", "dtypes", "graph", "options", "timings", "unwinding",
         "primitives", "graphs", "passes", "scheduling", "emission", "memory",
         "samples", "pipeline",
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...runtime.program import CUDA, Target
+from ..dtypes import COMPUTED
 from ..graph import Node
 from ..graphs.views import mergeable
 from ..scheduling.fusion import Group
@@ -62,9 +63,9 @@ def rows_in_lanes(axes: list[Axis], lanes: int) -> list[Axis]:
 
 
 def moves_bytes(operands: Sequence[Operand], stores: Mapping[Node, Memory]) -> bool:
-    """Whether something in memory is of bytes, which no instruction fetches one by one."""
+    """Whether something in memory is smaller than what instructions fetch one by one."""
     places = [*(item for item in operands if isinstance(item, Memory)), *stores.values()]
-    return any(place.dtype == "bool" for place in places)
+    return any(place.dtype == "bool" or place.dtype in COMPUTED for place in places)
 
 
 def short_rows(axes: Sequence[Axis]) -> list[Axis]:

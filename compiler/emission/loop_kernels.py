@@ -33,7 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...runtime.program import Target
 from ..graph import Node
 from ..graphs.views import contiguous
-from ..primitives.elementwise import LANE_TYPES
+from ..primitives.elementwise import LANE_TYPES, MEMORY_TYPES
 from ..primitives.record import lookup
 from ..primitives.reduction import BLOCK, STRETCH
 from ..scheduling.fusion import Group, ready_phases
@@ -406,7 +406,7 @@ class _Loop:
         if node not in self.tiles:
             self.tiles[node] = self.writer.fresh("q")
             size = self.longest_row() * node.type.item_bytes
-            text = f"{self.tiles[node]} = {LANE_TYPES[node.dtype]}_at(tile({size}))"
+            text = f"{self.tiles[node]} = {MEMORY_TYPES[node.dtype]}_at(tile({size}))"
             self.writer.prologue.append(f"    {text}")
         return self.tiles[node]
 

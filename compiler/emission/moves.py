@@ -118,14 +118,15 @@ def emit_first_outside(group: Group, buffers: Places, target: Target) -> Emitted
     (node,) = group.members
     x = node.inputs[0]
     b = Builder(node.origin)
-    line = b.reshape(x, shape=(x.type.count,))
-    low, high = (b.spread(b.size(size=node.attrs[k], dtype=x.dtype), line.shape) for k in BOUNDS)
+    line = b.widened(b.reshape(x, shape=(x.type.count,)))
+    low, high = (b.spread(b.size(size=node.attrs[k], dtype=line.dtype), line.shape) for k in BOUNDS)
     below, above = b.lt(line, low), b.ge(line, high)
     outside = b.apply("or", below, above)
     places = b.iota(axis=0, shape=line.shape, dtype="int64")
     chosen = b.select(outside, places, b.fill(HOLDS, places.type))
     first = b.reduce_min(chosen, axes=(0,))
-    members: dict[Node, Level] = dict.fromkeys((below, above, outside, chosen), "full")
+    widened = (line,) if line.op == "cast" else ()
+    members: dict[Node, Level] = dict.fromkeys((*widened, below, above, outside, chosen), "full")
     whole = Group("loop", (x.type.count,), (0,), {**members, first: "kept"})
     return emit_loop(whole, {**buffers, first: buffers[node]}, target)
 

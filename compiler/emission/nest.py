@@ -14,7 +14,7 @@ import numpy as np
 
 from ..graph import Node
 from ..graphs.views import base_of, contiguous, resolve
-from ..primitives.elementwise import LANE_TYPES
+from ..primitives.elementwise import MEMORY_TYPES
 from ..primitives.known import is_known
 from ..primitives.record import Builder, lookup
 from ..primitives.source import RANDOM_BITS
@@ -258,7 +258,7 @@ class Nest:
         elif step != 0:
             assert self.vector is not None
             text = f"{text} + lane() * i64({self.stride(operand, self.vector, step)})"
-        return text if operand.dtype == "int64" else f"to_{LANE_TYPES[operand.dtype]}({text})"
+        return text if operand.dtype == "int64" else f"to_{MEMORY_TYPES[operand.dtype]}({text})"
 
     def expression(self, node: Node, operands: Sequence[Operand]) -> tuple[str, str]:
         """The value of an elementwise member whose operands have values, and its scope."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..graph import Node
-from ..primitives.elementwise import LANE_TYPES
+from ..primitives.elementwise import LANE_TYPES, MEMORY_TYPES
 from ..scheduling.template import Bits, Place, Tiled, Word
 from ..sizes import Dim
 
@@ -101,7 +101,7 @@ class Writer:
         if key not in self._names:
             name = self.fresh("p")
             word = self.word(Place(buffer, offset))
-            self.prologue.append(f"    {name} = {LANE_TYPES[dtype]}_at({word})")
+            self.prologue.append(f"    {name} = {MEMORY_TYPES[dtype]}_at({word})")
             self._names[key] = name
         return self._names[key]
 

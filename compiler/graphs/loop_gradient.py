@@ -146,7 +146,7 @@ class _LoopGradient:
         return _Entry(inside, outside)
 
     def zeros(self, like: Node) -> Node:
-        return self.b.fill(0, like.type)
+        return self.b.fill(0, like.type.cotangent)
 
     def residuals(self, roots: Sequence[Node]) -> dict[Node, _Entry]:
         """What the reversed body reads of the first one, by the node that it stands for."""

@@ -67,7 +67,7 @@ class _Sweep:
         for item, part in zip(node.inputs, parts, strict=True):
             if part is None or item not in self.depends or not item.type.is_float:
                 continue
-            if part.type != item.type:
+            if part.type != item.type.cotangent:
                 raise InvalidGraphError(
                     f"the derivative rule of {node.op} gave {part.type} for an input {item.type}"
                 )
@@ -82,5 +82,5 @@ def gradients(cost: Node, variables: Iterable[Node]) -> dict[Node, Node]:
     result = {}
     for variable in variables:
         origin = Origin(variable.origin.path, variable.origin.where, "backward", variable)
-        result[variable] = found.get(variable) or Builder(origin).fill(0, variable.type)
+        result[variable] = found.get(variable) or Builder(origin).fill(0, variable.type.cotangent)
     return result

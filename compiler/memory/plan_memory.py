@@ -21,6 +21,7 @@ import numpy as np
 
 from ...runtime.program import CPU, CUDA, Address, BoundProgram, Buffer, Instruction, Routine, Turns
 from ...runtime.program import Word as BoundWord
+from ..dtypes import computed
 from ..graph import Node
 from ..graphs.binding import Sizes, bind_type, value_of
 from ..scheduling.template import Bits, Offsets, Place, Storage, Template, Tiled, Word
@@ -192,6 +193,8 @@ class _Binding:
         return number * evaluate(word.count, self._sizes)
 
     def _scalar(self, node: Node) -> int:
-        value = np.asarray(value_of(node, self._sizes), dtype=node.dtype)
-        signed = node.dtype in ("int32", "int64")
+        # A word of the row is what lanes hold: of a storage dtype, in the one that computes.
+        wide = computed(node.dtype)
+        value = np.asarray(value_of(node, self._sizes), dtype=node.dtype).astype(wide)
+        signed = wide in ("int32", "int64")
         return int.from_bytes(value.tobytes(), "little", signed=signed)

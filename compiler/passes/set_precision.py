@@ -1,5 +1,7 @@
 """set_precision: every float becomes float32, or float64, where a program asks for one.
 
+Those of a storage dtype stay as they lie, and are computed with in it.
+
 %0: float32[B] = input(name=x)          ->      %0: float64[B] = input(name=x)
 """
 
@@ -12,6 +14,8 @@ from ..graph import Graph, Node, Type
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
 
+FLOATS = ("float32", "float64")
+
 
 def set_precision(graph: Graph, precision: str) -> Graph:
     """The same graph with floats of this dtype alone: Graph -> Graph."""
@@ -21,10 +25,11 @@ def set_precision(graph: Graph, precision: str) -> Graph:
 def _set(graph: Graph, dtype: str) -> Graph:
     def of(value: Any) -> Any:
         if isinstance(value, Type):
-            return value.with_dtype(dtype) if value.is_float and value.dtype != dtype else value
-        if isinstance(value, str) and value in ("float32", "float64") and value != dtype:
+            other = value.dtype in FLOATS and value.dtype != dtype
+            return value.with_dtype(dtype) if other else value
+        if isinstance(value, str) and value in FLOATS and value != dtype:
             return dtype
-        if hasattr(value, "astype") and value.dtype.kind == "f":
+        if hasattr(value, "astype") and value.dtype.name in FLOATS:
             return value.astype(dtype, copy=False)
         return value
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import COMPUTED
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from .batch import elementwise
@@ -22,7 +23,12 @@ LANE_TYPES = {
     "uint32": "u32",
     "bool": "b1",
 }
-"""The name of each dtype in the engine's vocabulary."""
+"""The name of each dtype that is computed with in the engine's vocabulary."""
+
+MEMORY_TYPES = {**LANE_TYPES, "int8": "i8", "uint8": "u8", "int16": "i16", "uint16": "u16"}
+"""The name of each dtype in memory; lanes of a storage dtype are those of the one that computes."""
+
+LANE_TYPES |= {name: LANE_TYPES[wide] for name, wide in COMPUTED.items()}
 
 _KINDS = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
 
@@ -60,9 +66,15 @@ def _select(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _cast(types: Sequence[Type], attrs: Attrs) -> Type:
-    if attrs["dtype"] not in LANE_TYPES:
-        raise TypeRuleError(f"expected one of {list(LANE_TYPES)}, got {attrs['dtype']}")
+    if attrs["dtype"] not in MEMORY_TYPES:
+        raise TypeRuleError(f"expected one of {list(MEMORY_TYPES)}, got {attrs['dtype']}")
     return types[0].with_dtype(attrs["dtype"])
+
+
+def _cast_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
+    """To a float in its own dtype, or the one that computes; a rounding has the derivative 1."""
+    (x,) = n.inputs
+    return (b.cast(g, dtype=x.type.cotangent.dtype) if x.type.is_float else None,)
 
 
 def _plain(function: Callable[..., Any]) -> Reference:
@@ -348,17 +360,17 @@ PRIMITIVES = (
         emit="select({0}, {1}, {2})",
         flops=1,
         batch=elementwise,
+        stored=True,
     ),
     Primitive(
         name="cast",
         kind="elementwise",
         infer=_cast,
         reference=lambda result, attrs, x: _converted(x, np.dtype(result.dtype)),
-        vjp=lambda b, n, g: (
-            b.cast(g, dtype=n.inputs[0].dtype) if n.inputs[0].type.is_float else None,
-        ),
-        emit=lambda n: f"to_{LANE_TYPES[n.dtype]}({{0}})",
+        vjp=_cast_vjp,
+        emit=lambda n: f"to_{MEMORY_TYPES[n.dtype]}({{0}})",
         batch=elementwise,
+        stored=True,
     ),
     # The value itself; no gradient flows back through it.
     Primitive(
@@ -368,6 +380,7 @@ PRIMITIVES = (
         reference=lambda result, attrs, x: x,
         emit="{0}",
         batch=elementwise,
+        stored=True,
     ),
     # The value itself, which must lie in [low, high): checked before a step starts where the
     # value is an observed variable, see `schedule`.
@@ -378,5 +391,6 @@ PRIMITIVES = (
         reference=lambda result, attrs, x: x,
         emit="{0}",
         batch=elementwise,
+        stored=True,
     ),
 )

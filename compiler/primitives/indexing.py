@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...runtime.outcomes import HOLDS
+from ..dtypes import COMPUTED, INDICES
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim
@@ -22,7 +23,7 @@ from .summation import add_at
 def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
     x, index = types
     axis = attrs["axis"]
-    if index.dtype not in ("int32", "int64"):
+    if index.dtype not in INDICES:
         raise DtypeRuleError(f"expected integer indices, got {index.dtype}")
     if not 0 <= axis < x.rank:
         raise TypeRuleError(f"expected an axis below {x.rank}, got {axis}")
@@ -32,10 +33,10 @@ def _gather(types: Sequence[Type], attrs: Attrs) -> Type:
 def _scatter_add(types: Sequence[Type], attrs: Attrs) -> Type:
     index, updates = types
     axis = attrs["axis"]
-    if index.dtype not in ("int32", "int64"):
+    if index.dtype not in INDICES:
         raise DtypeRuleError(f"expected integer indices, got {index.dtype}")
-    if updates.dtype == "bool":
-        raise DtypeRuleError("expected numbers to add, got bool")
+    if updates.dtype == "bool" or updates.dtype in COMPUTED:
+        raise DtypeRuleError(f"expected numbers to add, got {updates.dtype}")
     chosen = updates.shape[axis : axis + index.rank]
     if chosen != index.shape:
         raise TypeRuleError(f"expected updates for {index}, got {updates}")
@@ -87,7 +88,7 @@ def _gather_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     """What an update was added to; nothing flows to one that was added nowhere."""
     (index, updates), axis, size = n.inputs, n.attrs["axis"], n.attrs["size"]
-    known = isinstance(size, int)
+    index, known = b.widened(index), isinstance(size, int)
     end = b.constant(size, index.dtype) if known else b.size(size=size, dtype=index.dtype)
     above = b.ge(index, b.fill(0, index.type))
     inside = b.apply("and", above, b.lt(index, b.spread(end, index.shape)))
@@ -99,7 +100,7 @@ def _scatter_add_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
 def _put(types: Sequence[Type], attrs: Attrs) -> Type:
     x, index, row = types
     axis = attrs["axis"]
-    if index.dtype not in ("int32", "int64"):
+    if index.dtype not in INDICES:
         raise DtypeRuleError(f"expected an integer index, got {index.dtype}")
     if not 0 <= axis < x.rank:
         raise TypeRuleError(f"expected an axis below {x.rank}, got {axis}")
@@ -123,12 +124,12 @@ def _reference_put(result: Type, attrs: Attrs, x: Array, index: Array, row: Arra
 def _put_vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     """What stays gets all but the row's part, which the row gets; nothing where it went nowhere."""
     x, index, row = n.inputs
-    axis = n.attrs["axis"]
+    axis, index = n.attrs["axis"], b.widened(index)
     places = b.iota(axis=axis, shape=x.shape, dtype=index.dtype)
     chosen = b.eq(places, b.spread(index, x.shape))
     none = b.fill(0, g.type)
     return (
-        b.put(g, index, b.fill(0, row.type), axis=axis),
+        b.put(g, index, b.fill(0, row.type.cotangent), axis=axis),
         None,
         b.reduce_sum(b.select(chosen, g, none), axes=(axis,)),
     )
@@ -141,6 +142,7 @@ def _put_batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[
         x, row = repeated(b, [operands[0], operands[2]], [batched[0], batched[2]])
         return b.put(x, operands[1], row, axis=axis)
     x, index, row = repeated(b, operands, batched)
+    index = b.widened(index)
     places = b.iota(axis=axis, shape=x.shape, dtype=index.dtype)
     others = tuple(other for other in range(x.type.rank) if other != axis)
     chosen = b.eq(places, b.broadcast(index, shape=x.shape, axes=(0,)))
@@ -148,7 +150,7 @@ def _put_batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[
 
 
 def _first_outside(types: Sequence[Type], attrs: Attrs) -> Type:
-    if types[0].dtype not in ("int32", "int64"):
+    if types[0].dtype not in INDICES:
         raise DtypeRuleError(f"expected integers, got {types[0].dtype}")
     return Type("int64")
 
@@ -246,6 +248,7 @@ PRIMITIVES = (
         reference=_reference_gather,
         vjp=_gather_vjp,
         batch=_gather_batch,
+        stored=True,
     ),
     # Zeros of `size` elements along `axis`, with every update added where its index says.
     Primitive(
@@ -256,6 +259,7 @@ PRIMITIVES = (
         vjp=_scatter_add_vjp,
         flops=1,
         batch=_scatter_add_batch,
+        stored=True,
     ),
     # The same in one or two `parts`: totals, and what their additions have rounded away.  Both add
     # up to what is asked for; made by `split_reductions` alone.
@@ -266,6 +270,7 @@ PRIMITIVES = (
         reference=_reference_scatter_sums,
         flops=5,
         batch=_scatter_sums_batch,
+        stored=True,
     ),
     # The same, but for one element along `axis`, which is replaced.
     Primitive(
@@ -275,6 +280,7 @@ PRIMITIVES = (
         reference=_reference_put,
         vjp=_put_vjp,
         batch=_put_batch,
+        stored=True,
     ),
     # The flat index of the first element outside [low, high), or HOLDS.
     Primitive(
@@ -283,5 +289,6 @@ PRIMITIVES = (
         infer=_first_outside,
         reference=_reference_first_outside,
         batch=_first_outside_batch,
+        stored=True,
     ),
 )

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..dtypes import COMPUTED, computed
+from ..errors import DtypeRuleError
 from ..graph import Node, Origin, Type
 from ..sizes import Dim
 
@@ -44,6 +46,8 @@ class Primitive:
                that axis, where some operand has it: element i of the result is the node of
                elements i.  None where there is none; `compiler/graphs/batching.py` knows the
                primitives that hold a graph
+    stored     whether it takes storage dtypes (`dtypes.py`) as they are, for it computes nothing;
+               views do
     """
 
     name: str
@@ -54,6 +58,7 @@ class Primitive:
     emit: str | Callable[[Node], str] | None = None
     flops: int = 0
     batch: Batch | None = None
+    stored: bool = False
 
 
 _registered: dict[str, Primitive] = {}
@@ -71,6 +76,16 @@ def lookup(name: str) -> Primitive:
     return _registered[name]
 
 
+def refuse_stored(inputs: Iterable[Node]) -> None:
+    """DtypeRuleError for an input of a storage dtype."""
+    for item in inputs:
+        if item.type.dtype in COMPUTED:
+            raise DtypeRuleError(
+                f"expected a dtype that is computed with, got {item.type}: cast it to "
+                f"{COMPUTED[item.type.dtype]}"
+            )
+
+
 class Builder:
     """Makes nodes with one origin, for passes and derivative rules.
 
@@ -83,7 +98,10 @@ class Builder:
 
     def apply(self, op: str, *inputs: Node, **attrs: Any) -> Node:
         """The node of primitive `op`; TypeRuleError if it cannot take these inputs."""
-        result = lookup(op).infer([item.type for item in inputs], attrs)
+        primitive = lookup(op)
+        if not primitive.stored and primitive.kind != "view":
+            refuse_stored(inputs)
+        result = primitive.infer([item.type for item in inputs], attrs)
         return Node(op, inputs, attrs, result, self.origin)
 
     def __getattr__(self, op: str) -> Callable[..., Node]:
@@ -96,6 +114,10 @@ class Builder:
         array = np.asarray(value, dtype=dtype)
         array.flags.writeable = False
         return self.apply("constant", value=array)
+
+    def widened(self, x: Node) -> Node:
+        """A node in the dtype that computes: itself, unless its own is for storage."""
+        return x if x.dtype not in COMPUTED else self.apply("cast", x, dtype=computed(x.dtype))
 
     def fill(self, value: Any, like: Type) -> Node:
         """`value` in every element of the type `like`."""

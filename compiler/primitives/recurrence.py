@@ -133,11 +133,11 @@ def _gradient(types: Sequence[Type], attrs: Attrs) -> Type:
         raise TypeRuleError(f"expected a scalar float cost, got {cost}")
     if not variable.is_float:
         raise TypeRuleError(f"expected a float variable, got {variable}")
-    return variable
+    return variable.cotangent
 
 
 PRIMITIVES = (
-    Primitive(name="loop", kind="structured", infer=_infer, reference=None),
-    Primitive(name="call", kind="structured", infer=_call, reference=None),
-    Primitive(name="gradient", kind="structured", infer=_gradient, reference=None),
+    Primitive(name="loop", kind="structured", infer=_infer, reference=None, stored=True),
+    Primitive(name="call", kind="structured", infer=_call, reference=None, stored=True),
+    Primitive(name="gradient", kind="structured", infer=_gradient, reference=None, stored=True),
 )

@@ -215,6 +215,7 @@ PRIMITIVES = (
                 "shape": (n, *attrs["shape"]),
             }
         ),
+        stored=True,
     ),
     Primitive(
         name="concatenate",
@@ -223,6 +224,7 @@ PRIMITIVES = (
         reference=lambda result, attrs, *parts: np.concatenate(parts, attrs["axis"]),
         vjp=_concatenate_vjp,
         batch=along(lambda attrs, n: {"axis": attrs["axis"] + 1}),
+        stored=True,
     ),
     # The value in memory of its own, row-major: made by `fuse` where a view will not do.
     Primitive(
@@ -233,5 +235,6 @@ PRIMITIVES = (
         vjp=lambda b, n, g: (g,),
         emit="{0}",
         batch=elementwise,
+        stored=True,
     ),
 )

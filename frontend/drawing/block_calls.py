@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...compiler.dtypes import computed
 from ...compiler.graph import Type
 from ..errors import DiagramError, ShapeError
 from ..location import Enclosing, inside, placed, user_location
@@ -115,7 +116,7 @@ def _settled(block: BlockBase, variables: Sequence[Variable]) -> dict[Variable, 
     if not weak:
         return {}
     beside = [item for item in floats if not item.weak] or type(block).parameters(block).values()
-    dtypes = {item.dtype for item in beside if not item.mistakes and item.type.is_float}
+    dtypes = {computed(item.dtype) for item in beside if not item.mistakes and item.type.is_float}
     if len(dtypes) != 1:
         return {}
     (dtype,) = dtypes

@@ -67,7 +67,7 @@ def gradient(
 
     if not chosen:
         return []
-    outputs: Any = apply("gradient", rule, [cost, *chosen], len(chosen), Gradient)
+    outputs: Any = apply("gradient", rule, [cost, *chosen], len(chosen), Gradient, as_stored=True)
     if isinstance(variables, Variable):
         single: Variable = outputs
         return single

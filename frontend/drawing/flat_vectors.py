@@ -67,7 +67,7 @@ def split_flat(vector: Variable, parameters: Sequence[Variable]) -> list[Variabl
             parts.append(b.reshape(part, shape=(*lead, *shape)))
         return tuple(parts)
 
-    found: Any = apply("cut", rule, [vector], len(shapes), FlatParts)
+    found: Any = apply("cut", rule, [vector], len(shapes), FlatParts, as_stored=True)
     pieces = [found] if len(shapes) == 1 else list(found)
     for piece, parameter in zip(pieces, parameters, strict=True):
         piece.name = parameter.name

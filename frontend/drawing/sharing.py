@@ -62,7 +62,7 @@ def share(u: Any, index: Any) -> Variable:
             )
         return _shared(b, u, from_the_front(places, u.shape[0]))
 
-    result: Variable = apply("share", rule, as_variables(u))
+    result: Variable = apply("share", rule, as_variables(u), as_stored=True)
     return result
 
 

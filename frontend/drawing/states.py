@@ -50,7 +50,7 @@ def state(name: str, shape: Shape = (), init: Any = 0, dtype: Any = "float32") -
         shape: integers.
         init: its value before the first step: a number, an array of this shape, an initialiser of
             `dg.init`, or a parameter, whose own first value it has.
-        dtype: of the six that diagrad has.
+        dtype: any that an observed variable may have; the next value has it too.
 
     Raises:
         ShapeError: a shape with named sizes.

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+from ...compiler.dtypes import INDICES
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ..arguments import number, one_of
@@ -251,7 +252,7 @@ def _scored(label: str, name: str, scores: Any, labels: Any) -> tuple[Variable, 
         raise ShapeError(
             f"{subject} expects {name} of shape (..., classes), got () from {source_text(scores)}"
         )
-    if labels.dtype not in ("int32", "int64"):
+    if labels.dtype not in INDICES:
         raise DtypeError(
             f"{subject} expects labels of dtype int32 or int64, got {labels.dtype} from "
             f"{source_text(labels)}: labels are class numbers"
@@ -268,9 +269,9 @@ def _scored(label: str, name: str, scores: Any, labels: Any) -> tuple[Variable, 
     def rule(b: Builder, node: Node) -> Node:
         if fixed is not None:
             expect_within("labels", fixed, 0, classes, where="labels")
-        return b.apply("in_range", node, low=0, high=classes)
+        return b.widened(b.apply("in_range", node, low=0, high=classes))
 
-    checked: Variable = apply("labels", rule, [labels])
+    checked: Variable = apply("labels", rule, [labels], as_stored=True)
     return scores, checked
 
 

@@ -320,7 +320,7 @@ def initial_value(variable: Variable, name: str, seed: int) -> Array:
     array = np.asarray(init)
     if array.shape != shape:
         raise ShapeError(f"{subject} of shape {shape_text(shape)}, got {shape_text(array.shape)}")
-    if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
+    if not _can_become(array, variable.dtype):
         raise DtypeError(f"{subject} that become {variable.dtype}, got {array.dtype}")
     return in_dtype(source_text(variable), array, variable.dtype, "initial values")
 
@@ -346,13 +346,19 @@ def initial_state(
         init = initial_value(variable, name, seed)
     value = np.asarray(init)
     array = np.empty(variable.type.extents, dtype)
-    if value.shape not in ((), array.shape) or not np.can_cast(value.dtype, dtype, "same_kind"):
+    if value.shape not in ((), array.shape) or not _can_become(value, dtype):
         raise InputError(
             f"{subject} expects a number or {dtype} {shape_text(array.shape)} for its init, got "
             f"{value.dtype} {shape_text(value.shape)}"
         )
-    array[...] = value
+    array[...] = in_dtype(subject, value, dtype, "initial values")
     return array
+
+
+def _can_become(array: Array, dtype: str) -> bool:
+    """Whether numbers keep their kind in a dtype; each integer must fit, too."""
+    whole = {array.dtype.kind, np.dtype(dtype).kind} <= {"i", "u"}
+    return whole or np.can_cast(array.dtype, dtype, "same_kind")
 
 
 def _mode(mode: Any) -> Literal["inputs", "outputs"]:

@@ -65,6 +65,14 @@ def one_dtype(nodes: Sequence[Node]) -> None:
         )
 
 
+def one_storage(b: Builder, nodes: Sequence[Node]) -> Sequence[Node]:
+    """Nodes that are moved: of one dtype, or of the one in which all of them are computed with."""
+    if len({node.dtype for node in nodes}) > 1:
+        nodes = [b.widened(node) for node in nodes]
+    one_dtype(nodes)
+    return nodes
+
+
 def is_operand(value: Any) -> bool:
     """Whether a value can stand beside a variable in an operation: a number, an array, a list."""
     return isinstance(

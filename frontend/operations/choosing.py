@@ -71,7 +71,9 @@ def choose(x: Variable, keys: tuple[Any, ...]) -> Variable:
             return _gather(b, value, indices[0], arrays[0], place)
         return _gather_together(b, value, indices, arrays, place)
 
-    result: Variable = apply("index", rule, [x, *(item.variable for item in arrays)])
+    result: Variable = apply(
+        "index", rule, [x, *(item.variable for item in arrays)], as_stored=True
+    )
     return result
 
 

@@ -10,7 +10,7 @@ from ...compiler.primitives.record import Builder
 from ..variables.applying import apply
 from ..variables.kinds import Elementwise
 from ..variables.variable import Variable, dtype_name
-from .broadcasting import align, as_variables, one_dtype
+from .broadcasting import align, as_variables, one_dtype, one_storage
 from .integers.powers import integer_power, known_power
 from .reach import within_reach
 
@@ -223,10 +223,9 @@ def where(condition: Any, x: Any, y: Any) -> Variable:
     def rule(b: Builder, mask: Node, *nodes: Node) -> Node:
         if mask.dtype != "bool":
             raise DtypeRuleError(f"expects a condition of dtype bool, not {mask.dtype}: compare it")
-        one_dtype(nodes)
-        return b.select(*align(b, (mask, *nodes)))
+        return b.select(*align(b, (mask, *one_storage(b, nodes))))
 
-    result: Variable = apply("where", rule, [mask, *branches])
+    result: Variable = apply("where", rule, [mask, *branches], as_stored=True)
     return result
 
 
@@ -239,7 +238,7 @@ def astype(x: Any, dtype: Any) -> Variable:
     """
     name = dtype_name(dtype)
     result: Variable = apply(
-        f"astype {name}", lambda b, node: b.cast(node, dtype=name), as_variables(x)
+        f"astype {name}", lambda b, node: b.cast(node, dtype=name), as_variables(x), as_stored=True
     )
     result.weak = ""  # it is stated now
     return result
@@ -335,4 +334,12 @@ def erf(x: Any) -> Variable:
 
 def stop_gradient(x: Any) -> Variable:
     """The value of x itself; no gradient flows back through it."""
-    return unary("stop_gradient", x)
+    result: Variable = apply(
+        "stop_gradient",
+        lambda b, node: b.stop_gradient(node),
+        as_variables(x),
+        kind=Elementwise,
+        as_stored=True,
+        op="stop_gradient",
+    )
+    return result

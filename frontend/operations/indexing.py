@@ -29,7 +29,9 @@ def getitem(x: Variable, key: Any) -> Variable:
     """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather)."""
     keys = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
-        result: Variable = apply("index", lambda b, node: index_by(b, node, keys), [x])
+        result: Variable = apply(
+            "index", lambda b, node: index_by(b, node, keys), [x], as_stored=True
+        )
         return result
     alone = len(keys) == 1 and not _is_mask(keys[0])
     return take(x, keys[0], axis=0) if alone else choose(x, keys)
@@ -63,7 +65,7 @@ def take(x: Any, index: Any, axis: int = 0) -> Variable:
         checked = b.apply("in_range", index, low=0, high=x.shape[place])
         return b.gather(x, checked, axis=place)
 
-    result: Variable = apply("take", rule, [as_variables(x)[0], chosen])
+    result: Variable = apply("take", rule, [as_variables(x)[0], chosen], as_stored=True)
     return result
 
 
@@ -80,12 +82,15 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     def rule(b: Builder, index: Node, updates: Node) -> Node:
         place = normal_axis(axis, updates.type.rank)
         expect_integers(index)
+        updates = b.widened(updates)
         if places is not None:
             return scatter_fixed(b, index, places, updates, place, extent)
         checked = b.apply("in_range", index, low=0, high=extent)
         return b.scatter_add(checked, updates, axis=place, size=extent)
 
-    result: Variable = apply("scatter_add", rule, [chosen, as_variables(updates)[0]])
+    result: Variable = apply(
+        "scatter_add", rule, [chosen, as_variables(updates)[0]], as_stored=True
+    )
     return result
 
 
@@ -118,7 +123,7 @@ def put(x: Variable, index: Variable, row: Variable, axis: int = 0) -> Variable:
     def rule(b: Builder, x: Node, index: Node, row: Node) -> Node:
         return b.put(x, index, row, axis=normal_axis(axis, x.type.rank))
 
-    result: Variable = apply("put", rule, [x, index, row])
+    result: Variable = apply("put", rule, [x, index, row], as_stored=True)
     return result
 
 
@@ -140,13 +145,13 @@ def one_hot(index: Any, size: Any, dtype: Any = None) -> Variable:
             expect_integers(index)
             if places is not None:
                 expect_within("class numbers", places, 0, size)
-            index = b.apply("in_range", index, low=0, high=size)
+            index = b.widened(b.apply("in_range", index, low=0, high=size))
             shape = (*index.shape, size)
             counted = b.apply("iota", axis=index.type.rank, shape=shape, dtype=index.dtype)
             wanted = b.broadcast(index, shape=shape, axes=tuple(range(index.type.rank)))
             return b.cast(b.eq(counted, wanted), dtype=name)
 
-        result: Variable = apply("one_hot", rule, [chosen])
+        result: Variable = apply("one_hot", rule, [chosen], as_stored=True)
         return result
 
     return of_dtype(draw, dtype, "float32")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import INDICES, computed
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
@@ -42,7 +43,7 @@ def as_index(index: Any) -> Variable:
 
 def expect_integers(index: Node) -> None:
     """DtypeRuleError unless a node can be an index."""
-    if index.dtype not in ("int32", "int64"):
+    if index.dtype not in INDICES:
         raise DtypeRuleError(f"expects indices of dtype int32 or int64, not {index.dtype}")
 
 
@@ -115,4 +116,4 @@ def scatter_fixed(
 
 
 def _known(b: Builder, index: Node, places: npt.NDArray[Any]) -> Node:
-    return b.constant(places, index.dtype)
+    return b.constant(places, computed(index.dtype))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...compiler.dtypes import computed
 from ..variables.variable import Variable
 
 MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
@@ -26,9 +27,10 @@ def within_reach(op: str, operands: tuple[Any, ...]) -> tuple[str, tuple[Any, ..
         whole = _whole(number)
         if whole is None or not isinstance(other, Variable) or other.mistakes or other.weak:
             continue
-        if other.dtype not in ("int32", "int64", "uint32"):
+        dtype = computed(other.dtype)
+        if dtype not in ("int32", "int64", "uint32"):
             continue
-        limits = np.iinfo(other.dtype)
+        limits = np.iinfo(dtype)
         if limits.min <= whole <= limits.max:
             continue
         above = whole > limits.max

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...compiler.dtypes import COMPUTED
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
@@ -30,14 +31,20 @@ def _reduction(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Varia
 
     def rule(b: Builder, node: Node) -> Node:
         axes = normal_axes(axis, node.type.rank)
-        if node.dtype != "bool":
-            return _reduce(b, op, node, axes, keepdims)
         if op == "reduce_sum":
-            return _reduce(b, op, b.cast(node, dtype="int64"), axes, keepdims)
+            return _reduce(b, op, summed(b, node), axes, keepdims)
+        if node.dtype != "bool":
+            return _reduce(b, op, b.widened(node), axes, keepdims)
         return _extremum_of_bools(b, op, node, axes, keepdims)
 
-    result: Variable = apply(label, rule, as_variables(x))
+    result: Variable = apply(label, rule, as_variables(x), as_stored=True)
     return result
+
+
+def summed(b: Builder, node: Node) -> Node:
+    """A node in the dtype of its sums: int64 for bools and integers of a storage dtype."""
+    small = node.dtype in COMPUTED and not node.type.is_float
+    return b.cast(node, dtype="int64") if small or node.dtype == "bool" else b.widened(node)
 
 
 def _extremum_of_bools(
@@ -51,7 +58,8 @@ def _extremum_of_bools(
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
     """The sum over axes (all by default); 0 over no elements.
 
-    Of x's dtype; of bools it is the number of those that are true, an int64, as in NumPy.
+    Of x's dtype; of bools it is the number of those that are true, an int64, as in NumPy.  Of
+    integers of a storage dtype it is an int64 too.
     """
     return _reduction("reduce_sum", "sum", x, axis, keepdims)
 
@@ -222,7 +230,7 @@ def cumsum(x: Any, axis: int = -1, reverse: bool = False, exclusive: bool = Fals
     exclusive = flag("cumsum", "exclusive", exclusive)
 
     def rule(b: Builder, node: Node) -> Node:
-        place = normal_axis(axis, node.type.rank)
+        place, node = normal_axis(axis, node.type.rank), summed(b, node)
         if not exclusive:
             return b.cumsum(node, axis=place, reverse=reverse)
         shape = tuple(n + (i == place) for i, n in enumerate(node.shape))
@@ -232,5 +240,5 @@ def cumsum(x: Any, axis: int = -1, reverse: bool = False, exclusive: bool = Fals
         start = int(reverse)
         return b.slice_axis(sums, place, start, node.shape[place] + start)
 
-    result: Variable = apply("cumsum", rule, as_variables(x))
+    result: Variable = apply("cumsum", rule, as_variables(x), as_stored=True)
     return result

@@ -16,7 +16,7 @@ from ..arguments import integer, items, shown, wrong
 from ..variables.applying import apply
 from ..variables.kinds import Spread
 from ..variables.variable import Shape, Variable, shape_of, source_text
-from .broadcasting import as_variables, one_dtype, spread_to
+from .broadcasting import as_variables, one_storage, spread_to
 
 
 def normal_axis(axis: int, rank: int) -> int:
@@ -56,7 +56,7 @@ def reshape(x: Any, shape: Shape | int) -> Variable:
         full.insert(holes[0], rest)
         return b.reshape(node, shape=tuple(full))
 
-    result: Variable = apply("reshape", rule, as_variables(x))
+    result: Variable = apply("reshape", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -83,7 +83,7 @@ def flatten(x: Any, start: int = 1, end: int = -1) -> Variable:
         joined = product(node.shape[first:stop])
         return b.reshape(node, shape=(*node.shape[:first], joined, *node.shape[stop:]))
 
-    result: Variable = apply("flatten", rule, as_variables(x))
+    result: Variable = apply("flatten", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -96,7 +96,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Variable:
         order = range(rank)[::-1] if chosen is None else [normal_axis(a, rank) for a in chosen]
         return b.transpose(node, axes=tuple(order))
 
-    result: Variable = apply("transpose", rule, as_variables(x))
+    result: Variable = apply("transpose", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -109,7 +109,7 @@ def swapaxes(x: Any, first: int, second: int) -> Variable:
         order[i], order[j] = order[j], order[i]
         return b.transpose(node, axes=tuple(order))
 
-    result: Variable = apply("swapaxes", rule, as_variables(x))
+    result: Variable = apply("swapaxes", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -139,7 +139,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
             order.insert(place, axis)
         return b.transpose(node, axes=tuple(order))
 
-    result: Variable = apply("moveaxis", rule, as_variables(x))
+    result: Variable = apply("moveaxis", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -150,7 +150,7 @@ def expand_dims(x: Any, axis: int) -> Variable:
         place = normal_axis(axis, node.type.rank + 1)
         return b.reshape(node, shape=(*node.shape[:place], 1, *node.shape[place:]))
 
-    result: Variable = apply("expand_dims", rule, as_variables(x))
+    result: Variable = apply("expand_dims", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -167,7 +167,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
                 raise TypeRuleError(f"expects 1 element on axis {i}, not {node.shape[i]}")
         return b.reshape(node, shape=tuple(n for i, n in enumerate(node.shape) if i not in gone))
 
-    result: Variable = apply("squeeze", rule, as_variables(x))
+    result: Variable = apply("squeeze", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -175,7 +175,11 @@ def broadcast_to(x: Any, shape: Shape) -> Variable:
     """The elements of x repeated to `shape` by NumPy's rule."""
     wanted = shape_of(shape)
     result: Variable = apply(
-        "broadcast_to", lambda b, node: spread_to(b, node, wanted), as_variables(x), kind=Spread
+        "broadcast_to",
+        lambda b, node: spread_to(b, node, wanted),
+        as_variables(x),
+        kind=Spread,
+        as_stored=True,
     )
     return result
 
@@ -186,21 +190,21 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
     def rule(b: Builder, node: Node) -> Node:
         return b.flip(node, axes=normal_axes(axis, node.type.rank))
 
-    result: Variable = apply("flip", rule, as_variables(x))
+    result: Variable = apply("flip", rule, as_variables(x), as_stored=True)
     return result
 
 
 def concatenate(parts: Sequence[Any], axis: int = 0) -> Variable:
-    """Parts joined along an axis."""
+    """Parts joined along an axis; of their dtype, or of the one in which those of two compute."""
 
     def rule(b: Builder, *nodes: Node) -> Node:
         if not nodes:
             raise TypeRuleError("expects at least one part")
-        one_dtype(nodes)
-        return b.concatenate(*nodes, axis=normal_axis(axis, nodes[0].type.rank))
+        parts = one_storage(b, nodes)
+        return b.concatenate(*parts, axis=normal_axis(axis, nodes[0].type.rank))
 
     given = items("concatenate", "parts", parts, "variables")
-    result: Variable = apply("concatenate", rule, as_variables(*given))
+    result: Variable = apply("concatenate", rule, as_variables(*given), as_stored=True)
     return result
 
 
@@ -241,7 +245,7 @@ def split(x: Any, parts: int | Sequence[Any], axis: int = 0) -> list[Variable]:
             start = start + width
         return tuple(found)
 
-    found: Any = apply("split", rule, as_variables(x), count)
+    found: Any = apply("split", rule, as_variables(x), count, as_stored=True)
     return [found] if count == 1 else list(found)
 
 
@@ -285,7 +289,7 @@ def unstack(x: Any, axis: int = 0) -> list[Variable]:
 
     if count == 0:
         return []
-    found: Any = apply("unstack", rule, [x], count)
+    found: Any = apply("unstack", rule, [x], count, as_stored=True)
     return [found] if count == 1 else list(found)
 
 

@@ -77,7 +77,7 @@ def windows(
         rest = [a for a in range(rank + several) if a not in taps]
         return b.transpose(node, axes=(*rest, *taps))
 
-    result: Variable = apply("windows", rule, as_variables(x))
+    result: Variable = apply("windows", rule, as_variables(x), as_stored=True)
     return result
 
 

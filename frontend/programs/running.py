@@ -119,7 +119,7 @@ class Running(Sealed):
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
 
     def _dtype(self, dtype: str) -> str:
-        return self._options.precision or dtype if dtype.startswith("float") else dtype
+        return self._options.precision or dtype if dtype in ("float32", "float64") else dtype
 
     def _expected(self, wanted: Sequence[Variable]) -> list[Expected]:
         reached = set(ordered(wanted, {}))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...compiler.graph import Node
+from ...compiler.primitives.record import Builder
 from ..location import user_location
 from .substitution import current
 from .typing_rules import infer
@@ -20,16 +22,26 @@ def apply(
     inputs: Sequence[Variable],
     outputs: int = 1,
     kind: type[Application] = Application,
+    as_stored: bool = False,
     **facts: Any,
 ) -> Any:
     """Apply an operation: `rule(builder, *nodes)` gives its meaning and its type.
 
     `kind` is what it is, where other files must know it (`kinds.py`), `facts` what is known of it.
+    The rule gets inputs of a storage dtype in the one that computes, unless it is `as_stored`.
     """
+    rule = rule if as_stored else _widening(rule)
     application = kind(label, current(inputs), rule=rule, where=user_location(), **facts)
     mark_read(inputs)
     conclude(application, outputs)
     return application.outputs[0] if outputs == 1 else application.outputs
+
+
+def _widening(rule: Rule) -> Rule:
+    def widened(b: Builder, *nodes: Node, **more: Any) -> Node | tuple[Node, ...]:
+        return rule(b, *(b.widened(node) for node in nodes), **more)
+
+    return widened
 
 
 def conclude(application: Application, outputs: int) -> None:

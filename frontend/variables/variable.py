@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import COMPUTED
 from ...compiler.graph import Node, Type
 from ...compiler.sizes import Dim, Size, named
 from ..arguments import shown
@@ -29,7 +30,7 @@ Kind = Literal["observed", "parameter", "state", "constant", "computed", "port"]
 Shape = Sequence[int | str | Dim]
 Rule = Callable[..., "Node | tuple[Node, ...]"]
 
-DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool")
+DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool", *COMPUTED)
 
 _serial = itertools.count()
 
@@ -284,7 +285,8 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
         name: the keyword under which programs take it.
         shape: integers and names; a named size such as "B" is bound at the call and is the
             same wherever the name stands.
-        dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool.
+        dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool, or one
+            for storage: int8, uint8, int16 or uint16.
     """
     subject = f"observed '{checked_name('observed', name)}' ({user_location()})"
     type = Type(dtype_name(dtype, subject), shape_of(shape, subject))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...compiler.dtypes import COMPUTED, computed
 from ..errors import DtypeError
 from ..location import user_location
 from .applying import conclude
@@ -26,6 +27,7 @@ from .variable import Variable, dtype_name
 LEAST = {"int32": -(2**31), "int64": -(2**63), "uint32": 0}
 GREATEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "uint32": 2**32 - 1}
 LETTERS = {"float32": "f", "float64": "f", "int32": "i", "int64": "i", "uint32": "i", "bool": "b"}
+LETTERS |= {name: LETTERS[wide] for name, wide in COMPUTED.items()}
 
 
 def unstated(variable: Variable, restate: Callable[[str], Variable], kinds: str = "f") -> Variable:
@@ -52,7 +54,7 @@ def common_dtype(variables: Sequence[Variable], numbers: Sequence[str] = ()) -> 
     `numbers` are the dtypes that Python's numbers would have beside nothing.
     """
     known = [item for item in variables if not item.mistakes]
-    stated = [item.dtype for item in known if not item.weak]
+    stated = [computed(item.dtype) for item in known if not item.weak]
     found = next((name for name in stated if name != "bool"), stated[0] if stated else None)
     if found is not None:
         return found, True

@@ -77,6 +77,8 @@ def convert(x: Value, kind: str) -> Value:
 
     A float beyond the integer's range gives the nearest integer in it, and NaN gives 0.
     """
+    if kind in NARROWED:
+        return narrowed(x, kind)
     builder, target = x.builder, vector(kind)
     if x.kind == kind:
         return x
@@ -99,6 +101,20 @@ def convert(x: Value, kind: str) -> Value:
     return x.like(getattr(builder, name)(x.node, target), kind)
 
 
+NARROWED = {"i8": (8, True), "u8": (8, False), "i16": (16, True), "u16": (16, False)}
+"""Kinds of elements whose numbers lanes of i32 hold: bits, and whether they have a sign."""
+
+
+def narrowed(x: Value, kind: str) -> Value:
+    """`astype` to integers of a few bits, in lanes of i32."""
+    width, signed = NARROWED[kind]
+    if x.kind in FLOATS:
+        low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
+        return minimum(maximum(saturated(x, "i32"), x.number(low, "i32")), x.number(high, "i32"))
+    x = convert(x, "i32")
+    return (x << 32 - width) >> 32 - width if signed else x & (1 << width) - 1
+
+
 def saturated(x: Value, kind: str) -> Value:
     """The integer nearest to a float, towards zero, among those of the kind; 0 for NaN."""
     name = "fptoui" if kind == "u32" else "fptosi"
@@ -112,6 +128,12 @@ def splat_first(x: Value) -> Value:
     if machine().is_warp:
         return warp.from_lane(x, _I32(0))
     return x.like(_spread(x.builder, x.node))
+
+
+def spread(builder: Any, scalar: Node) -> Node:
+    """A scalar of LLVM in all elements of a register."""
+    empty = ir.Constant(ir.VectorType(scalar.type, machine().width), ir.Undefined)
+    return _spread(builder, builder.insert_element(empty, scalar, _I32(0)))
 
 
 def _spread(builder: Any, node: Node) -> Node:
@@ -165,5 +187,4 @@ def is_set(x: Value, every: bool) -> Node:
 
 def splat_scalar(x: Value, scalar: ir.Instruction, kind: str) -> Value:
     """A scalar of LLVM in every lane."""
-    empty = ir.Constant(vector(kind), ir.Undefined)
-    return x.like(_spread(x.builder, x.builder.insert_element(empty, scalar, _I32(0))), kind)
+    return x.like(spread(x.builder, scalar), kind)

@@ -15,7 +15,7 @@ from .machine import machine
 from .memory import Pointer, lane, seen_by_all, size, splat, store_if, stored
 from .values import FLOATS, Node, Value, call
 
-_I1, _I8, _I32, _I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
+_I1, _I32, _I64 = (ir.IntType(n) for n in (1, 32, 64))
 
 
 def strided(builder: Any, offset: Node, stride: Node) -> Value:
@@ -45,7 +45,7 @@ def _addresses(p: Pointer, index: Value) -> Node:
 
 def gather(p: Pointer, index: Value, mask: Value) -> Value:
     """The elements at the given indices; those without their mask bit are not read and are 0."""
-    if p.kind == "b1" and machine().width > 1:
+    if size(p.kind) < 4 and machine().width > 1:
         # No instruction gathers bytes, and LLVM would write sixteen branches.
         return _gather_bytes(p, index, mask)
     name = f"llvm.masked.gather.{p.mangled}.v{machine().width}p0"
@@ -61,17 +61,12 @@ def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
         place = b.extract_element(index.node, _I32(0))
         bit = b.bitcast(mask.node, _I1)
         equal = b.and_(warp.lanes_equal(b, place), warp.lanes_set(b, bit))
-        last, node, address = warp.is_last(b, equal), _own(p, value), p.element(place)
+        last, node, address = warp.is_last(b, equal), p.element_of(value), p.element(place)
         store_if(p, b.and_(bit, last), node, address)
-    elif p.kind == "b1":
+    elif size(p.kind) < 4:
         _each_lane(p, index, value, mask, add=False)
     else:
         _scatter_at_once(p, index, value, mask)
-
-
-def _own(p: Pointer, value: Value) -> Node:
-    """A lane's element as it lies in memory: lanes are threads."""
-    return p.builder.extract_element(p.to_memory(value), _I32(0))
 
 
 def _scatter_at_once(p: Pointer, index: Value, value: Value, mask: Value) -> None:
@@ -126,9 +121,7 @@ def load_spread(p: Pointer, offset: Node, index: Value, mask: Value | None = Non
         scalar = b.phi(loaded.type)
         scalar.add_incoming(loaded.type(0), before)
         scalar.add_incoming(loaded, inside)
-    if p.kind == "b1":
-        scalar = b.icmp_unsigned("!=", scalar, _I8(0))
-    return splat(b, scalar, p.kind)
+    return p.in_every_lane(scalar)
 
 
 def store_spread(
@@ -140,7 +133,7 @@ def store_spread(
         scatter(start, index, value, full(p.builder) if mask is None else mask)
         return
     b, place = p.builder, start.element(p.builder.extract_element(index.node, _I32(0)))
-    scalar = b.extract_element(p.to_memory(value), _I32(0))
+    scalar = p.element_of(value)
     if mask is None:
         b.store(scalar, place)
         return
@@ -168,7 +161,7 @@ def store_strided(p: Pointer, offset: Node, stride: Node, value: Value, mask: Va
     bit = b.bitcast(mask.node, _I1)
     alone = b.or_(b.icmp_signed("!=", stride, _I64(0)), warp.is_last(b, warp.lanes_set(b, bit)))
     address = p.element(b.extract_element(index.node, _I32(0)))
-    store_if(p, b.and_(bit, alone), _own(p, value), address)
+    store_if(p, b.and_(bit, alone), p.element_of(value), address)
 
 
 def _spill(builder: Any, node: Node) -> Node:

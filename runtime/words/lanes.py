@@ -73,8 +73,8 @@ class PointerModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba has no
 
 
 LANES_OF = {kind: Lanes(kind) for kind in KINDS}
-POINTER_TO = {kind: PointerTo(kind) for kind in KINDS}
-KEPT = {kind: PointerTo(kind, kept=True) for kind in KINDS}
+POINTER_TO = {kind: PointerTo(kind) for kind in (*KINDS, *memory.STORED)}
+KEPT = {kind: PointerTo(kind, kept=True) for kind in POINTER_TO}
 TILE = Tile()
 INTEGER = types.int64
 ROW = types.CPointer(types.int64)

@@ -17,24 +17,33 @@ from typing import Any
 from llvmlite import ir
 
 from . import warp
-from .arithmetic import is_set, splat_scalar
+from .arithmetic import is_set, splat_scalar, spread
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, select, vector
 
-_I1, _I8, _I16, _I32, _I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+_I8, _I32, _I64 = (ir.IntType(n) for n in (8, 32, 64))
 
 POINTER = _I8.as_pointer()
 """Every typed pointer of the vocabulary is this in LLVM; its kind of lanes is in Numba's type."""
 
 
+STORED = {"i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
+"""Kinds of elements that lie in memory alone, each with the kind of the lanes that hold them."""
+
+
+def lanes_of(kind: str) -> str:
+    """The kind of the lanes that hold elements of a kind."""
+    return STORED.get(kind, kind)
+
+
 def stored(kind: str) -> Any:
     """How an element lies in memory."""
-    return _I8 if kind == "b1" else KINDS[kind]
+    return ir.IntType(8 * size(kind)) if size(kind) < 4 else KINDS[kind]
 
 
 def size(kind: str) -> int:
     """Bytes of an element in memory."""
-    return 1 if kind == "b1" else 8 if kind.endswith("64") else 4
+    return 1 if kind == "b1" else int("".join(filter(str.isdigit, kind))) // 8
 
 
 class Pointer:
@@ -66,13 +75,27 @@ class Pointer:
         if self.kind == "b1":
             zero = ir.Constant(node.type, [_I8(0)] * machine().width)
             node = self.builder.icmp_unsigned("!=", node, zero)
-        return Value(self.builder, node, self.kind)
+        elif self.kind in STORED:
+            widen = self.builder.zext if self.kind[0] == "u" else self.builder.sext
+            node = widen(node, vector("i32"))
+        return Value(self.builder, node, lanes_of(self.kind))
 
     def to_memory(self, value: Value) -> Node:
-        """Elements as they lie in memory from lanes."""
+        """Elements as they lie in memory from lanes that they hold exactly."""
+        kind = ir.VectorType(stored(self.kind), machine().width)
         if self.kind == "b1":
-            return self.builder.zext(value.node, ir.VectorType(_I8, machine().width))
-        return value.node
+            return self.builder.zext(value.node, kind)
+        return self.builder.trunc(value.node, kind) if self.kind in STORED else value.node
+
+    def in_every_lane(self, element: Node) -> Value:
+        """An element as it lies in memory, in every lane."""
+        if self.kind == "b1":
+            return splat(self.builder, self.builder.icmp_unsigned("!=", element, _I8(0)), "b1")
+        return self.from_memory(spread(self.builder, element))
+
+    def element_of(self, value: Value) -> Node:
+        """Lane 0, or a thread's own, as it lies in memory."""
+        return self.builder.extract_element(self.to_memory(value), _I32(0))
 
     @property
     def mangled(self) -> str:
@@ -179,18 +202,13 @@ def load_splat(p: Pointer, offset: Node, mask: Value | None = None) -> Value:
         scalar = b.phi(loaded.type)
         scalar.add_incoming(loaded.type(0), before)
         scalar.add_incoming(loaded, inside)
-    if p.kind == "b1":
-        scalar = b.icmp_unsigned("!=", scalar, _I8(0))
-    value = splat(b, scalar, p.kind)
-    return value if mask is None else select(mask, value, splat(b, scalar.type(0), p.kind))
+    value = p.in_every_lane(scalar)
+    return value if mask is None else select(mask, value, value.number(0))
 
 
 def store_first(p: Pointer, offset: Node, value: Value) -> None:
     """Write lane 0."""
-    scalar = p.builder.extract_element(value.node, _I32(0))
-    if p.kind == "b1":
-        scalar = p.builder.zext(scalar, _I8)
-    address = p.element(offset)
+    scalar, address = p.element_of(value), p.element(offset)
     if not machine().is_warp:
         p.builder.store(scalar, address)
         return

@@ -171,7 +171,8 @@ def _conversion(kind: str) -> Rule:
     def rule(x: Any) -> Typed | None:
         if not isinstance(x, Lanes):
             return None
-        return Typed(LANES_OF[kind], (x,), lambda builder, v: arithmetic.convert(v, kind))
+        lanes = LANES_OF[memory.lanes_of(kind)]
+        return Typed(lanes, (x,), lambda builder, v: arithmetic.convert(v, kind))
 
     return rule
 
@@ -261,12 +262,13 @@ def _literal(kind: str) -> Rule:
     return rule
 
 
-for _kind in KINDS:
+for _kind in (*KINDS, *memory.STORED):
     _word(f"{_kind}_at", _at(_kind))
     _word(f"{_kind}_in", _in(_kind))
+    _word(f"to_{_kind}", _conversion(_kind))
+for _kind in KINDS:
     _word(f"{_kind}_of", _of(_kind))
     _word(_kind, _literal(_kind))
-    _word(f"to_{_kind}", _conversion(_kind))
 
 
 def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
@@ -284,7 +286,9 @@ def _memory(name: str, emit: Callable[..., Any], shape: str) -> None:
             return None
         if pointer.kept and emit not in (memory.load, memory.store):
             return None
-        own = LANES_OF[pointer.kind]
+        if pointer.kind in memory.STORED and emit in (indexed.scatter_add, indexed.scatter_sums):
+            return None
+        own = LANES_OF[memory.lanes_of(pointer.kind)]
         wanted = {"x": own, "i": LANES_OF["i64"], "m": LANES_OF["b1"]}
         args = [pointer]
         for letter, kind in zip(spelled, rest, strict=False):

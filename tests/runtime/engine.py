@@ -24,6 +24,9 @@ DTYPE: dict[str, Any] = {
     "u32": np.uint32,
     "b1": np.bool_,
 }
+STORED: dict[str, Any] = {"i8": np.int8, "u8": np.uint8, "i16": np.int16, "u16": np.uint16}
+"""Kinds of elements that lie in memory alone."""
+MEMORY = DTYPE | STORED
 SIZES = (0, 1, 15, 16, 17, 37)
 
 _lanes, _threads = CPU.lanes, False
@@ -84,9 +87,9 @@ def lanewise(expression: str, kinds: Sequence[str], result: str) -> str:
 
 def apply(expression: str, result: str, *arrays: Array) -> Array:
     """An expression in a, b, c on whole arrays, through the engine."""
-    kinds = [next(k for k, d in DTYPE.items() if a.dtype == d) for a in arrays]
+    kinds = [next(k for k, d in MEMORY.items() if a.dtype == d) for a in arrays]
     held = [np.ascontiguousarray(a) for a in arrays]
-    out: Array = np.zeros(arrays[0].size, dtype=DTYPE[result])
+    out: Array = np.zeros(arrays[0].size, dtype=MEMORY[result])
     run(lanewise(expression, kinds, result), [out.size, *held, out])
     return out
 

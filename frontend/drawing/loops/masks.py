@@ -77,11 +77,11 @@ def lasts(lengths: Variable, steps: Dim, ahead: int = 0) -> Variable:
             high = steps + 1 if isinstance(steps, int) else steps
             expect_within("lengths", fixed, 0, high, where="lengths")
         shape = (steps, *lengths.shape)
-        checked = b.apply("in_range", lengths, low=0, high=steps + 1)
-        count = b.apply("iota", axis=0, shape=shape, dtype=lengths.dtype)
+        checked = b.widened(b.apply("in_range", lengths, low=0, high=steps + 1))
+        count = b.apply("iota", axis=0, shape=shape, dtype=checked.dtype)
         if ahead:
             count = b.add(count, b.fill(ahead, count.type))
         return b.lt(count, b.broadcast(checked, shape=shape, axes=(1,)))
 
-    result: Variable = apply("lasts", rule, [lengths], kind=Lasts)
+    result: Variable = apply("lasts", rule, [lengths], kind=Lasts, as_stored=True)
     return result

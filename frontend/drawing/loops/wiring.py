@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ....compiler.dtypes import INDICES
 from ....compiler.graph import Type
 from ....compiler.sizes import Dim
 from ...errors import DiagramError, DtypeError, ShapeError
@@ -58,7 +59,7 @@ class Wiring:
             return None
         mark_read([lengths])
         came = f"got {type_text(lengths)} from {source_text(lengths)}"
-        if lengths.dtype not in ("int32", "int64"):
+        if lengths.dtype not in INDICES:
             text = f"{self.parts} expects lengths of dtype int32 or int64, {came}"
             self.note(DtypeError, f"{text}: convert them with .astype(...)")
             return None

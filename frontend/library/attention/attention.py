@@ -11,6 +11,7 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+from ....compiler.dtypes import INDICES
 from ....compiler.errors import TypeRuleError
 from ....compiler.graph import Node, Type
 from ....compiler.primitives.record import Builder
@@ -195,7 +196,7 @@ def _ends(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
         raise ShapeError(
             f"{place} expects {expected}, got {shape_text(got.shape)} from {source_text(got)}"
         )
-    if lengths.dtype not in ("int32", "int64"):
+    if lengths.dtype not in INDICES:
         raise DtypeError(
             f"{place} expects lengths of dtype int32 or int64, got {lengths.dtype} from "
             f"{source_text(lengths)}: convert them with .astype"
@@ -206,9 +207,9 @@ def _ends(place: str, lengths: Variable, q: Variable, k: Variable) -> Variable:
         if fixed is not None:
             high = keys + 1 if isinstance(keys, int) else keys
             expect_within("lengths", fixed, 0, high, where="lengths")
-        return b.apply("in_range", lengths, low=0, high=keys + 1)
+        return b.widened(b.apply("in_range", lengths, low=0, high=keys + 1))
 
-    result: Variable = apply("lengths", rule, [lengths])
+    result: Variable = apply("lengths", rule, [lengths], as_stored=True)
     return result
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ....compiler.dtypes import INDICES
 from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
 from ....compiler.sizes import Dim
@@ -165,7 +166,7 @@ def _rows(weight: Variable, steps: Dim) -> Variable:
     def rule(b: Builder, node: Node) -> Node:
         return b.slice(node, start=(0, 0), stop=(steps, node.shape[1]), step=(1, 1))
 
-    found: Variable = apply("first rows", rule, [weight])
+    found: Variable = apply("first rows", rule, [weight], as_stored=True)
     return found
 
 
@@ -240,7 +241,7 @@ def _first(place: str, start: Variable | int) -> Variable | int:
     """The position of a first step, if it is one."""
     if not isinstance(start, Variable):
         return integer(place, "start", start, 0)
-    if not start.mistakes and (start.shape or start.dtype not in ("int32", "int64")):
+    if not start.mistakes and (start.shape or start.dtype not in INDICES):
         raise DtypeError(
             f"{place} expects a start of shape () and dtype int32 or int64, got {start.dtype} "
             f"{shape_text(start.shape)} from {source_text(start)}"

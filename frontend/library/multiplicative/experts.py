@@ -217,5 +217,5 @@ def _cut(whole: Variable) -> Sequence[Variable]:
         rest = node.shape[1:]
         return tuple(b.reshape(b.slice_axis(node, 0, i, i + 1), shape=rest) for i in range(count))
 
-    found: Any = apply("cut", rule, [whole], count, BlockParts)
+    found: Any = apply("cut", rule, [whole], count, BlockParts, as_stored=True)
     return [found] if count == 1 else list(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....compiler.dtypes import INDICES
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
@@ -111,7 +112,7 @@ class AdditiveAttention(Block):
                 f"{subject} expects lengths of shape ({query.shape[0]},), got "
                 f"{shape_text(lengths.shape)} from {source_text(lengths)}"
             )
-        if lengths is not None and lengths.dtype not in ("int32", "int64"):
+        if lengths is not None and lengths.dtype not in INDICES:
             raise DtypeError(
                 f"{subject} expects lengths of dtype int32 or int64, got {lengths.dtype} from "
                 f"{source_text(lengths)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....compiler.dtypes import INDICES
 from ...arguments import flag, integer
 from ...drawing.blocks import Block
 from ...drawing.loops.loop import loop
@@ -230,7 +231,7 @@ def _expect_symbols(block: Block, what: str, symbols: Variable) -> None:
         raise ShapeError(
             f"{subject} expects {what}, got {shape_text(symbols.shape)} from {source_text(symbols)}"
         )
-    if symbols.dtype not in ("int32", "int64"):
+    if symbols.dtype not in INDICES:
         raise DtypeError(
             f"{subject} expects symbols of dtype int32 or int64, got {symbols.dtype} from "
             f"{source_text(symbols)}"

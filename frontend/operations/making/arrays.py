@@ -63,7 +63,7 @@ def _like(label: str, x: Any, value: Any, dtype: Any) -> Variable:
         kind = node.dtype if name is None else name
         return b.fill(in_dtype(subject, array, kind), node.type.with_dtype(kind))
 
-    result: Variable = apply(label, rule, as_variables(x))
+    result: Variable = apply(label, rule, as_variables(x), as_stored=True)
     return result
 
 

@@ -74,7 +74,7 @@ def pad(x: Any, widths: Any, mode: Mode = "constant", value: Any = 0) -> Variabl
         before = tuple(low for low, _ in all_pairs)
         return b.pad(node, low=before, inner=(1,) * rank, shape=shape)
 
-    result: Variable = apply("pad", rule, as_variables(x))
+    result: Variable = apply("pad", rule, as_variables(x), as_stored=True)
     return result
 
 

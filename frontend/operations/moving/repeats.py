@@ -45,7 +45,7 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Variable:
         )
         return found
 
-    result: Variable = apply("tile", rule, as_variables(x))
+    result: Variable = apply("tile", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -72,7 +72,7 @@ def repeat(x: Any, repetitions: int, axis: int | None = None) -> Variable:
         found: Node = b.reshape(spread, shape=(*before, extent * count, *after))
         return found
 
-    result: Variable = apply("repeat", rule, as_variables(x))
+    result: Variable = apply("repeat", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -105,7 +105,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
             node = _rolled(b, node, move, normal_axis(place, node.type.rank))
         return node
 
-    result: Variable = apply("roll", rule, as_variables(x))
+    result: Variable = apply("roll", rule, as_variables(x), as_stored=True)
     return result
 
 

@@ -47,7 +47,7 @@ def _triangle(label: str, x: Any, k: int, op: str) -> Variable:
         found: Node = b.select(mask, node, b.fill(0, node.type))
         return found
 
-    result: Variable = apply(label, rule, as_variables(x))
+    result: Variable = apply(label, rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -80,7 +80,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
             raise TypeRuleError(f"expects two axes, not {axis1} twice")
         return diagonal_of(b, node, first, second, offset)
 
-    result: Variable = apply("diagonal", rule, as_variables(x))
+    result: Variable = apply("diagonal", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -114,9 +114,9 @@ def _masked_diagonal(b: Builder, x: Node, offset: int) -> Node:
         )
     mask = b.apply("eq", *_coordinates(b, x.shape[-2:], 0))
     mask = b.broadcast(mask, shape=x.shape, axes=(rank - 2, rank - 1))
-    number = b.cast(x, dtype="int32") if x.dtype == "bool" else x
+    number = b.cast(x, dtype="int32") if x.dtype == "bool" else b.widened(x)
     kept = b.reduce_sum(b.select(mask, number, b.fill(0, number.type)), axes=(rank - 1,))
-    return b.cast(kept, dtype="bool") if x.dtype == "bool" else kept
+    return kept if kept.dtype == x.dtype else b.cast(kept, dtype=x.dtype)
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:

@@ -40,5 +40,7 @@ def take_along_axis(x: Any, index: Any, axis: int = -1) -> Variable:
         checked = b.apply("in_range", index, low=0, high=x.shape[place])
         return take_along(b, x, b.cast(checked, dtype="int64"), place)
 
-    result: Variable = apply("take_along_axis", rule, [as_variables(x)[0], as_index(index)])
+    result: Variable = apply(
+        "take_along_axis", rule, [as_variables(x)[0], as_index(index)], as_stored=True
+    )
     return result

@@ -17,7 +17,7 @@ from ...arguments import flag
 from ...variables.applying import apply
 from ...variables.variable import Variable
 from ..broadcasting import as_variables
-from ..reductions import Axis
+from ..reductions import Axis, summed
 from ..structure import normal_axes, normal_axis
 
 Combine = Callable[[Builder, Node, Node], Node]
@@ -26,10 +26,10 @@ Combine = Callable[[Builder, Node, Node], Node]
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
     """The product over axes (all by default); 1 over no elements.
 
-    Of x's dtype, integers wrapping around; of bools it is an int64, as in NumPy.  The gradient of
-    an element is the product of all others, zeros among them too.  Over axes of fixed sizes halves
-    are multiplied, so that it is off by a few roundings for each doubling of the elements; over one
-    whose size has a name, one after another.
+    Of x's dtype, integers wrapping around; of bools and of integers of a storage dtype it is an
+    int64.  The gradient of an element is the product of all others, zeros among them too.  Over
+    axes of fixed sizes halves are multiplied, so that it is off by a few roundings for each
+    doubling of the elements; over one whose size has a name, one after another.
 
     Raises:
         ShapeError: when the diagram is built: no such axis.
@@ -38,7 +38,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
     keepdims = flag("prod", "keepdims", keepdims)
 
     def rule(b: Builder, node: Node) -> Node:
-        node = b.cast(node, dtype="int64") if node.dtype == "bool" else node
+        node = summed(b, node)
         axes = normal_axes(axis, node.type.rank)
         rest = tuple(i for i in range(node.type.rank) if i not in axes)
         turned = b.transpose(node, axes=(*axes, *rest))
@@ -50,7 +50,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
         shaped: Node = b.reshape(found, shape=kept)
         return shaped
 
-    result: Variable = apply("prod", rule, as_variables(x))
+    result: Variable = apply("prod", rule, as_variables(x), as_stored=True)
     return result
 
 
@@ -109,6 +109,7 @@ def _running(
     reverse = flag(label, "reverse", reverse)
 
     def rule(b: Builder, node: Node) -> Node:
+        node = node if node.dtype == "bool" else summed(b, node)
         if node.dtype == "bool" or (start != 1 and not node.type.is_float):
             raise DtypeRuleError(f"expects {'numbers' if start == 1 else 'floats'}: convert them")
         place = normal_axis(axis, node.type.rank)
@@ -118,7 +119,7 @@ def _running(
         found: Node = b.transpose(rows, axes=(*back[0], 0, *back[1]))
         return found
 
-    result: Variable = apply(label, rule, as_variables(x))
+    result: Variable = apply(label, rule, as_variables(x), as_stored=True)
     return result
 
 

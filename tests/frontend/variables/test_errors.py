@@ -124,6 +124,9 @@ INDICES: dict[str, Case] = {
     ),
 }  # fmt: skip
 
+ALL_DTYPES = (
+    "float32", "float64", "int32", "int64", "uint32", "bool", "int8", "uint8", "int16", "uint16",
+)  # fmt: skip
 DTYPES: dict[str, Case] = {
     "two dtypes": (
         f'{X}\ny = x + dg.observed("i", ("B", 4), "int32")', dg.DtypeError,
@@ -177,19 +180,16 @@ DTYPES: dict[str, Case] = {
         "() int32 from observed 'i' (model.py:1): integers have no gradient",
     ),
     "an unknown dtype": (
-        'y = dg.observed("x", ("B",), "float16")', dg.DtypeError,
-        "observed 'x' (model.py:1) expects a dtype out of float32, float64, int32, int64, uint32, "
-        "bool, got float16",
+        'y = dg.observed("x", ("B",), "complex64")', dg.DtypeError,
+        f"observed 'x' (model.py:1) expects a dtype out of {', '.join(ALL_DTYPES)}, got complex64",
     ),
     "no dtype": (
         'y = dg.parameter("w", (2,), dtype=None)', dg.DtypeError,
-        "parameter 'w' (model.py:1) expects a dtype out of float32, float64, int32, int64, uint32, "
-        "bool, got None",
+        f"parameter 'w' (model.py:1) expects a dtype out of {', '.join(ALL_DTYPES)}, got None",
     ),
     "astype": (
         f'{X}\ny = x.astype("half a float")', dg.DtypeError,
-        "model.py:2 expects a dtype out of float32, float64, int32, int64, uint32, bool, got half "
-        "a float",
+        f"model.py:2 expects a dtype out of {', '.join(ALL_DTYPES)}, got half a float",
     ),
 }  # fmt: skip
 

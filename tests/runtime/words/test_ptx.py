@@ -14,10 +14,10 @@ from diagrad.runtime.cuda.building.ptx import kernel_ptx
 from diagrad.runtime.words.machine import WARP
 from diagrad.runtime.words.vocabulary import WORDS
 
-from ..engine import DTYPE
+from ..engine import DTYPE, STORED
 
 FLOATS, INTS = ("f32", "f64"), ("i32", "i64", "u32")
-NUMBERS, ALL = FLOATS + INTS, tuple(DTYPE)
+NUMBERS, ALL, MEMORY = FLOATS + INTS, tuple(DTYPE), (*DTYPE, *STORED)
 
 OPERATORS = {
     "_add": "+", "_sub": "-", "_mul": "*", "_div": "/", "_and": "&", "_or": "|", "_xor": "^",
@@ -57,33 +57,36 @@ VALUES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "_word": ("i64(args[4])", ("i64",), ""),
     "_quotient": ("i64(args[4] // args[5])", ("i64",), ""),
     "_remainder": ("i64(args[4] % args[5])", ("i64",), ""),
-    "load": ("load(p, args[4]) | load(p, 0, m)", ("b1", *INTS), ""),
-    "load_strided": ("load_strided(p, args[4], args[5], m)", ALL, ""),
-    "load_splat": ("select(m, load_splat(p, args[4]), load_splat(p, 0, m))", ALL, ""),
-    "gather": ("gather(p, i, m)", ALL, ""),
-    "load_spread": ("select(m, load_spread(p, args[4], i), load_spread(p, 0, i, m))", ALL, ""),
-    "tile": ("load(t, args[5])", ALL, ""),
+    "load": ("load(p, args[4]) | load(p, 0, m)", ("b1", *INTS, "i8", "u8", "i16", "u16"), ""),
+    "load_strided": ("load_strided(p, args[4], args[5], m)", MEMORY, ""),
+    "load_splat": ("select(m, load_splat(p, args[4]), load_splat(p, 0, m))", MEMORY, ""),
+    "gather": ("gather(p, i, m)", MEMORY, ""),
+    "load_spread": ("select(m, load_spread(p, args[4], i), load_spread(p, 0, i, m))", MEMORY, ""),
+    "tile": ("load(t, args[5])", MEMORY, ""),
 }  # fmt: skip
-for _kind in ALL:
+for _kind in MEMORY:
     VALUES |= {
         f"{_kind}_at": (f"load({_kind}_at(args[4]), 0)", (_kind,), ""),
         f"{_kind}_in": (f"load({_kind}_in(space, 64), 0)", (_kind,), ""),
+        f"to_{_kind}": (f"to_{_kind}(a)", ALL, _kind),
+    }
+for _kind in ALL:
+    VALUES |= {
         f"{_kind}_of": (f"{_kind}_of(args[4])", (_kind,), ""),
         _kind: (f"{_kind}(args[4])", (_kind,), ""),
-        f"to_{_kind}": (f"to_{_kind}(a)", ALL, _kind),
     }
 
 LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     # a word that answers nothing: a line, and with which kinds
-    "store": ("store(p, args[4], a, m)", ALL),
-    "store_strided": ("store_strided(p, args[4], args[5], a, m)", ALL),
-    "store_first": ("store_first(p, args[4], a)", ALL),
-    "scatter": ("scatter(p, i, a, m)", ALL),
-    "store_spread": ("store_spread(p, args[4], i, a, m)", ALL),
+    "store": ("store(p, args[4], a, m)", MEMORY),
+    "store_strided": ("store_strided(p, args[4], args[5], a, m)", MEMORY),
+    "store_first": ("store_first(p, args[4], a)", MEMORY),
+    "scatter": ("scatter(p, i, a, m)", MEMORY),
+    "store_spread": ("store_spread(p, args[4], i, a, m)", MEMORY),
     "scatter_add": ("scatter_add(p, i, a, m)", NUMBERS),
     "scatter_sums": ("scatter_sums(p, args[4], i, a, m)", FLOATS),
     "meet": ("meet(space, warps)", ("i32",)),
-    "tile": ("t = {kind}_at(tile(256)); store(t, args[4], a)", ALL),
+    "tile": ("t = {kind}_at(tile(256)); store(t, args[4], a)", MEMORY),
     **{
         f"{name}_{kind}": (f"{name}_{kind}({', '.join(['args[4]'] * count)}, warp, warps)", (kind,))
         for name, count in {"gemm": 14, "segmented": 15, "turn": 7}.items()
