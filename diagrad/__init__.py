@@ -292,7 +292,19 @@ from .frontend.training import augment, schedules
 from .frontend.training.clipping import clip_norm, clip_value
 from .frontend.training.fit import Checkpoint, EarlyStopping, fit
 from .frontend.training.history import Epoch, History
-from .frontend.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from .frontend.training.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    NAdam,
+    Optimizer,
+    ParameterGroups,
+    RAdam,
+    RMSprop,
+)
 from .frontend.transform_step import TransformStep, transform_step
 from .frontend.variables.constants import constant
 from .frontend.variables.variable import Variable, observed, parameter
@@ -304,6 +316,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AdaptiveAvgPool1d",
@@ -361,6 +375,7 @@ __all__ = [
     "LeakyIntegrator",
     "LearnedEncoding",
     "Linear",
+    "Lion",
     "LocallyConnected2d",
     "LogSumExpPool1d",
     "LogSumExpPool2d",
@@ -375,13 +390,16 @@ __all__ = [
     "MixtureOfExperts",
     "MovingAverage",
     "MultiHeadAttention",
+    "NAdam",
     "NameTakenError",
     "NearestNeighbor",
     "NeuralODE",
     "Optimizer",
+    "ParameterGroups",
     "ProductUnits",
     "Program",
     "Quadratic",
+    "RAdam",
     "RMSNorm",
     "RMSprop",
     "RNNCell",

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .programs.execution import Execution, Method
 
 _PROGRAM = "python -m diagrad"
-_OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW")
+_OPTIMIZERS = (
+    "SGD", "Lion", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam",
+)  # fmt: skip
 _BATCH = 64
 """What a size is that nobody has said, where there is one."""
 _EPILOG = (

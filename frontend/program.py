@@ -13,7 +13,7 @@ from .programs.targets import Target
 if TYPE_CHECKING:
     from .reports.profile import Profile
     from .training.checkpoints import Loaded
-    from .training.optimizers import Optimizer
+    from .training.optimizers import Optimizer, ParameterGroups
 
 
 class Program(Running):
@@ -35,12 +35,12 @@ class Program(Running):
     """
 
     _settable = ("learning_rate",)
-    optimizer: Optimizer | None
+    optimizer: Optimizer | ParameterGroups | None
 
     def __init__(
         self,
         diagram: Drawing,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | ParameterGroups | None = None,
         target: Target = "cpu",
         dtype: Any = None,
         seed: int = 0,
@@ -50,13 +50,16 @@ class Program(Running):
         super().__init__(diagram, optimizer, target, dtype, seed, threads, unroll)
 
     @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next step, which can be set while training.
+    def learning_rate(self) -> Any:
+        """The learning rate of the next step, a float, which can be set while training.
 
         `program.learning_rate = 1e-4` holds from the next step on, in the place of what the
         optimizer was made with, until None brings that back.  A step reads it as it reads
         parameters: nothing is compiled again.  `save` and `load` take it with them where it was
         set; a program whose rate was never set keeps that of its own optimizer.
+
+        Of `dg.ParameterGroups` it is an array of the groups' rates, that cannot be written to; what
+        is set is one number for all, or one (or None) for each.
 
         Raises:
             InputError: the program has no optimizer, or one without a learning rate.
@@ -67,7 +70,7 @@ class Program(Running):
         return rate_of(self)
 
     @learning_rate.setter
-    def learning_rate(self, value: float | None) -> None:
+    def learning_rate(self, value: Any) -> None:
         from .training.rates import set_rate
 
         set_rate(self, value)

@@ -10,6 +10,7 @@ from ..drawing.binding import Bound
 from ..drawing.blocks import Block, parameters_of
 from ..drawing.sharing import tied_names
 from ..errors import DiagramError
+from ..programs.patterns import matching
 from ..variables.dependencies import ordered, resolve_ties
 from ..variables.variable import Variable, source_text
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Item = Variable | Block | str
 Parameters = Item | Iterable[Item] | Mapping[str, Variable] | None
-"""A parameter, a block (all in it) or the path of either; several; or None for all there are."""
+"""A parameter, a block (all in it), the path of either, or a pattern; several; or None for all."""
 
 
 class Choice:
@@ -70,26 +71,30 @@ class Choice:
         if self.items is None:
             return free
         known = set(free.values())
-        chosen: set[Variable] = set()
         for item in self.items:
-            found = _parameters(diagram, item)
+            found = _parameters(diagram.parameters, item)
             if known.isdisjoint(found):
                 raise DiagramError(
                     f"{subject} expects {self.label} to change parameters of the diagram, got "
                     f"{_reason(diagram, item, found)}"
                 )
-            chosen.update(found)
-        return {name: item for name, item in free.items() if item in chosen}
+        return self.among(free) or {}
+
+    def among(self, parameters: Mapping[str, Variable]) -> dict[str, Variable] | None:
+        """Those of some parameters by path that are chosen, in their order; None for all."""
+        if self.items is None:
+            return None
+        chosen = {found for item in self.items for found in _parameters(parameters, item)}
+        return {name: item for name, item in parameters.items() if item in chosen}
 
 
-def _parameters(diagram: Drawing, item: Item) -> list[Variable]:
-    """The parameters that one item stands for, of the diagram or not."""
+def _parameters(parameters: Mapping[str, Variable], item: Item) -> list[Variable]:
+    """The parameters that one item stands for: of a path among these, otherwise wherever."""
     if isinstance(item, Variable):
         return [item]
     if isinstance(item, Block):
         return list(parameters_of(item).values())
-    every = diagram.parameters.items()
-    return [found for name, found in every if name == item or name.startswith(f"{item}/")]
+    return [parameters[name] for name in matching(item, parameters)]
 
 
 def _reason(diagram: Drawing, item: Item, found: Sequence[Variable]) -> str:

@@ -188,6 +188,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "NeuralODE": {"field": lambda: dg.tanh, "dt": lambda: 0.1},
     "transform_step": {"u": lambda: dg.parameter("u", (2,)), "H": lambda: lambda u: u * 2.0,
                        "cost": lambda: lambda w: dg.sum(w * w)},
+    "ParameterGroups": {"optimizers": lambda: dg.SGD(0.1)},
     "Program": {"optimizer": lambda: dg.SGD(0.1), "target": lambda: "reference"},
     "LocallyConnected2d": {"padding": lambda: 1, "stride": lambda: 1, "bias": lambda: "map"},
     "kaiming_uniform": {"mode": lambda: "inputs"}, "kaiming_normal": {"mode": lambda: "inputs"},

@@ -48,7 +48,7 @@ def test_a_program_has_the_diagram_itself() -> None:
     assert program.diagram is diagram
     assert str(program.diagram.summary()) == str(diagram.summary())
     assert sorted(program.diagram.graph) == sorted(diagram.graph)
-    assert program.optimizer is not None and program.optimizer.memory == ()
+    assert isinstance(program.optimizer, dg.SGD) and program.optimizer.memory == ()
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -11,7 +11,7 @@ import pytest
 import diagrad as dg
 from diagrad.frontend.training.optimizers import RATE
 
-from ..evaluating import TARGETS, Array, Target
+from ...evaluating import TARGETS, Array, Target
 
 STEPS = 20
 RULES: dict[str, tuple[Callable[[], Any], str, dict[str, Any]]] = {
@@ -186,7 +186,7 @@ def test_no_parameters() -> None:
     assert following == {} and [state.variable.name for state in states] == [RATE]
 
 
-HERE = "(test_optimizers.py:{})"
+HERE = "(test_optimizer.py:{})"
 NONNEGATIVE = "to be a number of 0 or more, got"
 
 
@@ -208,6 +208,30 @@ NONNEGATIVE = "to be a number of 0 or more, got"
         (
             lambda: dg.SGD(0.1, nesterov=True), ValueError,
             f"SGD {HERE} expects a momentum above 0 for nesterov=True, got 0",
+        ),
+        (
+            lambda: dg.SGD(0.1, momentum=0.9, nesterov=True, dampening=0.5), ValueError,
+            f"SGD {HERE} expects dampening=0 for nesterov=True, got 0.5",
+        ),
+        (
+            lambda: dg.SGD(0.1, dampening=0.5), ValueError,
+            f"SGD {HERE} expects dampening=0 for momentum=0, got 0.5",
+        ),
+        (
+            lambda: dg.SGD(0.1, momentum=0.9, dampening=1.5), ValueError,
+            f"SGD {HERE} expects dampening to be a number of 0 or more and of 1 or less, got 1.5",
+        ),
+        (
+            lambda: dg.SGD(0.1, maximize=cast(Any, 1)), TypeError,
+            f"SGD {HERE} expects maximize to be True or False, got 1",
+        ),
+        (
+            lambda: dg.Adagrad(initial=-1), ValueError,
+            f"Adagrad {HERE} expects initial {NONNEGATIVE} -1",
+        ),
+        (
+            lambda: dg.Lion(betas=(1.0, 0.9)), ValueError,
+            f"Lion {HERE} expects betas to be a number of 0 or more and below 1, got 1.0",
         ),
         (
             lambda: dg.SGD(0.1, weight_decay=-1), ValueError,
@@ -247,12 +271,12 @@ NONNEGATIVE = "to be a number of 0 or more, got"
         (
             lambda: cast(Any, dg.Adam)(lr=1e-3), TypeError,
             f"Adam {HERE} expects the arguments learning_rate, betas, epsilon, weight_decay, clip, "
-            "parameters, got lr=: use learning_rate=",
+            "parameters, amsgrad, maximize, got lr=: use learning_rate=",
         ),
         (
             lambda: cast(Any, dg.SGD)(), TypeError,
             f"SGD {HERE} expects learning_rate, momentum, nesterov, weight_decay, clip, "
-            "parameters; missing a required argument: 'learning_rate'",
+            "parameters, dampening, maximize; missing a required argument: 'learning_rate'",
         ),
     ],
 )  # fmt: skip
@@ -272,6 +296,9 @@ def test_what_they_are_made_with_is_shown_and_stays() -> None:
     assert repr(dg.SGD(0.1, clip=dg.clip_norm(1))) == (
         "SGD(learning_rate=0.1, momentum=0.0, nesterov=False, weight_decay=0.0, "
         "clip=clip_norm(1.0))"
+    )
+    assert repr(dg.Adadelta(maximize=True)) == (
+        "Adadelta(learning_rate=1.0, decay=0.9, epsilon=1e-06, weight_decay=0.0, maximize=True)"
     )
     assert repr(dg.RMSprop(halves)).startswith("RMSprop(learning_rate=halves, decay=0.99, ")
     assert repr(dg.Adam(warm)).startswith(
