@@ -288,9 +288,13 @@ from .frontend.operations.windows import windows
 from .frontend.program import Program
 from .frontend.reports.gradient_flow import GradientFlow, gradient_flow
 from .frontend.reports.usable_targets import targets
-from .frontend.training import augment, schedules
+from .frontend.training import augment, metrics, schedules
+from .frontend.training.callbacks.callback import Callback, TrainingState
+from .frontend.training.callbacks.checkpointing import Checkpoint
+from .frontend.training.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from .frontend.training.clipping import clip_norm, clip_value
-from .frontend.training.fit import Checkpoint, EarlyStopping, fit
+from .frontend.training.evaluating import evaluate
+from .frontend.training.fit import fit
 from .frontend.training.history import Epoch, History
 from .frontend.training.optimizers import (
     SGD,
@@ -333,6 +337,7 @@ __all__ = [
     "BoltzmannMachine",
     "Bottleneck",
     "Bound",
+    "Callback",
     "Chain",
     "Checkpoint",
     "CheckpointError",
@@ -403,6 +408,7 @@ __all__ = [
     "RMSNorm",
     "RMSprop",
     "RNNCell",
+    "ReduceLROnPlateau",
     "Residual",
     "RestrictedBoltzmannMachine",
     "RotaryEncoding",
@@ -412,6 +418,7 @@ __all__ = [
     "SoftSwitch",
     "SubtractiveNorm",
     "TargetError",
+    "TrainingState",
     "TransformStep",
     "Transformer",
     "TransformerDecoder",
@@ -486,6 +493,7 @@ __all__ = [
     "erf",
     "erfc",
     "erfinv",
+    "evaluate",
     "exp",
     "exp2",
     "expand_dims",
@@ -554,6 +562,7 @@ __all__ = [
     "mean",
     "median",
     "meshgrid",
+    "metrics",
     "min",
     "minimum",
     "moveaxis",

@@ -185,11 +185,18 @@ class Drawing(Sealed):
 
     def cost_growth(self, samples: Set[str]) -> Fraction | None:
         """How the cost grows with the sizes of these names: 0 for a mean, 1 for a sum over them."""
+        assert self.cost is not None
+        return self.growths({"cost": self.cost}, samples)["cost"]
+
+    def growths(
+        self, values: Mapping[str, Variable], samples: Set[str]
+    ) -> dict[str, Fraction | None]:
+        """How values grow with the sizes of these names, by name: as `cost_growth`."""
         from ...compiler.graphs.growth import growth
         from ...compiler.passes.inline import inline
 
-        assert self.cost is not None
-        return growth(inline(self.lower({"cost": self.cost})), "cost", samples)
+        graph = inline(self.lower(values))
+        return {name: growth(graph, name, samples) for name in values}
 
     # What `Diagram` makes of it, and says more of.
 

@@ -110,10 +110,12 @@ class Running(Sealed):
         for name, item in diagram.states.items():
             dtype = self._dtype(item.dtype)
             self.states.add(name, initial_state(item, name, dtype, seed, names))
+        self._rules: tuple[list[tuple[Variable, Variable]], dict[Variable, str]] = [], {}
         self._steps = optimizer is not None or (bool(diagram.updates) and not diagram.trainable)
         if self._steps:
             self.states.add("step", np.zeros((), np.int64))
         self._step = self._draw_step(subject) if optimizer is not None else None
+        self._measured: dict[Method, tuple[dict[str, Variable], Execution]] = {}
         self._runs: dict[tuple[bool, frozenset[str]], Execution] = {}
         self._evaluation: Execution | None = None
         self._native_run: Callable[[Mapping[str, Any]], Any] = refuse
@@ -175,6 +177,7 @@ class Running(Sealed):
         if "random_key" in self.states:
             updates.append((KEY, KEY + 1))
         scalar = self.diagram.cost is not None
+        self._rules = updates, names
         return self.execution_of(outputs, updates, names, training=True, scalar=scalar)
 
     def _draw_training(
@@ -335,6 +338,29 @@ class Running(Sealed):
                 self._evaluation = self.execution_of({"cost": cost})
             return self._evaluation
 
+    def measured(self, method: Method, values: Mapping[str, Variable]) -> Execution:
+        """What a step or a run does, giving the cost, if there is one, and these values.
+
+        Those of a step are computed before its update.  The last ones are kept.
+
+        Args:
+            method: "step", or "run" for inference.
+            values: of the diagram's own observed variables, parameters and states.
+        """
+        with COMPILING:
+            kept = self._measured.get(method)
+            if kept is not None and _same(kept[0], values):
+                return kept[1]
+            cost = self.diagram.cost
+            outputs = {**({} if cost is None else {"cost": cost}), **values}
+            if method == "step":
+                self._stepping()
+                execution = self.execution_of(outputs, *self._rules, training=True)
+            else:
+                execution = self.execution_of(outputs)
+            self._measured[method] = dict(values), execution
+            return execution
+
     def redraw(self) -> None:
         """Draw other random numbers from now on, as a step does: in runs, and in the next steps.
 
@@ -353,8 +379,9 @@ class Running(Sealed):
         return self._stepping()
 
     def executions(self) -> list[Execution]:
-        """The graphs made so far: the step's, if there is one, the runs', and `fit`'s cost."""
-        made = [self._step, *self._runs.values(), self._evaluation]
+        """The graphs made so far: the step's, if there is one, the runs', and those of `fit`."""
+        measured = [execution for _, execution in self._measured.values()]
+        made = [self._step, *self._runs.values(), self._evaluation, *measured]
         return [item for item in made if item is not None]
 
     def __copy__(self) -> Self:
@@ -391,6 +418,10 @@ class Running(Sealed):
         twin._step = None if self._step is None else self._step.on_states(*held)
         evaluation = self._evaluation
         twin._evaluation = None if evaluation is None else evaluation.on_states(*held)
+        twin._measured = {
+            method: (values, execution.on_states(*held))
+            for method, (values, execution) in self._measured.items()
+        }
         twin._runs = {given: run.on_states(*held) for given, run in list(self._runs.items())}
         twin._native_run = refuse
         twin._seal()
@@ -410,3 +441,8 @@ class Running(Sealed):
             f"program '{self.diagram.name}' has no optimizer: compile it with "
             f"optimizer=dg.SGD(...) to train it{alone if self.diagram.updates else ''}"
         )
+
+
+def _same(first: Mapping[str, Variable], second: Mapping[str, Variable]) -> bool:
+    """Whether the names and the variables themselves are the same; `==` would draw."""
+    return list(first) == list(second) and all(first[name] is second[name] for name in second)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 LAYOUT = "1"
 """The version of what stands in the file; to be raised when a name or meaning changes."""
+TRAINING = "fit:"
+"""What begins the names of arrays that `fit` goes on with, and no name of a program."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,22 @@ class Loaded:
         return "\n".join(lines)
 
 
-def save(program: Running, path: str | os.PathLike[str]) -> None:
+def save(
+    program: Running,
+    path: str | os.PathLike[str],
+    more: Mapping[str, Array] = {},
+    remarks: Mapping[str, str] = {},
+) -> None:
     """Write a program's arrays to a safetensors file.
 
     An interrupted save leaves an older file as it was.  Beside the arrays, the file's metadata
     names the diagram, the dtype of its parameters, and versions.
+
+    Args:
+        program: whose arrays are saved.
+        path: the file.
+        more: arrays of a training, whose names begin with TRAINING.
+        remarks: more of metadata, by name.
 
     Raises:
         OSError: the file cannot be written.
@@ -76,7 +89,9 @@ def save(program: Running, path: str | os.PathLike[str]) -> None:
         "version": _version(),
         "diagram": program.diagram.name,
         "dtype": " ".join(dtypes),
+        **remarks,
     }
+    arrays |= {name: np.asarray(array, order="C") for name, array in more.items()}
     data = program.workspace.hold(lambda: serialize(arrays, notes))
     write_atomically(path, data)
 
@@ -105,11 +120,8 @@ def load(
     path = path_of("load", "path", path)
     parameters_only = flag("load", "parameters_only", parameters_only)
     optimizer = flag("load", "optimizer", optimizer)
-    refuse_folder("read", path)
-    with open(path, "rb") as file:
-        data = file.read()
     shown = os.path.basename(path)
-    found = _arrays(data, shown)
+    found, _ = read(path)
     wanted = _wanted(program, parameters_only, optimizer)
     if RATE in wanted and RATE not in found:  # a file from before there was one
         found = {**found, RATE: np.full_like(wanted[RATE], np.nan)}
@@ -144,6 +156,14 @@ def load(
         tuple(sorted(found.keys() - wanted.keys())),
         tuple(name for name in program.states if name not in wanted),
     )
+
+
+def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays and the metadata of a file; CheckpointError and OSError as for `load`."""
+    refuse_folder("read", path)
+    with open(path, "rb") as file:
+        data = file.read()
+    return _arrays(data, os.path.basename(path)), _notes(data)
 
 
 def _wanted(program: Running, parameters_only: bool, optimizer: bool) -> dict[str, Array]:
@@ -189,14 +209,20 @@ def _arrays(data: bytes, shown: str) -> dict[str, Array]:
 
 def _check_layout(data: bytes, shown: str) -> None:
     """CheckpointError for a file of `save` of another layout; others' files state none."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    notes = header.get("__metadata__", {})
+    notes = _notes(data)
     if notes.get("layout", LAYOUT) != LAYOUT:
         raise CheckpointError(
             f"load of '{shown}' expects a checkpoint of layout {LAYOUT}, got layout "
             f"{notes['layout']}: load it with the version of diagrad that wrote it, "
             f"{notes.get('version', 'unknown')}"
         )
+
+
+def _notes(data: bytes) -> dict[str, str]:
+    """The metadata of a file that is whole."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    notes: dict[str, str] = header.get("__metadata__", {})
+    return notes
 
 
 def _complaints(
@@ -211,7 +237,7 @@ def _complaints(
         for name, array in wanted.items()
         if name in found and (array.shape, array.dtype) != (found[name].shape, found[name].dtype)
     ]
-    extra = {name for name in found if name not in wanted}
+    extra = {name for name in found if name not in wanted and not name.startswith(TRAINING)}
     if not missing and not different:
         extra &= tied.keys()
     else:

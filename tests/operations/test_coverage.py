@@ -18,7 +18,8 @@ from .rows.table import TABLE
 from .test_derivatives import each
 
 NO_OPERATIONS = {
-    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost", "fit",
+    "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost",
+    "evaluate", "fit",
     "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop",
     "observed", "parameter", "pool_shape", "probes", "state", "targets", "training",
     "transform_step", "tie", "update", "variable", "wfsm",

@@ -12,10 +12,11 @@ import numpy as np
 import diagrad as dg
 
 NO_CALLS = {
-    "init", "schedules", "augment",  # modules
+    "init", "schedules", "augment", "metrics",  # modules
     "bool_", "float32", "float64", "int32", "int64", "uint32",  # NumPy's
     "Variable", "Loop", "Bound", "TransformStep", "Epoch", "History", "GradientFlow", "Probes",
-    "Block", "Optimizer", "gradient_propagation",  # made by functions, or for subclasses
+    "TrainingState", "gradient_propagation",  # made by functions
+    "Block", "Optimizer", "Callback",  # for subclasses
 }  # fmt: skip
 
 
@@ -145,7 +146,11 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "einsum": {"subscripts": lambda: "bi->b", "operands": x},
     "fit": {"data": given, "epochs": lambda: 0, "progress": lambda: False, "batch_size": lambda: 2,
             "validation": lambda: 0.5, "callbacks": lambda: [print], "checkpoint": lambda: None,
-            "early_stopping": lambda: None, "axis": lambda: 0, "seed": lambda: 0},
+            "early_stopping": lambda: None, "axis": lambda: 0, "seed": lambda: 0,
+            "metrics": lambda: {}},
+    "evaluate": {"data": given, "batch_size": lambda: 2},
+    "Metric": {"parts": lambda: {"a": x()}, "total": lambda: max},
+    "binary_accuracy": {"labels": truth}, "top_k": {"k": lambda: 2},
     "generate": {"program": lambda: dg.Embedding(5, 5), "prompt": lambda: [1, 2],
                  "temperature": lambda: 0.5, "top_k": lambda: 2},
     "gradient": {"cost": lambda: dg.sum(square()), "variables": square},
@@ -223,6 +228,8 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
         if name in NO_CALLS or (isinstance(item, type) and issubclass(item, (Exception, Warning))):
             continue
         yield name, item
+    for name in dg.metrics.__all__:
+        yield f"metrics.{name}", getattr(dg.metrics, name)
     for module in (dg.init, dg.schedules):
         names = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
         for name in names:

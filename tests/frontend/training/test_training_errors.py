@@ -119,9 +119,10 @@ def test_arguments_of_another_kind() -> None:
             "diagram.compile(optimizer=dg.Adam(1e-3))",
         ),
         (
-            lambda: fit(program, (data["x"], data["y"]), 1), TypeError,
+            lambda: fit(program, data["x"], 1), TypeError,
             "fit of 'recorder' (test_training.py:{}) expects a dict of arrays by the names of the "
-            "inputs, {'x': ..., 'y': ...}, got a tuple",
+            "inputs, {'x': ..., 'y': ...}, or a tuple of them in this order, got an array float32 "
+            "(3,)",
         ),
         (
             lambda: fit(program, data, -1), ValueError,
@@ -155,8 +156,13 @@ def test_arguments_of_another_kind() -> None:
         ),
         (
             lambda: fit(program, data, 1, callbacks=print), TypeError,
-            f"{place} expects callbacks to be a list of functions of an epoch, got a "
-            "builtin_function_or_method",
+            f"{place} expects callbacks to be a list of dg.Callback objects, or functions of an "
+            "epoch, got a builtin_function_or_method",
+        ),
+        (
+            lambda: fit(program, data, 1, callbacks=[dg.EarlyStopping]), TypeError,
+            f"{place} expects callbacks to be dg.Callback objects or functions of an epoch, got "
+            "the class EarlyStopping: make one, as EarlyStopping(...)",
         ),
         (
             lambda: fit(program, data, 1, early_stopping=dg.EarlyStopping), TypeError,

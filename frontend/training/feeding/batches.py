@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...compiler.sizes import evaluate, names
-from ..arguments import wrong
-from ..errors import InputError
-from ..programs.inputs import Expected, check_names, outside
-from ..variables.variable import shape_text
+from ....compiler.sizes import evaluate, names
+from ...arguments import wrong
+from ...errors import InputError
+from ...programs.inputs import Expected, check_names, outside
+from ...variables.variable import shape_text
 
 if TYPE_CHECKING:
-    from ..programs.execution import Execution
+    from ...programs.execution import Execution
 
 Array = npt.NDArray[Any]
 Axis = int | Mapping[str, int]
@@ -31,7 +31,8 @@ class Samples:
     Args:
         what: what they are called in messages.
         expected: the inputs of a step.
-        data: a value for each of them, as `step` takes it but for the number of samples.
+        data: a value for each of them, as `step` takes it but for the number of samples: by name,
+            or in a tuple in the order of the inputs.
         axis: the axis that counts samples, for all inputs or by name (0 where a name is absent).
 
     Raises:
@@ -43,45 +44,16 @@ class Samples:
     def __init__(
         self, what: str, expected: Sequence[Expected], data: Mapping[str, Any], axis: Axis = 0
     ) -> None:
-        if not isinstance(data, Mapping):
-            names_text = ", ".join(f"{item.name!r}: ..." for item in expected)
-            raise wrong(
-                what, f"a dict of arrays by the names of the inputs, {{{names_text}}}", data
-            )
-        check_names(what, expected, data)
-        if not expected:
-            raise InputError(f"{what} expects a step that has inputs, got one without")
         self.what = what
         self.expected = expected
-        self.axes = _axes(what, expected, axis)
-        self.data: dict[str, Array] = {}
-        for item in expected:
-            self.data[item.name] = item.check_samples(data[item.name], self.axes[item.name])
-        self.count = self._common_length()
+        self.axes = axes_of(what, expected, axis)
+        self.count, self.data = counted_inputs(what, expected, data, self.axes)
         self._buffers: dict[int, dict[str, Array]] = {}
-
-    def _common_length(self) -> int:
-        lengths = {name: array.shape[self.axes[name]] for name, array in self.data.items()}
-        first, count = next(iter(lengths.items()))
-        for name, length in lengths.items():
-            if length != count:
-                raise InputError(
-                    f"{self.what} expects as many samples in every input, got {count} in "
-                    f"{self._shown(first)} and {length} in {self._shown(name)}: say with axis "
-                    "where samples are not in front"
-                )
-        if count == 0:
-            raise InputError(f"{self.what} expects at least one sample, got none in '{first}'")
-        return int(count)
-
-    def _shown(self, name: str) -> str:
-        return f"'{name}' (axis {self.axes[name]} of {shape_text(self.data[name].shape)})"
 
     @property
     def counted(self) -> set[str]:
         """The names of the sizes that count samples."""
-        extents = (item.shape[self.axes[item.name]] for item in self.expected)
-        return {name for extent in extents for name in names(extent)}
+        return counting_sizes(self.expected, self.axes)
 
     def check_batches(self, what: str, size: int, execution: Execution) -> None:
         """InputError for a batch of this size, or a smaller last one, that would be refused.
@@ -103,8 +75,8 @@ class Samples:
         ranges = {item.name: item for item in execution.interface.ranges}
         for length in dict.fromkeys([size, self.count % size or size]):
             batch = self._slice(0, length)
-            sizes = execution.sizes_of(what, [batch[item.name] for item in self.expected])
-        for item in self.expected:
+            sizes = execution.sizes_of(what, [batch[item.name] for item in execution.expected])
+        for item in execution.expected:
             check = ranges.get(item.name)
             if check is None or names(check.high) & self.counted:
                 continue  # A range that depends on the batch is the step's to look at.
@@ -169,7 +141,54 @@ class Samples:
         return np.empty(shape, self.data[name].dtype)
 
 
-def _axes(what: str, expected: Sequence[Expected], axis: Axis) -> dict[str, int]:
+def counted_inputs(
+    what: str, expected: Sequence[Expected], data: Any, axes: Mapping[str, int]
+) -> tuple[int, dict[str, Array]]:
+    """How many samples there are, and the arrays by name; errors as for `Samples`."""
+    if isinstance(data, (tuple, list)):
+        if len(data) != len(expected):
+            listed = ", ".join(item.name for item in expected)
+            raise InputError(
+                f"{what} expects {len(expected)} arrays in the order {listed or '(none)'}, got "
+                f"{len(data)}: give a dict to say which is which"
+            )
+        data = {item.name: value for item, value in zip(expected, data, strict=True)}
+    if not isinstance(data, Mapping):
+        listed = ", ".join(f"{item.name!r}: ..." for item in expected)
+        raise wrong(
+            what,
+            f"a dict of arrays by the names of the inputs, {{{listed}}}, or a tuple of them in "
+            "this order",
+            data,
+        )
+    check_names(what, expected, data)
+    if not expected:
+        raise InputError(f"{what} expects a step that has inputs, got one without")
+    arrays = {item.name: item.check_samples(data[item.name], axes[item.name]) for item in expected}
+
+    def shown(name: str) -> str:
+        return f"'{name}' (axis {axes[name]} of {shape_text(arrays[name].shape)})"
+
+    first, count = expected[0].name, arrays[expected[0].name].shape[axes[expected[0].name]]
+    for name, array in arrays.items():
+        length = array.shape[axes[name]]
+        if length != count:
+            raise InputError(
+                f"{what} expects as many samples in every input, got {count} in {shown(first)} and "
+                f"{length} in {shown(name)}: say with axis where samples are not in front"
+            )
+    if count == 0:
+        raise InputError(f"{what} expects at least one sample, got none in '{first}'")
+    return int(count), arrays
+
+
+def counting_sizes(expected: Sequence[Expected], axes: Mapping[str, int]) -> set[str]:
+    """The names of the sizes that count samples."""
+    extents = (item.shape[axes[item.name]] for item in expected)
+    return {name for extent in extents for name in names(extent)}
+
+
+def axes_of(what: str, expected: Sequence[Expected], axis: Axis) -> dict[str, int]:
     """The sample axis of each input, counted from the front."""
     given = axis if isinstance(axis, Mapping) else {item.name: axis for item in expected}
     known = [item.name for item in expected]

@@ -1,0 +1,1 @@
+"""What looks on while `fit` trains: stopping, checkpoints, rates and logs, as callbacks."""
