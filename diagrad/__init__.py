@@ -58,16 +58,10 @@ from .frontend.library.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
-from .frontend.library.costs import (
-    absolute_error,
-    binary_cross_entropy,
-    cost,
-    cross_entropy,
-    hinge,
-    huber,
-    nll,
-    squared_error,
-)
+from .frontend.library.costs.binary import binary_cross_entropy, focal
+from .frontend.library.costs.classes import cross_entropy, multi_margin, nll
+from .frontend.library.costs.elements import absolute_error, hinge, huber, squared_error
+from .frontend.library.costs.reduction import cost
 from .frontend.library.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from .frontend.library.embedding import Embedding
 from .frontend.library.functions import (
@@ -508,6 +502,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "focal",
     "full",
     "full_like",
     "gelu",
@@ -566,6 +561,7 @@ __all__ = [
     "min",
     "minimum",
     "moveaxis",
+    "multi_margin",
     "multiply",
     "nan_to_num",
     "negative",

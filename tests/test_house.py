@@ -161,8 +161,8 @@ def test_no_files_import_one_another() -> None:
             "variables stands before drawing",
         ),
         (
-            "frontend/library/costs.py",
-            "def f():\n    from ..pictures import write",
+            "frontend/library/costs/elements.py",
+            "def f():\n    from ...pictures import write",
             "library stands before pictures",
         ),
         (

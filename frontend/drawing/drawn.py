@@ -191,7 +191,8 @@ class _Builder:
         node = self._free(wish)
         kind: type[DrawnFunction] = DrawnFunction
         if application.body is not None:
-            kind = DrawnCost if isinstance(block, CostFunction) else DrawnBlock
+            scalar = all(item.ndim == 0 for item in application.body.outputs)
+            kind = DrawnCost if scalar and isinstance(block, CostFunction) else DrawnBlock
         elif isinstance(application, Delay):
             kind = DrawnDelay
         loops, where = self.loops_of.get(application.outputs[0], ()), application.where

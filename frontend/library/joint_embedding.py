@@ -20,7 +20,7 @@ from ..operations.elementwise import equal, maximum, rsqrt, sqrt, where
 from ..operations.source import arange, size
 from ..operations.structure import concatenate, expand_dims, transpose
 from ..variables.variable import Variable, shape_text, source_text
-from .costs import cost
+from .costs.reduction import cost
 from .functions import logsumexp
 
 

@@ -14,7 +14,7 @@ from ...operations.broadcasting import as_variables
 from ...operations.elementwise import absolute, greater, sqrt, stop_gradient, where
 from ...operations.source import fill
 from ...variables.variable import Shape, Variable, shape_of, shape_text
-from ..costs import cost as cost_block
+from ..costs.reduction import cost as cost_block
 
 Probes = tuple[Variable, Variable]
 

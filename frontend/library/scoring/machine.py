@@ -7,7 +7,7 @@ from typing import Any
 from ...location import user_location
 from ...operations.elementwise import equal, where
 from ...variables.variable import Variable, dtype_name
-from ..costs import Reduction, cost, reduced
+from ..costs.reduction import Reduction, cost, reduced
 from .arcs import Reader
 from .paths import PathScore, Viterbi
 from .steps import OfMachine

@@ -1,71 +1,11 @@
-"""The rows of the table for matrix products, and for the costs."""
-
-from typing import Any
+"""The rows of the table for matrix products."""
 
 import numpy as np
 
 import diagrad as dg
 
 from .operation import Array, Operation
-from .rows import MATRIX, mean, softmax
-
-
-def _costs(name: str, each: Any, domains: tuple[str, ...], **options: Any) -> list[Operation]:
-    """A cost of two operands of one shape, with its three reductions."""
-    function = getattr(dg, name)
-    rows = {"": mean, "sum": np.sum, "none": lambda v: v}
-    return [
-        Operation(
-            " ".join([name, *map(str, options.values()), word]).strip(),
-            lambda *v, w=word: function(*v, **options, **({"reduction": w} if w else {})),
-            lambda *a, r=reduce: r(each(*a)),
-            (((7, 13), (7, 13)), ((1,), (1,))),
-            domains,
-            named=(MATRIX, MATRIX),
-        )
-        for word, reduce in rows.items()
-    ]
-
-
-def _labels(name: str, prepare: Any) -> list[Operation]:
-    """A cost of scores and labels, with its three reductions."""
-    function = getattr(dg, name)
-
-    def each(x: Array, y: Array) -> Array:
-        return np.asarray(-np.take_along_axis(prepare(x), y[..., None], -1)[..., 0])
-
-    rows = {"": mean, "sum": np.sum, "none": lambda v: v}
-    return [
-        Operation(
-            f"{name} {word}".strip(),
-            lambda *v, w=word: function(*v, **({"reduction": w} if w else {})),
-            lambda *a, r=reduce: r(each(*a)),
-            (((17, 7), (17,)), ((2, 3, 7), (2, 3)), ((7,), ())),
-            ("real", "index 7"),
-            named=(("M", 7), ("M",)),
-        )
-        for word, reduce in rows.items()
-    ]
-
-
-def _info_nce(a: Array, b: Array, temperature: float) -> Any:
-    """The mean of the cross entropies of rows and of columns, of the cosines."""
-    a, b = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (a, b))
-    scores = a @ b.T / temperature
-    both = [np.log(np.exp(s).sum(1)) - np.diag(s) for s in (scores, scores.T)]
-    return mean(np.concatenate(both))
-
-
-def _vicreg(a: Array, b: Array) -> Any:
-    """As its paper has it, but for the mean of the two terms of the variance."""
-    cost = 25 * mean((a - b) ** 2)
-    for z in (a, b):
-        centred = z - mean(z, 0, True)
-        products = centred.T @ centred / (np.float64(len(z)) - 1)
-        variances = np.diag(products)
-        cost = cost + 12.5 * mean(np.maximum(0, 1 - np.sqrt(variances + 1e-4)))
-        cost = cost + ((products**2).sum() - (variances**2).sum()) / z.shape[1]
-    return cost
+from .rows import MATRIX
 
 
 def logmatmulexp(x: Array, y: Array) -> Array:
@@ -141,22 +81,4 @@ PRODUCTS = [
         ("ijk->k", (((2, 3, 5),),), None),
         ("ij->", (((7, 13),), ((0, 2),)), None),
     )
-]  # fmt: skip
-COSTS = [
-    *_costs("squared_error", lambda x, y: (x - y) ** 2, ("real",)),
-    *_costs("absolute_error", lambda x, y: abs(x - y), ("real",)),
-    *_costs("huber", lambda x, y: np.where(abs(x - y) <= 1, (x - y) ** 2 / 2, abs(x - y) - 0.5),
-            ("real",)),
-    *_costs("huber", lambda x, y: np.where(abs(x - y) <= 2, (x - y) ** 2 / 2, 2 * abs(x - y) - 2),
-            ("real",), delta=2.0)[:1],
-    *_costs("binary_cross_entropy", lambda x, t: np.logaddexp(x, 0) - x * t, ("real", "share")),
-    *_costs("hinge", lambda x, t: np.maximum(1 - t * x, 0), ("real", "sign")),
-    *_labels("cross_entropy", lambda x: np.log(softmax(x, -1))),
-    *_labels("nll", lambda x: x),
-    Operation("info_nce", dg.info_nce, lambda a, b: _info_nce(a, b, 0.1),
-              (((7, 5), (7, 5)), ((1, 3), (1, 3)), ((17, 2), (17, 2))), named=(("M", 3), ("M", 3))),
-    Operation("info_nce warm", lambda a, b: dg.info_nce(a, b, 0.5),
-              lambda a, b: _info_nce(a, b, 0.5), (((7, 13), (7, 13)),)),
-    Operation("vicreg", dg.vicreg, _vicreg,
-              (((7, 5), (7, 5)), ((2, 3), (2, 3)), ((17, 1), (17, 1))), named=(("M", 3), ("M", 3))),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from .attention_rows import ATTENTIONS
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .conv_rows import CONVOLUTIONS
+from .cost_rows import COSTS
 from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .function_rows import COMPOSED, ROUNDINGS
 from .indexing_rows import CHOICES, SHARED, SOURCES
@@ -11,7 +12,7 @@ from .moving_rows import MADE, PARTS, REPEATED
 from .operation import Operation
 from .order_rows import ORDERS
 from .pool_rows import POOLS
-from .product_rows import COSTS, PRODUCTS
+from .product_rows import PRODUCTS
 from .structure_rows import INDEXING, MOVES
 from .tensor_rows import EXCLUSIVE, NORMS, RUNNING, TENSORS
 from .window_rows import WINDOWS

@@ -9,7 +9,7 @@ import pytest
 
 import diagrad as dg
 
-from ..evaluating import (
+from ...evaluating import (
     TARGETS,
     Array,
     Target,
@@ -242,7 +242,7 @@ MISTAKES: dict[str, tuple[Callable[[Any, Any], Any], Any, Any, type[Exception], 
     "float labels": (
         lambda x, y: dg.cross_entropy(x, y), ("B", 10), ("B",), dg.DtypeError,
         "cross_entropy (m.py:1) expects labels of dtype int32 or int64, got float32 from observed "
-        "'y' (m.py:1): labels are class numbers",
+        "'y' (m.py:1): labels are class numbers, or probabilities of shape (B, 10)",
     ),
     "integer scores": (
         lambda x, y: dg.nll(x.astype("int32"), y), ("B", 10), ("B",), dg.DtypeError,
