@@ -27,7 +27,8 @@ ERRORS = {
     "dg.concatenate([x, x], axs=1)": "concatenate (model.py:2) expects the arguments parts, axis, "
     "got axs=: use axis=",
     "dg.cross_entropy(x, target=labels)": "cross_entropy (model.py:2) expects the arguments "
-    "scores, labels, reduction, got target=: use labels=",
+    "scores, labels, reduction, weight, ignore_index, label_smoothing, axis, got target=: use "
+    "labels=",
     "dg.leaky_relu(x, negative_slope=0.1)": "leaky_relu (model.py:2) expects the arguments x, "
     "slope, got negative_slope=: use slope=",
     'dg.observed("y", requires_grad=True)': "observed (model.py:2) expects the arguments name, "
@@ -47,7 +48,8 @@ ERRORS = {
     "function itself, relu, or lambda x: relu(x, ...) with options",
     "dg.relu(x, 0.1)": "relu (model.py:2) expects x, got 2 arguments: too many positional "
     "arguments",
-    "dg.cross_entropy(x)": "cross_entropy (model.py:2) expects scores, labels, reduction, got 1 "
+    "dg.cross_entropy(x)": "cross_entropy (model.py:2) expects scores, labels, reduction, "
+    "weight, ignore_index, label_smoothing, axis, got 1 "
     "argument: missing a required argument: 'labels'",
     "dg.Chain(dg.Linear(3, 3), dg.leaky_relu(0.1))": "Chain (model.py:2) expects blocks and "
     "functions of one variable, got leaky_relu (model.py:2) as block 1: give the function itself, "
