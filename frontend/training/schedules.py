@@ -7,19 +7,20 @@ number that a program would use, for plotting.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from ...compiler.graphs.binding import value_of
 from ...compiler.passes.inline import inline
-from ..arguments import integer, number, wrong
+from ..arguments import flag, integer, items, number, wrong
 from ..drawing.blocks import Block
 from ..drawing.lower import lower
 from ..keywords import expect_call
+from ..location import user_location
 from ..operations.broadcasting import as_variables
-from ..operations.elementwise import cos, floor, minimum, power
+from ..operations.elementwise import cos, floor, log, maximum, minimum, power, where
 from ..variables.constants import constant as constant_variable
 from ..variables.variable import Variable
 
@@ -145,6 +146,186 @@ def cosine(learning_rate: float, steps: int, final: float = 0.0) -> Schedule:
     return Schedule("cosine", formula, settings)
 
 
+def multi_step(learning_rate: float, milestones: Sequence[int], factor: float = 0.1) -> Schedule:
+    """The rate times `factor` once more from each of some counts of steps on.
+
+    ValueError unless these are integers of 1 or more, in rising order.
+    """
+    rate = not_negative("multi_step", "a learning rate", learning_rate)
+    counts = _rising("multi_step", milestones)
+    _positive("multi_step", "factor", factor)
+
+    def formula(step: Variable) -> Variable:
+        value, found = rate, constant_variable(rate, "float64")
+        for count in counts:
+            value *= factor
+            found = where(step >= count, value, found)
+        return found
+
+    settings = {"learning_rate": rate, "milestones": counts, "factor": factor}
+    return Schedule("multi_step", formula, settings)
+
+
+def polynomial(
+    learning_rate: float, steps: int, power: float = 1.0, final: float = 0.0
+) -> Schedule:
+    """From `learning_rate` to `final`, which stays after `steps`, by (1 - step / steps) ** power.
+
+    A line for the power 1; a bend as in Chen et al., DeepLab, 2017, for 0.9.
+    """
+    rate = not_negative("polynomial", "a learning rate", learning_rate)
+    _positive("polynomial", "steps", steps)
+    _positive("polynomial", "power", power)
+    not_negative("polynomial", "final", final)
+
+    def formula(step: Variable) -> Variable:
+        left = 1.0 - minimum(step / steps, 1.0)
+        return final + (rate - final) * (left if power == 1 else left**power)
+
+    settings = {"learning_rate": rate, "steps": steps, "power": power, "final": final}
+    return Schedule("polynomial", formula, settings)
+
+
+def warm_restarts(
+    learning_rate: float, steps: int, factor: int = 1, final: float = 0.0
+) -> Schedule:
+    """`cosine` again and again: over `steps`, then `factor` times as many, and so on.
+
+    Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
+    """
+    rate = not_negative("warm_restarts", "a learning rate", learning_rate)
+    first = integer("warm_restarts", "steps", steps, 1)
+    growth = integer("warm_restarts", "factor", factor, 1)
+    not_negative("warm_restarts", "final", final)
+
+    def formula(step: Variable) -> Variable:
+        if growth == 1:
+            done = step / first - floor(step / first)
+        else:  # in units of the first, cycles begin at (growth ** n - 1) / (growth - 1)
+            passed = (growth - 1.0) * step / first + 1.0
+            guess = floor(log(passed) / math.log(growth) + 0.5)
+            length = floor(power(float(growth), guess) + 0.5)
+            length = where(length > passed, length / growth, length)
+            done = (passed / length - 1.0) / (growth - 1.0)
+        return final + (rate - final) * (0.5 + 0.5 * cos(math.pi * done))
+
+    settings = {"learning_rate": rate, "steps": first, "factor": growth, "final": final}
+    return Schedule("warm_restarts", formula, settings)
+
+
+def one_cycle(
+    learning_rate: float,
+    steps: int,
+    rising: float = 0.3,
+    first: float = 0.04,
+    last: float = 4e-6,
+    linear: bool = False,
+) -> Schedule:
+    """Up to `learning_rate`, and down to far less: half waves of a cosine, or lines.
+
+    Smith and Topin, Super-convergence: very fast training of neural networks using large learning
+    rates, 2019; the numbers are those of `torch.optim.lr_scheduler.OneCycleLR`.
+
+    Args:
+        learning_rate: the highest.
+        steps: of the whole cycle; the last rate stays after it.
+        rising: the share of the steps that go up, in (0, 1).
+        first: the first rate, as a share of the highest.
+        last: the last rate, as a share of the highest.
+        linear: whether it goes along lines.
+
+    Raises:
+        ValueError: a number out of its range, or a rise that is shorter than a step.
+    """
+    rate = not_negative("one_cycle", "a learning rate", learning_rate)
+    count = integer("one_cycle", "steps", steps, 2)
+    share = number("one_cycle", "rising", rising, above=0, below=1)
+    low, end = (
+        rate * not_negative("one_cycle", n, v) for n, v in (("first", first), ("last", last))
+    )
+    flag("one_cycle", "linear", linear)
+    top = share * count - 1.0
+    if top <= 0:
+        raise ValueError(
+            f"one_cycle ({user_location()}) expects a rise of more than one step, got "
+            f"{share:g} of {count} steps"
+        )
+
+    def between(start: float, stop: float, done: Variable) -> Variable:
+        if linear:
+            return start + (stop - start) * done
+        return stop + (start - stop) * (0.5 + 0.5 * cos(math.pi * done))
+
+    def formula(step: Variable) -> Variable:
+        down = minimum((step - top) / (count - 1.0 - top), 1.0)
+        return where(step <= top, between(low, rate, step / top), between(rate, end, down))
+
+    settings = {"learning_rate": rate, "steps": count, "rising": share, "first": first}
+    return Schedule("one_cycle", formula, settings | {"last": last, "linear": linear})
+
+
+def cyclic(
+    low: float, high: float, up: int, down: int | None = None, decay: float = 1.0
+) -> Schedule:
+    """Along lines from `low` to `high` and back, again and again.
+
+    Smith, Cyclical learning rates for training neural networks, 2017; with `decay=0.5` its
+    "triangular2".
+
+    Args:
+        low: the lowest rate.
+        high: the highest one, of the first cycle.
+        up: how many steps go up.
+        down: how many go down; by default as many.
+        decay: what the height of a cycle is multiplied by for the next one.
+    """
+    bottom, top = not_negative("cyclic", "low", low), not_negative("cyclic", "high", high)
+    rise = integer("cyclic", "up", up, 1)
+    fall = rise if down is None else integer("cyclic", "down", down, 1)
+    _positive("cyclic", "decay", decay)
+
+    def formula(step: Variable) -> Variable:
+        cycle = floor(step / float(rise + fall))
+        at = step - cycle * float(rise + fall)
+        height = where(at <= rise, at / rise, (rise + fall - at) / fall)
+        scale = top - bottom if decay == 1 else (top - bottom) * power(decay, cycle)
+        return bottom + scale * height
+
+    settings = {"low": bottom, "high": top, "up": rise, "down": fall, "decay": decay}
+    return Schedule("cyclic", formula, settings)
+
+
+def sequence(schedules: Sequence[Rate], milestones: Sequence[int]) -> Schedule:
+    """One schedule after another, each from its own step 0.
+
+    Args:
+        schedules: numbers, schedules, or functions from the step to a rate.
+        milestones: the counts of steps at which the second begins, the third, and so on.
+
+    Raises:
+        TypeError, ValueError: something that is no rate; milestones that are not one fewer than
+            schedules, or not integers of 1 or more in rising order.
+    """
+    parts = [
+        as_schedule("sequence", item)
+        for item in items("sequence", "schedules", schedules, "schedules")
+    ]
+    counts = _rising("sequence", milestones)
+    if len(counts) != len(parts) - 1:
+        raise ValueError(
+            f"sequence ({user_location()}) expects one milestone fewer than schedules, got "
+            f"{len(counts)} for {len(parts)}"
+        )
+
+    def formula(step: Variable) -> Variable:
+        found = parts[0].rate(step)
+        for part, begins in zip(parts[1:], counts, strict=True):
+            found = where(step < begins, found, part.rate(maximum(step - begins, 0.0)))
+        return found
+
+    return Schedule("sequence", formula, {"schedules": parts, "milestones": counts})
+
+
 def warm_up(schedule: Rate, steps: int) -> Schedule:
     """A schedule times 1/steps, 2/steps, ... 1: linear over the first steps.
 
@@ -184,6 +365,17 @@ def _number_of_formula(name: str, given: Any) -> float:
 def not_negative(what: str, name: str, value: float) -> float:
     """The value itself; ValueError unless it is a finite number of 0 or more."""
     return number(what, name, value, least=0)
+
+
+def _rising(what: str, milestones: Sequence[int]) -> list[int]:
+    """Integers of 1 or more, each larger than the one before; TypeError or ValueError."""
+    counts = [
+        integer(what, "a milestone", item, 1)
+        for item in items(what, "milestones", milestones, "integers")
+    ]
+    if sorted({*counts}) != counts:
+        raise ValueError(f"{what} ({user_location()}) expects rising milestones, got {counts}")
+    return counts
 
 
 def _positive(what: str, name: str, value: float) -> None:

@@ -24,6 +24,25 @@ CASES: dict[str, tuple[Any, Callable[[int], float]]] = {
         s.cosine(0.5, 6, final=0.1),
         lambda t: 0.1 + 0.2 * (1 + math.cos(math.pi * min(t / 6, 1))),
     ),
+    "multi_step": (s.multi_step(0.5, [2, 5], 0.25), lambda t: 0.5 * 0.25 ** ((t >= 2) + (t >= 5))),
+    "polynomial": (s.polynomial(0.5, 6), lambda t: 0.5 * (1 - min(t / 6, 1))),
+    "polynomial power": (
+        s.polynomial(0.5, 6, power=0.9, final=0.1),
+        lambda t: 0.1 + 0.4 * (1 - min(t / 6, 1)) ** 0.9,
+    ),
+    "warm_restarts": (
+        s.warm_restarts(0.5, 3),
+        lambda t: 0.25 * (1 + math.cos(math.pi * (t % 3) / 3)),
+    ),
+    "cyclic": (s.cyclic(0.1, 0.5, 3), lambda t: 0.1 + 0.4 * (1 - abs(t % 6 - 3) / 3)),
+    "sequence": (
+        s.sequence([s.exponential(0.5, 0.5), 0.25, s.inverse_time(0.5, 1)], [2, 5]),
+        lambda t: 0.5 * 0.5**t if t < 2 else 0.25 if t < 5 else 0.5 / (1 + t - 5),
+    ),
+    "composed": (
+        s.warm_up(lambda step: s.cyclic(0, 0.5, 2)(step) * s.exponential(1, 0.5)(step) + 0.1, 4),
+        lambda t: (0.5 * (1 - abs(t % 4 - 2) / 2) * 0.5**t + 0.1) * min((t + 1) / 4, 1),
+    ),
     "warm_up": (
         s.warm_up(s.inverse_time(0.5, 0.25), 4),
         lambda t: 0.5 / (1 + 0.25 * t) * min((t + 1) / 4, 1),
@@ -38,6 +57,65 @@ def test_the_number_at_a_step(name: str) -> None:
     for step in (0, 1, 2, 3, 5, 6, 7, 100):
         assert schedule(step) == pytest.approx(expected(step), rel=1e-12, abs=1e-16)
         assert type(schedule(step)) is float
+
+
+PYTORCHS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "multi_step": (s.multi_step(0.5, [3, 5], 0.5), "MultiStepLR",
+                   {"milestones": [3, 5], "gamma": 0.5}),
+    "polynomial": (s.polynomial(0.5, 9, 2), "PolynomialLR", {"total_iters": 9, "power": 2}),
+    "restarts": (s.warm_restarts(0.5, 5, final=0.1), "CosineAnnealingWarmRestarts",
+                 {"T_0": 5, "eta_min": 0.1}),
+    "longer": (s.warm_restarts(0.5, 3, 2), "CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
+    "longer by 3": (s.warm_restarts(0.5, 1, 3), "CosineAnnealingWarmRestarts",
+                    {"T_0": 1, "T_mult": 3}),
+    "one_cycle": (s.one_cycle(0.5, 130), "OneCycleLR", {"max_lr": 0.5, "total_steps": 130}),
+    "one_cycle linear": (
+        s.one_cycle(0.5, 130, 0.25, 0.1, 0.001, linear=True), "OneCycleLR",
+        {"max_lr": 0.5, "total_steps": 130, "pct_start": 0.25, "div_factor": 10,
+         "final_div_factor": 100, "anneal_strategy": "linear"},
+    ),
+    "cyclic": (s.cyclic(0.1, 0.5, 4, 2), "CyclicLR",
+               {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 4, "step_size_down": 2}),
+    "triangular2": (s.cyclic(0.1, 0.5, 3, decay=0.5), "CyclicLR",
+                    {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "mode": "triangular2"}),
+}  # fmt: skip
+LAST = 130
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_schedules_of_pytorch() -> None:
+    """All in one program, at every step of a long training; also after the end of a cycle."""
+    torch = pytest.importorskip("torch")
+    step = dg.observed("step", (), "int64")
+    program = dg.Diagram("rates", {name: case[0](step) for name, case in PYTORCHS.items()}).compile(
+        target="cpu"
+    )
+    found = [program.run(step=t) for t in range(LAST)]
+    for name, (schedule, scheduler, options) in PYTORCHS.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        other = getattr(torch.optim.lr_scheduler, scheduler)(optimizer, **options)
+        for t in range(LAST):
+            expected = optimizer.param_groups[0]["lr"]
+            assert found[t][name] == pytest.approx(expected, rel=1e-9, abs=1e-12), (name, t)
+            if t % 13 == 0:
+                assert schedule(t) == pytest.approx(expected, rel=1e-9, abs=1e-12), (name, t)
+            optimizer.step()
+            other.step()
+
+
+def test_after_the_last_step_of_a_cycle_the_rate_stays() -> None:
+    assert s.one_cycle(0.5, 10)(9) == pytest.approx(0.5 * 4e-6)
+    for schedule in (s.one_cycle(0.5, 10, last=0.01), s.polynomial(0.5, 10, final=0.005)):
+        assert schedule(1000) == pytest.approx(0.005)
+
+
+def test_restarts_at_whole_steps_far_away() -> None:
+    """Cycles that begin at 7 (3 ** n - 1) / 2: no step falls into the one before."""
+    schedule = s.warm_restarts(1.0, 7, 3)
+    for n in range(20):
+        begins = 7 * (3**n - 1) // 2
+        assert schedule(begins) == 1.0
+        assert begins == 0 or schedule(begins - 1) < 0.1
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -122,6 +200,48 @@ RATE = "to be a number of 0 or more, got -1"
         (lambda: s.inverse_time(0.1, -1), f"inverse_time expects decay {RATE}"),
         (lambda: s.cosine(0.1, 0), "cosine expects steps to be a number above 0, got 0"),
         (lambda: s.cosine(0.1, 5, -1), f"cosine expects final {RATE}"),
+        (
+            lambda: s.multi_step(0.1, [5, 3]),
+            "multi_step expects rising milestones, got [5, 3]",
+        ),
+        (
+            lambda: s.multi_step(0.1, cast(Any, 3)),
+            "multi_step expects milestones to be a list of integers, got 3",
+        ),
+        (
+            lambda: s.multi_step(0.1, [0]),
+            "multi_step expects a milestone to be an integer of 1 or more, got 0",
+        ),
+        (
+            lambda: s.polynomial(0.1, 5, power=0),
+            "polynomial expects power to be a number above 0, got 0",
+        ),
+        (
+            lambda: s.warm_restarts(0.1, 5, cast(Any, 1.5)),
+            "warm_restarts expects factor to be an integer of 1 or more, got 1.5",
+        ),
+        (
+            lambda: s.one_cycle(0.1, 10, rising=1.0),
+            "one_cycle expects rising to be a number above 0 and below 1, got 1.0",
+        ),
+        (
+            lambda: s.one_cycle(0.1, 10, rising=0.1),
+            "one_cycle expects a rise of more than one step, got 0.1 of 10 steps",
+        ),
+        (lambda: s.cyclic(0.1, 0.2, 0), "cyclic expects up to be an integer of 1 or more, got 0"),
+        (
+            lambda: s.cyclic(0.1, 0.2, 1, decay=0),
+            "cyclic expects decay to be a number above 0, got 0",
+        ),
+        (
+            lambda: s.sequence([0.1, 0.2], [1, 2]),
+            "sequence expects one milestone fewer than schedules, got 2 for 2",
+        ),
+        (
+            lambda: s.sequence([0.1, cast(Any, "a")], [1]),
+            "sequence expects a learning rate that is a number or a schedule of dg.schedules, "
+            "got 'a'",
+        ),
         (lambda: s.warm_up(0.1, 0), "warm_up expects steps to be a number above 0, got 0"),
         (
             lambda: s.warm_up(0.1, cast(Any, "a")),
