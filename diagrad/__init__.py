@@ -223,7 +223,7 @@ from .frontend.operations.integers.bits import (
     bitwise_xor,
 )
 from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
-from .frontend.operations.linear_algebra import inverse, solve
+from .frontend.operations.linear.systems import inverse, solve
 from .frontend.operations.making.arrays import (
     eye,
     full,

@@ -19,7 +19,7 @@ from ..graphs.flops import flops_of, worked_elements
 from ..graphs.views import View, resolve
 from ..primitives.attention import ATTENTION, attention_work
 from ..primitives.contraction import contraction_flops
-from ..primitives.linear_algebra import solve_work
+from ..primitives.linear.counts import LINEAR, linear_work
 from ..primitives.log_product import LOG_PRODUCTS, log_product_work
 from ..primitives.record import lookup
 from ..primitives.sorting import sort_work
@@ -74,8 +74,8 @@ def _work(node: Node, sizes: Sizes) -> int:
         return _count(attention_work([node]), sizes)
     if node.op in LOG_PRODUCTS:
         return _count(log_product_work(node), sizes)
-    if node.op == "solve":
-        return _count(solve_work(node), sizes)
+    if node.op in LINEAR:
+        return _count(linear_work(node), sizes)
     if node.op == "argsort":
         return _count(sort_work(node), sizes)
     return _count(worked_elements(node), sizes) * max(1, lookup(node.op).flops)

@@ -12,7 +12,7 @@ from ..graph import Node
 from ..graphs.views import contiguous, squeeze
 from ..primitives.attention import attention_work
 from ..primitives.contraction import contraction_flops
-from ..primitives.linear_algebra import solve_work
+from ..primitives.linear.counts import LINEAR, linear_work
 from ..primitives.log_product import log_product_work
 from ..primitives.record import lookup
 from ..primitives.sorting import sort_work
@@ -22,6 +22,7 @@ from ..scheduling.template import Place, Row, Template, Turns
 from ..sizes import Dim, floor_divide, product
 from .attention.kernels import emit_attention, emit_attention_back
 from .attention.query import emit_one_query, is_one_query
+from .linear.kernels import emit_linear
 from .log_products import emit_log_product
 from .loop_kernels import emit_loop
 from .moves import (
@@ -36,7 +37,6 @@ from .moves import (
 )
 from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
-from .solving import emit_solve
 from .sorting import emit_argsort
 from .writer import Emitted
 
@@ -123,8 +123,8 @@ def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
         return [emit_overlap_add(group, buffers, target)]
     if group.kind == "cumsum":
         return [emit_cumsum(group, buffers, target)]
-    if group.kind == "solve":
-        return [emit_solve(group, buffers, target)]
+    if group.kind == "linear":
+        return [emit_linear(group, buffers, target)]
     if group.kind == "log_product":
         return [emit_log_product(group, buffers, target)]
     if group.kind == "argsort":
@@ -154,8 +154,8 @@ def _work(group: Group) -> Dim:
         if node.op == "contract":
             total = total + floor_divide(contraction_flops(node), 32)
             total = total + sum(item.type.count for item in node.inputs)
-        if node.op == "solve":
-            total = total + solve_work(node)
+        if node.op in LINEAR:
+            total = total + linear_work(node)
         if node.op == "argsort":
             total = total + sort_work(node)
     return total

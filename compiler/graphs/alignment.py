@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ..graph import Graph, Node
 from ..primitives.attention import ATTENTION, attention_labels
 from ..primitives.convolution import CONVOLUTIONS, results_and_weights
+from ..primitives.linear.counts import LINEAR
 from ..primitives.log_product import LOG_PRODUCTS, log_product_labels
 from ..primitives.pooling import POOLS
 from ..primitives.record import lookup
@@ -96,7 +97,7 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
         yield from _same(row, n, [(i, i if i < at else i + 1) for i in range(row.type.rank)])
     elif n.op == "gradient":
         yield from _same(n.inputs[1], n, [(i, i) for i in range(n.type.rank)])
-    elif n.op == "solve":
+    elif n.op in LINEAR:
         lead = [(i, i) for i in range(n.type.rank - 2)]
         yield from (pair for item in n.inputs for pair in _same(item, n, lead))
     elif n.op in ATTENTION:

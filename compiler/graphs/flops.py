@@ -18,7 +18,7 @@ from ..graph import Node
 from ..primitives.attention import ATTENTION, attention_flops, kernel_of
 from ..primitives.contraction import contraction_flops
 from ..primitives.convolution import CONVOLUTIONS, convolution_flops
-from ..primitives.linear_algebra import solve_flops
+from ..primitives.linear.counts import LINEAR, linear_flops
 from ..primitives.log_product import LOG_PRODUCTS, log_product_terms
 from ..primitives.pooling import POOLS, pool_flops
 from ..primitives.record import lookup
@@ -35,8 +35,8 @@ def node_flops(node: Node) -> Dim:
         return attention_flops([node])
     if node.op in LOG_PRODUCTS:
         return log_product_terms(node) * 2
-    if node.op == "solve":
-        return solve_flops(node)
+    if node.op in LINEAR:
+        return linear_flops(node)
     if node.op in POOLS:
         return pool_flops(node)
     if not any(item.type.is_float for item in (node, *node.inputs)):

@@ -8,7 +8,6 @@ from . import (
     convolution,
     elementwise,
     indexing,
-    linear_algebra,
     log_product,
     pooling,
     recurrence,
@@ -19,6 +18,7 @@ from . import (
     windows,
 )
 from .functions import composed, table  # noqa: F401 (fills the table)
+from .linear import systems
 from .record import register
 
 for room in (
@@ -29,7 +29,7 @@ for room in (
     contraction,
     convolution,
     attention,
-    linear_algebra,
+    systems,
     log_product,
     indexing,
     sorting,

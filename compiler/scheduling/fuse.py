@@ -24,6 +24,7 @@ from ..graphs.reductions import ONE_THREAD, SHORTEST_ROW
 from ..graphs.views import View, base_of, resolve, squeeze
 from ..primitives.attention import ATTENTION, FORWARD, kernel_of
 from ..primitives.known import is_known
+from ..primitives.linear.counts import LINEAR
 from ..primitives.log_product import LOG_PRODUCTS
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
@@ -34,9 +35,10 @@ MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
 ALONE: dict[str, GroupKind] = {
-    "solve": "solve", "scatter_add": "scatter_add", "scatter_sums": "scatter_add", "put": "put",
+    "scatter_add": "scatter_add", "scatter_sums": "scatter_add", "put": "put",
     "cumsum": "cumsum", "argsort": "argsort", "concatenate": "concatenate", "pad": "pad",
     "overlap_add": "overlap_add", "first_outside": "first_outside",
+    **dict.fromkeys(LINEAR, "linear"),
     **dict.fromkeys(LOG_PRODUCTS, "log_product"),
 }  # fmt: skip
 """Primitives that have a kernel of their own, and the kind of its group."""

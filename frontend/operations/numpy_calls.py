@@ -14,9 +14,10 @@ import numpy as np
 
 from ..location import user_location
 from ..variables.variable import Variable, source_text
-from . import contractions, elementwise, indexing, linear_algebra, reductions, structure
+from . import contractions, elementwise, indexing, reductions, structure
 from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
+from .linear import systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .ordering import along, quantiles, sorting
@@ -185,8 +186,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.tensordot: products.tensordot,
     np.kron: products.kron,
     np.linalg.norm: norms.norm,
-    np.linalg.solve: linear_algebra.solve,
-    np.linalg.inv: linear_algebra.inverse,
+    np.linalg.solve: systems.solve,
+    np.linalg.inv: systems.inverse,
     np.zeros_like: arrays.zeros_like,
     np.ones_like: arrays.ones_like,
     np.full_like: arrays.full_like,

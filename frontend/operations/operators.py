@@ -6,10 +6,11 @@ from typing import Any
 
 from ..keywords import guarded
 from ..variables.variable import Variable
-from . import contractions, elementwise, indexing, linear_algebra, reductions, source, structure
+from . import contractions, elementwise, indexing, reductions, source, structure
 from .broadcasting import is_operand
 from .functions import exponentials, hyperbolic, rounding, special, trigonometry
 from .integers import bits, division
+from .linear import systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
@@ -129,8 +130,8 @@ OPERATORS: dict[str, Any] = {
 }
 _FILES = (
     arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    linear_algebra, norms, padding, products, quantiles, reductions, repeats, rounding, running,
-    sorting, source, special, structure, triangles, trigonometry,
+    norms, padding, products, quantiles, reductions, repeats, rounding, running,
+    sorting, source, special, structure, systems, triangles, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

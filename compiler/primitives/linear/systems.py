@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DtypeRuleError, TypeRuleError
-from ..graph import Node, Type
-from ..sizes import Dim, floor_divide, product
-from .batch import repeated
-from .record import Array, Attrs, Builder, Primitive
+from ...errors import DtypeRuleError, TypeRuleError
+from ...graph import Node, Type
+from ...sizes import Dim, floor_divide, product
+from ..batch import repeated
+from ..record import Array, Attrs, Builder, Primitive
 
 
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:

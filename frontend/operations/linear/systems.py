@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.errors import DtypeRuleError, TypeRuleError
-from ...compiler.graph import Node
-from ...compiler.primitives.linear_algebra import solve_for_many
-from ...compiler.primitives.record import Builder
-from ...compiler.sizes import product
-from ..variables.applying import apply
-from ..variables.variable import Variable
-from .broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
+from ....compiler.errors import DtypeRuleError, TypeRuleError
+from ....compiler.graph import Node
+from ....compiler.primitives.linear.systems import solve_for_many
+from ....compiler.primitives.record import Builder
+from ....compiler.sizes import product
+from ...variables.applying import apply
+from ...variables.variable import Variable
+from ..broadcasting import as_variables, broadcast_shape, one_dtype, spread_to
 
 
 def solve(a: Any, b: Any) -> Variable:

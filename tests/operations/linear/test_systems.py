@@ -7,7 +7,7 @@ import pytest
 
 import diagrad as dg
 
-from ..frontend.evaluating import TARGETS, Array, Target, text
+from ...frontend.evaluating import TARGETS, Array, Target, text
 
 DTYPES = ("float32", "float64")
 

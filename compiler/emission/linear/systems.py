@@ -17,15 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...runtime.program import Target
-from ..graph import Node
-from ..graphs.views import View, mergeable, resolve
-from ..primitives.elementwise import LANE_TYPES
-from ..scheduling.fusion import Group
-from ..scheduling.template import Place
-from ..sizes import Dim, ceil_divide, product
-from .nest import Places
-from .writer import Emitted, Writer, decode
+from ....runtime.program import Target
+from ...graph import Node
+from ...graphs.views import View, mergeable, resolve
+from ...primitives.elementwise import LANE_TYPES
+from ...scheduling.template import Place
+from ...sizes import Dim, ceil_divide, product
+from ..nest import Places
+from ..writer import Emitted, Writer, decode
 
 RESERVED = 64
 """Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
@@ -71,12 +70,11 @@ for back in range({n}):
 """
 
 
-def emit_solve(group: Group, buffers: Places, target: Target) -> Emitted:
+def emit_solve(node: Node, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the matrices of the batch.
 
     Which strides are 0 makes no difference to the text, so that most systems share it.
     """
-    (node,) = group.members
     *lead, rows, columns = node.shape
     lanes = target.lanes
     writer = Writer(lanes)

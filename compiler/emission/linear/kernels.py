@@ -1,0 +1,22 @@
+"""Which kernel a primitive of linear algebra has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ....runtime.program import Target
+from ...graph import Node
+from ...scheduling.fusion import Group
+from ..nest import Places
+from ..writer import Emitted
+from .systems import emit_solve
+
+KERNELS: Mapping[str, Callable[[Node, Places, Target], Emitted]] = {
+    "solve": emit_solve,
+}
+
+
+def emit_linear(group: Group, buffers: Places, target: Target) -> Emitted:
+    """The kernel of one node."""
+    (node,) = group.members
+    return KERNELS[node.op](node, buffers, target)

@@ -1,0 +1,1 @@
+"""Linear algebra: systems of equations, factors of matrices, and functions of matrices."""
