@@ -303,6 +303,7 @@ from .frontend.training.optimizers import (
     RAdam,
     RMSprop,
 )
+from .frontend.training.state_files import load_state, save_state
 from .frontend.transform_step import TransformStep, transform_step
 from .frontend.variables.constants import constant
 from .frontend.variables.variable import Variable, observed, parameter
@@ -534,6 +535,7 @@ __all__ = [
     "less_equal",
     "lgamma",
     "linspace",
+    "load_state",
     "log",
     "log1p",
     "log2",
@@ -590,6 +592,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "save_state",
     "scatter_add",
     "schedules",
     "searchsorted",

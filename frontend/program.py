@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,13 @@ class Program(Running):
         save(self, path)
 
     def load(
-        self, path: str | Path, parameters_only: bool = False, optimizer: bool = True
+        self,
+        path: str | Path,
+        parameters_only: bool = False,
+        optimizer: bool = True,
+        *,
+        only: str | Iterable[str] | None = None,
+        strict: bool = True,
     ) -> Loaded:
         """Read from a file of `save` what the program has, and leave the rest of the file.
 
@@ -132,17 +139,49 @@ class Program(Running):
             optimizer: whether to go on with the file's training: with the optimizer's arrays, the
                 count of steps and the key of random draws. Without, parameters and the diagram's
                 states are taken, and these stay as they are.
+            only: take parameters and states of these paths alone: a path ("encoder", with all below
+                it), a pattern ("encoder/*", "*/bias"), or several.
+            strict: whether it is an error if the file lacks something or has it in another shape or
+                dtype; otherwise the program keeps what it has of it, which is told.
 
         Returns:
             What was taken, left in the file, and kept by the program.
 
         Raises:
-            CheckpointError: the file lacks something or does not fit; nothing has changed.
+            CheckpointError: the file lacks something or does not fit (without `strict`: nothing in
+                it fits); nothing has changed.
+            InputError: something in `only` that the program does not have.
             OSError: the file cannot be read.
         """
         from .training.checkpoints import load
 
-        return load(self, path, parameters_only, optimizer)
+        return load(self, path, parameters_only, optimizer, only, strict)
+
+    def copy_to(
+        self, other: Program, *, only: str | Iterable[str] | None = None, strict: bool = True
+    ) -> Loaded:
+        """Write this program's parameters and states into another one's, by their names.
+
+        The other program takes what it has, as from a file; floats of another precision are
+        converted.  Both optimizers' arrays stay as they are.
+
+        Args:
+            other: a program of this diagram or of another one.
+            only: the paths or patterns of those to write, as for `load`.
+            strict: as for `load`.
+
+        Returns:
+            What was taken, left in this program, and kept by the other one.
+
+        Raises:
+            CheckpointError: this program lacks something that the other one has, or has it in
+                another shape or dtype (without `strict`: it has nothing that fits); nothing has
+                changed.
+            InputError: something in `only` that the other program does not have.
+        """
+        from .training.checkpoints import copy
+
+        return copy(self, other, only, strict)
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())

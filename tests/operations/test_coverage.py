@@ -20,8 +20,9 @@ from .test_derivatives import each
 NO_OPERATIONS = {
     "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost",
     "evaluate", "fit",
-    "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1", "loop",
-    "observed", "parameter", "pool_shape", "probes", "state", "targets", "training",
+    "freeze", "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1",
+    "load_state", "loop", "observed", "parameter", "pool_shape", "probes", "save_state", "state",
+    "targets", "training", "unfreeze",
     "transform_step", "tie", "update", "variable", "wfsm",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""

@@ -15,8 +15,9 @@ from ...arguments import integer
 from ...arguments import path as path_of
 from ...errors import CheckpointError
 from ...programs.running import Running
-from ..checkpoints import TRAINING, load, read, save
+from ..checkpoints import TRAINING, load, save
 from ..history import History
+from ..state_files import read
 from .callback import Callback, TrainingState, overrides
 
 _RECORD = "training"

@@ -113,6 +113,13 @@ ATTENDED = {"q": line, "k": line, "v": line}
 MACHINE = {"visible": lambda: 3, "hidden": lambda: 2}
 POOLED = {"x": line, "size": lambda: 2, "axes": lambda: 1}
 
+
+def saved() -> str:
+    """A file that is there, beside the folder that is looked at."""
+    dg.save_state("../saved.safetensors", {"a": np.ones(2)})
+    return "../saved.safetensors"
+
+
 BY_NAME: dict[str, Callable[[], Any]] = {
     "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
     "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
@@ -196,6 +203,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "multi_step": {"milestones": lambda: [2, 4]}, "one_cycle": {"steps": lambda: 10},
     "cyclic": {"low": lambda: 0.1, "high": lambda: 0.2, "up": lambda: 2},
     "sequence": {"schedules": lambda: [0.1, 0.2], "milestones": lambda: [2]},
+    "save_state": {"path": lambda: "../saved.safetensors", "arrays": lambda: {"a": np.ones(2)}},
+    "load_state": {"path": saved},
     "ParameterGroups": {"optimizers": lambda: dg.SGD(0.1)},
     "Program": {"optimizer": lambda: dg.SGD(0.1), "target": lambda: "reference"},
     "LocallyConnected2d": {"padding": lambda: 1, "stride": lambda: 1, "bias": lambda: "map"},
@@ -313,7 +322,17 @@ def methods() -> Iterator[tuple[str, Callable[..., Any], dict[str, Callable[[], 
     yield (
         "load",
         trained.load,
-        {"path": lambda: "file.safetensors", "parameters_only": lambda: False},
+        {
+            "path": lambda: "file.safetensors",
+            "parameters_only": lambda: False,
+            "only": lambda: "l/*",
+            "strict": lambda: True,
+        },
+    )
+    yield (
+        "copy_to",
+        trained.copy_to,
+        {"other": program, "only": lambda: "l/bias", "strict": lambda: False},
     )
     yield "l/bias", lambda v: trained.parameters.__setitem__("l/bias", v), {"v": lambda: [0, 0]}
     yield "learning_rate", lambda v: setattr(trained, "learning_rate", v), {"v": lambda: 0.1}

@@ -314,9 +314,9 @@ def test_a_program_without_an_optimizer_takes_parameters_and_states(tmp_path: Pa
     assert found.left == ("optimizer/learning_rate", "optimizer/w/mean", "optimizer/w/square")
     assert repr(found) == (
         "Loaded 3 arrays from 'model.safetensors'\n"
-        "  left in the file: optimizer/learning_rate\n"
-        "  left in the file: optimizer/w/mean\n"
-        "  left in the file: optimizer/w/square"
+        "  left there: optimizer/learning_rate\n"
+        "  left there: optimizer/w/mean\n"
+        "  left there: optimizer/w/square"
     )
 
 
