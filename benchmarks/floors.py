@@ -9,20 +9,25 @@ data, and made on any machine.  The prediction is
         + the greater of  bytes moved / bandwidth  and  operations / rate
 
 or, where that is more, the same path with the time of each launch's busiest worker, which no number
-of multiprocessors makes shorter; and, for a step whose batch the host holds, the copies in and out
-over the bus.  It is a floor: no kernel reaches the bandwidth and the rate.
+of multiprocessors makes shorter, and of all runs of a loop that one block walks; and, for a step
+whose batch the host holds, the copies in and out over the bus.  It is a floor: no kernel
+reaches the bandwidth and the rate.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.pipeline import compile_kernels
-from diagrad.runtime.cuda.plan import Plan, plan_launches
+from diagrad.runtime.cuda.plan import Plan, Walk, plan_launches
+from diagrad.runtime.cuda.processor import Processor, Rates
+from diagrad.runtime.cuda.shapes import WARP
+from diagrad.runtime.cuda.walks import moved
 from diagrad.runtime.program import CUDA
 
 from .peers import diagrad_
@@ -33,36 +38,25 @@ from .workloads import WORKLOADS
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU in four numbers.
+    """A GPU in a few numbers.
 
     Attributes:
         name: of the product.
-        node_s: seconds from the end of a kernel to the beginning of one that waits for it, in a
-            graph.
-        bytes_per_s: of its memory.
+        rates: those that plans know.
         flops_per_s: of multiply-adds in float32, on its vector units.
         bus_bytes_per_s: between the host's pinned memory and its own.
-        warp_ops_per_s: operations on one element that a warp makes: 32 a cycle.
-        team_ops_per_s: multiply-adds of a team of warps, which has a multiprocessor: 128 a cycle.
     """
 
     name: str
-    node_s: float
-    bytes_per_s: float
+    rates: Rates
     flops_per_s: float
     bus_bytes_per_s: float
-    warp_ops_per_s: float
-    team_ops_per_s: float
 
 
-_CLOCK = 1.98e9
-H100 = Gpu("H100 SXM", 1.3e-6, 3.35e12, 67e12, 55e9, 32 * _CLOCK, 128 * _CLOCK)
-"""Bandwidth and rate: NVIDIA, H100 data sheet.  The bus: PCIe 5 x16, 64 GB/s, less what its packets
-take.  A node: as reported for empty kernels in a graph on an H100 (Hazy Research, "Look Ma, No
-Bubbles!", 2025); an assumption here, which nobody of this project has measured."""
-
-MULTIPLY_ADDS = 12.5
-"""Of a product, what the compiler's estimate counts as one operation on one element."""
+H100 = Gpu("H100 SXM", Rates(), 67e12, 55e9)
+"""The rate: NVIDIA, H100 data sheet.  The bus: PCIe 5 x16, 64 GB/s, less what its packets take.
+The rest: see `runtime/cuda/processor.py`; assumptions here, which nobody of this project has
+measured."""
 
 
 @dataclass(frozen=True)
@@ -72,29 +66,33 @@ class Floor:
     Attributes:
         workload: its name.
         rows: of the table.
-        launches: of a step.
+        runs: of all rows, in a step.
+        launches: of a step, in which one block may walk many runs.
         depth: launches of the longest chain in which each waits for the one before.
         moved: bytes that the launches read and write.
         copied: bytes between the host and the GPU.
         operations: those of the products, or the compiler's estimate where that is more.
-        busiest: seconds of the longest path with each launch's busiest worker.
+        busiest: seconds of the longest path with each launch's busiest worker, or all of its walk.
+        apart: depth and busiest if every run were launched by itself.
         often: the rows that are launched most often: what they compute, and how often.
     """
 
     workload: str
     rows: int
+    runs: int
     launches: int
     depth: int
     moved: int
     copied: int
     operations: float
     busiest: float
+    apart: tuple[int, float]
     often: tuple[tuple[str, int], ...]
 
     def parts(self, gpu: Gpu) -> dict[str, float]:
         """Seconds of launches, of memory or arithmetic, of workers that are alone, of copies."""
-        launches = self.depth * gpu.node_s
-        work = max(self.moved / gpu.bytes_per_s, self.operations / gpu.flops_per_s)
+        launches = self.depth * gpu.rates.node_s
+        work = max(self.moved / gpu.rates.bytes_per_s, self.operations / gpu.flops_per_s)
         return {
             "launches": launches,
             "memory or arithmetic": work,
@@ -106,24 +104,41 @@ class Floor:
         """The floor."""
         return sum(self.parts(gpu).values())
 
+    def apart_seconds(self, gpu: Gpu) -> float:
+        """The floor if every run were launched by itself."""
+        depth, busiest = self.apart
+        return replace(self, depth=depth, busiest=busiest).seconds(gpu)
 
-def busiest(plan: Plan, gpu: Gpu) -> float:
-    """Seconds of the longest path, each launch a node and its busiest worker's share."""
+
+def busiest(plan: Plan, rates: Rates) -> float:
+    """Seconds of the longest path: a node and the busiest worker of each launch, or a walk."""
+    program = plan.program
+    walked: dict[int, float] = {}
     ends: list[float] = []
     for launch in plan.launches:
-        item = plan.program.instructions[launch.row]
-        share = item.work * -(-item.extent // launch.workers) / item.extent
-        rate = gpu.team_ops_per_s / MULTIPLY_ADDS if launch.team else gpu.warp_ops_per_s
-        before = max((ends[number] for number in launch.after), default=0.0)
-        ends.append(before + gpu.node_s + share / rate)
+        spent = rates.node_s
+        for run in launch.runs:
+            item = program.instructions[run.row]
+            if not isinstance(launch, Walk):
+                spent += rates.busiest_s(item, run.workers, run.team)
+                continue
+            if run.row not in walked:
+                times = program.times[run.row]
+                nbytes = moved(program, item, times) // times
+                walked[run.row] = rates.run_work_s(item, nbytes, 1, run.threads // WARP, run.team)
+            spent += rates.run_s + walked[run.row]
+        ends.append(spent + max((ends[number] for number in launch.after), default=0.0))
     return max(ends, default=0.0)
 
 
-def plan_of(call: Call) -> Plan:
-    """What a call launches on a GPU; of a program compiled for any target."""
+def plans_of(call: Call, rates: Rates) -> tuple[Plan, Plan]:
+    """What a call launches on a GPU, and if no loop were walked; of a program for any target."""
     execution = call.program.execution(call.method, call.inputs)
     sizes = execution.sizes_of(call.method, [call.inputs[e.name] for e in execution.expected])
-    return plan_launches(plan_memory(compile_kernels(execution.graph, target=CUDA), sizes))
+    program = plan_memory(compile_kernels(execution.graph, target=CUDA), sizes)
+    never = replace(rates, run_s=math.inf)
+    one, two = (plan_launches(program, Processor(rates=each)) for each in (rates, never))
+    return one, two
 
 
 def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
@@ -131,7 +146,8 @@ def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
     work = WORKLOADS[workload]
     diagrad_.set_target("reference")
     calls = diagrad_.build(workload, work.make()).calls()
-    plans = [plan_of(call) for call in calls]
+    both = [plans_of(call, gpu.rates) for call in calls]
+    plans, apart = [one for one, _ in both], [two for _, two in both]
     programs = [plan.program for plan in plans]
     often: Counter[str] = Counter()
     for program in programs:
@@ -140,6 +156,7 @@ def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
     return Floor(
         workload,
         sum(len(program.instructions) for program in programs),
+        sum(len(plan.runs) for plan in plans),
         sum(len(plan.launches) for plan in plans),
         sum(plan.depth for plan in plans),
         sum(plan.bytes_moved for plan in plans),
@@ -147,7 +164,8 @@ def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
             plan.bytes_copied for call, plan in zip(calls, plans, strict=True) if not call.resident
         ),
         max(work.flops, sum(program.work for program in programs)),
-        sum(busiest(plan, gpu) for plan in plans),
+        sum(busiest(plan, gpu.rates) for plan in plans),
+        (sum(plan.depth for plan in apart), sum(busiest(plan, gpu.rates) for plan in apart)),
         tuple(often.most_common(3)),
     )
 
@@ -155,22 +173,23 @@ def floor_of(workload: str, gpu: Gpu = H100) -> Floor:
 def floors_text(floors: Sequence[Floor], gpu: Gpu) -> str:
     """The table as Markdown."""
     lines = [
-        f"Predicted, not measured: {gpu.name}, {1e6 * gpu.node_s:g} us a node, "
-        f"{gpu.bytes_per_s / 1e12:g} TB/s, {gpu.flops_per_s / 1e12:g} TFLOP/s in float32, "
+        f"Predicted, not measured: {gpu.name}, {1e6 * gpu.rates.node_s:g} us a node, "
+        f"{1e6 * gpu.rates.run_s:g} us a run of a walk, "
+        f"{gpu.rates.bytes_per_s / 1e12:g} TB/s, {gpu.flops_per_s / 1e12:g} TFLOP/s in float32, "
         f"{gpu.bus_bytes_per_s / 1e9:g} GB/s to the host.",
         "",
-        "| workload | rows | launches | longest path | moved, MB | copied, MB | operations, M "
-        "| launches, us | memory or arithmetic, us | few workers, us | copies, us | floor, us "
-        "| most of it |",
-        "|---|" + "---:|" * 11 + "---|",
+        "| workload | rows | runs | launches | longest path | moved, MB | copied, MB "
+        "| operations, M | launches, us | memory or arithmetic, us | few workers, us | copies, us "
+        "| floor, us | without walks, us | most of it |",
+        "|---|" + "---:|" * 13 + "---|",
     ]
     for one in floors:
         spent = one.parts(gpu)
-        seconds = (*spent.values(), one.seconds(gpu))
+        seconds = (*spent.values(), one.seconds(gpu), one.apart_seconds(gpu))
         times = " | ".join(f"{1e6 * part:.4g}" for part in seconds)
         most = max(spent, key=lambda part: spent[part])
         lines.append(
-            f"| `{one.workload}` | {one.rows} | {one.launches} | {one.depth} "
+            f"| `{one.workload}` | {one.rows} | {one.runs} | {one.launches} | {one.depth} "
             f"| {one.moved / 1e6:.4g} | {one.copied / 1e6:.4g} | {one.operations / 1e6:.4g} "
             f"| {times} | {most} |"
         )

@@ -4,6 +4,7 @@ Plans are data, so floors are what they are on any machine; nothing here is a ti
 """
 
 import importlib
+import math
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,14 +20,20 @@ from benchmarks.limits import gpu_limits
 from benchmarks.peers.common import Job, repeated, waited
 from benchmarks.report import CUDA_TARGETS, report_text
 from benchmarks.workloads import LARGE, WORKLOADS
+from diagrad.runtime.cuda.plan import plan_launches
+from diagrad.runtime.cuda.processor import Processor, Rates
 from diagrad.runtime.cuda.using import use_device
-from diagrad.runtime.program import Instruction
+from diagrad.runtime.program import BoundProgram, Instruction, Kernel, Turns
 
 from .runtime.cuda.simulated import SimulatedDevice
 from .test_benchmarks import result
 
 diagrad_ = importlib.import_module("benchmarks.peers.diagrad_")
-SLOW = Gpu("slow", 1.0, 10.0, 100.0, 5.0, warp_ops_per_s=1.0, team_ops_per_s=125.0)
+RATES = Rates(
+    node_s=1.0, run_s=0.5, bytes_per_s=10.0, own_bytes_per_s=10.0, warp_ops_per_s=1.0,
+    team_ops_per_s=125.0,
+)  # fmt: skip
+SLOW = Gpu("slow", RATES, flops_per_s=100.0, bus_bytes_per_s=5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +44,14 @@ def target_of_peers() -> Any:
 
 
 def test_a_floor_is_the_chain_and_the_nearer_limit_and_the_copies() -> None:
-    one = Floor("x", 3, 4, 2, moved=30, copied=10, operations=200, busiest=4.0, often=())
+    one = Floor(
+        "x", 3, 9, 4, 2, moved=30, copied=10, operations=200, busiest=4.0, apart=(6, 4.0), often=()
+    )  # fmt: skip
     assert list(one.parts(SLOW).values()) == [2.0, 3.0, 0.0, 2.0]
     assert one.seconds(SLOW) == 7.0
     (line,) = (line for line in floors_text([one], SLOW).splitlines() if line.startswith("| `x`"))
-    assert line.endswith("| 2e+06 | 3e+06 | 0 | 2e+06 | 7e+06 | memory or arithmetic |")
+    assert line.startswith("| `x` | 3 | 9 | 4 | 2 |")
+    assert line.endswith("| 2e+06 | 3e+06 | 0 | 2e+06 | 7e+06 | 1.1e+07 | memory or arithmetic |")
     alone = replace(one, busiest=9.0)
     assert alone.parts(SLOW)["few workers"] == 4.0 and alone.seconds(SLOW) == 11.0
 
@@ -51,10 +61,21 @@ def test_the_busiest_worker() -> None:
     rows = [Instruction(0, (), 3, (), (), work=30), Instruction(0, (), 2, (), (), work=40)]
     warps = SimpleNamespace(row=0, workers=2, team=False, after=range(0))
     teams = SimpleNamespace(row=1, workers=2, team=True, after=range(1))
+    warps.runs, teams.runs = (warps,), (teams,)
     plan = SimpleNamespace(launches=[warps, teams], program=SimpleNamespace(instructions=rows))
-    assert busiest(plan, SLOW) == (1.0 + 20 / 1.0) + (1.0 + 20 / 10.0)  # type: ignore[arg-type]
+    assert busiest(plan, RATES) == (1.0 + 20 / 1.0) + (1.0 + 20 / 10.0)  # type: ignore[arg-type]
     teams.after = range(0)
-    assert busiest(plan, SLOW) == 21.0  # type: ignore[arg-type]
+    assert busiest(plan, RATES) == 21.0  # type: ignore[arg-type]
+
+
+def test_the_time_of_a_walk() -> None:
+    """A node, and for every run the way to it and its work or its bytes on one multiprocessor."""
+    rows = [Instruction(0, (), 1, (), (), work=n, wait=None) for n in (3, 4)]
+    kernel = Kernel("k", "def kernel(args, lo, hi):\n    pass\n", 32)
+    program = BoundProgram("walked", (kernel,), tuple(rows), (), 0, (Turns(0, 2, 5),))
+    plan = plan_launches(program, Processor(rates=replace(RATES, run_s=-math.inf)))
+    assert len(plan.launches) == 1
+    assert busiest(plan, RATES) == 1.0 + 5 * (0.5 + 3.0 + 0.5 + 4.0)
 
 
 def test_the_floor_of_a_product() -> None:
@@ -80,15 +101,16 @@ def test_the_floor_of_training() -> None:
 
 
 def test_the_floor_of_a_loop() -> None:
-    """Every turn launches its rows anew, one turn after another."""
+    """A block walks the loop and another the way back; else every turn launches its rows anew."""
     found = floor_of("elman_small")
-    assert found.depth > 2 * 64
-    assert found.rows < 40 < found.launches
+    assert found.apart[0] > 2 * 64 > found.depth
+    assert found.launches < found.rows < 40 < found.runs
+    assert found.seconds(H100) < found.apart_seconds(H100) / 2
     assert 64 <= found.often[0][1] <= 65  # a row may run before the loop too
 
 
 def test_a_text_that_is_written_has_a_floor() -> None:
-    assert floor_of("generate").launches > 239
+    assert floor_of("generate").runs > 239
 
 
 def test_limits_by_clocks() -> None:
@@ -104,7 +126,7 @@ def test_limits_by_clocks() -> None:
     )  # fmt: skip
     found = gpu_limits(driver)
     assert found["peak_gflops"] == pytest.approx(H100.flops_per_s / 1e9, rel=0.01)
-    assert found["copy_gb_per_s"] == pytest.approx(H100.bytes_per_s / 1e9, rel=0.01)
+    assert found["copy_gb_per_s"] == pytest.approx(H100.rates.bytes_per_s / 1e9, rel=0.01)
     stated |= {"COMPUTE_CAPABILITY_MAJOR": 8, "MULTIPROCESSOR_COUNT": 108, "CLOCK_RATE": 1410000}
     assert gpu_limits(driver)["peak_gflops"] == pytest.approx(19500, rel=0.01)  # an A100
     driver.cuInit = lambda flags: (100,)

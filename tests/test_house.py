@@ -63,7 +63,8 @@ FLOORS = {
         "executor", "limits", "stopwatch", "trace",
     ),
     "runtime/cuda": (
-        "routines", "building", "finding", "dlpack", "arrays", "layout", "guards", "plan", "table",
+        "code", "routines", "building", "finding", "dlpack", "arrays", "layout", "guards",
+        "processor", "shapes", "walks", "plan", "table",
         "device", "memory", "driver", "executor", "trace", "using",
     ),
 }  # fmt: skip

@@ -252,6 +252,9 @@ class CudaEngine(CompilingEngine):
         plan = executor.plan
         count = len(plan.launches)
         text = f"in {count:,} launch{'es' if count != 1 else ''}, {plan.depth:,} one after another"
+        if plan.walks:
+            runs, count = sum(len(walk.runs) for walk in plan.walks), len(plan.walks)
+            text += f", of which {count:,} walk{'s' if count == 1 else ''} {runs:,} runs of rows"
         return text, executor.scratch
 
     def tracer(self, source: Source, program: BoundProgram) -> Any:

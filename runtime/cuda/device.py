@@ -12,9 +12,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Kernel
 from ..tracing import Limits
-from .plan import Processor
+from .code import Code
+from .processor import Processor
 
 Array = npt.NDArray[Any]
 
@@ -65,15 +65,16 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A node of a graph: a launch of a kernel.
+    """A node of a graph: a launch of a kernel or of a walk.
 
     Attributes:
-        function: of a loaded kernel.
+        function: of loaded code.
         grid: blocks.
         threads: of a block.
         shared: bytes of shared memory of a block.
         arguments: of the entry: the words, lo, hi, the guards, how many they are, scratch, and
-            bytes of each worker.
+            bytes of each worker; or of a walk: the table, which of its runs, where it finds them,
+            nothing, scratch, and nothing.
         after: as for a copy.
     """
 
@@ -90,11 +91,11 @@ Node = Copy | Call
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A kernel on the device, and how it came there.
+    """Code on the device, and how it came there.
 
     Attributes:
         function: what a `Call` takes.
-        name: of the kernel.
+        name: of the code.
         origin: "compiled" or "cache".
         reason: why that.
         milliseconds: that it took.
@@ -139,8 +140,8 @@ class Device(Protocol):
     def number_of(self, address: int) -> int:
         """The number of the device that sees the memory at an address; DeviceError if none does."""
 
-    def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
-        """Kernels, ready to be launched; each with whether its worker's memory is shared memory."""
+    def load(self, codes: Sequence[Code]) -> list[Loaded]:
+        """Code, ready to be launched."""
 
     def routines(self, names: Sequence[str]) -> Mapping[str, int]:
         """What stands for each native routine in the words of a row: its address, or 0."""

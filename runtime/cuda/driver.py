@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Kernel
 from ..tracing import Limits
+from .code import Code
 from .device import Call, Copy, DeviceError, Kind, Loaded, Node
-from .plan import Processor
+from .processor import Processor
 
 Array = npt.NDArray[Any]
 
@@ -53,7 +53,7 @@ def units_of(major: int, minor: int) -> tuple[int, int]:
 
 
 class Built(Protocol):
-    """A kernel's machine code, and how it came here: see `Loaded`.
+    """Machine code, and how it came here: see `Loaded`.
 
     Attributes:
         code: a cubin.
@@ -66,8 +66,8 @@ class Built(Protocol):
     milliseconds: float
 
 
-Build = Callable[[Sequence[tuple[Kernel, bool]], str], Sequence[Any]]
-"""What gives `Built` for kernels, as `Device.load` takes them, and an architecture."""
+Build = Callable[[Sequence[Code], str], Sequence[Any]]
+"""What gives `Built` for code, as `Device.load` takes it, and an architecture."""
 
 
 class DriverDevice:
@@ -75,7 +75,7 @@ class DriverDevice:
 
     Args:
         driver: `cuda.bindings.driver`.
-        build: what gives the cubins of kernels.
+        build: what gives cubins.
 
     Attributes:
         number: as the driver counts.
@@ -161,9 +161,9 @@ class DriverDevice:
         with self._current():
             return int(self.ask("tell whose memory it is", d.cuPointerGetAttribute, which, address))
 
-    def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
+    def load(self, codes: Sequence[Code]) -> list[Loaded]:
         """As `device.Device`: cubins of the cache, or built now, on the device."""
-        found = self._build(kernels, self.architecture)
+        found = self._build(codes, self.architecture)
         with self._current():
             return [
                 Loaded(self._function(x), x.name, x.origin, x.reason, x.milliseconds) for x in found

@@ -20,17 +20,18 @@ from ..fitting import fits, misfit, state_of
 from ..outcomes import HOLDS, CheckFailedError
 from ..program import BoundProgram, Buffer, Routine, positions
 from .arrays import DeviceArray
+from .code import Code
 from .device import Call, Copy, DeviceError, Node
 from .layout import ALIGNMENT, WORD, Span, checks_of
 from .memory import Memory, Workspace
-from .plan import Launch, plan_launches
+from .plan import Launch, Walk, plan_launches
 from .table import Table
 
 Array = npt.NDArray[Any]
 Given = Array | DeviceArray
 
 _LAUNCH_BYTES = 512
-"""What Python takes for a launch of the plan and its node."""
+"""What Python takes for a run of the plan and its node."""
 
 _NOWHERE = (0, 0)
 """Where the arena and scratch never are."""
@@ -88,13 +89,13 @@ class Executor:
         self._graphs: dict[Way, Any] = {}
         self.workspace.admit(self)
         held = self._own.nbytes + self._staged.nbytes + self._found.nbytes
-        self.nbytes = held + _LAUNCH_BYTES * len(self.plan.launches)
+        self.nbytes = held + _LAUNCH_BYTES * len(self.plan.runs)
 
     @property
     def report(self) -> list[tuple[str, str, str, float]]:
-        """For every kernel: name, origin, why that one, milliseconds it took."""
-        kernels = self._kernels.values()
-        return [(item.name, item.origin, item.reason, item.milliseconds) for item in kernels]
+        """For all code: name, origin, why that one, milliseconds it took."""
+        loaded = self._loaded.values()
+        return [(item.name, item.origin, item.reason, item.milliseconds) for item in loaded]
 
     def native(self, inputs: Mapping[str, Any]) -> Any:
         """New arrays by name, or the only one as a number.
@@ -158,11 +159,11 @@ class Executor:
         return array
 
     def _load(self) -> None:
-        """Load every kernel, once for workers in shared memory and once for those in scratch."""
-        program = self.program
-        wanted = dict.fromkeys((x.kernel, x.scratch is None) for x in self.plan.launches)
-        loaded = self._device.load([(program.kernels[number], near) for number, near in wanted])
-        self._kernels = dict(zip(wanted, loaded, strict=True))
+        """Load the code of every launch, once for what lies in shared memory and in scratch."""
+        kernels = self.program.kernels
+        wanted = list(dict.fromkeys(map(_code, self.plan.launches)))
+        codes = [Code(tuple((kernels[n], near) for n, near in key), walks) for key, walks in wanted]
+        self._loaded = dict(zip(wanted, self._device.load(codes), strict=True))
 
     def _fill(self) -> None:
         """Make the table, and put constants on the device; every check holds at first."""
@@ -319,19 +320,20 @@ class Executor:
                 spans.append(Span(first, first + size))
         return spans
 
-    def _node(self, launch: Launch, copies: range) -> Call:
+    def _node(self, launch: Launch | Walk, copies: range) -> Call:
         own, shift = self._own.address, len(copies)
         scratch = 0 if launch.scratch is None else self.workspace.scratch.address + launch.scratch
         after: Sequence[int] = range(launch.after.start + shift, launch.after.stop + shift)
-        kernel = self._kernels[launch.kernel, launch.scratch is None]
-        return Call(
-            kernel.function, launch.grid, launch.threads, launch.shared,
-            (
+        function = self._loaded[_code(launch)].function
+        if isinstance(launch, Walk):
+            table = own + self.plan.layout.table.first
+            given = table, 0, len(launch.runs), own + launch.listed, 0, scratch, 0
+        else:
+            given = (
                 own + launch.words, launch.lo, launch.hi, own + launch.guard_list,
                 len(launch.guards), scratch, launch.space,
-            ),
-            after or copies,
-        )  # fmt: skip
+            )  # fmt: skip
+        return Call(function, launch.grid, launch.threads, launch.shared, given, after or copies)
 
     def _look(self) -> None:
         """CheckFailedError for the first check that does not hold."""
@@ -345,6 +347,13 @@ class Executor:
         buffer = self.program.buffers[index]
         place = self.plan.layout.places[index] - self.plan.layout.checks.first
         return self._found.array(buffer.shape, buffer.dtype, place).copy()
+
+
+def _code(launch: Launch | Walk) -> tuple[tuple[tuple[int, bool], ...], bool]:
+    """Which kernels a launch runs, with where its workers' memory is; and whether it walks."""
+    if isinstance(launch, Walk):
+        return launch.kernels, True
+    return ((launch.kernel, launch.scratch is None),), False
 
 
 def _fits(buffer: Buffer, array: Any) -> bool:

@@ -4,9 +4,10 @@
     shared     arena | scratch: of all programs on the same states
     states     each by itself, for as long as the program lives
 
-The table holds the words of every launch, and behind them the lists of the flags that guards look
-at.  A step copies inputs and checks to the device at once, and checks and outputs back at once: so
-every check holds when a step begins, and what it found comes back beside the outputs.
+The table holds the words of every run, behind them the lists of the flags that guards look at, and
+behind these what walks find their runs by.  A step copies inputs and checks to the device at once,
+and checks and outputs back at once: so every check holds when a step begins, and what it found
+comes back beside the outputs.
 
 A check is an int64 for every run of a row that checks something.  It is not in the arena, where
 others would write over it before the step has ended.

@@ -1,13 +1,10 @@
 """The launch plan: what a step launches on a device, in which order, and what waits for what.
 
-Plain data, made from a program and four numbers of a device; nothing here knows a driver.
+Plain data, made from a program and a few numbers of a device; nothing here knows a driver.
 
 **Launches.**  There is one for every run of every row: a row in a loop has one for each turn, with
-words of its own.  A row without indices has none.
-
-**Workers.**  Who runs a kernel for an index is one warp, or a team of warps (a block) where the
-kernel's text says so.  Indices are dealt: worker w of n takes lo + w, lo + w + n, and so on.  The
-memory that a worker needs for itself is shared memory where that fits, and scratch otherwise.
+words of its own.  A row without indices has none.  A loop whose body is small is walked by one
+block instead, which is one launch for all of its runs: `walks.py` says where.
 
 **Order.**  The run at place i waits for all runs below place w(i) <= i.  So j is before i exactly
 if j < w(i), and that is a strict order: k < w(i) and j < w(k) <= k give j < w(i).  An edge from j
@@ -17,9 +14,11 @@ if j is below the greatest w(k) of all k < w(i).  What is left are the places
     [max of w(k) over k < w(i),  w(i))
 
 one stretch, and the only least set of edges with this order (the transitive reduction).  Runs that
-launch nothing are counted out first: that leaves the order of the others as it is.
+launch nothing are counted out first: that leaves the order of the others as it is.  The runs of a
+walk are counted as one, which waits for what any of them waits for outside of the walk; what waits
+for some of them waits for it.
 
-**Guards.**  A launch returns at once unless all its flags hold: `guards.py`.
+**Guards.**  A run is left out unless all its flags hold: `guards.py`.
 """
 
 from __future__ import annotations
@@ -27,49 +26,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from ..program import Address, BoundProgram, Instruction, Kernel, positions
-from ..teams import TEAM_WARPS
+from ..program import Address, BoundProgram, positions
+from .code import RUN
 from .guards import Guards
 from .layout import WORD, Layout, aligned, lay_out
+from .processor import H100, Processor
+from .shapes import WARP, Shape, launched, walked
+from .walks import moved, stretches
 
 Integers = npt.NDArray[np.int64]
-
-WARP = 32
-"""Threads of a warp."""
-
-BLOCK = 4
-"""Warps of a block whose workers are warps: fewer where shared memory is short."""
-
-LINE = 128
-"""Bytes of a cache line."""
-
-RESIDENT = 64
-"""Warps that a multiprocessor holds at a time: more workers than that would only wait."""
-
-SCRATCHED = 8
-"""The same where workers have memory of their own in scratch, so that this stays small."""
-
-
-@dataclass(frozen=True, slots=True)
-class Processor:
-    """What a plan must know of a device.
-
-    Attributes:
-        multiprocessors: how many it has.
-        shared: bytes of shared memory that a block may ask for.
-    """
-
-    multiprocessors: int = 132
-    shared: int = 200 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One launch of a kernel.
+    """One launch of a kernel; or a run of a walk, made as a launch of as many blocks would.
 
     Attributes:
         kernel: its number.
@@ -109,6 +84,49 @@ class Launch:
         """Among whom the indices are dealt."""
         return self.grid if self.team else self.grid * (self.threads // WARP)
 
+    @property
+    def runs(self) -> tuple[Launch, ...]:
+        """Itself."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One launch of a persistent kernel: a block that makes runs one after another.
+
+    Attributes:
+        runs: in their order; what they are after is what the walk is after.
+        kernels: those of the runs, each once, with whether its worker's memory is shared memory.
+        grid: blocks: 1.
+        threads: of it.
+        shared: bytes of shared memory.
+        scratch: the byte of the workspace's scratch from which workers have theirs there, those of
+            each run in the same place; None where none has.
+        listed: the byte of the table at which the words begin by which it finds its runs.
+        after: the launches that it waits for.
+    """
+
+    runs: tuple[Launch, ...]
+    kernels: tuple[tuple[int, bool], ...]
+    grid: int
+    threads: int
+    shared: int
+    scratch: int | None
+    listed: int
+    after: range
+
+    @property
+    def words(self) -> list[list[int]]:
+        """By which the block finds its runs: RUN of each, as `building/walk.py` says."""
+        numbers = {pair: number for number, pair in enumerate(self.kernels)}
+        return [
+            [
+                numbers[run.kernel, run.scratch is None], run.words, run.lo, run.hi,
+                run.guard_list, len(run.guards), run.space, 0,
+            ]
+            for run in self.runs
+        ]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -116,7 +134,7 @@ class Plan:
 
     Attributes:
         program: that it is of.
-        launches: in the order of their runs.
+        launches: in the order of their runs; a walk stands for all of its own.
         lists: the lists of guards, each with the byte of the table at which it begins.
         words: for each row, the byte of the table at which the words of its runs begin.
         layout: the program's own memory.
@@ -124,11 +142,21 @@ class Plan:
     """
 
     program: BoundProgram
-    launches: tuple[Launch, ...]
+    launches: tuple[Launch | Walk, ...]
     lists: tuple[tuple[int, tuple[Address, ...]], ...]
     words: tuple[int, ...]
     layout: Layout
     scratch: int
+
+    @property
+    def runs(self) -> list[Launch]:
+        """Every run of every row that has indices, in their order."""
+        return [run for launch in self.launches for run in launch.runs]
+
+    @property
+    def walks(self) -> list[Walk]:
+        """Those of the launches that walk a loop."""
+        return [launch for launch in self.launches if isinstance(launch, Walk)]
 
     @property
     def edges(self) -> int:
@@ -154,17 +182,9 @@ class Plan:
 
     @property
     def bytes_moved(self) -> int:
-        """About what the launches read and write: of every row each buffer that it names, once.
-
-        A row of a loop that moves along a buffer with the turns has its part of it in each.
-        """
-        total = 0
-        for row, times in enumerate(self.program.times):
-            item = self.program.instructions[row]
-            if item.extent:
-                total += sum(_bytes(self.program, item, b, times) for b in item.reads)
-                total += sum(_bytes(self.program, item, b, times) for b in item.writes)
-        return total
+        """About what the runs read and write: see `walks.moved`."""
+        pairs = zip(self.program.instructions, self.program.times, strict=True)
+        return sum(moved(self.program, item, times) for item, times in pairs if item.extent)
 
     @property
     def bytes_copied(self) -> int:
@@ -173,7 +193,7 @@ class Plan:
         return layout.inputs.nbytes + 2 * layout.checks.nbytes + layout.outputs.nbytes
 
 
-def plan_launches(program: BoundProgram, processor: Processor = Processor()) -> Plan:
+def plan_launches(program: BoundProgram, processor: Processor = H100) -> Plan:
     """The plan of a program.
 
     Raises:
@@ -186,27 +206,70 @@ def plan_launches(program: BoundProgram, processor: Processor = Processor()) -> 
     waits = runs.waits.copy()
     for place, found in guards.by_place.items():
         waits[place] = max(waits[place], *(flag.place + 1 for flag in found))
-    order = _order(waits, runs.launched)
-    shapes = [
-        _Shape(item, program.kernels[item.kernel], processor) for item in program.instructions
-    ]
+    units = _Units(runs, waits, stretches(program, where, waits, processor))
+    order = _order(units.waits, units.launched)
+    listed = guards.end
     scratch = _Scratch()
-    launches: list[Launch] = []
-    for place in np.flatnonzero(runs.launched).tolist():
-        row, run = int(runs.rows[place]), int(runs.numbers[place])
-        item, shape = program.instructions[row], shapes[row]
+    launches: list[Launch | Walk] = []
+    make = _Maker(program, runs, begins, guards, processor)
+    for places in units.places:
         after, wait = order[len(launches)]
-        spot = scratch.take(len(launches), wait, shape.scratch) if shape.scratch else None
-        flags, listed = guards.of(place)
-        words = begins[row] + WORD * run * len(item.words)
+        shapes = [make.shape(place, len(places) > 1) for place in places]
+        needed = max(shape.scratch for shape in shapes)
+        spot = scratch.take(len(launches), wait, needed) if needed else None
+        made = [
+            make.run(place, shape, spot, after) for place, shape in zip(places, shapes, strict=True)
+        ]
+        if len(places) == 1:
+            launches += made
+            continue
+        kernels = tuple(dict.fromkeys((run.kernel, run.scratch is None) for run in made))
+        shared = max(run.shared for run in made)
+        first = made[0]
         launches.append(
-            Launch(
-                item.kernel, row, shape.grid, shape.threads, shape.team, shape.shared, shape.space,
-                spot, words, 0, item.extent, flags, listed, after,
-            )
-        )  # fmt: skip
-    layout = lay_out(program, guards.end)
+            Walk(tuple(made), kernels, first.grid, first.threads, shared, spot, listed, after)
+        )
+        listed += WORD * RUN * len(made)
+    layout = lay_out(program, listed)
     return Plan(program, tuple(launches), guards.lists, tuple(begins), layout, scratch.nbytes)
+
+
+class _Maker:
+    """Makes the launches of runs, by their places."""
+
+    def __init__(
+        self,
+        program: BoundProgram,
+        runs: _Runs,
+        begins: Sequence[int],
+        guards: Guards,
+        processor: Processor,
+    ) -> None:
+        self._program, self._runs, self._begins, self._guards = program, runs, begins, guards
+        self._processor = processor
+        self._shapes: dict[tuple[int, bool], Shape] = {}
+
+    def shape(self, place: int, walks: bool) -> Shape:
+        """How the run is made, by itself or in a walk."""
+        row = int(self._runs.rows[place])
+        found = self._shapes.get((row, walks))
+        if found is None:
+            item = self._program.instructions[row]
+            shaped = walked if walks else launched
+            found = shaped(item, self._program.kernels[item.kernel], self._processor)
+            self._shapes[row, walks] = found
+        return found
+
+    def run(self, place: int, shape: Shape, spot: int | None, after: range) -> Launch:
+        """The run, whose workers have their part of scratch from a byte on, if they need it."""
+        row, number = int(self._runs.rows[place]), int(self._runs.numbers[place])
+        item = self._program.instructions[row]
+        flags, listed = self._guards.of(place)
+        return Launch(
+            item.kernel, row, shape.grid, WARP * shape.warps, shape.team, shape.shared, shape.space,
+            None if shape.near else spot, self._begins[row] + WORD * number * len(item.words),
+            0, item.extent, flags, listed, after,
+        )  # fmt: skip
 
 
 class _Runs:
@@ -224,6 +287,30 @@ class _Runs:
             self.waits[place] = place if item.wait is None else item.wait
             extents[place] = item.extent
         self.launched = extents > 0
+
+
+class _Units:
+    """What is launched at once: a run, or the runs of a stretch.
+
+    Attributes:
+        waits: below which unit all are before each.
+        launched: whether it launches anything.
+        places: for each that does, the places of the runs that it makes.
+    """
+
+    def __init__(self, runs: _Runs, waits: Integers, together: Sequence[tuple[int, int]]) -> None:
+        begins = np.ones(len(waits), np.bool_)
+        for first, last in together:
+            begins[first + 1 : last] = False
+        below = np.concatenate([[0], np.cumsum(begins)])  # the units that begin below a place
+        of = below[1:] - 1
+        made = np.flatnonzero(runs.launched)
+        self.waits = np.zeros(below[-1], np.int64)
+        np.maximum.at(self.waits, of[made], np.minimum(below[waits[made]], of[made]))
+        counts = np.bincount(of[made], minlength=below[-1])
+        self.launched = counts > 0
+        ends = np.concatenate([[0], np.cumsum(counts[self.launched])]).tolist()
+        self.places = [made[one:two].tolist() for one, two in pairwise(ends)]
 
 
 def _words(program: BoundProgram, where: Sequence[Integers]) -> tuple[list[int], int]:
@@ -244,36 +331,6 @@ def _order(waits: Integers, launched: npt.NDArray[np.bool_]) -> list[tuple[range
     return [(range(first, last), last) for first, last in pairs]
 
 
-class _Shape:
-    """The grid and the memory of a row's launches."""
-
-    def __init__(self, item: Instruction, kernel: Kernel, processor: Processor) -> None:
-        self.team = is_team(kernel)
-        self.space = -(-item.space // LINE) * LINE
-        fits = self.space <= processor.shared
-        warps = TEAM_WARPS if self.team else BLOCK
-        if not self.team and self.space and fits:
-            warps = min(BLOCK, processor.shared // self.space)
-        resident = RESIDENT if fits else SCRATCHED
-        wanted = item.extent if self.team else -(-item.extent // warps)
-        self.threads = warps * WARP
-        self.grid = min(wanted, processor.multiprocessors * max(1, resident // warps))
-        workers = 1 if self.team else warps
-        self.shared = self.space * workers if fits else 0
-        self.scratch = 0 if fits else self.space * workers * self.grid
-
-
-def is_team(kernel: Kernel) -> bool:
-    """Whether a kernel's worker is a team: its text has six arguments."""
-    return arguments(kernel) == 6
-
-
-def arguments(kernel: Kernel) -> int:
-    """How many arguments a kernel's text has."""
-    head = kernel.source[: kernel.source.index(")")]
-    return head.count(",") + 1
-
-
 class _Scratch:
     """Stretches of scratch: two launches share one if the one is before the other."""
 
@@ -291,12 +348,3 @@ class _Scratch:
         self._taken.append((first, room, launch))
         self.nbytes += room
         return first
-
-
-def _bytes(program: BoundProgram, item: Instruction, buffer: int, times: int) -> int:
-    """What all runs of a row move of a buffer."""
-    offsets = [
-        word.offset for word in item.words if isinstance(word, Address) and word.buffer == buffer
-    ]
-    parts = max((np.unique(offset).size for offset in offsets), default=1)
-    return program.buffers[buffer].nbytes * times // max(1, parts)

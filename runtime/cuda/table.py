@@ -1,4 +1,4 @@
-"""The table of a plan for given addresses: the words of every launch, and the lists of guards.
+"""The table of a plan for given addresses: the words of every run, lists of guards, walks.
 
 It is made on the host and copied to the device.  Of what moves from call to call, inputs that lie
 in the device's own memory and outputs that stay there, the words are known and set anew.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import Address, Instruction, Routine, Word, positions
+from .code import RUN
 from .layout import WORD, checks_of
 from .plan import Plan
 
@@ -40,6 +41,9 @@ class Table:
         where = positions(len(plan.program.instructions), plan.program.turns)
         for row, (item, place) in enumerate(zip(plan.program.instructions, where, strict=True)):
             self._fill(item, place.shape, plan.words[row] // WORD, row in checks)
+        for walk in plan.walks:
+            begin, count = walk.listed // WORD, len(walk.runs) * RUN
+            words[begin : begin + count].reshape(-1, RUN)[...] = walk.words
         for begin, flags in plan.lists:
             for number, flag in enumerate(flags, begin // WORD):
                 self._use(flag.buffer, np.array([number]), np.array([flag.offset]))

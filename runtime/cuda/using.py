@@ -39,10 +39,10 @@ def device() -> Device:
 def _machines() -> Device:
     from cuda.bindings import driver
 
-    from .building.cubins import build
+    from .building.cubins import obtain
     from .driver import DriverDevice
 
-    return DriverDevice(driver, build)
+    return DriverDevice(driver, obtain)
 
 
 def missing() -> str:

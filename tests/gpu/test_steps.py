@@ -1,5 +1,6 @@
 """Every program of the table on a real device against the reference: `python -m pytest -m gpu`."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ from diagrad.runtime.cuda.executor import Executor
 from diagrad.runtime.cuda.memory import Workspace
 from diagrad.runtime.cuda.trace import TracingExecutor
 
-from ..runtime.cuda.programs import CASES, NETS, bound, execution, inputs
+from ..runtime.cuda.programs import (
+    CASES,
+    EVER,
+    LOOPS,
+    NETS,
+    NEVER,
+    bound,
+    execution,
+    inputs,
+)
 from ..runtime.cuda.running import Both, on_device
 
 pytestmark = pytest.mark.gpu
@@ -52,11 +62,26 @@ def test_arrays_stay_on_the_device(device: Any) -> None:
     np.testing.assert_array_equal(runs[0], runs[1])
 
 
-def test_a_trace_has_the_launches_in_their_order(device: Any) -> None:
+@pytest.mark.parametrize(("name", "sizes"), [(name, NETS[name].sizes[-1]) for name in LOOPS])
+def test_a_block_that_walks_a_loop_computes_what_launches_do(
+    device: Any, name: str, sizes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit, for every step of some."""
+    found = []
+    for rates in (NEVER, EVER):
+        monkeypatch.setattr(device, "processor", replace(device.processor, rates=rates))
+        both = Both(name, sizes, bound(name, sizes), device)
+        for seed in range(3):
+            both.step(inputs(name, sizes, seed))
+        found.append([array.tobytes() for array in both.states.values()])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("name", "sizes"), [("regression", {"B": 7}), ("gru", {"T": 5, "B": 2})])
+def test_a_trace_has_the_runs_in_their_order(device: Any, name: str, sizes: dict[str, int]) -> None:
     """How long one takes is no matter of a test, but events do not go back."""
-    name, sizes = "regression", {"B": 7}
     states = on_device(device, execution(name).states)
     executor = TracingExecutor(bound(name, sizes), states, Workspace(device))
     for trace in executor.trace(inputs(name, sizes), 2):
-        assert trace.rows.tolist() == [launch.row for launch in executor.plan.launches]
+        assert trace.rows.tolist() == [run.row for run in executor.plan.runs]
         assert (trace.ends >= trace.begins).all() and trace.span > 0

@@ -8,18 +8,20 @@ is a lane that reads what another has yet to write.
 import ctypes
 import os
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import llvmlite.binding as llvm
 
-from diagrad.runtime.building.lowering import lower_kernel
+from diagrad.runtime.building.lowering import Lowered, lower_kernel
 from diagrad.runtime.building.passes import optimize, parsed
 from diagrad.runtime.cpu import host
 from diagrad.runtime.cpu.building.natives import Request, obtain
+from diagrad.runtime.cuda.building.walk import part, walked
 from diagrad.runtime.cuda.routines.routines import lowered_routine
 from diagrad.runtime.forking import COMPILING
-from diagrad.runtime.program import ROUTINES
+from diagrad.runtime.program import ROUTINES, Kernel
 from diagrad.runtime.words.machine import WARP
 
 PATIENCE = 200_000
@@ -105,6 +107,11 @@ define internal void @nvvm.bar.warp.sync(i32 %all) {
 }
 
 define internal void @nvvm.barrier.cta.sync.aligned.count(i32 %number, i32 %threads) {
+  call void @warp.wait(ptr @block.come, i64 LANES)
+  ret void
+}
+
+define internal void @nvvm.barrier.cta.sync.aligned.all(i32 %number) {
   call void @warp.wait(ptr @block.come, i64 LANES)
   ret void
 }
@@ -208,13 +215,10 @@ def build_warp(source: str, symbol: str, warps: int) -> bytes:
     The answer is whether they have waited for one another in vain.  They are a team of so many
     warps.
     """
-    count = WARP.lanes * warps
     with COMPILING:
         lowered = lower_kernel(source, symbol, WARP)
         more = {3: "", 4: ", i64 %space", 6: f", i64 %space, i64 %warp, i64 {warps}"}
-        meanings = _INTRINSICS.replace("LANES", str(count)).replace("PATIENCE", str(PATIENCE))
-        text = f"""{_meant(_NATIVE.sub("", lowered.text))}
-{meanings.replace("define internal", "define")}
+        text = f"""{lowered.text}
 define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %thread) {{
   %result = alloca ptr
   %warp = udiv i64 %thread, {WARP.lanes}
@@ -222,23 +226,68 @@ define i64 @{symbol}(ptr %args, i64 %lo, i64 %hi, i64 %space, i64 %thread) {{
   call i32 @"{lowered.function}"(
     ptr %result, ptr null, ptr %args, i64 %lo, i64 %hi{more[lowered.arguments]}
   )
-  call void @warp.wait(ptr @block.come, i64 {count})
-  %lost = load atomic i64, ptr @warp.lost acquire, align 8
-  ret i64 %lost
+{_ENDING}
 }}
 """
-        target, context = host.target_machine(), llvm.create_context()
-        own = set(re.findall(r"(?m)^define .*?@([a-z0-9.]+)\(", meanings)) | {symbol}
-        module = parsed(text, target, own, context)
-        for name in [f.name for f in module.functions if f.is_declaration]:
-            if name in ROUTINES:
-                routine = _meant(lowered_routine(name, WARP))
-                module.link_in(parsed(routine, target, {name}, context))
-        for function in module.functions:
-            if not function.is_declaration and function.name != symbol:
-                function.linkage = "internal"
-        optimize(module, target, 2)
-        return bytes(target.emit_object(module))
+        return _object(text, symbol, warps, ())
+
+
+SHARED = 48 << 10
+"""Bytes of shared memory of a walk."""
+
+
+def build_walk(source: str, symbol: str, warps: int) -> bytes:
+    """The same of a walk, `symbol(table, lo, hi, runs, scratch, thread)`, of the texts in `source`.
+
+    Each has a letter in front for where a worker's memory is; behind it is a byte of zeros.
+    """
+    with COMPILING:
+        near = [text[0] == "s" for text in source.split("\0")]
+        parts = [lower_kernel(text[1:], symbol, WARP) for text in source.split("\0")]
+        walk = walked([(p.arguments, own) for p, own in zip(parts, near, strict=True)], warps)
+        memory = f"internal addrspace(3) global [{SHARED} x i8] zeroinitializer"
+        walk = walk.replace("external addrspace(3) global [0 x i8]", memory)
+        text = f"""{walk.replace("ptx_kernel ", "")}
+define i64 @{symbol}(ptr addrspace(1) %table, i64 %lo, i64 %hi, ptr addrspace(1) %runs,
+    ptr addrspace(1) %scratch, i64 %thread) {{
+  call void @warp.begin(i64 %thread)
+  call void @entry(ptr addrspace(1) %table, i64 %lo, i64 %hi, ptr addrspace(1) %runs, i64 0,
+    ptr addrspace(1) %scratch, i64 0)
+{_ENDING}
+}}
+"""
+        return _object(text, symbol, warps, parts)
+
+
+_ENDING = """
+  call void @warp.wait(ptr @block.come, i64 LANES)
+  %lost = load atomic i64, ptr @warp.lost acquire, align 8
+  ret i64 %lost"""
+
+
+def _object(text: str, symbol: str, warps: int, parts: Sequence[Lowered]) -> bytes:
+    """Object code of LLVM's text, whose intrinsics and routines are added, and a walk's kernels."""
+    count = WARP.lanes * warps
+    meanings = _INTRINSICS.replace("LANES", str(count)).replace("PATIENCE", str(PATIENCE))
+    text = f"""{_meant(_NATIVE.sub("", text)).replace("LANES", str(count))}
+{meanings.replace("define internal", "define")}
+"""
+    target, context = host.target_machine(), llvm.create_context()
+    own = set(re.findall(r"(?m)^define .*?@([a-z0-9.]+)\(", meanings)) | {symbol}
+    module = parsed(text, target, own, context)
+    for number, lowered in enumerate(parts):
+        inner = parsed(_meant(lowered.text), target, {lowered.function}, context)
+        inner.get_function(lowered.function).name = part(number)
+        module.link_in(inner)
+    for name in [f.name for f in module.functions if f.is_declaration]:
+        if name in ROUTINES:
+            routine = _meant(lowered_routine(name, WARP))
+            module.link_in(parsed(routine, target, {name}, context))
+    for function in module.functions:
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"
+    optimize(module, target, 2)
+    return bytes(target.emit_object(module))
 
 
 @cache
@@ -249,15 +298,29 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 class Warp:
     """A kernel that runs as a warp, or as a team of some."""
 
+    build = staticmethod(build_warp)
+
     def __init__(self, source: str, warps: int = 1) -> None:
         self.threads = WARP.lanes * warps
-        self.native = obtain([Request("warp", source, build_warp, more=(warps,))])[0]
-        self._function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)(
-            self.native.address
-        )
+        self.native = obtain([Request("warp", source, self.build, more=(warps,))])[0]
 
-    def __call__(self, args: int, lo: int, hi: int, space: int) -> None:
-        """Run it once; what its threads tell one another is the kernel's, so one runs at a time."""
-        pool, given = _pool(os.getpid(), self.threads), (args, lo, hi, space)
-        made = [pool.submit(self._function, *given, number) for number in range(self.threads)]
+    def __call__(self, *given: int) -> None:
+        """Run it once, with args, lo, hi and space.
+
+        What its threads tell one another is the kernel's, so one runs at a time.
+        """
+        kinds = [ctypes.c_int64] * (len(given) + 1)
+        function = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self.native.address)
+        pool = _pool(os.getpid(), self.threads)
+        made = [pool.submit(function, *given, number) for number in range(self.threads)]
         assert not any([one.result() for one in made]), "a word that only some lanes reach"
+
+
+class WarpsOfWalk(Warp):
+    """A walk, of so many warps, with table, lo, hi, runs and scratch."""
+
+    build = staticmethod(build_walk)
+
+    def __init__(self, kernels: Sequence[tuple[Kernel, bool]], warps: int) -> None:
+        texts = [("s" if near else "g") + kernel.source for kernel, near in kernels]
+        super().__init__("\0".join(texts), warps)

@@ -18,36 +18,19 @@ from ...building.cache import Cache, cache_in_use
 from ...building.keys import surroundings
 from ...collector import collector_paused
 from ...forking import COMPILING
-from ...program import Kernel
+from ..code import Code
 from .cubin import Resources, link
 
 _TAKES = struct.Struct("<4Q")
 
 
 @dataclass(frozen=True)
-class Request:
-    """A kernel, and the machine that is to run it.
-
-    Attributes:
-        name: for messages; equal texts are one kernel.
-        source: its text.
-        shared: whether a worker's memory is shared memory, or global.
-        architecture: as "sm_90".
-    """
-
-    name: str
-    source: str
-    shared: bool = True
-    architecture: str = "sm_90"
-
-
-@dataclass(frozen=True)
 class Cubin:
-    """The machine code of a kernel, and how it came here.
+    """The machine code of a kernel or of a walk, and how it came here.
 
     Attributes:
-        name: of the request.
-        code: a cubin; its function is that of `entry.py`.
+        name: of what it is of.
+        code: a cubin; its function is that of `entry.py`, or that of `walk.py`.
         takes: what a launch takes.
         origin: whether it was built now.
         reason: why, or where it was found.
@@ -77,15 +60,16 @@ def _surroundings() -> bytes:
     return surroundings([linker], "cuda")
 
 
-def key_of(request: Request) -> bytes:
-    """The hash under which the request's cubin is kept."""
-    # Not the name: equal texts are one kernel.
-    text = f"{request.architecture}\0{request.shared}\0{request.source}"
+def key_of(code: Code, architecture: str) -> bytes:
+    """The hash under which the cubin of some code is kept."""
+    # Not the names: equal texts are one kernel.
+    parts = [f"{near}\0{kernel.source}" for kernel, near in code.kernels]
+    text = "\0".join([architecture, str(code.walks), *parts])
     return hashlib.sha256(_surroundings() + text.encode()).digest()
 
 
-def obtain(requests: Sequence[Request]) -> list[Cubin]:
-    """Cubins for all requests, in their order.
+def obtain(codes: Sequence[Code], architecture: str = "sm_90") -> list[Cubin]:
+    """Cubins for all of it, in its order.
 
     Raises:
         ModuleNotFoundError: a package that builds them is not installed.
@@ -95,32 +79,23 @@ def obtain(requests: Sequence[Request]) -> list[Cubin]:
         cache = cache_in_use()
         made: dict[bytes, Cubin] = {}
         found = []
-        for request in requests:
-            key = key_of(request)
+        for code in codes:
+            key = key_of(code, architecture)
             if key not in made:
-                made[key] = _obtain(request, key, cache)
+                made[key] = _obtain(code, architecture, key, cache)
             found.append(made[key])
         return found
 
 
-def build(kernels: Sequence[tuple[Kernel, bool]], architecture: str) -> list[Cubin]:
-    """What `driver.DriverDevice` asks for: kernels, each with whether its memory is shared.
-
-    Raises:
-        as `obtain`.
-    """
-    return obtain([Request(k.name, k.source, near, architecture) for k, near in kernels])
-
-
-def _obtain(request: Request, key: bytes, cache: Cache) -> Cubin:
+def _obtain(code: Code, architecture: str, key: bytes, cache: Cache) -> Cubin:
     start = time.perf_counter()
     kept, reason = cache.get(key, "cubin")
     origin: Literal["compiled", "cache"] = "cache"
     if kept is None:
         origin = "compiled"
-        kept, reason = cache.make(key, "cubin", lambda: _build(request), reason)
+        kept, reason = cache.make(key, "cubin", lambda: _build(code, architecture), reason)
     return Cubin(
-        request.name,
+        code.name,
         kept[_TAKES.size :],
         Resources(*_TAKES.unpack_from(kept)),
         origin,
@@ -129,10 +104,12 @@ def _obtain(request: Request, key: bytes, cache: Cache) -> Cubin:
     )
 
 
-def _build(request: Request) -> bytes:
+def _build(code: Code, architecture: str) -> bytes:
     """What a launch takes, and the cubin."""
-    from .ptx import kernel_ptx  # LLVM, which a process that finds its cubins does without
+    # LLVM, which a process that finds its cubins does without.
+    from .ptx import kernel_ptx, walk_ptx
 
-    ptx = kernel_ptx(request.source, request.shared, request.architecture)
-    code, takes = link(ptx, request.architecture)
-    return _TAKES.pack(*astuple(takes)) + code
+    texts = [(kernel.source, near) for kernel, near in code.kernels]
+    ptx = walk_ptx(texts, architecture) if code.walks else kernel_ptx(*texts[0], architecture)
+    cubin, takes = link(ptx, architecture)
+    return _TAKES.pack(*astuple(takes)) + cubin

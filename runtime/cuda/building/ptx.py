@@ -8,14 +8,19 @@ roots are rounded as IEEE 754 asks, and subnormal numbers are kept.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from ...building.lowering import lower_kernel
 from ...building.passes import optimize, parsed
 from ...forking import COMPILING
+from ...words.machine import WARP
+from ..routines.routines import lowered_routine
 from .entry import ENTRY, entered
+from .walk import part, walked
 
 ARCHITECTURES = (
     "sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120", "sm_121",
@@ -41,25 +46,47 @@ def kernel_ptx(source: str, shared: bool = True, architecture: str = "sm_90") ->
         ValueError: for an architecture that is not in ARCHITECTURES.
         SyntaxError: for text outside the kernel language.
     """
-    global compilations
     with COMPILING:
-        from ...building.lowering import lower_kernel
-        from ...words.machine import WARP
-        from ..routines.routines import lowered_routine
-
-        machine = _machine(architecture)
+        machine, context = _machine(architecture), llvm.create_context()
         lowered = lower_kernel(source, "kernel", WARP)
-        context = llvm.create_context()
-        text = _for(machine, lowered.text + entered(lowered, shared))
-        module = parsed(text, machine, {ENTRY}, context)
-        while missing := _missing(module):
-            for name in missing:
-                text = _for(machine, lowered_routine(name, WARP))
-                module.link_in(parsed(text, machine, {name}, context))
-        _inline_all(module)
-        optimize(module, machine, 3)
-        compilations += 1
-        return str(machine.emit_assembly(module))
+        text = lowered.text + entered(lowered, shared)
+        return _ptx(parsed(_for(machine, text), machine, {ENTRY}, context), machine, context)
+
+
+def walk_ptx(texts: Sequence[tuple[str, bool]], architecture: str = "sm_90") -> str:
+    """The same with the function of `walk.py`, for several texts.
+
+    Args:
+        texts: kernel texts, each with whether a worker's memory is shared memory.
+        architecture: as "sm_90".
+
+    Raises:
+        as `kernel_ptx`.
+    """
+    with COMPILING:
+        machine, context = _machine(architecture), llvm.create_context()
+        lowered = [lower_kernel(source, "kernel", WARP) for source, _ in texts]
+        shared = [near for _, near in texts]
+        walk = walked([(one.arguments, near) for one, near in zip(lowered, shared, strict=True)])
+        module = parsed(_for(machine, walk), machine, {ENTRY}, context)
+        for number, one in enumerate(lowered):
+            inner = parsed(_for(machine, one.text), machine, {one.function}, context)
+            inner.get_function(one.function).name = part(number)
+            module.link_in(inner)
+        return _ptx(module, machine, context)
+
+
+def _ptx(module: Any, machine: Any, context: Any) -> str:
+    """The module with its routines, optimized, as PTX."""
+    global compilations
+    while missing := _missing(module):
+        for name in missing:
+            text = _for(machine, lowered_routine(name, WARP))
+            module.link_in(parsed(text, machine, {name}, context))
+    _inline_all(module)
+    optimize(module, machine, 3)
+    compilations += 1
+    return str(machine.emit_assembly(module))
 
 
 @lru_cache(maxsize=1)

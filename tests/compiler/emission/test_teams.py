@@ -12,7 +12,7 @@ from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.pipeline import compile_kernels, prepare
 from diagrad.runtime.cuda.executor import Executor
 from diagrad.runtime.cuda.memory import Workspace
-from diagrad.runtime.cuda.plan import is_team
+from diagrad.runtime.cuda.shapes import is_team
 from diagrad.runtime.program import CUDA, BoundProgram
 
 from ...runtime.cuda.running import on_device

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from diagrad.runtime.cuda.layout import WORD
-from diagrad.runtime.cuda.plan import WARP, Launch, Plan
+from diagrad.runtime.cuda.plan import Launch, Plan
+from diagrad.runtime.cuda.shapes import WARP
 from diagrad.runtime.cuda.table import Table
 from diagrad.runtime.program import Address, BoundProgram, Routine, places_behind, positions
 
@@ -33,20 +34,19 @@ class Model:
     """A plan in a memory of its own.
 
     Attributes:
-        before: for each launch, a bit for every launch that has ended when it begins.
-        places: for each launch, the place of its run among all runs.
+        runs: of all launches; those of a walk come one after another.
+        units: for each run, the number of the launch that makes it.
+        before: for each run, a bit for every run that has ended when it begins.
+        places: for each run, its place among all runs.
         bases: where each buffer begins.
         words: the table.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.before: list[int] = []
-        for launch in plan.launches:
-            total = 0
-            for other in launch.after:
-                total |= self.before[other] | 1 << other
-            self.before.append(total)
+        self.runs = plan.runs
+        self.units = [n for n, launch in enumerate(plan.launches) for _ in launch.runs]
+        self.before = self._before()
         program = plan.program
         self.where = positions(len(program.instructions), program.turns)
         self.places = self._places()
@@ -64,13 +64,26 @@ class Model:
         for number, base in self.bases.items():
             table.place(number, base)
 
+    def _before(self) -> list[int]:
+        found: list[int] = []
+        ended: list[int] = []  # for each launch, all that has ended when it has
+        for launch in self.plan.launches:
+            total = 0
+            for other in launch.after:
+                total |= ended[other]
+            for _ in launch.runs:
+                found.append(total)
+                total |= 1 << len(found) - 1
+            ended.append(total)
+        return found
+
     def _places(self) -> list[int]:
-        """A launch's place says which run it is: those of a row come in their order."""
+        """The runs of a row come in their order."""
         counts = [0] * len(self.plan.program.instructions)
         found = []
-        for launch in self.plan.launches:
-            found.append(int(np.ravel(self.where[launch.row])[counts[launch.row]]))
-            counts[launch.row] += 1
+        for run in self.runs:
+            found.append(int(np.ravel(self.where[run.row])[counts[run.row]]))
+            counts[run.row] += 1
         return found
 
     def piece(self, buffer: int) -> Piece:
@@ -107,8 +120,8 @@ class Model:
         return int(self.words[launch.words // WORD + column])
 
     def conflicts(self) -> Iterator[tuple[int, int]]:
-        """Pairs of launches of which one writes what the other touches."""
-        touched = [(self.reads(launch), self.writes(launch)) for launch in self.plan.launches]
+        """Pairs of runs of which one writes what the other touches."""
+        touched = [(self.reads(run), self.writes(run)) for run in self.runs]
         for later, (reads, writes) in enumerate(touched):
             for earlier in range(later):
                 old_reads, old_writes = touched[earlier]
@@ -131,13 +144,14 @@ class Model:
         made = set()
         while ready:
             number = ready.pop(draw.randrange(len(ready)))
-            launch = self.plan.launches[number]
-            begin = launch.guard_list // WORD
-            listed = self.words[begin : begin + len(launch.guards)].tolist()
-            if all(held[address] for address in listed):
-                made.add(self.places[number])
-                if self.plan.program.instructions[launch.row].check is not None:
-                    held[self.flag(launch)] = holds(self.places[number])
+            first = self.units.index(number)
+            for at, run in enumerate(self.plan.launches[number].runs, first):
+                begin = run.guard_list // WORD
+                listed = self.words[begin : begin + len(run.guards)].tolist()
+                if all(held[address] for address in listed):
+                    made.add(self.places[at])
+                    if self.plan.program.instructions[run.row].check is not None:
+                        held[self.flag(run)] = holds(self.places[at])
             for other in followers[number]:
                 left[other] -= 1
                 if not left[other]:

@@ -6,6 +6,7 @@ tests make kernels, launch plans and values, at the sizes of the case.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,7 @@ from diagrad.compiler.pipeline import compile_kernels
 from diagrad.compiler.scheduling.template import Template
 from diagrad.compiler.sizes import evaluate
 from diagrad.frontend.programs.execution import Execution
+from diagrad.runtime.cuda.processor import Rates
 from diagrad.runtime.program import CUDA, BoundProgram
 
 from ...operations.rows.running import Batch, applications, value_alone
@@ -27,6 +29,9 @@ from ...operations.rows.table import TABLE
 
 Array = npt.NDArray[Any]
 Sizes = Mapping[str, int]
+
+NEVER, EVER = (Rates(run_s=sign * math.inf) for sign in (1, -1))
+"""Of a device where no loop is walked, and of one where every loop is."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,16 @@ def _state() -> dg.Diagram:
     return dg.Diagram("state", {"all": t.stack(following)})
 
 
+def _neighbours() -> dg.Diagram:
+    """A loop whose workers read what others have written in the turn before."""
+    x = x_of("T", 6, 200)
+    t = dg.loop("t")
+    z = t.delay("z", dg.zeros((6, 200)))
+    following = 0.5 * dg.roll(z, 1, 0) + t.each(x)
+    t.close(z, following)
+    return dg.Diagram("neighbours", {"last": t.last(following)})
+
+
 def _distances() -> dg.Diagram:
     """Products whose axes are long and short, and a sum over many elements."""
     x, w = x_of("B", 130), dg.parameter("w", (130, 67), init=dg.init.normal(0, 0.1))
@@ -176,6 +191,7 @@ NETS: dict[str, Case] = {
     "root": Case(_root),
     "halving": Case(_halving, batches(1, 5)),
     "state": Case(_state, ({"T": 0}, {"T": 1}, {"T": 6}), None),
+    "neighbours": Case(_neighbours, ({"T": 9},), None),
     "distances": Case(_distances, batches(1, 97)),
 }
 OPERATIONS: dict[str, Case] = {
@@ -188,6 +204,8 @@ OPERATIONS: dict[str, Case] = {
     if applications(TABLE[group], dtype, few=True)
 }  # fmt: skip
 CASES = NETS | OPERATIONS
+LOOPS = "gru", "lstm", "root", "halving", "state", "neighbours"
+"""Those of the nets that have loops."""
 
 
 @cache

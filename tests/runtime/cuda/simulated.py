@@ -3,7 +3,8 @@
 A warp is one thread with all lanes in one vector, in lock-step; a team is as many threads of the
 system as it has warps.  What a real device leaves open is drawn: the order of launches, as far as
 the edges of a graph leave it open, of blocks, and of the warps of a block.  What is asked of it is
-done when somebody waits for it, and not before.  Memory that nobody has written is NaN in every
+done when somebody waits for it, and not before.  A walk makes its runs in their order, and deals
+each among its warps as a launch does.  Memory that nobody has written is NaN in every
 dtype, and what lies beside what was asked for must stay as it is.
 """
 
@@ -17,7 +18,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -27,9 +28,11 @@ import numpy.typing as npt
 from diagrad.runtime.building.lowering import lower_kernel, lower_routine
 from diagrad.runtime.cpu.building.build import build_text
 from diagrad.runtime.cpu.building.natives import Native, Request, obtain
+from diagrad.runtime.cuda.code import RUN, Code
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Loaded, Node
-from diagrad.runtime.cuda.plan import WARP, Processor, is_team
+from diagrad.runtime.cuda.processor import Processor
 from diagrad.runtime.cuda.routines.routines import routine_text
+from diagrad.runtime.cuda.shapes import WARP, is_team
 from diagrad.runtime.forking import COMPILING
 from diagrad.runtime.outcomes import HOLDS
 from diagrad.runtime.program import Kernel
@@ -77,6 +80,13 @@ class _Function:
 
     def __call__(self, *given: int) -> None:
         _ENTRY(self.native.address)(*given)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """The functions of a walk, by their numbers."""
+
+    functions: Sequence[Any]
 
 
 SIMULATED = Machine(WARP, WARP, teams=True)
@@ -156,13 +166,24 @@ class SimulatedDevice:
         self._piece(address, 0)
         return self.number
 
-    def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
+    def load(self, codes: Sequence[Code]) -> list[Loaded]:
         self._here()
+        made = []
+        for code in codes:
+            parts = self._functions(code.kernels)
+            function = _Walk([part.function for part in parts]) if code.walks else parts[0].function
+            origin = "compiled" if any(p.origin == "compiled" for p in parts) else "cache"
+            spent = sum(part.milliseconds for part in parts)
+            made.append(Loaded(function, code.name, origin, parts[0].reason, spent))
+        self.done["kernel"] += len(codes)
+        return made
+
+    def _functions(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
+        """What runs each kernel."""
         requests = [
             Request(k.name, k.source, build_simulated, stays=False, more=(k.lanes,))
             for k, _ in kernels
         ]
-        self.done["kernel"] += len(kernels)
         return [
             Loaded(_Function(k, near, n), k.name, n.origin, n.reason, n.milliseconds)
             for (k, near), n in zip(kernels, obtain(requests), strict=True)
@@ -253,6 +274,27 @@ class SimulatedDevice:
             self.done["bytes"] += node.nbytes
             return
         self.done["call"] += 1
+        if isinstance(node.function, _Walk):
+            self._walk(node)
+        else:
+            self._guarded(node)
+
+    def _walk(self, node: Call) -> None:
+        """Each run as a launch of its own by the same blocks, which share what the walk has."""
+        table, lo, hi, runs, _, scratch, _ = node.arguments
+        for number in range(lo, hi):
+            at = runs + 8 * RUN * number
+            which, words, first, last, guards, count, space = (
+                _integer(at + 8 * word) for word in range(7)
+            )
+            function = node.function.functions[which]
+            workers = 1 if is_team(function.kernel) else node.threads // WARP
+            assert not function.near or space * workers <= node.shared
+            given = (table + words, first, last, table + guards, count, scratch, space)
+            self._guarded(replace(node, function=function, arguments=given))
+
+    def _guarded(self, node: Call) -> None:
+        """The run of a kernel, if all its flags hold."""
         _, _, _, guards, count, _, _ = node.arguments
         flags = [_integer(_integer(guards + 8 * n)) for n in range(count)]
         if all(flag == HOLDS for flag in flags):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diagrad.runtime.cuda.code import Code
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Node
 from diagrad.runtime.cuda.driver import ENTRY, USUAL_SHARED, DriverDevice
 from diagrad.runtime.cuda.executor import Executor
@@ -141,14 +142,14 @@ def _is_absent(real: Any) -> bool:
     return False
 
 
-def build(kernels: Sequence[tuple[Kernel, bool]], architecture: str) -> list[Any]:
+def build(codes: Sequence[Code], architecture: str) -> list[Any]:
     assert architecture == "sm_90"
     return [
         SimpleNamespace(
-            name=k.name, code=f"{k.source} {near}".encode(), origin="compiled", reason="new",
-            milliseconds=2.0,
+            name=code.name, code=repr([(k.source, near) for k, near in code.kernels]).encode(),
+            origin="compiled", reason="new", milliseconds=2.0,
         )
-        for k, near in kernels
+        for code in codes
     ]  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_every_answer_is_looked_at_when_it_begins(name: str) -> None:
 
 
 def graph_of(device: DriverDevice) -> Any:
-    (one,) = device.load([(Kernel("one", "text", 32), True)])
+    (one,) = device.load([Code(((Kernel("one", "text", 32), True),))])
     nodes: list[Node] = [
         Copy(4096, 8192, 300),
         Call(one.function, 7, 128, 100_000, (1, 2, 3, 4, 5, 6, 7), (0,)),
@@ -291,7 +292,9 @@ def arguments(given: Any) -> list[int]:
 def test_kernels_of_the_same_code_are_loaded_once(driver: StandIn) -> None:
     device = DriverDevice(driver, build)
     kernels = [Kernel("one", "text", 32), Kernel("two", "text", 32), Kernel("three", "more", 32)]
-    found = device.load([(kernel, True) for kernel in kernels] + [(kernels[0], False)])
+    found = device.load(
+        [Code(((kernel, True),)) for kernel in kernels] + [Code(((kernels[0], False),))]
+    )
     assert found[0].function is found[1].function
     assert len({id(item.function) for item in found}) == 3
     assert [item.name for item in found] == ["one", "two", "three", "one"]

@@ -6,15 +6,17 @@ Kernels and routines are lowered as they are for PTX.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from diagrad.runtime.cuda.device import Loaded
-from diagrad.runtime.cuda.plan import is_team
+from diagrad.runtime.cuda.code import Code
+from diagrad.runtime.cuda.device import Call, Loaded
+from diagrad.runtime.cuda.shapes import is_team
 from diagrad.runtime.program import Kernel
 
-from ..warps import Warp
+from ..warps import Warp, WarpsOfWalk
 from .programs import CASES, bound, inputs
 from .running import Both
 from .simulated import SimulatedDevice
@@ -37,8 +39,23 @@ class _Lanes:
 class LaneDevice(SimulatedDevice):
     """A device whose warps have a thread for each lane."""
 
-    def load(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
-        self.done["kernel"] += len(kernels)
+    def load(self, codes: Sequence[Code]) -> list[Loaded]:
+        """A walk is the very text that becomes PTX, with the warps of a team."""
+        found = super().load(codes)
+        return [
+            replace(one, function=WarpsOfWalk(code.kernels, self.team)) if code.walks else one
+            for one, code in zip(found, codes, strict=True)
+        ]
+
+    def _run(self, node: Any) -> None:
+        if isinstance(node, Call) and isinstance(node.function, WarpsOfWalk):
+            table, lo, hi, runs, _, scratch, _ = node.arguments
+            self.done["walk"] += 1
+            node.function(table, lo, hi, runs, scratch)
+        else:
+            super()._run(node)
+
+    def _functions(self, kernels: Sequence[tuple[Kernel, bool]]) -> list[Loaded]:
         return [
             Loaded(_Lanes(k, near, self.team if is_team(k) else 1), k.name, "compiled", "", 0.0)
             for k, near in kernels
@@ -52,5 +69,7 @@ class LaneDevice(SimulatedDevice):
 
 @pytest.mark.parametrize(("name", "sizes"), SMALL)
 def test_steps_are_those_of_the_reference(name: str, sizes: dict[str, int]) -> None:
-    both = Both(name, sizes, bound(name, sizes), LaneDevice(seed=len(name), team=2))
+    device = LaneDevice(seed=len(name), team=2)
+    both = Both(name, sizes, bound(name, sizes), device)
     both.step(inputs(name, sizes))
+    assert device.done["walk"] == len(both.executor.plan.walks)

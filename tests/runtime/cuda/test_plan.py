@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,21 +10,16 @@ import numpy as np
 import pytest
 
 from diagrad.runtime.cuda.layout import ALIGNMENT, WORD, lay_out
-from diagrad.runtime.cuda.plan import (
-    BLOCK,
-    WARP,
-    Processor,
-    arguments,
-    is_team,
-    plan_launches,
-)
+from diagrad.runtime.cuda.plan import plan_launches
+from diagrad.runtime.cuda.processor import Processor, Rates
+from diagrad.runtime.cuda.shapes import BLOCK, WARP, arguments, is_team
 from diagrad.runtime.program import Address, BoundProgram, Instruction, Kernel, positions
 from diagrad.runtime.teams import TEAM_WARPS
 
 from ..cpu.tables import random_table
 from ..cpu.test_skips import program as skipping
 from .model import Model, dealt, walked
-from .programs import CASES, NETS, bound
+from .programs import CASES, EVER, NETS, NEVER, bound
 
 BOUND = [(name, sizes) for name, case in CASES.items() for sizes in case.sizes]
 
@@ -41,6 +37,7 @@ def programs() -> dict[str, Any]:
 
 PROGRAMS = programs()
 each = pytest.mark.parametrize("name", PROGRAMS)
+both = pytest.mark.parametrize("rates", [NEVER, EVER], ids=["launched", "walked"])
 
 
 def model(name: str, processor: Processor = Processor()) -> Model:  # noqa: B008
@@ -48,8 +45,9 @@ def model(name: str, processor: Processor = Processor()) -> Model:  # noqa: B008
 
 
 @each
-def test_every_run_of_every_row_is_launched_once_in_order(name: str) -> None:
-    found = model(name)
+@both
+def test_every_run_of_every_row_is_made_once_in_order(name: str, rates: Rates) -> None:
+    found = model(name, Processor(rates=rates))
     items = found.plan.program.instructions
     wanted = sorted(
         (place, row)
@@ -57,27 +55,26 @@ def test_every_run_of_every_row_is_launched_once_in_order(name: str) -> None:
         for place in np.ravel(where).tolist()
         if items[row].extent
     )
-    launches = found.plan.launches
-    assert [(p, launch.row) for p, launch in zip(found.places, launches, strict=True)] == wanted
-    for launch in launches:
+    assert [(p, run.row) for p, run in zip(found.places, found.runs, strict=True)] == wanted
+    for launch in found.runs:
         assert launch.kernel == items[launch.row].kernel
         assert (launch.lo, launch.hi) == (0, items[launch.row].extent)
 
 
 @each
-@pytest.mark.parametrize("processor", [Processor(), Processor(2, 16 << 10)])
+@pytest.mark.parametrize("processor", [Processor(), Processor(2, 16 << 10, EVER)])
 def test_every_index_is_run_once(name: str, processor: Processor) -> None:
-    for launch in {(x.row, x.grid): x for x in model(name, processor).plan.launches}.values():
+    for launch in {(x.row, x.grid): x for x in model(name, processor).runs}.values():
         np.testing.assert_array_equal(dealt(launch), 1)
 
 
 @each
 def test_conflicts_are_ordered(name: str) -> None:
     """Of launches of which one writes what the other touches, the later one waits."""
-    for processor in (Processor(), Processor(2, 1 << 10)):
+    for processor in (Processor(rates=NEVER), Processor(2, 1 << 10, EVER)):
         found = model(name, processor)
         for earlier, later in found.conflicts():
-            pair = found.plan.launches[earlier], found.plan.launches[later]
+            pair = found.runs[earlier], found.runs[later]
             assert found.before[later] >> earlier & 1, pair
 
 
@@ -86,7 +83,7 @@ def test_what_is_read_has_been_written(name: str) -> None:
     found = model(name)
     buffers = found.plan.program.buffers
     written: set[int] = set()
-    for launch in found.plan.launches:
+    for launch in found.runs:
         item = found.plan.program.instructions[launch.row]
         for number in item.reads:
             fresh = buffers[number].role in ("temporary", "output") and buffers[number].nbytes
@@ -95,35 +92,63 @@ def test_what_is_read_has_been_written(name: str) -> None:
 
 
 @each
-def test_the_order_is_that_of_waits_and_guards_and_no_edge_can_be_left_out(name: str) -> None:
-    found = model(name)
+@both
+def test_the_order_is_that_of_waits_and_guards_and_no_edge_can_be_left_out(
+    name: str, rates: Rates
+) -> None:
+    """A launch is after all that its runs wait for, and these alone: each, with all that it is."""
+    found = model(name, Processor(rates=rates))
+    launches, units, places = found.plan.launches, found.units, found.places
+    waits = _waits(found)
+    before = [0] * len(launches)  # for each launch, a bit for every one before it
+    for number, launch in enumerate(launches):
+        implied = 0
+        for other in launch.after:
+            implied |= before[other]
+        assert not any(implied >> other & 1 for other in launch.after)
+        for other in launch.after:
+            implied |= 1 << other
+        before[number] = implied
+        below = max(wait for wait, unit in zip(waits, units, strict=True) if unit == number)
+        pairs = zip(places, units, strict=True)
+        assert implied == _bits(unit for place, unit in pairs if place < below and unit < number)
+    for number, unit in enumerate(units):
+        own = _bits(n for n in range(number) if units[n] == unit)
+        others = _bits(n for n, other in enumerate(units) if before[unit] >> other & 1)
+        assert found.before[number] == own | others
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    total = 0
+    for number in numbers:
+        total |= 1 << number
+    return total
+
+
+def _waits(found: Model) -> list[int]:
+    """For each run the place below which all runs must be before it."""
     program = found.plan.program
     waits: dict[int, int] = {}
     for item, where in zip(program.instructions, found.where, strict=True):
         wait = where if item.wait is None else np.broadcast_to(item.wait, where.shape)
         waits.update(zip(np.ravel(where).tolist(), np.ravel(wait).tolist(), strict=True))
-    for number, launch in enumerate(found.plan.launches):
-        assert all(other < number for other in launch.after)
-        guards = {flag.buffer for flag in launch.guards}
+    result = []
+    for number, run in enumerate(found.runs):
+        guards = {flag.buffer for flag in run.guards}
         flags = [
             place
-            for place, other in zip(found.places, found.plan.launches[:number], strict=False)
+            for place, other in zip(found.places, found.runs[:number], strict=False)
             if program.instructions[other.row].check in guards
         ]
-        below = max([waits[found.places[number]], *(place + 1 for place in flags)])
-        early = sum(1 << n for n, place in enumerate(found.places) if place < below)
-        assert found.before[number] == early
-        implied = 0
-        for other in launch.after:
-            implied |= found.before[other]
-        assert not any(implied >> other & 1 for other in launch.after)
+        result.append(max([waits[found.places[number]], *(place + 1 for place in flags)]))
+    return result
 
 
 @each
 def test_every_address_is_in_its_buffer(name: str) -> None:
     found = model(name)
     program = found.plan.program
-    for launch in found.plan.launches:
+    for launch in found.runs:
         item = program.instructions[launch.row]
         begin = launch.words // WORD
         for number, word in enumerate(item.words, begin):
@@ -170,16 +195,18 @@ def test_memory_of_its_own_does_not_overlap(name: str) -> None:
 
 
 @each
-def test_the_last_launches_are_those_that_none_waits_for(name: str) -> None:
-    plan = model(name).plan
+@both
+def test_the_last_launches_are_those_that_none_waits_for(name: str, rates: Rates) -> None:
+    plan = model(name, Processor(rates=rates)).plan
     waited = {other for launch in plan.launches for other in launch.after}
     assert set(plan.last) == set(range(len(plan.launches))) - waited
 
 
+@both
 @pytest.mark.parametrize("name", [n for n in PROGRAMS if n.split()[0] in {*NETS, "skips"}])
-def test_what_runs_is_what_the_walk_runs(name: str) -> None:
+def test_what_runs_is_what_the_walk_runs(name: str, rates: Rates) -> None:
     """Whatever the checks find, and in whatever order of those that the edges allow."""
-    found = model(name)
+    found = model(name, Processor(rates=rates))
     program = found.plan.program
     for seed in range(20):
         draw = random.Random(seed)
@@ -192,7 +219,7 @@ def test_what_runs_is_what_the_walk_runs(name: str) -> None:
             continue
         # Behind a check that fails, only what changes nothing may run.
         assert wanted <= made
-        for place, launch in zip(found.places, found.plan.launches, strict=True):
+        for place, launch in zip(found.places, found.runs, strict=True):
             if place > stopped and place in made:
                 item = program.instructions[launch.row]
                 roles = {program.buffers[b].role for b in item.writes}
@@ -208,12 +235,11 @@ def looked_at(program: BoundProgram) -> set[int]:
 
 def test_a_check_in_a_loop_has_a_place_for_each_turn() -> None:
     """The first that fails is found, as on a processor, whichever turn it is in."""
-    plan = plan_launches(_checking(read=False))
-    found = Model(plan)
-    flags = [found.flag(launch) for launch in plan.launches if launch.row == 0]
+    found = Model(plan_launches(_checking(read=False)))
+    flags = [found.flag(run) for run in found.runs if run.row == 0]
     assert np.diff(flags).tolist() == [WORD] * 5
-    (states,) = {launch.row for launch in plan.launches if launch.row == 2}
-    guards = [len(x.guards) for x in plan.launches if x.row == states]
+    (states,) = {run.row for run in found.runs if run.row == 2}
+    guards = [len(x.guards) for x in found.runs if x.row == states]
     assert guards == [1, 2, 3, 4, 5, 6]
 
 
@@ -268,7 +294,7 @@ def test_grids_and_memory_of_workers(
     source: str, extent: int, space: int, grid: int, warps: int, shared: int, scratch: int | None
 ) -> None:
     plan = plan_launches(_one(kernel(source), extent, space), Processor(10, 50 << 10))
-    (launch,) = plan.launches
+    (launch,) = plan.runs
     assert (launch.grid, launch.threads, launch.shared) == (grid, warps * WARP, shared)
     assert launch.team == (source is TEAMED) == is_team(kernel(source))
     assert plan.scratch == -(-(scratch or 0) // ALIGNMENT) * ALIGNMENT
@@ -283,7 +309,7 @@ def test_scratch_is_shared_by_launches_in_order() -> None:
     item = Instruction(0, (), 3, (), (), space=1 << 20, wait=0)
     after = replace(item, wait=2)
     program = replace(_one(kernel(SPACED), 1, 0), instructions=(item, item, after, after))
-    launches = plan_launches(program, Processor(1)).launches
+    launches = plan_launches(program, Processor(1)).runs
     places = [-1 if launch.scratch is None else launch.scratch for launch in launches]
     assert len(set(places[:2])) == 2
     assert sorted(places[2:]) == sorted(places[:2])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diagrad.runtime.cuda.code import Code
 from diagrad.runtime.cuda.device import Call, Copy, DeviceError
 from diagrad.runtime.cuda.memory import Memory
 from diagrad.runtime.outcomes import HOLDS
@@ -44,7 +45,7 @@ SPILL = """def kernel(args, lo, hi, space):
 def call(
     device: SimulatedDevice, source: str, words: list[int], hi: int, space: int = 0, **guards: Any
 ) -> Call:
-    (loaded,) = device.load([(Kernel("test", source, 32), True)])
+    (loaded,) = device.load([Code(((Kernel("test", source, 32), True),))])
     row = Memory(device, "pinned", 8 * len(words))
     row.array((len(words),), np.int64)[:] = words
     KEPT.append(row)
@@ -115,9 +116,8 @@ def test_orders_differ_with_the_seed_and_edges_are_kept() -> None:
     last = set()
     for seed in range(20):
         device = SimulatedDevice(seed)
-        (loaded,) = device.load(
-            [(Kernel("test", WRITE.replace("i64(7)", "i64(args[2])"), 32), True)]
-        )
+        kernel = Kernel("test", WRITE.replace("i64(7)", "i64(args[2])"), 32)
+        (loaded,) = device.load([Code(((kernel, True),))])
         out = Memory(device, "pinned", 16)
         nodes = []
         for number in range(4):

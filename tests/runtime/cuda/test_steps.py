@@ -8,15 +8,17 @@ import pytest
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.pipeline import compile_kernels
 from diagrad.compiler.scheduling.template import Template
-from diagrad.runtime.cuda.plan import Processor
+from diagrad.runtime.cuda.processor import Processor
 from diagrad.runtime.program import Target
 
-from .programs import CASES, NETS, bound, execution, inputs
+from .programs import CASES, EVER, NETS, NEVER, bound, execution, inputs
 from .running import Both
 from .simulated import SimulatedDevice
 
-TINY = Processor(1, 2 << 10)
+TINY = Processor(1, 2 << 10, NEVER)
 """One multiprocessor with little shared memory: workers have several indices, and use scratch."""
+WALKING = Processor(1, 2 << 10, EVER)
+"""The same, with a block for every loop."""
 
 SIZES = [(name, sizes) for name, case in CASES.items() for sizes in case.sizes]
 OF_NETS = [(name, sizes) for name, sizes in SIZES if name in NETS]
@@ -29,7 +31,7 @@ def test_steps_are_those_of_the_reference(name: str, sizes: dict[str, int]) -> N
         both.step(inputs(name, sizes, seed))
 
 
-@pytest.mark.parametrize(("team", "processor"), [(1, TINY), (2, Processor()), (8, TINY)])
+@pytest.mark.parametrize(("team", "processor"), [(1, TINY), (2, Processor()), (8, WALKING)])
 @pytest.mark.parametrize(("name", "sizes"), OF_NETS)
 def test_teams_orders_and_small_devices(
     name: str, sizes: dict[str, int], team: int, processor: Processor

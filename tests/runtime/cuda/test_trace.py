@@ -35,8 +35,8 @@ def test_every_launch_has_its_time() -> None:
     traces = one.trace(inputs("mlp", {"B": 2}), 3)
     assert len(traces) == 3
     for trace in traces:
-        count = len(one.plan.launches)
-        assert trace.rows.tolist() == [launch.row for launch in one.plan.launches]
+        count = len(one.plan.runs)
+        assert trace.rows.tolist() == [run.row for run in one.plan.runs]
         np.testing.assert_allclose(trace.ends - trace.begins, 1e6 * np.arange(2, count + 2))
         np.testing.assert_allclose(trace.begins[1:], trace.ends[:-1])
         assert not trace.chunks.any() and not trace.threads.any()

@@ -15,12 +15,15 @@ import pytest
 
 from diagrad.runtime.building.cache import Cache, cache_in_use, use_cache
 from diagrad.runtime.cuda.building.cubin import LinkError, Resources, link
-from diagrad.runtime.cuda.building.cubins import Request, key_of, obtain
-from diagrad.runtime.cuda.building.ptx import kernel_ptx
-from diagrad.runtime.cuda.plan import arguments, plan_launches
+from diagrad.runtime.cuda.building.cubins import key_of, obtain
+from diagrad.runtime.cuda.building.ptx import kernel_ptx, walk_ptx
+from diagrad.runtime.cuda.code import Code
+from diagrad.runtime.cuda.plan import plan_launches
+from diagrad.runtime.cuda.processor import Processor
+from diagrad.runtime.cuda.shapes import arguments
 from diagrad.runtime.program import Kernel
 
-from ..programs import CASES, bound, template
+from ..programs import CASES, EVER, LOOPS, NEVER, bound, template
 
 pytest.importorskip("cuda.bindings", reason="needs diagrad[cuda]")
 
@@ -56,6 +59,14 @@ OWN = {
 GLOBAL = {"attention_value": Bounds(255, stack=192, spilled=384)}
 """The same where the memory of a worker is global."""
 TEXT = "def kernel(args, lo, hi):\n    store_first(f32_at(args[0]), lo, f32({}))\n"
+
+
+def one(name: str, source: str, shared: bool = True) -> Code:
+    return Code(((Kernel(name, source, 32), shared),))
+
+
+def walk(*sources: str) -> Code:
+    return Code(tuple((Kernel("k", source, 32), True) for source in sources), walks=True)
 
 
 def bounds_of(name: str, source: str, shared: bool) -> Bounds:
@@ -102,10 +113,46 @@ def test_every_kernel_becomes_a_cubin(name: str) -> None:
     assert not found, "\n".join(found)
     for sizes in CASES[name].sizes:
         program = bound(name, sizes)
-        for launch in plan_launches(program).launches:
+        for launch in plan_launches(program, Processor(rates=NEVER)).runs:
             takes = built(program.kernels[launch.kernel].source)[2]
             assert launch.shared + takes.shared <= MOST
             assert launch.threads * takes.registers <= 1 << 16
+
+
+@cache
+def built_walk(texts: tuple[tuple[str, bool], ...]) -> tuple[str, Resources]:
+    """PTX of a walk, and what its cubin takes; once for each tuple of texts."""
+    ptx = walk_ptx(texts)
+    return ptx, link(ptx, "sm_90")[1]
+
+
+@pytest.mark.parametrize("shared", [Processor().shared, 2 << 10])
+@pytest.mark.parametrize("name", LOOPS)
+def test_every_walk_becomes_a_cubin(name: str, shared: int) -> None:
+    """All kernels of a loop in one function, whose memory is shared or global: none spills."""
+    processor = Processor(shared=shared, rates=EVER)
+    plans = [plan_launches(bound(name, sizes), processor) for sizes in CASES[name].sizes]
+    walks = [(plan.program.kernels, walk) for plan in plans for walk in plan.walks]
+    assert walks
+    for kernels, one in walks:
+        texts = [(kernels[number].source, near) for number, near in one.kernels]
+        ptx, takes = built_walk(tuple(texts))
+        assert one.threads * takes.registers <= 1 << 16
+        assert one.shared + takes.shared <= MOST
+        assert takes.spilled == 0 and takes.shared <= STATIC
+        most = max(
+            bounds_of(kernels[n].name, kernels[n].source, near).stack for n, near in one.kernels
+        )
+        assert takes.stack <= most
+        assert ".f64" not in ptx and not re.search(r"\b(call|add\.f32|mul\.f32)\b", ptx)
+
+
+def test_walks_of_equal_texts_are_equal() -> None:
+    (one, *_) = plan_launches(bound("gru", {"B": 2, "T": 5})).walks
+    kernels = template("gru").kernels
+    texts = tuple((kernels[number].source, near) for number, near in one.kernels)
+    assert walk_ptx(texts) == built_walk(texts)[0]
+    assert "ld.global.nc.b32" not in built_walk(texts)[0]  # what another run has written
 
 
 def test_memory_of_workers_may_be_global() -> None:
@@ -143,22 +190,20 @@ def test_an_unknown_architecture_is_refused() -> None:
 
 
 def test_the_key_is_of_all_but_the_name() -> None:
-    keys = {
-        key_of(request)
-        for request in (
-            Request("a", "x"), Request("b", "x"), Request("a", "y"), Request("a", "x", False),
-            Request("a", "x", architecture="sm_80"),
-        )
-    }  # fmt: skip
-    assert len(keys) == 4
+    codes = [
+        one("a", "x"), one("b", "x"), one("a", "y"), one("a", "x", False),
+        walk("x"), walk("x", "y"), walk("y", "x"),
+    ]  # fmt: skip
+    keys = [key_of(code, "sm_90") for code in codes] + [key_of(codes[0], "sm_80")]
+    assert len(set(keys)) == len(keys) - 1 and keys[0] == keys[1]
 
 
 def test_equal_requests_are_built_once(tmp_path: Path) -> None:
     before = cache_in_use()
     use_cache(Cache(tmp_path))
     try:
-        first, again = obtain([Request("a", TEXT.format(2.5)), Request("b", TEXT.format(2.5))])
-        (kept,) = obtain([Request("a", TEXT.format(2.5))])
+        first, again = obtain([one("a", TEXT.format(2.5)), one("b", TEXT.format(2.5))])
+        (kept,) = obtain([one("a", TEXT.format(2.5))])
     finally:
         use_cache(before)
     assert first is again
@@ -169,8 +214,11 @@ def test_equal_requests_are_built_once(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
-from diagrad.runtime.cuda.building.cubins import Request, obtain
-print(obtain([Request("k", sys.argv[1])])[0].origin)
+from diagrad.runtime.cuda.building.cubins import obtain
+from diagrad.runtime.cuda.code import Code
+from diagrad.runtime.program import Kernel
+pair = Kernel("k", sys.argv[1], 32), True
+print(*(cubin.origin for cubin in obtain([Code((pair,)), Code((pair, pair), walks=True)])))
 print(*(m for m in ("numba", "llvmlite", "cuda") if m in sys.modules))
 """
 
@@ -184,5 +232,5 @@ def test_a_process_that_finds_its_cubins_loads_no_builder(tmp_path: Path) -> Non
         )  # fmt: skip
         return run.stdout.split()
 
-    assert child() == ["compiled", "numba", "llvmlite", "cuda"]
-    assert child() == ["cache"]
+    assert child() == ["compiled", "compiled", "numba", "llvmlite", "cuda"]
+    assert child() == ["cache", "cache"]

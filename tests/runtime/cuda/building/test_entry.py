@@ -4,7 +4,6 @@ Its text is the one that becomes PTX, but for NVVM's intrinsics, which answer wh
 """
 
 import ctypes
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,10 +11,11 @@ import numpy as np
 import pytest
 
 from diagrad.runtime.building.lowering import Lowered
-from diagrad.runtime.cpu.building.build import build_text
-from diagrad.runtime.cpu.building.link import Linked, link
+from diagrad.runtime.cpu.building.link import Linked
 from diagrad.runtime.cuda.building.entry import TEAM, entered, threads
 from diagrad.runtime.outcomes import HOLDS
+
+from .hosting import SHARED, on_host
 
 BYTES = 64
 LOG = """
@@ -47,7 +47,7 @@ class Hosted:
     def call(self, thread: int, block: int, lo: int, hi: int, size: tuple[int, int],
              checks: tuple[int, ...] = (), scratch: int = 0) -> np.ndarray:  # fmt: skip
         """What a thread of a block does in a launch of `size` blocks and threads: its calls."""
-        self.place[:] = [thread, size[1], block, size[0]]
+        self.place[:] = [thread, size[1], block, size[0], 0]
         log = np.zeros(1 + 5 * 64, np.int64)
         held = np.array(checks, np.int64)
         guards = np.array([held.ctypes.data + 8 * i for i in range(len(checks))], np.int64)
@@ -64,21 +64,8 @@ def hosted(arguments: int, shared: bool) -> Hosted:
     ]
     kernel = LOG.format(more="".join(f", i64 %{n}" for n in names), stores="\n".join(stores))
     text = kernel + entered(Lowered("", "kernel", arguments), shared)
-    place = (ctypes.c_int32 * 4)()
-    memory = 1 << 40
-    for number, name in enumerate(("tid", "ntid", "ctaid", "nctaid")):
-        full = f"@llvm.nvvm.read.ptx.sreg.{name}.x()"
-        address = ctypes.addressof(place) + 4 * number
-        body = f"  %v = load i32, ptr inttoptr (i64 {address} to ptr)\n  ret i32 %v"
-        text = text.replace(f"declare i32 {full}", f"define i32 {full} {{\n{body}\n}}")
-    meet = "void @llvm.nvvm.barrier.cta.sync.aligned.all(i32)"
-    text = text.replace(f"declare {meet}", f"define {meet} {{\n  ret void\n}}")
-    text = text.replace("llvm.nvvm.", "nvvm.").replace("ptx_kernel ", "")
-    text = re.sub(r"@dynamic_shared = .*", "", text)
-    text = text.replace("@dynamic_shared", f"inttoptr (i64 {memory} to ptr addrspace(3))")
-    symbol = f"hosted_{arguments}_{shared}"
-    text = text.replace("@entry", f"@{symbol}")
-    return Hosted(link({symbol: build_text(text, {symbol})})[symbol], place, memory)
+    place = (ctypes.c_int32 * 5)()
+    return Hosted(on_host(text, f"hosted_{arguments}_{shared}", place), place, SHARED)
 
 
 @pytest.fixture(scope="module", params=[(3, True), (4, True), (4, False), (6, True), (6, False)])
