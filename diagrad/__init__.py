@@ -6,7 +6,19 @@ from os import path as _path
 if not _path.isdir(_path.join(__path__[0], "compiler")):
     __path__.append(_path.dirname(_path.abspath(__path__[0])))
 
-from numpy import bool_, float32, float64, int32, int64, uint32
+from numpy import (
+    bool_,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+)
 
 from .frontend.diagram import Diagram
 from .frontend.drawing import copying as _copying  # noqa: F401 (attaches `copy.deepcopy`)
@@ -498,6 +510,7 @@ __all__ = [
     "fit",
     "flatten",
     "flip",
+    "float16",
     "float32",
     "float64",
     "floor",
@@ -521,6 +534,8 @@ __all__ = [
     "info_nce",
     "init",
     "inner",
+    "int8",
+    "int16",
     "int32",
     "int64",
     "inverse",
@@ -638,6 +653,8 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "uint8",
+    "uint16",
     "uint32",
     "unstack",
     "update",

@@ -102,4 +102,4 @@ class _Digesting:
         if array.ndim:
             self.arrays.append(array)
         told = held.hex() if len(held) <= 32 else hashlib.sha256(held).hexdigest()
-        return f"array {array.dtype.str} {array.shape} {told}"
+        return f"array {array.dtype.name} {array.shape} {told}"

@@ -184,7 +184,7 @@ class _Writing:
         if isinstance(value, (int, Size)):
             return {"size": self.dim(value)}
         assert isinstance(value, np.ndarray) and value.shape == (), f"{value!r} is no scalar"
-        return {"dtype": value.dtype.str, "value": value.tobytes().hex()}
+        return {"dtype": value.dtype.name, "value": value.tobytes().hex()}
 
     def array(self, array: Array | None) -> Any:
         """The number of a known array, or where in the rest the elements are."""
@@ -266,4 +266,4 @@ class _Reading:
 
 
 def _content(array: Array) -> tuple[str, tuple[int, ...], bytes]:
-    return array.dtype.str, array.shape, array.tobytes()
+    return array.dtype.name, array.shape, array.tobytes()

@@ -15,7 +15,6 @@ from ..graph import Graph, Node, topological
 from ..graphs.loop_bodies import each_level, merge_loops
 from ..graphs.reverse import gradients
 from ..graphs.rewrite import rewrite
-from ..primitives.record import Builder
 
 
 @each_level
@@ -52,13 +51,6 @@ def _innermost(graph: Graph, among: Container[Node] | None = None) -> Graph:
     found = {cost: gradients(cost, dict.fromkeys(items)) for cost, items in wanted.items()}
 
     def derivative(node: Node, old: Node) -> Node:
-        if old not in chosen:
-            return node
-        part = found[old.inputs[0]][old.inputs[1]]
-        if part.dtype == node.dtype:
-            return part
-        # By a float16, in a program whose precision is float64.
-        wide: Node = Builder(node.origin).cast(part, dtype=node.dtype)
-        return wide
+        return found[old.inputs[0]][old.inputs[1]] if old in chosen else node
 
     return rewrite(graph, derivative, order=order)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..dtypes import COMPUTED
 from ..graph import Graph, Node, Type
 from ..graphs.loop_bodies import each_level
 from ..graphs.rewrite import rewrite
+from ..primitives.record import Builder
 
 FLOATS = ("float32", "float64")
 
@@ -34,6 +36,10 @@ def _set(graph: Graph, dtype: str) -> Graph:
         return value
 
     def converted(node: Node, _: Node) -> Node:
+        if node.op == "gradient" and node.inputs[1].dtype in COMPUTED:
+            # It stays of the dtype in which that is computed with; what reads it is of the other.
+            wide: Node = Builder(node.origin).cast(node, dtype=dtype)
+            return node if node.dtype == dtype else wide
         attrs = {k: v if k == "name" else of(v) for k, v in node.attrs.items()}
         type = of(node.type)
         same = type is node.type and all(attrs[k] is v for k, v in node.attrs.items())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import COMPUTED
+from ..dtypes import COMPUTED, computed, kind_of, to_float
 from ..errors import DtypeRuleError, TypeRuleError
 from ..graph import Node, Type
 from .batch import elementwise
@@ -25,7 +25,15 @@ LANE_TYPES = {
 }
 """The name of each dtype that is computed with in the engine's vocabulary."""
 
-MEMORY_TYPES = {**LANE_TYPES, "int8": "i8", "uint8": "u8", "int16": "i16", "uint16": "u16"}
+MEMORY_TYPES = {
+    **LANE_TYPES,
+    "int8": "i8",
+    "uint8": "u8",
+    "int16": "i16",
+    "uint16": "u16",
+    "float16": "f16",
+    "bfloat16": "bf16",
+}
 """The name of each dtype in memory; lanes of a storage dtype are those of the one that computes."""
 
 LANE_TYPES |= {name: LANE_TYPES[wide] for name, wide in COMPUTED.items()}
@@ -95,9 +103,12 @@ def _converted(x: Array, dtype: np.dtype[Any]) -> Array:
     nearer to 0 than the least normal number is not true, for targets compute with it as with 0.
     """
     with np.errstate(all="ignore"):
+        x = x.astype(computed(x.dtype.name))
+        if kind_of(dtype) == "f":
+            return to_float(x, dtype)
         if x.dtype.kind == "f" and dtype.kind == "b":
             return np.asarray(~(np.abs(x) < np.finfo(x.dtype).smallest_normal))
-        if x.dtype.kind != "f" or dtype.kind not in "iu":
+        if x.dtype.kind != "f":
             return x.astype(dtype)
         info = np.iinfo(dtype)
         over, under = x >= 2.0 ** (info.bits - (info.min < 0)), x <= float(info.min)

@@ -147,7 +147,10 @@ class Drawing(Sealed):
 
     @property
     def trainable(self) -> dict[str, Variable]:
-        """The free parameters that the cost depends on and that have gradients, by path."""
+        """The free parameters that the cost depends on and that have gradients, by path.
+
+        Those of a storage dtype have gradients too, but a step would round its changes away.
+        """
         reached = set(ordered([] if self.cost is None else [self.cost], {}))
         found = self.parameters.items()
         return {name: item for name, item in found if item in reached and item.type.is_float}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import kind_of
 from ...compiler.sizes import Size, evaluate, names
 from ..errors import InputError
 from ..variables.numbers import is_masked
@@ -75,7 +76,7 @@ class Expected:
             array = np.asarray(value)
         except Exception as error:  # Whatever the value's own conversion says.
             raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from error
-        if array.dtype.kind not in _KINDS:
+        if kind_of(array.dtype) not in _KINDS:
             got = array.dtype if isinstance(value, np.ndarray) else _kind(value)
             raise InputError(f"{self.text()}, got {got}: give it numbers")
         if isinstance(value, (list, tuple, bool, int, float)) and not isinstance(value, np.generic):
@@ -92,7 +93,7 @@ class Expected:
 
     def _converted(self, array: Array, kind: str) -> Array:
         """Numbers of Python in the dtype, which must hold them."""
-        if array.size and _KINDS.index(array.dtype.kind) > _KINDS.index(self.dtype.kind):
+        if array.size and _KINDS.index(array.dtype.kind) > _KINDS.index(kind_of(self.dtype)):
             raise InputError(
                 f"{self.text()}, got {kind} of {array.dtype.name.rstrip('0123456789')}s"
             )

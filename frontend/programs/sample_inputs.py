@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import kind_of
 from ...compiler.graph import Check
 from ...compiler.graphs.binding import Sizes
 from ...compiler.sizes import evaluate
@@ -30,7 +31,7 @@ def sample_inputs(
     arrays: dict[str, npt.NDArray[Any]] = {}
     for item in expected:
         shape = tuple(evaluate(extent, sizes) for extent in item.shape)
-        if item.dtype.kind == "f":
+        if kind_of(item.dtype) == "f":
             arrays[item.name] = rng.normal(size=shape).astype(item.dtype)
         elif item.dtype.kind == "b":
             arrays[item.name] = rng.integers(0, 2, shape).astype(bool)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...compiler.dtypes import COMPUTED
 from ..arguments import wrong
 from ..drawing.binding import Bound
 from ..drawing.blocks import Block, parameters_of
 from ..drawing.sharing import tied_names
-from ..errors import DiagramError
+from ..errors import DiagramError, DtypeError
 from ..programs.patterns import matching
 from ..variables.dependencies import ordered, resolve_ties
 from ..variables.variable import Variable, source_text
@@ -66,10 +67,11 @@ class Choice:
         Raises:
             DiagramError: something chosen that is no parameter of the diagram, or that the cost
                 does not depend on.
+            DtypeError: one of a storage dtype.
         """
         free = diagram.trainable
         if self.items is None:
-            return free
+            return _expect_computed(free, subject)
         known = set(free.values())
         for item in self.items:
             found = _parameters(diagram.parameters, item)
@@ -78,7 +80,7 @@ class Choice:
                     f"{subject} expects {self.label} to change parameters of the diagram, got "
                     f"{_reason(diagram, item, found)}"
                 )
-        return self.among(free) or {}
+        return _expect_computed(self.among(free) or {}, subject)
 
     def among(self, parameters: Mapping[str, Variable]) -> dict[str, Variable] | None:
         """Those of some parameters by path that are chosen, in their order; None for all."""
@@ -86,6 +88,18 @@ class Choice:
             return None
         chosen = {found for item in self.items for found in _parameters(parameters, item)}
         return {name: item for name, item in parameters.items() if item in chosen}
+
+
+def _expect_computed(parameters: dict[str, Variable], subject: str) -> dict[str, Variable]:
+    """The parameters; DtypeError for one that would round the changes of a step away."""
+    for item in parameters.values():
+        if item.dtype in COMPUTED:
+            raise DtypeError(
+                f"{subject} expects parameters of dtype float32 or float64 to change, got "
+                f"{item.dtype} from {source_text(item)}: keep it in float32 and cast it where it "
+                f'is used, with .astype("{item.dtype}"), or give the optimizer the other parameters'
+            )
+    return parameters
 
 
 def _parameters(parameters: Mapping[str, Variable], item: Item) -> list[Variable]:

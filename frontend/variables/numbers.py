@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import computed, kind_of, to_float
 from ..errors import DtypeError
 
 Array = npt.NDArray[Any]
@@ -59,7 +60,7 @@ def number_array(subject: str, value: Any) -> Array:
     except ValueError as error:  # rows of different lengths
         raise TypeError(f"{subject} expects numbers, got {type(value).__name__}: {error}") from None
     large = array.dtype == object and all(isinstance(item, int) for item in array.flat)
-    if array.dtype.kind not in "biufc" and not large:
+    if kind_of(array.dtype) not in "biufc" and not large:
         shown = repr(value) if isinstance(value, str) else type(value).__name__
         raise TypeError(f"{subject} expects numbers, got {shown}")
     return array
@@ -94,6 +95,8 @@ def in_dtype(subject: str, array: Array, dtype: str, what: str = "numbers") -> A
         raise DtypeError(
             f"{subject} expects {what} that {dtype} holds, got {number}: {holder(number)} holds it"
         )
+    if array.dtype != object and kind_of(wanted) == "f":
+        return np.array(to_float(array, wanted), order="C")
     with np.errstate(over="ignore"):
         return np.array(array, dtype=wanted, order="C")
 
@@ -110,13 +113,14 @@ def _beyond(array: Array, wanted: np.dtype[Any]) -> Any:
         return np.False_
     if wanted.kind == "b":
         return np.asarray((array != 0) & (array != 1))
-    if wanted.kind == "f" and array.dtype != object:
+    if kind_of(wanted) == "f" and array.dtype != object:
         return np.False_  # rounded, or infinite
-    if wanted.kind == "f":
+    if kind_of(wanted) == "f":
         large = np.vectorize(lambda item: abs(item) >= 2**1023, otypes=[bool])
         return np.asarray(large(array))
     info = np.iinfo(wanted)
-    if array.dtype.kind == "f":
+    if kind_of(array.dtype) == "f":
+        array = array.astype(computed(array.dtype.name))
         whole = np.trunc(array) == array
         inside = (array >= float(info.min)) & (array < 2.0 ** (info.bits - (info.min < 0)))
         return np.asarray(~(whole & inside))

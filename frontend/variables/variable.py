@@ -23,6 +23,7 @@ from ...compiler.sizes import Dim, Size, named
 from ..arguments import shown
 from ..errors import DiagramError, DtypeError, ShapeError
 from ..location import user_location
+from .bfloat16 import register_bfloat16
 from .block_base import BlockBase
 from .samples import Samples
 
@@ -286,7 +287,7 @@ def observed(name: str, shape: Shape = (), dtype: Any = "float32") -> Variable:
         shape: integers and names; a named size such as "B" is bound at the call and is the
             same wherever the name stands.
         dtype: a NumPy dtype or its name; float32, float64, int32, int64, uint32 or bool, or one
-            for storage: int8, uint8, int16 or uint16.
+            for storage: int8, uint8, int16, uint16, float16 or bfloat16 (docs/dtypes.md).
     """
     subject = f"observed '{checked_name('observed', name)}' ({user_location()})"
     type = Type(dtype_name(dtype, subject), shape_of(shape, subject))
@@ -305,7 +306,8 @@ def parameter(name: str, shape: Shape = (), init: Any = None, dtype: Any = "floa
             LeCun's uniform for two and more axes, zeros for fewer. A matrix is read as (inputs,
             outputs), a weight of more axes as a convolution's, (outputs, inputs, *taps): another
             layout is stated, as in `dg.init.lecun_uniform(layout="ikko")`.
-        dtype: float32 or float64 for parameters that are trained.
+        dtype: float32 or float64 for parameters that are trained; one of a storage dtype, such as
+            a table of float16, has a value that no step changes.
     """
     subject = f"parameter '{checked_name('parameter', name)}' ({user_location()})"
     extents = shape_of(shape, subject)
@@ -352,6 +354,8 @@ def dtype_name(dtype: Any, subject: str | None = None) -> str:
     if name not in DTYPES:
         subject = subject or user_location()
         raise DtypeError(f"{subject} expects a dtype out of {', '.join(DTYPES)}, got {name}")
+    if name == "bfloat16":
+        register_bfloat16(subject or user_location())
     return name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import warp
+from . import halves, warp
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, intrinsic, select, vector
 
@@ -77,7 +77,7 @@ def convert(x: Value, kind: str) -> Value:
 
     A float beyond the integer's range gives the nearest integer in it, and NaN gives 0.
     """
-    if kind in NARROWED:
+    if kind in NARROWED or kind in halves.KINDS:
         return narrowed(x, kind)
     builder, target = x.builder, vector(kind)
     if x.kind == kind:
@@ -106,13 +106,28 @@ NARROWED = {"i8": (8, True), "u8": (8, False), "i16": (16, True), "u16": (16, Fa
 
 
 def narrowed(x: Value, kind: str) -> Value:
-    """`astype` to integers of a few bits, in lanes of i32."""
+    """`astype` to elements of 16 bits or 8, in the lanes that hold them: rounded once."""
+    if kind in halves.KINDS:
+        return halves.widened(halves.rounded(_to_round(x, kind), kind), kind)
     width, signed = NARROWED[kind]
     if x.kind in FLOATS:
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
         return minimum(maximum(saturated(x, "i32"), x.number(low, "i32")), x.number(high, "i32"))
     x = convert(x, "i32")
     return (x << 32 - width) >> 32 - width if signed else x & (1 << width) - 1
+
+
+def _to_round(x: Value, kind: str) -> Value:
+    """A float32 that is rounded to the same float16 or bfloat16 as a number of another kind."""
+    near = convert(x, "f32")
+    if x.kind in ("f32", "b1") or (kind == "f16" and x.kind not in FLOATS):
+        return near  # an integer that a float32 does not hold is beyond the greatest float16
+    if x.kind in FLOATS:
+        again, negative = convert(near, x.kind), x < 0
+    else:
+        x = convert(x, "i64")
+        again, negative = convert(near, "i64"), x < 0
+    return halves.to_odd(near, x > again, x < again, negative)
 
 
 def saturated(x: Value, kind: str) -> Value:

@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import warp
+from . import halves, warp
 from .arithmetic import is_set, splat_scalar, spread
 from .machine import machine
 from .values import FLOATS, KINDS, Node, Value, call, select, vector
@@ -27,7 +27,7 @@ POINTER = _I8.as_pointer()
 """Every typed pointer of the vocabulary is this in LLVM; its kind of lanes is in Numba's type."""
 
 
-STORED = {"i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
+STORED = {"i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32", "f16": "f32", "bf16": "f32"}
 """Kinds of elements that lie in memory alone, each with the kind of the lanes that hold them."""
 
 
@@ -75,14 +75,19 @@ class Pointer:
         if self.kind == "b1":
             zero = ir.Constant(node.type, [_I8(0)] * machine().width)
             node = self.builder.icmp_unsigned("!=", node, zero)
+        elif self.kind in halves.KINDS:
+            bits = Value(self.builder, self.builder.zext(node, vector("u32")), "u32")
+            return halves.widened(bits, self.kind)
         elif self.kind in STORED:
             widen = self.builder.zext if self.kind[0] == "u" else self.builder.sext
             node = widen(node, vector("i32"))
         return Value(self.builder, node, lanes_of(self.kind))
 
     def to_memory(self, value: Value) -> Node:
-        """Elements as they lie in memory from lanes that they hold exactly."""
+        """Elements as they lie in memory from lanes; floats are rounded to the nearest."""
         kind = ir.VectorType(stored(self.kind), machine().width)
+        if self.kind in halves.KINDS:
+            value = halves.rounded(value, self.kind)
         if self.kind == "b1":
             return self.builder.zext(value.node, kind)
         return self.builder.trunc(value.node, kind) if self.kind in STORED else value.node

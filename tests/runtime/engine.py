@@ -24,7 +24,13 @@ DTYPE: dict[str, Any] = {
     "u32": np.uint32,
     "b1": np.bool_,
 }
-STORED: dict[str, Any] = {"i8": np.int8, "u8": np.uint8, "i16": np.int16, "u16": np.uint16}
+STORED: dict[str, Any] = {
+    "i8": np.int8,
+    "u8": np.uint8,
+    "i16": np.int16,
+    "u16": np.uint16,
+    "f16": np.float16,
+}
 """Kinds of elements that lie in memory alone."""
 MEMORY = DTYPE | STORED
 SIZES = (0, 1, 15, 16, 17, 37)

@@ -13,7 +13,8 @@ import diagrad as dg
 
 NO_CALLS = {
     "init", "schedules", "augment", "metrics",  # modules
-    "bool_", "float32", "float64", "int32", "int64", "uint32",  # NumPy's
+    "bool_", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
+    "uint32",  # NumPy's
     "Variable", "Loop", "Bound", "TransformStep", "Epoch", "History", "GradientFlow", "Probes",
     "TrainingState", "gradient_propagation",  # made by functions
     "Block", "Optimizer", "Callback",  # for subclasses

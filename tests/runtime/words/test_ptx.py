@@ -17,7 +17,7 @@ from diagrad.runtime.words.vocabulary import WORDS
 from ..engine import DTYPE, STORED
 
 FLOATS, INTS = ("f32", "f64"), ("i32", "i64", "u32")
-NUMBERS, ALL, MEMORY = FLOATS + INTS, tuple(DTYPE), (*DTYPE, *STORED)
+NUMBERS, ALL, MEMORY = FLOATS + INTS, tuple(DTYPE), (*DTYPE, *STORED, "bf16")
 
 OPERATORS = {
     "_add": "+", "_sub": "-", "_mul": "*", "_div": "/", "_and": "&", "_or": "|", "_xor": "^",

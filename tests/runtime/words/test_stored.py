@@ -6,7 +6,7 @@ from numba.core.errors import NumbaError
 
 from ..engine import DTYPE, STORED, Array, apply, run
 
-LANES = {"i": "i32", "u": "i32"}
+LANES = {"i": "i32", "u": "i32", "f": "f32"}
 """The lanes that hold the elements of a kind, by its first letter."""
 
 
@@ -82,3 +82,112 @@ def test_nothing_is_added_to_them() -> None:
         line = f"scatter_add({kind}_at(args[0]), lane(), {LANES[kind[0]]}(1), lanes_below(1))"
         with pytest.raises(NumbaError, match="No match"):
             run(f"def kernel(args, lo, hi):\n    {line}\n", [np.zeros(64, STORED[kind])])
+
+
+HALVES = ("f16", "bf16")
+ENDLESS = {"f16": 0x7C00, "bf16": 0x7F80}
+"""The bits of the infinite half; those of the finite positive ones are below."""
+
+
+def as_float32(bits: Array, kind: str) -> Array:
+    """What the bits of a half mean, by NumPy or by the definition of bfloat16."""
+    if kind == "f16":
+        return bits.view(np.float16).astype(np.float32)
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def nearest(x: Array, kind: str) -> Array:
+    """The bits of the nearest half to float64: found among all, the even one at a tie."""
+    count = ENDLESS[kind]
+    numbers = as_float32(np.arange(count, dtype=np.uint16), kind).astype(np.float64)
+    # Beyond the greatest lies what would be next, which is infinite.
+    line = np.append(numbers, 2 * numbers[-1] - numbers[-2])
+    size = np.abs(x)
+    high = np.searchsorted(line, size).clip(1, count)
+    low = high - 1
+    down, up = size - line[low], line[high] - size
+    chosen = np.where(down < up, low, np.where(up < down, high, np.where(low % 2, high, low)))
+    chosen = np.where(size == 0, 0, np.where(size > line[-1], count, chosen))
+    return (chosen | np.where(np.signbit(x), 0x8000, 0)).astype(np.uint16)
+
+
+def conversion(source: str, target: str, array: Array, out: Array, lanes: int) -> Array:
+    run(f"""def kernel(args, lo, hi):
+    n = args[2]
+    for i in range(0, n, {lanes}):
+        m = lanes_below(n - i)
+        a = load({source}_at(args[0]), i, m)
+        store({target}_at(args[1]), i, to_{target}(a), m)
+""", [array, out, array.size])  # fmt: skip
+    return out
+
+
+def same_halves(found: Array, wanted: Array, kind: str) -> None:
+    """To the bit, but for what is no number."""
+    none = np.isnan(as_float32(wanted, kind))
+    np.testing.assert_array_equal(none, np.isnan(as_float32(found, kind)))
+    np.testing.assert_array_equal(found[~none], wanted[~none])
+
+
+@pytest.mark.parametrize("kind", HALVES)
+def test_all_halves_widen_and_round_to_themselves(kind: str, lanes: int) -> None:
+    bits = np.arange(1 << 16, dtype=np.uint16)[:: 1 if lanes == 16 else 37].copy()
+    wide = conversion(kind, "f32", bits, np.zeros(bits.size, np.float32), lanes)
+    wanted = as_float32(bits, kind)
+    none = np.isnan(wanted)
+    np.testing.assert_array_equal(wide[~none].view(np.uint32), wanted[~none].view(np.uint32))
+    assert np.isnan(wide[none]).all()
+    same_halves(conversion(kind, kind, bits, np.zeros_like(bits), lanes), bits, kind)
+    same_halves(conversion("f32", kind, wide, np.zeros_like(bits), lanes), bits, kind)
+
+
+@pytest.mark.parametrize("kind", HALVES)
+def test_floats_are_rounded_once_to_the_nearest_even(kind: str, lanes: int) -> None:
+    """Between all neighbours: a tie, and what is a little less or more than one."""
+    bits = np.arange(ENDLESS[kind], dtype=np.uint16)
+    numbers = as_float32(bits[:: 1 if lanes == 16 else 41], kind).astype(np.float64)
+    numbers = numbers[np.abs(numbers) >= (2.0**-125 if kind == "bf16" else 0)]
+    gap = np.append(np.diff(numbers), numbers[-1] / 256) if lanes == 16 else numbers * 2.0**-11
+    middle = numbers + gap / 2
+    for source, dtype in (("f32", np.float32), ("f64", np.float64)):
+        ends = np.array([65519.99, 65520.0, 1e30, 3.3e38, 3.4e38, np.inf, 1.0])
+        x = np.concatenate([numbers, middle, ends]).astype(dtype)
+        x = np.concatenate([x, np.nextafter(x, 0), np.nextafter(x, np.inf)])
+        x = np.concatenate([x, np.negative(x), np.array([0.0, -0.0, np.nan])]).astype(dtype)
+        wanted = nearest(x.astype(np.float64), kind)
+        wanted[-1] = 0x7FC0
+        found = conversion(source, kind, x, np.zeros(x.size, np.uint16), lanes)
+        same_halves(found, wanted, kind)
+
+
+@pytest.mark.parametrize("kind", HALVES)
+def test_integers_are_rounded_once(kind: str, lanes: int) -> None:
+    rng = np.random.default_rng(0)
+    for source, dtype, most in (
+        ("i32", np.int32, 31),
+        ("u32", np.uint32, 32),
+        ("i64", np.int64, 63),
+    ):
+        top = rng.integers(128, 256, 400).astype(np.uint64)
+        shift = rng.integers(0, most - 8, 400).astype(np.uint64)
+        half = np.uint64(1) << np.maximum(shift, 1) - np.uint64(1)
+        x = ((top << shift) + half + rng.integers(0, 3, 400).astype(np.uint64)).astype(np.int64) - 1
+        x = np.concatenate([x, [0, 1, 65519, 65520, 2**most - 1]])
+        if source != "u32":
+            x = np.concatenate([x, -x])
+        wanted = np.array([_half_of(int(item), kind) for item in x], np.uint16)
+        array = x.astype(dtype)
+        found = conversion(source, kind, array, np.zeros(x.size, np.uint16), lanes)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def _half_of(whole: int, kind: str) -> int:
+    """An integer as a half, in Python's integers."""
+    digits, size = (11 if kind == "f16" else 8), abs(whole)
+    if size >= 1 << digits:
+        drop = size.bit_length() - digits
+        low, size = size & ((1 << drop) - 1), size >> drop
+        size += low > 1 << (drop - 1) or (low == 1 << (drop - 1) and size & 1)
+        size <<= drop
+    bits = int(nearest(np.array([float(size)]), kind)[0])
+    return bits | (0x8000 if whole < 0 else 0)

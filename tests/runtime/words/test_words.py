@@ -197,5 +197,5 @@ def test_every_word_is_tested() -> None:
     operators = {name for name in WORDS if name.startswith("_")}
     made = {f"{stem}{k}" for k in DTYPE for stem in ("to_", "")} | {f"{k}_{e}" for k in DTYPE
             for e in ("at", "in", "of")}  # fmt: skip
-    made |= {word.format(k) for k in STORED for word in ("to_{}", "{}_at", "{}_in")}
+    made |= {word.format(k) for k in (*STORED, "bf16") for word in ("to_{}", "{}_at", "{}_in")}
     assert [word for word in WORDS if word not in operators | made and f"{word}" not in text] == []
