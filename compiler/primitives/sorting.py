@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import TypeRuleError
 from ..graph import Node, Type
 from ..sizes import Dim
-from .batch import along, turned
+from .batch import along
 from .record import Array, Attrs, Builder, Primitive
 
 
@@ -41,22 +41,32 @@ def _reference(result: Type, attrs: Attrs, x: Array) -> Array:
 def take_along(b: Builder, x: Node, index: Node, axis: int) -> Node:
     """The elements of each line of x along an axis at the indices of the same line of `index`.
 
-    The indices are int64 and within the axis.
+    The indices are int64; what lies outside of the axis is read nowhere, as in a gather.
     """
-    rank = x.type.rank
-    if rank == 1:
-        found: Node = b.gather(x, index, axis=0)
-        return found
-    order = (*(other for other in range(rank) if other != axis), axis)
-    x, index = turned(b, x, order), turned(b, index, order)
-    count = b.spread(b.apply("size", size=x.shape[-1], dtype="int64"), index.shape)
-    line: Node = b.fill(0, index.type)
-    for place, extent in enumerate(x.shape[:-1]):
-        wide = b.spread(b.apply("size", size=extent, dtype="int64"), index.shape)
-        line = b.add(b.mul(line, wide), b.iota(axis=place, shape=index.shape, dtype="int64"))
-    flat = b.reshape(x, shape=(x.type.count,))
-    found = b.gather(flat, b.add(b.mul(line, count), index), axis=0)
-    return turned(b, found, (*range(axis), rank - 1, *range(axis, rank - 1)))
+    found: Node = b.gather(
+        b.reshape(x, shape=(x.type.count,)), places_along(b, index, x.shape, axis), axis=0
+    )
+    return found
+
+
+def places_along(b: Builder, index: Node, shape: Sequence[Dim], axis: int) -> Node:
+    """For indices (int64) into lines along an axis, the places in the array's row-major order.
+
+    Outside of the array for one that is no place of its line.
+    """
+    if len(shape) == 1:
+        return index
+    flat: Node | None = None
+    for place, extent in enumerate(shape):
+        width = b.spread(b.apply("size", size=extent, dtype="int64"), index.shape)
+        if place == axis:
+            at, lower = index, b.apply("ge", index, b.fill(0, index.type))
+            inside = b.apply("and", lower, b.lt(index, width))
+        else:
+            at = b.iota(axis=place, shape=index.shape, dtype="int64")
+        flat = at if flat is None else b.add(b.mul(flat, width), at)
+    found: Node = b.select(inside, flat, b.fill(-1, index.type))
+    return found
 
 
 RANKED = 128

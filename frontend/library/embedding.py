@@ -8,7 +8,7 @@ from ..arguments import integer
 from ..drawing.blocks import Block
 from ..location import user_location
 from ..operations.elementwise import not_equal, where
-from ..operations.indexing import take
+from ..operations.indexing import gather
 from ..operations.structure import expand_dims
 from ..variables.variable import Variable, dtype_name
 from . import init as initialisers
@@ -64,7 +64,7 @@ class Embedding(Block):
 
     def forward(self, symbols: Variable) -> Variable:
         """(...) -> (..., width)."""
-        found = take(self.weight, symbols)
+        found = gather(self.weight, symbols)
         if self.padding is None or found.mistakes:
             return found
         return where(expand_dims(not_equal(symbols, self.padding), -1), found, 0.0)

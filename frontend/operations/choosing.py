@@ -1,6 +1,9 @@
 """NumPy's indexing with arrays: x[i, j] for pairs of indices, x[:, i], and masks that are fixed.
 
 What a mask that is computed would choose has no size before the call, and is refused.
+
+    x[:, i, j]      [N, *ij]     side by side: in the place of the first
+    x[i, :, j]      [*ij, N]     apart, by a slice, None or ...: in front of all others, as in NumPy
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...compiler.errors import DtypeRuleError, TypeRuleError
-from ...compiler.graph import Node
+from ...compiler.graph import Node, Type
+from ...compiler.primitives.batch import turned
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import Dim, product
 from ..location import user_location
@@ -21,12 +25,21 @@ from ..variables.applying import apply
 from ..variables.numbers import refuse_masked
 from ..variables.variable import Variable, shape_text
 from .broadcasting import align
-from .places import as_index, expect_integers, fixed_value, from_the_front, gather_fixed
-from .structure import index_by
+from .places import (
+    as_index,
+    counted,
+    expect_integers,
+    fixed_value,
+    from_end,
+    from_the_front,
+    gather_fixed,
+)
+from .structure import index_by, is_position
 
 MASKED = (
     "expects indices of dtype int32 or int64, not a mask of bools, whose choice has no known size: "
-    "use dg.where(mask, x, 0.0), which keeps the shape"
+    "use dg.where(mask, x, 0.0), which keeps the shape, or dg.sum(x, where=mask), as dg.mean, "
+    "dg.max and the others over axes have it"
 )
 
 
@@ -46,10 +59,10 @@ class _Array:
 
 
 def choose(x: Variable, keys: tuple[Any, ...]) -> Variable:
-    """The elements of x at indices among which there are arrays, side by side.
+    """The elements of x at indices among which there are arrays, by NumPy's rules.
 
-    Indices that are fixed may count from the end; those of an observed variable are checked before
-    a step; computed ones outside give NaN (0 for integers).
+    Negative indices count from the end; those of an observed variable are checked before a step;
+    computed ones outside give NaN (0 for integers).
     """
     parts: list[Any] = []
     for key in keys:
@@ -62,14 +75,20 @@ def choose(x: Variable, keys: tuple[Any, ...]) -> Variable:
                 raise DtypeRuleError(MASKED)
             expect_integers(index)
         full = _written_out(parts, node.type.rank)
-        first = _first_of_group(full)
         _expect_masks_fit(full, node.shape)
         plain = tuple(slice(None) if isinstance(item, _Array) else item for item in full)
+        left = [item for item in full if not is_position(item)]
+        chosen = [axis for axis, item in enumerate(left) if isinstance(item, _Array)]
         value = index_by(b, node, plain)
-        place = sum(not _is_integer(item) for item in full[:first])
         if len(arrays) == 1:
-            return _gather(b, value, indices[0], arrays[0], place)
-        return _gather_together(b, value, indices, arrays, place)
+            found = _gather(b, value, indices[0], arrays[0], chosen[0])
+        else:
+            found = _gather_together(b, value, indices, arrays, chosen)
+        if not _are_apart(parts):
+            return found
+        first, rank = chosen[0], found.type.rank
+        behind = first + rank - value.type.rank + len(chosen)
+        return turned(b, found, (*range(first, behind), *range(first), *range(behind, rank)))
 
     result: Variable = apply(
         "index", rule, [x, *(item.variable for item in arrays)], as_stored=True
@@ -90,10 +109,6 @@ def _arrays(key: Any) -> list[_Array]:
     return [_Array(variable, None if variable.mistakes else fixed_value(variable))]
 
 
-def _is_integer(item: Any) -> bool:
-    return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
-
-
 def _written_out(parts: Sequence[Any], rank: int) -> list[Any]:
     """The indices with one for each axis, besides None for new ones."""
     used = sum(1 for item in parts if item is not None and item is not Ellipsis)
@@ -106,15 +121,10 @@ def _written_out(parts: Sequence[Any], rank: int) -> list[Any]:
     return [*parts[:place], *[slice(None)] * (rank - used), *parts[place + 1 :]]
 
 
-def _first_of_group(full: Sequence[Any]) -> int:
-    """Where arrays and integers begin; TypeRuleError unless they stand side by side."""
-    group = [i for i, item in enumerate(full) if isinstance(item, _Array) or _is_integer(item)]
-    if group[-1] - group[0] + 1 != len(group):
-        raise TypeRuleError(
-            "expects arrays of indices and integers side by side, not apart: index in two steps, "
-            "or move the axes with dg.transpose first"
-        )
-    return group[0]
+def _are_apart(parts: Sequence[Any]) -> bool:
+    """Whether something else stands between arrays and integers."""
+    group = [i for i, item in enumerate(parts) if isinstance(item, _Array) or is_position(item)]
+    return group[-1] - group[0] + 1 != len(group)
 
 
 def _expect_masks_fit(full: Sequence[Any], shape: Sequence[Dim]) -> None:
@@ -133,35 +143,50 @@ def _expect_masks_fit(full: Sequence[Any], shape: Sequence[Dim]) -> None:
 def _gather(b: Builder, x: Node, index: Node, array: _Array, axis: int) -> Node:
     if array.places is not None:
         return gather_fixed(b, x, index, array.places, axis)
-    return b.gather(x, b.apply("in_range", index, low=0, high=x.shape[axis]), axis=axis)
+    found: Node = b.gather(x, counted(b, index, x.shape[axis]), axis=axis)
+    return found
 
 
 def _gather_together(
-    b: Builder, x: Node, indices: Sequence[Node], arrays: Sequence[_Array], axis: int
+    b: Builder, x: Node, indices: Sequence[Node], arrays: Sequence[_Array], axes: Sequence[int]
 ) -> Node:
-    """One element for each tuple of indices: of the axes as one, at the place that they say."""
-    extents = x.shape[axis : axis + len(indices)]
-    places, inside = [], []
-    for index, array, extent in zip(indices, arrays, extents, strict=True):
-        if array.places is not None and isinstance(extent, int):
-            places.append(b.constant(from_the_front(array.places, extent), "int64"))
-            continue
-        limit = b.spread(b.apply("size", size=extent, dtype="int64"), index.shape)
-        if array.places is None:
-            checked = b.cast(b.apply("in_range", index, low=0, high=extent), dtype="int64")
+    """One element for each tuple of indices: of the axes as one, at the place that they say.
+
+    Axes between theirs are among those, and come behind what was chosen.
+    """
+    places = [
+        _place(b, index, array, x.shape[axis])
+        for index, array, axis in zip(indices, arrays, axes, strict=True)
+    ]
+    first, last = axes[0], axes[-1]
+    between = [axis for axis in range(first, last) if axis not in axes]
+    aligned = align(b, places)
+    rank = aligned[0].type.rank
+    shape = (*aligned[0].shape, *(x.shape[axis] for axis in between))
+    place_of = dict(zip(axes, aligned, strict=True))
+    flat, inside = b.fill(0, Type("int64", shape)), b.fill(True, Type("bool", shape))
+    for axis in range(first, last + 1):
+        if axis in place_of:
+            place = b.broadcast(place_of[axis], shape=shape, axes=tuple(range(rank)))
         else:
-            known = b.constant(array.places, "int64")
-            checked = b.select(b.constant(array.places < 0, "bool"), b.add(known, limit), known)
-        places.append(checked)
-        low = b.apply("ge", checked, b.fill(0, checked.type))
-        inside.append(b.apply("and", low, b.lt(checked, limit)))
-    flat, *others = align(b, places)
-    for other, extent in zip(others, extents[1:], strict=True):
-        width = b.spread(b.apply("size", size=extent, dtype="int64"), flat.shape)
-        flat = b.add(b.mul(flat, width), other)
-    for mask in inside:  # an index outside of its own axis may be a place of the joined one
-        spread = align(b, [mask, flat])[0]
-        flat = b.select(spread, flat, b.fill(-1, flat.type))
-    rest = x.shape[axis + len(extents) :]
-    joined = b.reshape(x, shape=(*x.shape[:axis], product(extents), *rest))
-    return b.gather(joined, flat, axis=axis)
+            place = b.iota(axis=rank + between.index(axis), shape=shape, dtype="int64")
+        width = b.spread(b.apply("size", size=x.shape[axis], dtype="int64"), shape)
+        if axis in place_of:  # outside of its own axis it may be a place of the joined one
+            there = b.apply("ge", place, b.fill(0, place.type))
+            there = b.apply("and", there, b.lt(place, width))
+            inside = b.apply("and", inside, there)
+        flat = b.add(b.mul(flat, width), place)
+    flat = b.select(inside, flat, b.fill(-1, flat.type))
+    joined = (*x.shape[:first], product(x.shape[first : last + 1]), *x.shape[last + 1 :])
+    found: Node = b.gather(b.reshape(x, shape=joined), flat, axis=first)
+    return found
+
+
+def _place(b: Builder, index: Node, array: _Array, extent: Dim) -> Node:
+    """Indices into an axis as int64, counted from the front where they lie in it."""
+    if array.places is None:
+        found: Node = b.cast(counted(b, index, extent), dtype="int64")
+        return found
+    if isinstance(extent, int):
+        return b.constant(from_the_front(array.places, extent), "int64")
+    return from_end(b, b.constant(array.places, "int64"), extent)

@@ -15,10 +15,13 @@ from ..variables.weak import of_dtype
 from .broadcasting import as_variables
 from .choosing import choose
 from .places import (
+    Count,
     as_index,
+    counted,
     expect_integers,
     expect_within,
     fixed_value,
+    from_front,
     gather_fixed,
     scatter_fixed,
 )
@@ -26,7 +29,11 @@ from .structure import index_by, normal_axis
 
 
 def getitem(x: Variable, key: Any) -> Variable:
-    """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather)."""
+    """NumPy's indexing: integers, slices, ..., None, and arrays of integers (gather).
+
+    A size may stand for an integer, and its name too as a bound of a slice.  It must not exceed the
+    axis, which is checked when the size is known.
+    """
     keys = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(item, (Variable, np.ndarray, list)) for item in keys):
         result: Variable = apply(
@@ -46,14 +53,25 @@ def _is_mask(key: Any) -> bool:
 
 
 def take(x: Any, index: Any, axis: int = 0) -> Variable:
-    """The elements of x at integer indices along an axis (gather), as in an embedding.
+    """The elements of x at integer indices along an axis, as NumPy's.
 
-    The result's shape is x's, with the axis replaced by the shape of `index`.  Indices that are
-    fixed (a list, an array, a constant) are known when the diagram is drawn: negative ones count
-    from the end, as in NumPy, and others outside of [-n, n) are mistakes.  Those of an observed
-    variable must lie in [0, n), which is checked before a step, as for labels; a computed index
-    outside of it gives NaN (0 for integers, False for bool).
+    The result's shape is x's, with the axis replaced by the shape of `index`.  Negative indices
+    count from the end.  Indices that are fixed (a list, an array, a constant) are known when the
+    diagram is drawn, and others outside of [-n, n) are mistakes; those of an observed variable are
+    checked before a step; a computed index outside gives NaN (0 for integers, False for bool).
     """
+    return _gathered(x, index, axis, counted)
+
+
+def gather(x: Any, index: Any, axis: int = 0) -> Variable:
+    """As `take`, but for indices that count from the front alone, as in an embedding.
+
+    Observed ones must lie in [0, n), as labels; a computed one outside of it gives NaN.
+    """
+    return _gathered(x, index, axis, from_front)
+
+
+def _gathered(x: Any, index: Any, axis: int, count: Count) -> Variable:
     chosen = as_index(index)
     places = fixed_value(chosen)
 
@@ -62,8 +80,7 @@ def take(x: Any, index: Any, axis: int = 0) -> Variable:
         expect_integers(index)
         if places is not None:
             return gather_fixed(b, x, index, places, place)
-        checked = b.apply("in_range", index, low=0, high=x.shape[place])
-        return b.gather(x, checked, axis=place)
+        return b.gather(x, count(b, index, x.shape[place]), axis=place)
 
     result: Variable = apply("take", rule, [as_variables(x)[0], chosen], as_stored=True)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..variables.constants import constant
 from ..variables.numbers import refuse_masked
 from ..variables.variable import Variable, shape_text
 from .broadcasting import as_variables
+
+Count = Callable[[Builder, Node, Dim], Node]
+"""How an index into an axis of some extent is counted."""
 
 Places = npt.NDArray[np.integer[Any]]
 
@@ -64,6 +68,28 @@ def from_the_front(places: npt.NDArray[Any], extent: int) -> Places:
     expect_within("places", places, -extent, extent, f" of an axis of {extent} elements")
     places = places.astype(np.int64)
     return np.where(places < 0, places + extent, places)
+
+
+def counted(b: Builder, index: Node, extent: Dim) -> Node:
+    """An index that may count from the end, counted from the front.
+
+    Of an observed variable it must lie in [-n, n), which is checked before a step.
+    """
+    return from_end(b, b.apply("in_range", index, low=-extent, high=extent), extent)
+
+
+def from_front(b: Builder, index: Node, extent: Dim) -> Node:
+    """An index that counts from the front; of an observed variable it must lie in [0, n)."""
+    found: Node = b.apply("in_range", index, low=0, high=extent)
+    return found
+
+
+def from_end(b: Builder, index: Node, extent: Dim) -> Node:
+    """An index with its negative places moved by the size of the axis."""
+    size = b.spread(b.apply("size", size=extent, dtype=index.dtype), index.shape)
+    behind = b.lt(index, b.fill(0, index.type))
+    found: Node = b.select(behind, b.add(index, size), index)
+    return found
 
 
 def gather_fixed(b: Builder, x: Node, index: Node, places: npt.NDArray[Any], axis: int) -> Node:

@@ -316,8 +316,8 @@ def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
             places.append(-1)
             continue
         extent = node.shape[axis]
-        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            first = _position(int(item), extent, axis)
+        if is_position(item):
+            first = _position(item, extent, axis)
             start.append(first)
             stop.append(first + 1)
             step.append(1)
@@ -330,7 +330,9 @@ def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
             step.append(abs(stride))
             places.append(axis)
         else:
-            raise TypeRuleError(f"expects integers, slices, ... and None as indices, not {item!r}")
+            raise TypeRuleError(
+                f"expects integers, sizes, slices, ... and None as indices, not {item!r}"
+            )
         axis += 1
     value = b.slice(node, start=tuple(start), stop=tuple(stop), step=tuple(step))
     if flipped:
@@ -339,30 +341,39 @@ def index_by(b: Builder, node: Node, keys: tuple[Any, ...]) -> Node:
     return value if wanted == value.shape else b.reshape(value, shape=wanted)
 
 
-def _position(index: int, extent: Dim, axis: int) -> Dim:
+def is_position(item: Any) -> bool:
+    """Whether an index says one place: an integer, or a size."""
+    return isinstance(item, (int, np.integer, Size)) and not isinstance(item, bool)
+
+
+def _position(index: Any, extent: Dim, axis: int) -> Dim:
+    if isinstance(index, Size):
+        return index
     if isinstance(extent, int) and not -extent <= index < extent:
         raise TypeRuleError(
             f"expects an index in [{-extent}, {extent}) on axis {axis}, not {index}"
         )
-    return index if index >= 0 else extent + index
+    place: Dim = int(index)
+    return place if index >= 0 else extent + place
 
 
 def _slice_bounds(item: slice, extent: Dim, axis: int) -> tuple[Dim, Dim, int]:
     """Start and stop of the elements kept, counted upwards, and the signed step."""
-    bounds = (int, np.integer, NoneType)
-    if not isinstance(item.step, bounds):
+    if not isinstance(item.step, (int, np.integer, NoneType)):
         raise TypeRuleError(f"expects the step of a slice to be an integer, not {item.step!r}")
     for value in (item.start, item.stop):
-        if not isinstance(value, bounds if isinstance(extent, int) else (*bounds, str, Size)):
-            wanted = "integers" if isinstance(extent, int) else "integers or names of sizes"
+        name = isinstance(value, str) and value.isidentifier()
+        if not name and not isinstance(value, (int, np.integer, NoneType, Size)):
             raise TypeRuleError(
-                f"expects bounds of a slice on axis {axis} ({extent} elements) to be {wanted}, "
-                f"not {source_text(value) if isinstance(value, Variable) else repr(value)}"
+                f"expects bounds of a slice on axis {axis} ({extent} elements) to be integers, "
+                "sizes or names of sizes, not "
+                f"{source_text(value) if isinstance(value, Variable) else repr(value)}"
             )
     stride = 1 if item.step is None else int(item.step)
     if stride == 0:
         raise TypeRuleError(f"expects a slice step other than 0 on axis {axis}")
-    if isinstance(extent, int):
+    named = [value for value in (extent, item.start, item.stop) if isinstance(value, (str, Size))]
+    if isinstance(extent, int) and not named:
         chosen = range(*item.indices(extent))
         if not chosen:
             return 0, 0, stride
@@ -370,7 +381,7 @@ def _slice_bounds(item: slice, extent: Dim, axis: int) -> tuple[Dim, Dim, int]:
     if stride < 0:
         if item.start is not None or item.stop is not None or stride != -1:
             raise TypeRuleError(
-                f"expects [::-1] alone where a slice runs backwards over the named size {extent}"
+                f"expects [::-1] alone where a slice runs backwards over the named size {named[0]}"
             )
         return 0, extent, stride
     low = _bound(item.start, 0, extent)
@@ -383,7 +394,4 @@ def _bound(value: Any, default: Dim, extent: Dim) -> Dim:
         return default
     if isinstance(value, (int, np.integer)):
         return int(value) if value >= 0 else extent + int(value)
-    if isinstance(value, str):
-        return shape_of((value,))[0]
-    result: Dim = value
-    return result
+    return shape_of((value,))[0]

@@ -20,7 +20,7 @@ from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...operations.elementwise import astype, cos, sin
-from ...operations.indexing import take
+from ...operations.indexing import gather
 from ...operations.source import arange
 from ...operations.structure import expand_dims, reshape, split, squeeze, stack
 from ...variables.applying import apply
@@ -156,7 +156,7 @@ class LearnedEncoding(Block):
             steps_before.limit(self, self.positions)
         first = _first(_place(self), first_step() if start is None else start)
         if isinstance(first, Variable) or first:
-            return x + take(self.weight, arange(steps, "int64") + astype(first, "int64"))
+            return x + gather(self.weight, arange(steps, "int64") + astype(first, "int64"))
         return x + _rows(self.weight, steps)
 
 

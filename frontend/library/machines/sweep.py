@@ -8,7 +8,7 @@ from ...drawing.blocks import Block
 from ...drawing.loops.loop import loop
 from ...operations.contractions import matmul
 from ...operations.elementwise import add, equal, where
-from ...operations.indexing import put, take
+from ...operations.indexing import gather, put
 from ...operations.source import arange
 from ...operations.structure import expand_dims
 from ...variables.variable import Variable
@@ -58,7 +58,7 @@ class Sweep(Block):
         if self.bias is not None:
             field = add(field, t.each(self.bias[first:]))
         drawn = () if noise is None else (t.each(noise),)
-        new = self.rule(field, take(now, unit, axis=-1), *drawn)
+        new = self.rule(field, gather(now, unit, axis=-1), *drawn)
         after = put(now, unit, new, axis=-1)
         t.close(now, after)
         return t.last(after)

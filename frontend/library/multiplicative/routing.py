@@ -19,7 +19,7 @@ from ....compiler.sizes import floor_divide, product
 from ....compiler.sizes import minimum as smaller
 from ...drawing.blocks import Block, CostFunction, parameters_of
 from ...operations.elementwise import minimum, where
-from ...operations.indexing import one_hot, scatter_add, take
+from ...operations.indexing import gather, one_hot, scatter_add
 from ...operations.ordering.sorting import argsort, topk
 from ...operations.reductions import cumsum, mean, sum
 from ...operations.source import arange, fill
@@ -74,17 +74,17 @@ class Dispatch(Block):
         # The choices in the order of experts: an expert's first one is the first row of its block.
         order = argsort(numbers)
         first = cumsum(asked) - asked
-        own = take((behind - filled) * rows - first, take(numbers, order))
+        own = gather((behind - filled) * rows - first, gather(numbers, order))
         row = scatter_add(order, own + arange(choices, "int64"), choices)
         # A row that nobody asked for is the last one of its expert, a block the last one of all.
         place = minimum(place, behind[-1] - 1)
         expert = sum((expand_dims(place, 1) >= behind).astype("int64"), 1)
-        within = (place - take(behind - filled, expert)) * rows
-        last = take(first + asked, expert) - 1
-        offset = expand_dims(take(first, expert) + within, 1) + arange(size, "int64")
-        choice = take(order, minimum(offset, expand_dims(last, 1)))
+        within = (place - gather(behind - filled, expert)) * rows
+        last = gather(first + asked, expert) - 1
+        offset = expand_dims(gather(first, expert) + within, 1) + arange(size, "int64")
+        choice = gather(order, minimum(offset, expand_dims(last, 1)))
         sample = broadcast_to(expand_dims(arange(count, "int64"), 1), (count, k))
-        found = take(reshape(x, (count, *features)), take(reshape(sample, (choices,)), choice))
+        found = gather(reshape(x, (count, *features)), gather(reshape(sample, (choices,)), choice))
         none = fill(0.0, found.shape, found.dtype)  # where there is no sample
         return where(behind[-1] > 0, found, none), expert, row
 
@@ -108,7 +108,7 @@ class Together(Block):
 
     def forward(self, numbers: Variable) -> dict[str, Variable]:
         """(N,) -> (N, *shape) of each parameter of shape (E, *shape)."""
-        return {name: take(item, numbers) for name, item in parameters_of(self).items()}
+        return {name: gather(item, numbers) for name, item in parameters_of(self).items()}
 
 
 class Rows(Block):
@@ -145,7 +145,7 @@ class Combine(Block):
         """(blocks, rows, *results), (..., k), each choice's row -> (..., *results)."""
         blocks, rows, *rest = answers.shape
         answers = reshape(answers, (blocks * rows, *rest))
-        each = reshape(take(answers, row), (*share.shape, *rest))
+        each = reshape(gather(answers, row), (*share.shape, *rest))
         shares = reshape(share, (*share.shape, *[1] * len(rest)))
         return sum(each * shares, share.ndim - 1)
 

@@ -15,7 +15,7 @@ from ...operations.elementwise import (
     stop_gradient,
     where,
 )
-from ...operations.indexing import one_hot, take
+from ...operations.indexing import gather, one_hot
 from ...operations.source import arange
 from ...operations.structure import concatenate, expand_dims
 from ...variables.variable import Variable
@@ -39,19 +39,19 @@ class PathScore(OfMachine):
         t = loop("t", lengths=lengths)
         score, label, following = t.each(scores), t.each(labels), t.each(states[1:])
         state = t.delay("state", states[0])
-        rows = take(arcs.incoming, following)
+        rows = gather(arcs.incoming, following)
         source, target = (
-            take(arcs.into(values), following) for values in (arcs.source, arcs.label)
+            gather(arcs.into(values), following) for values in (arcs.source, arcs.label)
         )
         meant = logical_and(
             equal(source, astype(expand_dims(state, -1), "int32")),
             equal(target, astype(expand_dims(label, -1), "int32")),
         )
         # Arcs that differ in nothing else than their weights are one with the log-sum of these.
-        arc = logsumexp(where(meant, take(weights, rows), -math.inf), -1)
+        arc = logsumexp(where(meant, gather(weights, rows), -math.inf), -1)
         t.close(state, following)
         total = t.sum(arc + _at(score, label))
-        return total + take(self.start(), states[0]) + take(self.final(), t.last(following))
+        return total + gather(self.start(), states[0]) + gather(self.final(), t.last(following))
 
 
 class Viterbi(OfMachine):
@@ -69,13 +69,13 @@ class Viterbi(OfMachine):
         score, choice = back.each(scores), back.each(choices)
         state = back.delay("state", end)
         place = state * width + _at(choice, state)
-        arc = take(arcs.incoming.reshape(-1), place)
-        label = take(arcs.into(arcs.label).reshape(-1), place)
-        before = take(arcs.into(arcs.source).reshape(-1), place)
+        arc = gather(arcs.incoming.reshape(-1), place)
+        label = gather(arcs.into(arcs.label).reshape(-1), place)
+        before = gather(arcs.into(arcs.source).reshape(-1), place)
         back.close(state, before)
         first = back.last(before)
-        total = back.sum(take(weights, arc) + _at(score, label))
-        total = total + take(self.start(), first) + take(self.final(), end)
+        total = back.sum(gather(weights, arc) + _at(score, label))
+        total = total + gather(self.start(), first) + gather(self.final(), end)
         labels, states = back.stack(label), concatenate([first[None], back.stack(state)])
         real = alive
         if lengths is not None:

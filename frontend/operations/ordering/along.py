@@ -11,7 +11,15 @@ from ....compiler.primitives.sorting import take_along
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text
 from ..broadcasting import as_variables
-from ..places import as_index, expect_integers
+from ..places import (
+    Places,
+    as_index,
+    counted,
+    expect_integers,
+    fixed_value,
+    from_end,
+    from_the_front,
+)
 from ..structure import normal_axis
 
 
@@ -20,27 +28,41 @@ def take_along_axis(x: Any, index: Any, axis: int = -1) -> Variable:
 
     Args:
         x: of one axis or more.
-        index: int32 or int64, of x's shape but for the axis; what `dg.argsort` gives, say.  Those
-            of an observed variable must lie in [0, n), which is checked before a step.
+        index: int32 or int64, of x's shape but for the axis; what `dg.argsort` gives, say.
+            Negative ones count from the end.  Fixed ones outside of [-n, n) are a mistake, those of
+            an observed variable are checked before a step; a computed one outside gives NaN (0 for
+            integers, False for bool).
         axis: along which elements are taken.
 
     Raises:
         ShapeError, DtypeError: when the diagram is built: an index of another shape or dtype.
     """
+    chosen = as_index(index)
+    places = fixed_value(chosen)
 
     def rule(b: Builder, x: Node, index: Node) -> Node:
         place = normal_axis(axis, x.type.rank)
-        expect_integers(index)
-        wanted = (*x.shape[:place], *index.shape[place : place + 1], *x.shape[place + 1 :])
-        if index.shape != wanted:
-            raise TypeRuleError(
-                f"expects an index of shape {shape_text(x.shape)} but for axis {place}, not "
-                f"{shape_text(index.shape)}"
-            )
-        checked = b.apply("in_range", index, low=0, high=x.shape[place])
-        return take_along(b, x, b.cast(checked, dtype="int64"), place)
+        return take_along(b, x, _index_along(b, index, places, x, place), place)
 
     result: Variable = apply(
-        "take_along_axis", rule, [as_variables(x)[0], as_index(index)], as_stored=True
+        "take_along_axis", rule, [as_variables(x)[0], chosen], as_stored=True
     )
     return result
+
+
+def _index_along(b: Builder, index: Node, places: Places | None, x: Node, axis: int) -> Node:
+    """An index into the lines of x, as int64, counted from the front."""
+    expect_integers(index)
+    wanted = (*x.shape[:axis], *index.shape[axis : axis + 1], *x.shape[axis + 1 :])
+    if index.shape != wanted:
+        raise TypeRuleError(
+            f"expects an index of shape {shape_text(x.shape)} but for axis {axis}, not "
+            f"{shape_text(index.shape)}"
+        )
+    extent = x.shape[axis]
+    if places is None:
+        found: Node = b.cast(counted(b, index, extent), dtype="int64")
+        return found
+    if isinstance(extent, int):
+        return b.constant(from_the_front(places, extent), "int64")
+    return from_end(b, b.constant(places, "int64"), extent)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ...drawing.drawing import Drawing
 from ...operations.elementwise import floor, logical_and, maximum, minimum, where
-from ...operations.indexing import take
+from ...operations.indexing import gather
 from ...operations.reductions import mean
 from ...operations.source import arange, size
 from ...programs.running import Running
@@ -121,7 +121,7 @@ def _sampled(dtype: str) -> Variable:
         for x, lower in ((left, 1.0 - along), (left + 1.0, along)):
             there = logical_and(logical_and(y >= 0.0, y < below), logical_and(x >= 0.0, x < right))
             place = first + y.astype("int64") * size(columns, "int64") + x.astype("int64")
-            pixel = take(pixels, where(there, place, 0), axis=1)
+            pixel = gather(pixels, where(there, place, 0), axis=1)
             found.append(where(there, pixel, fill) * (upper * lower))
     return functools.reduce(operator.add, found).transpose(1, 0, 2, 3)
 

@@ -89,11 +89,13 @@ INDICES: dict[str, Case] = {
     ),
     "a float": (
         "x[1.5]", dg.ShapeError,
-        "index (model.py:2) expects integers, slices, ... and None as indices, not 1.5; given ",
+        "index (model.py:2) expects integers, sizes, slices, ... and None as indices, not 1.5; "
+        "given ",
     ),
     "a bool": (
         "x[True]", dg.ShapeError,
-        "index (model.py:2) expects integers, slices, ... and None as indices, not True; given ",
+        "index (model.py:2) expects integers, sizes, slices, ... and None as indices, not True; "
+        "given ",
     ),
     "two ellipses": (
         "x[..., ...]", dg.ShapeError,
@@ -112,15 +114,20 @@ INDICES: dict[str, Case] = {
         "index (model.py:2) expects [::-1] alone where a slice runs backwards over the named size "
         "B, got ",
     ),
-    "a name for a fixed axis": (
-        'x[:, :"B"]', dg.ShapeError,
-        "index (model.py:2) expects bounds of a slice on axis 1 (4 elements) to be integers, not "
-        "'B'; given ",
+    "backwards from a name": (
+        'x[:, "B"::-1]', dg.ShapeError,
+        "index (model.py:2) expects [::-1] alone where a slice runs backwards over the named size "
+        "B, got ",
+    ),
+    "no name": (
+        'x[:, :"B D"]', dg.ShapeError,
+        "index (model.py:2) expects bounds of a slice on axis 1 (4 elements) to be integers, sizes "
+        "or names of sizes, not 'B D'; given ",
     ),
     "a variable as a bound": (
         "x[x[0, 0]:]", dg.ShapeError,
-        "index (model.py:2) expects bounds of a slice on axis 0 (B elements) to be integers or "
-        "names of sizes, not index (model.py:2); given ",
+        "index (model.py:2) expects bounds of a slice on axis 0 (B elements) to be integers, sizes "
+        "or names of sizes, not index (model.py:2); given ",
     ),
 }  # fmt: skip
 

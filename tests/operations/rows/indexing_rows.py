@@ -50,16 +50,16 @@ CHOICES = [
               ("real", "index 7"), "fiub", named=((7, "N"), ("M",))),
     Operation("take 1", lambda x, i: dg.take(x, i, 1), lambda x, i: np.take(x, i, 1),
               (((3, 7), (17,)), ((2, 7, 13), (2, 3)), ((5, 7, 1), (1,))),
-              ("real", "index 7"), "fiub", named=(("M", 7), ("N",))),
+              ("real", "signed 7"), "fiub", named=(("M", 7), ("N",))),
     Operation("take -1", lambda x, i: dg.take(x, i, -1), lambda x, i: np.take(x, i, -1),
-              (((3, 7), (2, 3)), ((7,), (31,))), ("real", "index 7"), "fiub"),
+              (((3, 7), (2, 3)), ((7,), (31,))), ("real", "signed 7"), "fiub"),
     Operation("take turned", lambda x, i: dg.take(x.T, i[::-1]), lambda x, i: x.T[i[::-1]],
               (((3, 7), (17,)),), ("real", "index 7"), "fiub"),
     Operation("take anywhere", lambda x, i: dg.take(x, i + 0),
-              lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], np.nan),
+              lambda x, i: np.where((i < 7)[:, None], x[i % 7], np.nan),
               (((7, 13), (17,)),), ("real", "anywhere 7"), smooth=False),
     Operation("take whole anywhere", lambda x, i: dg.take(x, i + 0),
-              lambda x, i: np.where(_in(i, 7)[:, None], x[i % 7], x.dtype.type(0)),
+              lambda x, i: np.where((i < 7)[:, None], x[i % 7], x.dtype.type(0)),
               (((7, 13), (17,)),), ("real", "anywhere 7"), "iub"),
     Operation("scatter_add", lambda i, u: dg.scatter_add(i, u, 7),
               lambda i, u: _scatter(i, u, 7, 0),
@@ -128,10 +128,6 @@ SHARED = [
     moved("share turned", lambda u: u.T[[1, 1, 2]], (7, 3), kinds="fiub",
           ours=lambda u: dg.share(u.T, [1, 1, 2])),
 ]  # fmt: skip
-
-
-def _in(i: Array, size: int) -> Array:
-    return np.asarray((i >= 0) & (i < size))
 
 
 def _zero(x: Any) -> Any:

@@ -53,7 +53,8 @@ class Operation:
     def operand_dtype(self, index: int, dtype: str) -> str:
         """The dtype of an operand where the row is used for `dtype`."""
         kind = self.domain(index).split()[0]
-        return {"index": "int32", "anywhere": "int64", "mask": "bool"}.get(kind, dtype)
+        found = {"index": "int32", "signed": "int32", "anywhere": "int64", "mask": "bool"}
+        return found.get(kind, dtype)
 
     def expected(self, dtype: str, arrays: list[Array]) -> Array:
         """NumPy's result, computed in float64 where operands are floats."""
@@ -82,12 +83,14 @@ def draw(domain: str, shape: tuple[int, ...], dtype: str, rng: np.random.Generat
     regular   square matrices: real, with the largest elements from corner to corner, so that an
               elimination exchanges rows
     mask      bools
-    index n   integers in [0, n);  anywhere n: in [-2, n + 2)
+    index n   integers in [0, n);  signed n: in [-n, n);  anywhere n: in [-2, n + 2)
     """
     kind, _, limit = domain.partition(" ")
     count = int(np.prod(shape))
     if kind == "index":
         return rng.integers(0, int(limit), shape).astype(dtype)
+    if kind == "signed":
+        return rng.integers(-int(limit), int(limit), shape).astype(dtype)
     if kind == "anywhere":
         return rng.integers(-2, int(limit) + 2, shape).astype(dtype)
     if kind == "mask" or dtype == "bool":

@@ -94,5 +94,5 @@ ORDERS = [
               ("real", "index 7"), "fiub", named=(("M", 7), ("M", "N"))),
     Operation("take_along_axis 0", lambda x, i: dg.take_along_axis(x, i, 0),
               lambda x, i: np.take_along_axis(x, i, 0), (((7, 3), (2, 3)), ((7, 3, 2), (5, 3, 2))),
-              ("real", "index 7"), "fiub", named=((7, "N"), ("M", "N"))),
+              ("real", "signed 7"), "fiub", named=((7, "N"), ("M", "N"))),
 ]  # fmt: skip
