@@ -29,12 +29,16 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None) -> Variable:
     return elementwise.clip(x, a_min, a_max)
 
 
-def _std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Variable:
-    return reductions.std(x, axis, keepdims, ddof)
+def _std(
+    x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = None
+) -> Variable:
+    return reductions.std(x, axis, keepdims, ddof, where=where)
 
 
-def _variance(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Variable:
-    return reductions.variance(x, axis, keepdims, ddof)
+def _variance(
+    x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = None
+) -> Variable:
+    return reductions.variance(x, axis, keepdims, ddof, where=where)
 
 
 def _square(x: Any) -> Variable:
@@ -45,12 +49,14 @@ def _reciprocal(x: Any) -> Variable:
     return elementwise.divide(1.0, x)
 
 
-def _cumsum(x: Any, axis: int | None = None) -> Variable:
-    return reductions.cumsum(structure.reshape(x, -1) if axis is None else x, axis or 0)
+def _cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Variable:
+    line = structure.reshape(x, -1) if axis is None else x
+    return reductions.cumsum(line, axis or 0, dtype=dtype)
 
 
-def _cumprod(x: Any, axis: int | None = None) -> Variable:
-    return running.cumprod(structure.reshape(x, -1) if axis is None else x, axis or 0)
+def _cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Variable:
+    line = structure.reshape(x, -1) if axis is None else x
+    return running.cumprod(line, axis or 0, dtype=dtype)
 
 
 def _take(x: Any, indices: Any, axis: int | None = None) -> Variable:

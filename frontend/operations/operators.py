@@ -37,12 +37,14 @@ def _transpose_method(self: Variable, *axes: int) -> Variable:
     return structure.transpose(self, axes or None)
 
 
-def _cumsum_method(self: Variable, axis: int | None = None) -> Variable:
-    return reductions.cumsum(structure.reshape(self, -1) if axis is None else self, axis or 0)
+def _cumsum_method(self: Variable, axis: int | None = None, dtype: Any = None) -> Variable:
+    line = structure.reshape(self, -1) if axis is None else self
+    return reductions.cumsum(line, axis or 0, dtype=dtype)
 
 
-def _cumprod_method(self: Variable, axis: int | None = None) -> Variable:
-    return running.cumprod(structure.reshape(self, -1) if axis is None else self, axis or 0)
+def _cumprod_method(self: Variable, axis: int | None = None, dtype: Any = None) -> Variable:
+    line = structure.reshape(self, -1) if axis is None else self
+    return running.cumprod(line, axis or 0, dtype=dtype)
 
 
 def _take_method(self: Variable, index: Any, axis: int | None = None) -> Variable:

@@ -75,7 +75,10 @@ def counted(b: Builder, index: Node, extent: Dim) -> Node:
 
     Of an observed variable it must lie in [-n, n), which is checked before a step.
     """
-    return from_end(b, b.apply("in_range", index, low=-extent, high=extent), extent)
+    if index.dtype.startswith("u"):
+        return from_front(b, index, extent)
+    checked = b.apply("in_range", index, low=-extent, high=extent)
+    return from_end(b, b.widened(checked), extent)
 
 
 def from_front(b: Builder, index: Node, extent: Dim) -> Node:

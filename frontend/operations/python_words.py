@@ -36,6 +36,7 @@ ATTRIBUTES = {
     "view": "use .reshape",
     "ravel": "use .reshape(-1)",
     "permute": "use .transpose",
+    "gather": "use dg.take_along_axis(x, index, axis)",
     "t": "use .T",
     "dim": "use .ndim",
     "unsqueeze": "use dg.expand_dims(x, axis)",

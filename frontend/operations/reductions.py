@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...compiler.dtypes import COMPUTED
+import numpy as np
+
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
 from ...compiler.sizes import product
@@ -13,6 +14,7 @@ from ..arguments import flag, number
 from ..variables.applying import apply
 from ..variables.variable import Variable
 from .broadcasting import as_variables
+from .masking import as_dtype, mask_over, only, operands, stored, wanted_dtype
 from .structure import normal_axes, normal_axis
 
 Axis = int | Sequence[int] | None
@@ -26,25 +28,29 @@ def _reduce(b: Builder, op: str, node: Node, axes: tuple[int, ...], keepdims: bo
     return b.reshape(value, shape=kept)
 
 
-def _reduction(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Variable:
-    keepdims = flag(label, "keepdims", keepdims)
+def _extremum(label: str, x: Any, axis: Axis, keepdims: bool, where: Any) -> Variable:
+    keepdims, op = flag(label, "keepdims", keepdims), f"reduce_{label}"
 
-    def rule(b: Builder, node: Node) -> Node:
+    def rule(b: Builder, node: Node, *mask: Node) -> Node:
         axes = normal_axes(axis, node.type.rank)
-        if op == "reduce_sum":
-            return _reduce(b, op, summed(b, node), axes, keepdims)
-        if node.dtype != "bool":
-            return _reduce(b, op, b.widened(node), axes, keepdims)
-        return _extremum_of_bools(b, op, node, axes, keepdims)
+        node = b.widened(node)
+        node = only(b, node, mask, _last(node.dtype, op == "reduce_min"))
+        if node.dtype == "bool":
+            return _extremum_of_bools(b, op, node, axes, keepdims)
+        return _reduce(b, op, node, axes, keepdims)
 
-    result: Variable = apply(label, rule, as_variables(x), as_stored=True)
+    result: Variable = apply(label, rule, operands(x, where), as_stored=True)
     return result
 
 
-def summed(b: Builder, node: Node) -> Node:
-    """A node in the dtype of its sums: int64 for bools and integers of a storage dtype."""
-    small = node.dtype in COMPUTED and not node.type.is_float
-    return b.cast(node, dtype="int64") if small or node.dtype == "bool" else b.widened(node)
+def _last(dtype: str, greatest: bool) -> Any:
+    """The greatest value of a dtype, or the least: what no extremum is found by."""
+    if dtype == "bool":
+        return greatest
+    if dtype.startswith("float"):
+        return np.inf if greatest else -np.inf
+    limits = np.iinfo(dtype)
+    return limits.max if greatest else limits.min
 
 
 def _extremum_of_bools(
@@ -55,49 +61,67 @@ def _extremum_of_bools(
     return b.gt(found, b.fill(0, found.type))
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def sum(
+    x: Any, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None, where: Any = None
+) -> Variable:
     """The sum over axes (all by default); 0 over no elements.
 
-    Of x's dtype; of bools it is the number of those that are true, an int64, as in NumPy.  Of
-    integers of a storage dtype it is an int64 too.
+    Args:
+        x: numbers or bools.
+        axis: over which.
+        keepdims: whether axes that are gone stay, with one element.
+        dtype: in which numbers are added.  By default x's own; of bools it is int64, for the number
+            of those that are true, as in NumPy, and so it is of integers of a storage dtype.
+        where: bools that broadcast to x's shape; only elements where they are true count.
     """
-    return _reduction("reduce_sum", "sum", x, axis, keepdims)
+    keepdims, name = flag("sum", "keepdims", keepdims), wanted_dtype("sum", dtype)
+
+    def rule(b: Builder, node: Node, *mask: Node) -> Node:
+        node = only(b, as_dtype(b, node, name), mask, 0)
+        total = _reduce(b, "reduce_sum", node, normal_axes(axis, node.type.rank), keepdims)
+        return stored(b, total, name)
+
+    result: Variable = apply("sum", rule, operands(x, where), as_stored=True)
+    return result
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = None) -> Variable:
     """The greatest element over axes; -inf (the least integer, False) over no elements.
 
-    The gradient is shared evenly among the elements that reach it.
+    The gradient is shared evenly among the elements that reach it.  With `where`, only elements
+    where it is true count.
     """
-    return _reduction("reduce_max", "max", x, axis, keepdims)
+    return _extremum("max", x, axis, keepdims, where)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = None) -> Variable:
     """The least element over axes; inf (the greatest integer, True) over none, else as `max`."""
-    return _reduction("reduce_min", "min", x, axis, keepdims)
+    return _extremum("min", x, axis, keepdims, where)
 
 
-def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def any(x: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = None) -> Variable:
     """Whether an element over axes (all by default) is true, as bool; False over no elements.
 
-    A number is true unless it is 0: NaN is, as in NumPy.
+    A number is true unless it is 0: NaN is, as in NumPy.  With `where`, only elements where it is
+    true count.
     """
-    return _truth("reduce_max", "any", x, axis, keepdims)
+    return _truth("max", "any", x, axis, keepdims, where)
 
 
-def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def all(x: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = None) -> Variable:
     """Whether all elements over axes (all by default) are true; True over none, else as `any`."""
-    return _truth("reduce_min", "all", x, axis, keepdims)
+    return _truth("min", "all", x, axis, keepdims, where)
 
 
-def _truth(op: str, label: str, x: Any, axis: Axis, keepdims: bool) -> Variable:
-    keepdims = flag(label, "keepdims", keepdims)
+def _truth(name: str, label: str, x: Any, axis: Axis, keepdims: bool, where: Any) -> Variable:
+    keepdims, op = flag(label, "keepdims", keepdims), f"reduce_{name}"
 
-    def rule(b: Builder, node: Node) -> Node:
+    def rule(b: Builder, node: Node, *mask: Node) -> Node:
         axes = normal_axes(axis, node.type.rank)
-        return _extremum_of_bools(b, op, b.cast(node, dtype="bool"), axes, keepdims)
+        node = only(b, b.cast(node, dtype="bool"), mask, op == "reduce_min")
+        return _extremum_of_bools(b, op, node, axes, keepdims)
 
-    result: Variable = apply(label, rule, as_variables(x))
+    result: Variable = apply(label, rule, operands(x, where), as_stored=True)
     return result
 
 
@@ -113,28 +137,47 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable
     return result
 
 
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def mean(x: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = None) -> Variable:
     """The mean over axes (all by default), of floats; NaN over no elements.
 
     Of bools it is the share of those that are true, as a float32: the accuracy of a classifier is
-    dg.mean(dg.argmax(scores, axis=1) == labels).
+    dg.mean(dg.argmax(scores, axis=1) == labels).  With `where`, only elements where it is true
+    count.
     """
     keepdims = flag("mean", "keepdims", keepdims)
 
-    def rule(b: Builder, node: Node) -> Node:
+    def rule(b: Builder, node: Node, *mask: Node) -> Node:
         if node.dtype == "bool":
             node = b.cast(node, dtype="float32")
         axes = normal_axes(axis, node.type.rank)
-        total = _reduce(b, "reduce_sum", node, axes, keepdims)
-        count = product(node.shape[i] for i in axes)
-        size = b.apply("size", size=count, dtype=node.dtype)
-        return b.div(total, b.spread(size, total.shape))
+        total = _reduce(b, "reduce_sum", only(b, node, mask, 0), axes, keepdims)
+        return b.div(total, _count(b, node, axes, keepdims, mask))
 
-    result: Variable = apply("mean", rule, as_variables(x))
+    result: Variable = apply("mean", rule, operands(x, where))
     return result
 
 
-def variance(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Variable:
+def _count(
+    b: Builder, node: Node, axes: tuple[int, ...], keepdims: bool, mask: Sequence[Node]
+) -> Node:
+    """How many elements over axes count, in the node's dtype and the shape of their sum."""
+    if mask:
+        ones = b.cast(mask_over(b, mask[0], node), dtype="int64")
+        return b.cast(_reduce(b, "reduce_sum", ones, axes, keepdims), dtype=node.dtype)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(node.shape))
+    shape = kept if keepdims else tuple(n for i, n in enumerate(kept) if i not in axes)
+    size = b.apply("size", size=product(node.shape[i] for i in axes), dtype=node.dtype)
+    return b.spread(size, shape)
+
+
+def variance(
+    x: Any,
+    axis: Axis = None,
+    keepdims: bool = False,
+    correction: float = 0,
+    *,
+    where: Any = None,
+) -> Variable:
     """The sum of squared distances from the mean, divided by their number less a correction.
 
     Args:
@@ -143,6 +186,7 @@ def variance(x: Any, axis: Axis = None, keepdims: bool = False, correction: floa
         keepdims: whether axes that are gone stay, with one element.
         correction: 0 for the mean of the squares, NumPy's default; 1 for the estimate from a
             sample (Bessel), PyTorch's.
+        where: bools that broadcast to x's shape; only elements where they are true count.
 
     Returns:
         Of x's dtype; NaN over no elements.  Where the correction leaves no number to divide by, it
@@ -155,28 +199,35 @@ def variance(x: Any, axis: Axis = None, keepdims: bool = False, correction: floa
     correction = number("variance", "correction", correction)
     keepdims = flag("variance", "keepdims", keepdims)
     (x,) = as_variables(x)
-    centred = x - mean(x, axis, keepdims=True)
+    if where is not None:  # what does not count has no gradient, be it NaN
+        x = apply("where", lambda b, node, mask: only(b, node, [mask], 0), operands(x, where))
+    centred = x - mean(x, axis, keepdims=True, where=where)
     if correction == 0:
-        return mean(centred * centred, axis, keepdims)
-    total = sum(centred * centred, axis, keepdims)
+        return mean(centred * centred, axis, keepdims, where=where)
+    total = sum(centred * centred, axis, keepdims, where=where)
 
-    def rule(b: Builder, total: Node, node: Node) -> Node:
-        count = product(node.shape[i] for i in normal_axes(axis, node.type.rank))
-        size = b.apply("size", size=count, dtype=node.dtype)
-        left = b.sub(size, b.fill(correction, size.type))
-        divisor = b.maximum(left, b.fill(0, left.type))
-        return b.div(total, b.spread(divisor, total.shape))
+    def rule(b: Builder, total: Node, node: Node, *mask: Node) -> Node:
+        count = _count(b, node, normal_axes(axis, node.type.rank), keepdims, mask)
+        left = b.sub(count, b.fill(correction, count.type))
+        return b.div(total, b.maximum(left, b.fill(0, left.type)))
 
-    result: Variable = apply("variance", rule, [total, x])
+    result: Variable = apply("variance", rule, [total, *operands(x, where)])
     return result
 
 
-def std(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Variable:
+def std(
+    x: Any,
+    axis: Axis = None,
+    keepdims: bool = False,
+    correction: float = 0,
+    *,
+    where: Any = None,
+) -> Variable:
     """The square root of `variance`, of which it has the arguments and errors.
 
     Where all elements are equal it is 0, and so is its gradient there, as in PyTorch.
     """
-    return root(variance(x, axis, keepdims, correction))
+    return root(variance(x, axis, keepdims, correction, where=where))
 
 
 def root(x: Variable) -> Variable:
@@ -217,28 +268,38 @@ def argmin(x: Any, axis: int | None = None) -> Variable:
     return _index("argmin", x, axis)
 
 
-def cumsum(x: Any, axis: int = -1, reverse: bool = False, exclusive: bool = False) -> Variable:
+def cumsum(
+    x: Any,
+    axis: int = -1,
+    reverse: bool = False,
+    exclusive: bool = False,
+    *,
+    dtype: Any = None,
+) -> Variable:
     """Running sums along an axis.
 
     Args:
-        x: numbers, of one axis or more.
+        x: numbers, of one axis or more; bools are counted.
         axis: along which.
         reverse: from the end: element i is the sum of those from i on.
         exclusive: without the element itself, so that the first sum (the last one) is 0.
+        dtype: in which numbers are added; as of `sum`.
     """
     reverse = flag("cumsum", "reverse", reverse)
     exclusive = flag("cumsum", "exclusive", exclusive)
+    name = wanted_dtype("cumsum", dtype)
 
     def rule(b: Builder, node: Node) -> Node:
-        place, node = normal_axis(axis, node.type.rank), summed(b, node)
+        node = as_dtype(b, node, name)
+        place = normal_axis(axis, node.type.rank)
         if not exclusive:
-            return b.cumsum(node, axis=place, reverse=reverse)
+            return stored(b, b.cumsum(node, axis=place, reverse=reverse), name)
         shape = tuple(n + (i == place) for i, n in enumerate(node.shape))
         low = tuple(int(i == place and not reverse) for i in range(len(shape)))
         longer = b.pad(node, low=low, inner=(1,) * len(shape), shape=shape)
         sums = b.cumsum(longer, axis=place, reverse=reverse)
         start = int(reverse)
-        return b.slice_axis(sums, place, start, node.shape[place] + start)
+        return stored(b, b.slice_axis(sums, place, start, node.shape[place] + start), name)
 
     result: Variable = apply("cumsum", rule, as_variables(x), as_stored=True)
     return result

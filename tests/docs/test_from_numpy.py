@@ -19,6 +19,7 @@ ARRAYS: dict[str, Any] = {
     "j": RNG.integers(1, 6, (3, 3)),
     "m": RNG.integers(0, 2, (3, 3)).astype(bool),
     "n": RNG.integers(0, 2, (3, 3)).astype(bool),
+    **{name: RNG.integers(-3, 3, 4) for name in "pq"},
 }
 PAGE = (ROOT / "docs" / "from_numpy.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", PAGE, re.MULTILINE)

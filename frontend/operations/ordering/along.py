@@ -44,9 +44,7 @@ def take_along_axis(x: Any, index: Any, axis: int = -1) -> Variable:
         place = normal_axis(axis, x.type.rank)
         return take_along(b, x, _index_along(b, index, places, x, place), place)
 
-    result: Variable = apply(
-        "take_along_axis", rule, [as_variables(x)[0], chosen], as_stored=True
-    )
+    result: Variable = apply("take_along_axis", rule, [as_variables(x)[0], chosen], as_stored=True)
     return result
 
 

@@ -17,40 +17,51 @@ from ...arguments import flag
 from ...variables.applying import apply
 from ...variables.variable import Variable
 from ..broadcasting import as_variables
-from ..reductions import Axis, summed
+from ..masking import as_dtype, only, operands, stored, wanted_dtype
+from ..reductions import Axis
 from ..structure import normal_axes, normal_axis
 
 Combine = Callable[[Builder, Node, Node], Node]
 
 
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+def prod(
+    x: Any, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None, where: Any = None
+) -> Variable:
     """The product over axes (all by default); 1 over no elements.
 
-    Of x's dtype, integers wrapping around; of bools and of integers of a storage dtype it is an
-    int64.  The gradient of an element is the product of all others, zeros among them too.  Over
-    axes of fixed sizes halves are multiplied, so that it is off by a few roundings for each
-    doubling of the elements; over one whose size has a name, one after another.
+    The gradient of an element is the product of all others, zeros among them too.  Over axes of
+    fixed sizes halves are multiplied, so that it is off by a few roundings for each doubling of the
+    elements; over one whose size has a name, one after another.
+
+    Args:
+        x: numbers or bools.
+        axis: over which.
+        keepdims: whether axes that are gone stay, with one element.
+        dtype: in which numbers are multiplied.  By default x's own, integers wrapping around; of
+            bools and of integers of a storage dtype it is int64.
+        where: bools that broadcast to x's shape; only elements where they are true count.
 
     Raises:
         ShapeError: when the diagram is built: no such axis.
         TypeError: a `keepdims` that is no bool.
     """
-    keepdims = flag("prod", "keepdims", keepdims)
+    keepdims, name = flag("prod", "keepdims", keepdims), wanted_dtype("prod", dtype)
 
-    def rule(b: Builder, node: Node) -> Node:
-        node = summed(b, node)
+    def rule(b: Builder, node: Node, *mask: Node) -> Node:
+        node = only(b, as_dtype(b, node, name), mask, 1)
         axes = normal_axes(axis, node.type.rank)
         rest = tuple(i for i in range(node.type.rank) if i not in axes)
         turned = b.transpose(node, axes=(*axes, *rest))
         shape = tuple(node.shape[i] for i in rest)
         found = _product(b, b.reshape(turned, shape=(product(node.shape[i] for i in axes), *shape)))
+        found = stored(b, found, name)
         if not keepdims:
             return found
         kept = tuple(1 if i in axes else n for i, n in enumerate(node.shape))
         shaped: Node = b.reshape(found, shape=kept)
         return shaped
 
-    result: Variable = apply("prod", rule, as_variables(x), as_stored=True)
+    result: Variable = apply("prod", rule, operands(x, where), as_stored=True)
     return result
 
 
@@ -71,31 +82,46 @@ def _product(b: Builder, rows: Node) -> Node:
     return found
 
 
-def cumprod(x: Any, axis: int = -1, reverse: bool = False) -> Variable:
+def cumprod(x: Any, axis: int = -1, reverse: bool = False, *, dtype: Any = None) -> Variable:
     """Running products along an axis, one after another.
 
     Args:
-        x: numbers of one axis or more; the dtype stays.
+        x: numbers of one axis or more, or bools.
         axis: along which.
         reverse: from the end: element i is the product of those from i on.
+        dtype: in which numbers are multiplied; as of `prod`.
 
     Raises:
-        ShapeError, DtypeError: when the diagram is built: no such axis; bools.
+        ShapeError: when the diagram is built: no such axis.
         TypeError: a `reverse` that is no bool.
     """
-    return _running("cumprod", x, axis, reverse, _times, 1)
+    name = wanted_dtype("cumprod", dtype)
+
+    def convert(b: Builder, node: Node) -> Node:
+        node = as_dtype(b, node, name)
+        if node.dtype == "bool":
+            raise DtypeRuleError("expects numbers to multiply, not bool: ask for another dtype")
+        return node
+
+    return _running("cumprod", x, axis, reverse, _times, 1, convert, name)
 
 
 def logcumsumexp(x: Any, axis: int = -1, reverse: bool = False) -> Variable:
     """The logarithms of running sums of exponentials along an axis, without overflow.
 
-    Of floats; arguments and errors as of `cumprod`.
+    Of floats, whose dtype stays; arguments and errors as of `cumprod`.
     """
 
     def rule(b: Builder, total: Node, item: Node) -> Node:
         return compose("logaddexp", Formula(b, total), Formula(b, item)).node
 
-    return _running("logcumsumexp", x, axis, reverse, rule, -np.inf)
+    return _running("logcumsumexp", x, axis, reverse, rule, -np.inf, _floats)
+
+
+def _floats(b: Builder, node: Node) -> Node:
+    if not node.type.is_float:
+        raise DtypeRuleError("expects floats: convert them")
+    return node
 
 
 def _times(b: Builder, total: Node, item: Node) -> Node:
@@ -104,20 +130,24 @@ def _times(b: Builder, total: Node, item: Node) -> Node:
 
 
 def _running(
-    label: str, x: Any, axis: int, reverse: bool, combine: Combine, start: float
+    label: str,
+    x: Any,
+    axis: int,
+    reverse: bool,
+    combine: Combine,
+    start: float,
+    convert: Callable[[Builder, Node], Node],
+    name: str | None = None,
 ) -> Variable:
     reverse = flag(label, "reverse", reverse)
 
     def rule(b: Builder, node: Node) -> Node:
-        node = node if node.dtype == "bool" else summed(b, node)
-        if node.dtype == "bool" or (start != 1 and not node.type.is_float):
-            raise DtypeRuleError(f"expects {'numbers' if start == 1 else 'floats'}: convert them")
+        node = convert(b, node)
         place = normal_axis(axis, node.type.rank)
         rest = [i for i in range(node.type.rank) if i != place]
         rows = _scanned(b, combine, b.transpose(node, axes=(place, *rest)), start, reverse)
         back = tuple(range(1, place + 1)), tuple(range(place + 1, node.type.rank))
-        found: Node = b.transpose(rows, axes=(*back[0], 0, *back[1]))
-        return found
+        return stored(b, b.transpose(rows, axes=(*back[0], 0, *back[1])), name)
 
     result: Variable = apply(label, rule, as_variables(x), as_stored=True)
     return result

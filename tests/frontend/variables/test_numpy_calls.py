@@ -133,8 +133,8 @@ ERRORS = {
     "np.add.reduce(x)": f"np.add.reduce (model.py:2) {GOT}use dg.sum",
     "np.add.accumulate(x)": f"np.add.accumulate (model.py:2) {GOT}compose it of the functions of "
     "diagrad, or make the variable an output and use NumPy on what a run gives",
-    "np.sum(x, dtype=float)": "np.sum (model.py:2) expects the arguments x, axis, keepdims beside "
-    "a variable, got 1 of them, dtype=",
+    "np.sum(x, initial=1)": "np.sum (model.py:2) expects the arguments x, axis, keepdims, dtype, "
+    "where beside a variable, got 1 of them, initial=",
     "np.sin(x, where=True)": "np.sin (model.py:2) expects the arguments x beside a variable, got 1 "
     "of them, where=",
     "a = np.ones(3); a += x": "np.add (model.py:2) expects no array to write to, got out= or an "
