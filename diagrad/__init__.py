@@ -24,7 +24,8 @@ from .frontend.diagram import Diagram
 from .frontend.drawing import copying as _copying  # noqa: F401 (attaches `copy.deepcopy`)
 from .frontend.drawing import showing as _showing  # noqa: F401 (attaches what consoles show)
 from .frontend.drawing.binding import Bound, bind
-from .frontend.drawing.blocks import Block, Chain, block
+from .frontend.drawing.blocks import Block, block
+from .frontend.drawing.chains import Chain
 from .frontend.drawing.connect import connect, variable
 from .frontend.drawing.derivatives import gradient, jacobian
 from .frontend.drawing.loops.loop import Loop, loop
@@ -76,23 +77,53 @@ from .frontend.library.costs.elements import absolute_error, hinge, huber, squar
 from .frontend.library.costs.reduction import cost
 from .frontend.library.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from .frontend.library.embedding import Embedding
-from .frontend.library.functions import (
+from .frontend.library.functions.rectifiers import (
+    celu,
     elu,
-    gelu,
     hard_shrink,
+    hard_sigmoid,
+    hard_swish,
     hard_tanh,
     leaky_relu,
+    relu,
+    relu6,
+    selu,
+    soft_shrink,
+    threshold,
+)
+from .frontend.library.functions.similarity import (
+    cosine_similarity,
+    normalize,
+    pairwise_distance,
+)
+from .frontend.library.functions.smooth import (
+    gelu,
+    glu,
+    log_sigmoid,
+    mish,
+    silu,
+    softplus,
+    softsign,
+    tanh_shrink,
+)
+from .frontend.library.functions.softmaxes import (
+    gumbel_softmax,
     log_softmax,
     logsumexp,
-    relu,
-    silu,
-    soft_shrink,
     softmax,
-    softplus,
+    softmin,
 )
 from .frontend.library.hypernetwork import Hypernetwork
 from .frontend.library.joint_embedding import info_nce, vicreg
-from .frontend.library.layers import Flatten, Linear
+from .frontend.library.layers import (
+    Bilinear,
+    Flatten,
+    Identity,
+    Lambda,
+    Linear,
+    PReLU,
+    RReLU,
+)
 from .frontend.library.local import LocallyConnected2d
 from .frontend.library.local_contrast import DivisiveNorm, SubtractiveNorm
 from .frontend.library.machines.boltzmann import BoltzmannMachine
@@ -249,6 +280,7 @@ from .frontend.operations.making.arrays import (
 )
 from .frontend.operations.mode import training
 from .frontend.operations.moving.padding import pad
+from .frontend.operations.moving.pixels import pixel_shuffle, pixel_unshuffle
 from .frontend.operations.moving.repeats import repeat, roll, tile
 from .frontend.operations.moving.triangles import diagonal, trace, tril, triu
 from .frontend.operations.ordering.along import take_along_axis
@@ -340,6 +372,7 @@ __all__ = [
     "AvgPool3d",
     "BasicBlock",
     "BatchNorm",
+    "Bilinear",
     "Block",
     "BoltzmannMachine",
     "Bottleneck",
@@ -378,10 +411,12 @@ __all__ = [
     "History",
     "Hopfield",
     "Hypernetwork",
+    "Identity",
     "InputError",
     "InstanceNorm",
     "KMeans",
     "LSTMCell",
+    "Lambda",
     "LayerNorm",
     "LayoutError",
     "LeakyIntegrator",
@@ -407,6 +442,7 @@ __all__ = [
     "NearestNeighbor",
     "NeuralODE",
     "Optimizer",
+    "PReLU",
     "ParameterGroups",
     "ProductUnits",
     "Program",
@@ -415,6 +451,7 @@ __all__ = [
     "RMSNorm",
     "RMSprop",
     "RNNCell",
+    "RReLU",
     "ReduceLROnPlateau",
     "Residual",
     "RestrictedBoltzmannMachine",
@@ -472,6 +509,7 @@ __all__ = [
     "broadcast_to",
     "cbrt",
     "ceil",
+    "celu",
     "clip",
     "clip_norm",
     "clip_value",
@@ -485,6 +523,7 @@ __all__ = [
     "correlate",
     "cos",
     "cosh",
+    "cosine_similarity",
     "cost",
     "count_nonzero",
     "cross_entropy",
@@ -521,12 +560,16 @@ __all__ = [
     "full_like",
     "gelu",
     "generate",
+    "glu",
     "gradient",
     "gradient_flow",
     "gradient_propagation",
     "greater",
     "greater_equal",
+    "gumbel_softmax",
     "hard_shrink",
+    "hard_sigmoid",
+    "hard_swish",
     "hard_tanh",
     "hinge",
     "huber",
@@ -555,6 +598,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "log_sigmoid",
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
@@ -577,6 +621,7 @@ __all__ = [
     "metrics",
     "min",
     "minimum",
+    "mish",
     "moveaxis",
     "multi_margin",
     "multiply",
@@ -584,6 +629,7 @@ __all__ = [
     "negative",
     "nll",
     "norm",
+    "normalize",
     "not_equal",
     "observed",
     "one_hot",
@@ -591,7 +637,10 @@ __all__ = [
     "ones_like",
     "outer",
     "pad",
+    "pairwise_distance",
     "parameter",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pool_shape",
     "positional_encoding",
     "power",
@@ -601,6 +650,7 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "relu",
+    "relu6",
     "remainder",
     "repeat",
     "reshape",
@@ -612,6 +662,7 @@ __all__ = [
     "schedules",
     "searchsorted",
     "segment_sum",
+    "selu",
     "share",
     "sigmoid",
     "sign",
@@ -623,7 +674,9 @@ __all__ = [
     "size",
     "soft_shrink",
     "softmax",
+    "softmin",
     "softplus",
+    "softsign",
     "solve",
     "sort",
     "split",
@@ -641,8 +694,10 @@ __all__ = [
     "take_along_axis",
     "tan",
     "tanh",
+    "tanh_shrink",
     "targets",
     "tensordot",
+    "threshold",
     "tie",
     "tile",
     "topk",

@@ -261,67 +261,6 @@ def members(block: BlockBase) -> Iterator[tuple[str, Block | Variable]]:
             yield from walk(attribute, value)
 
 
-class Chain(Block):
-    """Blocks and functions applied one after another; the i-th is called by its index.
-
-    Args:
-        *blocks: blocks, or functions of one variable such as `dg.relu`; or one list of them.
-        name: as for every block.
-
-    Raises:
-        TypeError: something else among them: a class, or what a function has given.
-    """
-
-    def __init__(
-        self,
-        *blocks: Callable[..., Any] | Sequence[Callable[..., Any]],
-        name: str | None = None,
-    ) -> None:
-        self.name = name
-        if len(blocks) == 1 and isinstance(blocks[0], (list, tuple)):
-            blocks = tuple(blocks[0])
-        for index, item in enumerate(blocks):
-            if not callable(item) or isinstance(item, type):
-                raise self._no_block(index, item)
-        self.blocks: tuple[Callable[..., Any], ...] = blocks  # type: ignore[assignment]
-
-    def _no_block(self, index: int, item: Any) -> TypeError:
-        got, remedy = type(item).__name__, ""
-        if isinstance(item, Variable):
-            got = source_text(item)
-            remedy = ": give the function itself, or lambda x: f(x, ...) with options"
-        elif isinstance(item, type):
-            got, remedy = (
-                f"the class {item.__name__}",
-                f": make a block of it, {item.__name__}(...)",
-            )
-        elif isinstance(item, (list, tuple)):
-            remedy = ": give one list, or the blocks themselves"
-        return TypeError(
-            f"{self._describe()} ({user_location()}) expects blocks and functions of one variable, "
-            f"got {got} as block {index}{remedy}"
-        )
-
-    def _adopt(self, attribute: str, value: Any) -> None:
-        super()._adopt(attribute.removeprefix("blocks/"), value)
-
-    def parameters(self) -> dict[str, Variable]:
-        """As for every block, with indices for names: `0/weight`."""
-        return {k.removeprefix("blocks/"): v for k, v in super().parameters().items()}
-
-    def __getitem__(self, index: int) -> Callable[..., Any]:
-        return self.blocks[index]
-
-    def __len__(self) -> int:
-        return len(self.blocks)
-
-    def forward(self, x: Any) -> Variable:
-        """Each block of the one before."""
-        for item in self.blocks:
-            x = item(x)
-        return cast("Variable", x)
-
-
 class FunctionBlock(Block, Generic[R]):
     """A function of variables drawn as one bullet: what `@dg.block` makes."""
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..variables.variable import Variable, shape_text
-from .blocks import Block, Chain, FunctionBlock, members, parameters_of
+from .blocks import Block, FunctionBlock, members, parameters_of
+from .chains import Chain
 from .flat_vectors import element_count
 
 _DEFAULTS = {"dtype": "float32"}
@@ -38,7 +39,7 @@ def _inner(block: Block, level: int) -> Iterable[str]:
 def _held(block: Block) -> Iterable[tuple[str, Any]]:
     """The blocks in a block, each once, by its attribute; of a chain, its functions too."""
     if isinstance(block, Chain):
-        return [(str(index), item) for index, item in enumerate(block.blocks)]
+        return list(zip(block.names, block.blocks, strict=True))
     found: dict[Block, str] = {}
     for name, item in members(block):
         if isinstance(item, Block):

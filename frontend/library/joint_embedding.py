@@ -21,7 +21,7 @@ from ..operations.source import arange, size
 from ..operations.structure import concatenate, expand_dims, transpose
 from ..variables.variable import Variable, shape_text, source_text
 from .costs.reduction import cost
-from .functions import logsumexp
+from .functions.softmaxes import logsumexp
 
 
 @cost

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ..arguments import flag, integer, one_of
-from ..drawing.blocks import Block, Chain
+from ..drawing.blocks import Block
+from ..drawing.chains import Chain
 from ..location import user_location
 from ..operations.broadcasting import as_variables
 from ..operations.moving.padding import pad
 from ..variables.variable import Variable
 from .convolution import Conv2d
-from .functions import relu
+from .functions.rectifiers import relu
 from .normalisation import BatchNorm
 
 Shortcut = Literal["projection", "pad"]

@@ -14,7 +14,8 @@ from ...compiler.graph import Graph, Node
 from ...compiler.graphs.flops import flops_of
 from ...compiler.primitives.recurrence import results_of
 from ...compiler.sizes import Dim
-from ..drawing.blocks import Chain, FunctionBlock
+from ..drawing.blocks import FunctionBlock
+from ..drawing.chains import Chain
 from ..drawing.drawn_nodes import DrawnBlock, DrawnFunction, DrawnGraph
 from .connections import Connections, Piece, count_elements
 

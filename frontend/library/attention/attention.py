@@ -40,7 +40,7 @@ from ...operations.source import arange
 from ...operations.structure import broadcast_to, expand_dims, reshape
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text, source_text
-from ..functions import greatest
+from ..functions.softmaxes import greatest
 
 
 @block

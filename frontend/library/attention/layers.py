@@ -15,7 +15,7 @@ from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...variables.variable import Variable
 from ..dropout import Dropout
-from ..functions import relu
+from ..functions.rectifiers import relu
 from ..layers import Linear
 from ..normalisation import LayerNorm
 from .encodings import RotaryEncoding

@@ -10,7 +10,7 @@ from ...arguments import flag, integer
 from ...location import user_location
 from ...operations.broadcasting import as_variables
 from ...variables.variable import Variable
-from ..functions import relu
+from ..functions.rectifiers import relu
 from ..normalisation import LayerNorm
 from .encodings import RotaryEncoding
 from .layers import Activation, TransformerDecoderLayer, TransformerEncoderLayer

@@ -21,7 +21,7 @@ from ...operations.elementwise import (
     where,
 )
 from ...variables.variable import Variable
-from ..functions import minus_magnitude
+from ..functions.smooth import minus_magnitude
 from .reduction import Reduction, alike, cost, reduced, weights_of
 from .squashed import warn_of
 

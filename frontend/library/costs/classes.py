@@ -31,7 +31,7 @@ from ...operations.source import arange, size
 from ...operations.structure import expand_dims
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text, source_text
-from ..functions import greatest
+from ..functions.softmaxes import greatest
 from .reduction import Reduction, alike, cost, expect_floats, reduced, weights_of
 from .squashed import warn_of
 

@@ -7,7 +7,7 @@ from ...location import user_location, warn_user
 from ...variables.dependencies import maker_of
 from ...variables.kinds import Elementwise
 from ...variables.variable import Variable, application_text
-from ..functions import softmax
+from ..functions.softmaxes import softmax
 
 
 def warn_of(label: str, given: Variable, squash: str, wanted: str, remedy: str) -> None:

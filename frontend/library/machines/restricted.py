@@ -12,7 +12,7 @@ from ...operations.reductions import sum as total
 from ...operations.source import size
 from ...variables.variable import Variable, dtype_name
 from .. import init
-from ..functions import softplus
+from ..functions.smooth import softplus
 from .boltzmann import kept_chains, mean_contrast
 from .features import features, rate_of
 from .gibbs import LayerSweep, Repeated, layer_means

@@ -22,7 +22,7 @@ from ...operations.structure import expand_dims
 from ...variables.applying import apply
 from ...variables.kinds import BlockParts
 from ...variables.variable import Variable, parameter, shape_text, source_text
-from ..functions import softmax
+from ..functions.softmaxes import softmax
 from ..init import initial_value
 from .routing import Combine, Dispatch, Router, Rows, Together, load_balance
 from .switch import SoftSwitch

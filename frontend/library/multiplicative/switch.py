@@ -14,7 +14,7 @@ from ...operations.broadcasting import as_variables, one_dtype
 from ...operations.contractions import contract
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text
-from ..functions import softmax
+from ..functions.softmaxes import softmax
 
 
 class SoftSwitch(Block):

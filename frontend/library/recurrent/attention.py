@@ -15,7 +15,7 @@ from ...operations.source import arange
 from ...operations.structure import expand_dims, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers
-from ..functions import softmax
+from ..functions.softmaxes import softmax
 
 
 class AdditiveAttention(Block):

@@ -22,7 +22,7 @@ from ...operations.elementwise import sigmoid, tanh
 from ...operations.structure import split
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers
-from ..functions import relu
+from ..functions.rectifiers import relu
 from ..init import Array, Initialiser, Shape
 
 if TYPE_CHECKING:

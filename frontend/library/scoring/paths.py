@@ -19,7 +19,7 @@ from ...operations.indexing import gather, one_hot
 from ...operations.source import arange
 from ...operations.structure import concatenate, expand_dims
 from ...variables.variable import Variable
-from ..functions import greatest, logsumexp
+from ..functions.softmaxes import greatest, logsumexp
 from .steps import OfMachine, along_arcs, taken
 
 

@@ -16,7 +16,7 @@ from ...operations.indexing import take
 from ...operations.structure import concatenate, expand_dims, squeeze
 from ...variables.constants import constant
 from ...variables.variable import Variable, shape_text, source_text
-from ..functions import logsumexp
+from ..functions.softmaxes import logsumexp
 from .arcs import Arcs
 
 

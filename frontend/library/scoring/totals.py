@@ -8,7 +8,7 @@ from ...drawing.loops.loop import loop
 from ...operations.elementwise import equal, where
 from ...operations.indexing import one_hot
 from ...variables.variable import Variable
-from ..functions import greatest, logsumexp
+from ..functions.softmaxes import greatest, logsumexp
 from .steps import OfMachine, log_sums
 
 

@@ -17,15 +17,15 @@ def _hashed(text: str) -> np.uint64:
     return np.uint64(int(blake2b(text.encode(), digest_size=8).hexdigest(), 16))
 
 
-def _uniform(count: int, part: str, stream: str, shift: float = 0) -> Array:
+def uniform(count: int, part: str, stream: str, shift: float = 0) -> Array:
     key, number = _hashed("('seed', 0)"), _hashed(f"('stream', '{part}', '{stream}')")
     bits = philox(np.arange(count, dtype=np.int64), key, number)
     return np.asarray(((bits & np.uint32(2**24 - 1)) + shift) * 2.0**-24)
 
 
 def _normal(count: int, stream: str) -> Array:
-    radius = np.sqrt(-2 * np.log(_uniform(count, "radius", stream, 1)))
-    angle = 2 * np.pi * _uniform(count, "angle", stream)
+    radius = np.sqrt(-2 * np.log(uniform(count, "radius", stream, 1)))
+    angle = 2 * np.pi * uniform(count, "angle", stream)
     return np.asarray(radius * np.cos(angle))
 
 
@@ -149,10 +149,10 @@ SOURCES = [
     moved("size", lambda x: np.int64(x.size), (7, 13), named=(MATRIX,), kinds="f", smooth=False,
            ours=lambda x: _zero(x) + dg.size(x.type.count, "int64")),
     Operation("random_uniform", lambda: dg.random_uniform((7, 13), ""),
-              lambda: _uniform(91, "uniform", "").reshape(7, 13), ((),), dtype="float32",
+              lambda: uniform(91, "uniform", "").reshape(7, 13), ((),), dtype="float32",
               smooth=False),
     Operation("random_uniform wide", lambda: dg.random_uniform((31,), "a", "float64"),
-              lambda: _uniform(31, "uniform", "a"), ((),), dtype="float64", smooth=False),
+              lambda: uniform(31, "uniform", "a"), ((),), dtype="float64", smooth=False),
     Operation("random_normal", lambda: dg.random_normal((7, 13), "b"),
               lambda: _normal(91, "b").reshape(7, 13),
               ((),), dtype="float32", smooth=False),

@@ -1,5 +1,6 @@
 """The table of all operations: every public function that computes, beside NumPy's definition."""
 
+from .activation_rows import ACTIVATIONS
 from .attention_rows import ATTENTIONS
 from .axis_rows import INDICES, REDUCTIONS, ROWS, SUMS
 from .conv_rows import CONVOLUTIONS
@@ -24,6 +25,7 @@ TABLE: dict[str, list[Operation]] = {
     "comparisons": COMPARISONS,
     "casts": CASTS,
     "functions": FUNCTIONS,
+    "activations": ACTIVATIONS,
     "composed": COMPOSED,
     "roundings": ROUNDINGS,
     "rows": ROWS,

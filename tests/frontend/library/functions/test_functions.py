@@ -10,7 +10,7 @@ import pytest
 
 import diagrad as dg
 
-from ..evaluating import TARGETS, Target, apply, assert_close, check_derivatives, gradients, text
+from ...evaluating import TARGETS, Target, apply, assert_close, check_derivatives, gradients, text
 
 # Smooth and not, at kinks and at both ends.
 POSITIVE = np.array([1e-4, 0.25, 0.5, 1.0, 2.0, 3.0, 20.0, 90.0, 200.0, 1e4])
