@@ -348,6 +348,7 @@ from .frontend.training.optimizers import (
     RMSprop,
 )
 from .frontend.training.state_files import load_state, save_state
+from .frontend.training.trained import freeze, unfreeze
 from .frontend.transform_step import TransformStep, transform_step
 from .frontend.variables.constants import constant
 from .frontend.variables.variable import Variable, observed, parameter
@@ -556,6 +557,7 @@ __all__ = [
     "floor_divide",
     "fmod",
     "focal",
+    "freeze",
     "full",
     "full_like",
     "gelu",
@@ -711,6 +713,7 @@ __all__ = [
     "uint8",
     "uint16",
     "uint32",
+    "unfreeze",
     "unstack",
     "update",
     "variable",

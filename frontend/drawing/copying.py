@@ -88,7 +88,7 @@ def copy_variable(variable: Variable, memo: dict[Any, Any]) -> Variable:
         init = copy.deepcopy(init, memo)
     twin = Variable(variable.kind, variable.type, variable.name, init=init)
     twin.where, twin.owner = variable.where, memo.get(id(variable.owner))
-    twin.stays = variable.stays
+    twin.stays, twin.frozen = variable.stays, variable.frozen
     memo.setdefault(COPIED, {})[variable] = twin
     return twin
 

@@ -147,13 +147,14 @@ class Drawing(Sealed):
 
     @property
     def trainable(self) -> dict[str, Variable]:
-        """The free parameters that the cost depends on and that have gradients, by path.
+        """The free parameters that a training step may change, by path.
 
-        Those of a storage dtype have gradients too, but a step would round its changes away.
+        The cost depends on them, they have gradients, and nobody has frozen them.  Those of a
+        storage dtype have gradients too, but a step would round its changes away.
         """
         reached = set(ordered([] if self.cost is None else [self.cost], {}))
         found = self.parameters.items()
-        return {name: item for name, item in found if item in reached and item.type.is_float}
+        return {n: v for n, v in found if v in reached and v.type.is_float and not v.frozen}
 
     def _of_kind(self, kind: str) -> dict[str, Variable]:
         found = [item for item in self.variables if item.kind == kind and item is not KEY]

@@ -32,6 +32,7 @@ class Row:
         links: connections for a sample.
         parameters: free parameters, each with all of its elements, that its weights are made of.
         shared: how many of these a row above has counted already.
+        frozen: how many of all of them no training step changes.
         flops: floating-point operations, forward.
         is_function: whether it is a mere function, which has no parameters of its own.
         details: the block's sizes in a few words, such as the kernel of a convolution.
@@ -44,6 +45,7 @@ class Row:
     links: Dim
     parameters: int
     shared: int
+    frozen: int
     flops: Dim
     is_function: bool = False
     details: str = ""
@@ -112,21 +114,24 @@ def count_rows(drawn: DrawnGraph, found: Connections, flops: Mapping[str, Dim]) 
             links=sum_sizes(links.get(node, 0) for node in nodes),
             parameters=sum(read.values()),
             shared=sum(_in_common(piece, size, before) for piece, size in read.items()),
+            frozen=sum(size for (held, _), size in read.items() if held.frozen),
             flops=sum_sizes(flops.get(node, 0) for node in nodes),
             is_function=isinstance(block, FunctionBlock),
             details="" if block is None else block._details(),
         )
         counted[row] = read
     taken = {parameter for read in counted.values() for parameter, _ in read}
-    rest = sum(
-        count_elements(item.shape)
+    others = [
+        item.variable
         for item in drawn.variables.values()
         if item.kind == "parameter" and item.variable not in taken
-    )
+    ]
+    rest = sum(count_elements(item.shape) for item in others)
+    frozen = sum(count_elements(item.shape) for item in others if item.frozen)
     made = sum_sizes(links.get(node, 0) for node in outside)
     if rest or made != 0:
         worked = sum_sizes(flops.get(node, 0) for node in outside)
-        yield Row("(no block)", "", 0, (), made, rest, 0, worked)
+        yield Row("(no block)", "", 0, (), made, rest, 0, frozen, worked)
 
 
 def _in_common(piece: Piece, size: int, before: Mapping[Piece, int]) -> int:

@@ -52,6 +52,7 @@ class Summary:
         rows: one for each block, outermost first, what is in it below it.
         links: connections for a sample: products of a unit with a weight, and biases.
         parameters: free parameters, each counted once.
+        frozen: how many of them no training step changes (`dg.freeze`).
         parameter_bytes: the memory they take.
         forward: floating-point operations of a run with its cost.
         step: those of the cost and its gradients, None without a cost or parameters.
@@ -65,6 +66,7 @@ class Summary:
     rows: tuple[Row, ...]
     links: Dim
     parameters: int
+    frozen: int
     parameter_bytes: int
     forward: Dim
     step: Dim | None
@@ -102,6 +104,7 @@ def summarise(diagram: Drawing, sizes: Mapping[str, int]) -> Summary:
         rows=tuple(count_rows(drawn, found, flops)),
         links=sum_sizes(found.links.values()),
         parameters=sum(count_elements(item.shape) for item in values),
+        frozen=sum(count_elements(item.shape) for item in values if item.frozen),
         parameter_bytes=sum(_bytes(item.dtype, item.shape) for item in values),
         forward=sum_sizes(flops.values()),
         step=None if back is None else sum_sizes(count_flops(back).values()),
@@ -227,7 +230,10 @@ def _text(summary: Summary) -> str:
 def _shared_text(row: Row) -> str:
     """The parameters of a row, in parentheses those that are counted above it."""
     own, shared = row.parameters - row.shared, f"({row.shared:,})" if row.shared else ""
-    return " + ".join(filter(None, [f"{own:,}" if own else "", shared]))
+    text = " + ".join(filter(None, [f"{own:,}" if own else "", shared]))
+    if not row.frozen:
+        return text
+    return f"{text}, {'' if row.frozen == row.parameters else f'{row.frozen:,} '}frozen"
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
@@ -244,7 +250,8 @@ def _facts(summary: Summary) -> list[str]:
     shared = any(row.shared for row in summary.rows)
     lines = [
         f"links             {_size_text(summary.links)} connections{each}, biases among them",
-        f"free parameters   {summary.parameters:,} ({byte_text(summary.parameter_bytes)})",
+        f"free parameters   {summary.parameters:,} ({byte_text(summary.parameter_bytes)})"
+        + (f", {summary.frozen:,} of them frozen" if summary.frozen else ""),
         *(["in parentheses    shared with a row above, and counted there"] if shared else []),
         f"FLOPs             {_short(summary.forward)} forward"
         + (f", {_short(summary.step)} forward and backward" if summary.step is not None else ""),

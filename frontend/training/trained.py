@@ -1,4 +1,7 @@
-"""Which parameters a training step changes: those that an optimizer is given, or all it can."""
+"""Which parameters a training step changes: those that an optimizer is given, or all it can.
+
+Frozen ones never: `freeze` says so of the variables, whatever is compiled from then on.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ..drawing.binding import Bound
 from ..drawing.blocks import Block, parameters_of
 from ..drawing.sharing import tied_names
 from ..errors import DiagramError, DtypeError
+from ..location import user_location
 from ..programs.patterns import matching
 from ..variables.dependencies import ordered, resolve_ties
 from ..variables.variable import Variable, source_text
@@ -21,6 +25,50 @@ if TYPE_CHECKING:
 Item = Variable | Block | str
 Parameters = Item | Iterable[Item] | Mapping[str, Variable] | None
 """A parameter, a block (all in it), the path of either, or a pattern; several; or None for all."""
+
+
+def freeze(*parts: Block | Variable) -> None:
+    """From now on, no training step changes these parameters.
+
+        dg.freeze(encoder, head.bias)
+
+    A program that is compiled from then on takes no gradient with respect to them and keeps no
+    arrays of an optimizer for them; one that was compiled before goes on as it was.  States of the
+    blocks, such as running means, are moved on as before.  A picture has a mark across the arrow
+    from a frozen parameter: no gradient comes back.
+
+    Args:
+        *parts: blocks, with all parameters in them, and parameters.
+
+    Raises:
+        TypeError: something else.
+        DiagramError: a block without parameters, or a variable that is no parameter.
+    """
+    for item in _free("freeze", parts):
+        item.frozen = True
+
+
+def unfreeze(*parts: Block | Variable) -> None:
+    """Let training steps change these parameters again; arguments and errors as for `freeze`."""
+    for item in _free("unfreeze", parts):
+        item.frozen = False
+
+
+def _free(what: str, parts: Sequence[Any]) -> list[Variable]:
+    """The parameters of blocks and variables, each the one that it is tied to."""
+    subject, found = f"{what} ({user_location()})", list[Variable]()
+    if not parts:
+        raise TypeError(f"{subject} expects blocks or parameters, got none")
+    for part in parts:
+        if not isinstance(part, (Block, Variable)):
+            raise wrong(what, "blocks or parameters", part)
+        items = [resolve_ties(item) for item in _parameters({}, part)]
+        fitting = [item for item in items if item.kind == "parameter" and item.bound_to is None]
+        if not items or fitting != items:
+            got = source_text(part) if isinstance(part, Variable) else part._describe()
+            raise DiagramError(f"{subject} expects free parameters, or blocks with some, got {got}")
+        found += items
+    return found
 
 
 class Choice:
@@ -137,6 +185,8 @@ def _reason(diagram: Drawing, item: Item, found: Sequence[Variable]) -> str:
         return f"{got}, which is bound to {bound}{_sources(diagram, first.bound_to)}"
     if first not in diagram.names:
         return f"{got}, which is not in it"
+    if first.frozen:
+        return f"{got}, which is frozen: dg.unfreeze it"
     if not first.type.is_float:
         return f"{got}, which is of dtype {first.dtype}: integers have no gradient"
     return f"{got}, on which the cost does not depend"

@@ -81,6 +81,7 @@ class Variable:
         self.updated: list[Variable] = []  # the states whose next values are made from this one
         self.bound_to: Variable | None = None  # of a parameter: what `dg.bind` has put in its place
         self.free_in: str | None = None  # of a parameter: the first diagram in which it is free
+        self.frozen = False  # of a parameter: whether no training step changes it
         self.is_read = False  # whether anything has been drawn that uses it
         self._type = type
 

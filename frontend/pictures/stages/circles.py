@@ -98,7 +98,7 @@ class Circles(Outline):
         if not isinstance(item, DrawnDelay):
             shared = item.copy_of is not None and self.is_parameter(start)
             style: EdgeStyle = "shared" if shared else "normal"
-            stopped = source in self.stopped
+            stopped = source in self.stopped or self._is_frozen(start)
             tip = f"{tip}\nno gradient comes back" if stopped else tip
             yield Edge(start, function, style, tooltip=tip, stopped=stopped)
         elif arrow.delayed:
@@ -109,6 +109,11 @@ class Circles(Outline):
             yield Edge(start, outlet, "normal", "lengths", tip, frame=frame)
         else:
             yield Edge(start, self.graph.result(function), "normal", "init", tip, starts=True)
+
+    def _is_frozen(self, circle: str) -> bool:
+        """Whether a circle stands for frozen parameters alone."""
+        held = self.circles.get(circle, [])
+        return bool(held) and all(self.variables[node].variable.frozen for node in held)
 
     def _through_borders(self, links: Sequence[Edge]) -> Iterable[Edge]:
         """The arrows, one for each pair that leads into a border and out of it."""

@@ -124,7 +124,7 @@ class Conversion(Circles):
         item = self.variables[node]
         name = item.output or (node if item.kind in ("observed", "parameter") else "")
         name = name or item.name or self.text[self.circle_of[node]]
-        return f"{name}: {type_text(item)}"
+        return f"{name}: {type_text(item)}{', frozen' if item.variable.frozen else ''}"
 
     def _bullet(self, function: str) -> Node:
         path = self.frames_around(function)

@@ -46,7 +46,9 @@ def from_gradient(diagram: Drawing, depth: int | None = 1) -> Picture:
     parameters = [
         node
         for node, item in drawn.variables.items()
-        if item.variable.kind == "parameter" and item.dtype.startswith("float")
+        if item.variable.kind == "parameter"
+        and item.dtype.startswith("float")
+        and not item.variable.frozen
     ]
     if depth is None:
         assert drawn.cost is not None

@@ -124,7 +124,8 @@ def _kernels(diagram: Drawing, view: View) -> Picture:
     slopes: dict[str, str] = {}
     if diagram.cost is not None:
         outputs["cost"] = diagram.cost
-        trained = {name: v for name, v in diagram.parameters.items() if v.type.is_float}
+        every = diagram.parameters.items()
+        trained = {name: v for name, v in every if v.type.is_float and not v.frozen}
         slopes = {f"gradient {name}": name for name in trained}
         found = gradient(diagram.cost, list(trained.values()))
         outputs |= dict(zip(slopes, found, strict=True))

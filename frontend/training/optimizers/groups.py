@@ -32,7 +32,7 @@ class ParameterGroups(Sealed):
 
     Each says by `parameters` which ones are its group's: variables, blocks, paths or patterns; one
     of them may leave it out and takes all the others.  A parameter that the cost depends on is in
-    one group and not in two: what shall stay as it is, is frozen (`block.freeze()`).
+    one group and not in two: what shall stay as it is, is frozen (`dg.freeze`).
 
     `program.learning_rate` is an array of the groups' rates.
 
@@ -106,7 +106,7 @@ class ParameterGroups(Sealed):
         if mistakes:
             raise DiagramError(
                 f"{subject} expects every parameter in one group, got {', '.join(mistakes)}: "
-                "a group without parameters= takes the rest, and block.freeze() leaves some as "
+                "a group without parameters= takes the rest, and dg.freeze leaves some as "
                 "they are"
             )
         for number, group in enumerate(groups):

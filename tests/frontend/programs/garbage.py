@@ -207,6 +207,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "multi_step": {"milestones": lambda: [2, 4]}, "one_cycle": {"steps": lambda: 10},
     "cyclic": {"low": lambda: 0.1, "high": lambda: 0.2, "up": lambda: 2},
     "sequence": {"schedules": lambda: [0.1, 0.2], "milestones": lambda: [2]},
+    "freeze": {"parts": net}, "unfreeze": {"parts": net},
     "save_state": {"path": lambda: "../saved.safetensors", "arrays": lambda: {"a": np.ones(2)}},
     "load_state": {"path": saved},
     "ParameterGroups": {"optimizers": lambda: dg.SGD(0.1)},

@@ -167,13 +167,13 @@ HERE = "(test_groups.py:{})"
             lambda d: d.compile(d.group("net/0"), d.group(["*/bias", "net/2/weight"])),
             dg.DiagramError,
             f"compile of 'test' {HERE} expects every parameter in one group, got 'net/0/bias' in "
-            "the groups 0 and 1: a group without parameters= takes the rest, and block.freeze() "
+            "the groups 0 and 1: a group without parameters= takes the rest, and dg.freeze "
             "leaves some as they are",
         ),
         (
             lambda d: d.compile(d.group("net/0"), d.group("net/2/bias")), dg.DiagramError,
             f"compile of 'test' {HERE} expects every parameter in one group, got 'net/2/weight' in "
-            "none: a group without parameters= takes the rest, and block.freeze() leaves some as "
+            "none: a group without parameters= takes the rest, and dg.freeze leaves some as "
             "they are",
         ),
         (
