@@ -336,6 +336,7 @@ from .frontend.training.fit import fit
 from .frontend.training.history import Epoch, History
 from .frontend.training.optimizers import (
     SGD,
+    Accumulate,
     Adadelta,
     Adagrad,
     Adam,
@@ -360,6 +361,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SGD",
+    "Accumulate",
     "Adadelta",
     "Adagrad",
     "Adam",

@@ -1,5 +1,6 @@
 """Optimizers: what a step does with the gradients, drawn like everything else."""
 
+from .accumulation import Accumulate
 from .adam import Adam, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .descent import SGD, Lion
@@ -9,6 +10,7 @@ from .optimizer import RATE, Optimizer, State
 __all__ = [
     "RATE",
     "SGD",
+    "Accumulate",
     "Adadelta",
     "Adagrad",
     "Adam",

@@ -210,6 +210,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "freeze": {"parts": net}, "unfreeze": {"parts": net},
     "save_state": {"path": lambda: "../saved.safetensors", "arrays": lambda: {"a": np.ones(2)}},
     "load_state": {"path": saved},
+    "Accumulate": {"optimizer": lambda: dg.SGD(0.1)},
     "ParameterGroups": {"optimizers": lambda: dg.SGD(0.1)},
     "Program": {"optimizer": lambda: dg.SGD(0.1), "target": lambda: "reference"},
     "LocallyConnected2d": {"padding": lambda: 1, "stride": lambda: 1, "bias": lambda: "map"},
