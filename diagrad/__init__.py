@@ -329,9 +329,11 @@ from .frontend.reports.usable_targets import targets
 from .frontend.training import augment, metrics, schedules
 from .frontend.training.callbacks.callback import Callback, TrainingState
 from .frontend.training.callbacks.checkpointing import Checkpoint
+from .frontend.training.callbacks.logs import CSVLogger, TensorBoard
 from .frontend.training.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from .frontend.training.clipping import clip_norm, clip_value
 from .frontend.training.evaluating import evaluate
+from .frontend.training.finding import RateCurve, find_rate
 from .frontend.training.fit import fit
 from .frontend.training.history import Epoch, History
 from .frontend.training.optimizers import (
@@ -380,6 +382,7 @@ __all__ = [
     "BoltzmannMachine",
     "Bottleneck",
     "Bound",
+    "CSVLogger",
     "Callback",
     "Chain",
     "Checkpoint",
@@ -455,6 +458,7 @@ __all__ = [
     "RMSprop",
     "RNNCell",
     "RReLU",
+    "RateCurve",
     "ReduceLROnPlateau",
     "Residual",
     "RestrictedBoltzmannMachine",
@@ -465,6 +469,7 @@ __all__ = [
     "SoftSwitch",
     "SubtractiveNorm",
     "TargetError",
+    "TensorBoard",
     "TrainingState",
     "TransformStep",
     "Transformer",
@@ -549,6 +554,7 @@ __all__ = [
     "expm1",
     "eye",
     "fill",
+    "find_rate",
     "fit",
     "flatten",
     "flip",

@@ -178,7 +178,7 @@ def _epoch(state: TrainingState, plan: Plan, judged: Feed | None, number: int, b
             for callback in begin:
                 callback.on_train_batch_begin(state)
             return False
-        state.cost = meter.cost
+        state.cost, state.batch_cost = meter.cost, meter.last
         bar.step(number, state.cost)
         for callback in end:
             callback.on_train_batch_end(state)

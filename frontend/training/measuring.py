@@ -127,6 +127,9 @@ class Meter:
     Args:
         metrics: by name; None for a plain number.
         sums: the outputs whose batches are added up; of others it is the weighted mean.
+
+    Attributes:
+        last: the cost of the batch that was added last.
     """
 
     def __init__(self, metrics: Mapping[str, Metric | None], sums: Collection[str]) -> None:
@@ -137,10 +140,12 @@ class Meter:
             _part(name, part): [] for name, item in metrics.items() if item for part in item.parts
         }
         self._weight = 0.0
+        self.last = math.nan
 
     def add(self, cost: float, outputs: Mapping[str, Any], weight: float) -> None:
         """Add a batch: its cost, the values of its metrics, and how much it counts."""
         self._weight += weight
+        self.last = cost
         self._totals["cost"] += cost if "cost" in self._sums else cost * weight
         for name in self._totals:
             if name != "cost":

@@ -80,7 +80,7 @@ class Plan:
         self.measures = measures
         self.options = options
         step = measures.execution("step")
-        name = self.name = f"fit of '{program.diagram.name}'"
+        name = self.name = measures.what
         given = options.batch_size
         self.asked_size = None if given is None else integer("fit", "batch_size", given, 1)
         self.seed = integer("fit", "seed", options.seed, 0)

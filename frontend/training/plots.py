@@ -35,13 +35,17 @@ class Plot:
         self.figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         self.axes: Any = self.figure.add_subplot()
 
-    def write(self, across: str, up: str) -> Path:
-        """Write the file, the axes called so; an interrupted write leaves an older file."""
+    def write(self, across: str, up: str, whole: bool = True) -> Path:
+        """Write the file, the axes called so; an interrupted write leaves an older file.
+
+        With `whole` what is across is counted: epochs.
+        """
         from matplotlib.ticker import MaxNLocator
 
         self.axes.set_xlabel(across)
         self.axes.set_ylabel(up)
-        self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if whole:
+            self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.axes.spines[["top", "right"]].set_visible(False)
         drawn = io.BytesIO()
         self.figure.savefig(drawn, format=self.suffix[1:], dpi=150)

@@ -19,7 +19,7 @@ from .test_derivatives import each
 
 NO_OPERATIONS = {
     "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost",
-    "evaluate", "fit",
+    "evaluate", "find_rate", "fit",
     "freeze", "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1",
     "load_state", "loop", "observed", "parameter", "pool_shape", "probes", "save_state", "state",
     "targets", "training", "unfreeze",

@@ -22,6 +22,7 @@ class TrainingState:
         steps: how many steps an epoch has; None where it is not known.
         batch: the number of the step in its epoch; 1 for the first, 0 before.
         cost: of the epoch so far, put together as `Epoch.cost`.
+        batch_cost: of the last step alone.
         settings: what the course of training depends on, for checkpoints.
         error: what ended training, for `on_train_end`; None where it ended well.
     """
@@ -43,7 +44,7 @@ class TrainingState:
         self.callbacks = callbacks
         self.epoch = len(history)
         self.batch = 0
-        self.cost = float("nan")
+        self.cost = self.batch_cost = float("nan")
         self.error: BaseException | None = None
         self._begun: list[Callback] = []
 

@@ -16,7 +16,7 @@ NO_CALLS = {
     "bool_", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
     "uint32",  # NumPy's
     "Variable", "Loop", "Bound", "TransformStep", "Epoch", "History", "GradientFlow", "Probes",
-    "TrainingState", "gradient_propagation",  # made by functions
+    "RateCurve", "TrainingState", "gradient_propagation",  # made by functions
     "Block", "Optimizer", "Callback",  # for subclasses
 }  # fmt: skip
 
@@ -156,6 +156,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
             "validation": lambda: 0.5, "callbacks": lambda: [print], "checkpoint": lambda: None,
             "early_stopping": lambda: None, "axis": lambda: 0, "seed": lambda: 0,
             "metrics": lambda: {}},
+    "find_rate": {"data": given, "steps": lambda: 2, "batch_size": lambda: 2},
+    "TensorBoard": {"folder": lambda: "runs"},
     "evaluate": {"data": given, "batch_size": lambda: 2},
     "Metric": {"parts": lambda: {"a": x()}, "total": lambda: max},
     "binary_accuracy": {"labels": truth}, "top_k": {"k": lambda: 2},
