@@ -17,7 +17,7 @@ import numpy.typing as npt
 COMPUTED = MappingProxyType(
     {
         "int8": "int32", "uint8": "int32", "int16": "int32", "uint16": "int32",
-        "float16": "float32",
+        "float16": "float32", "bfloat16": "float32",
     }
 )  # fmt: skip
 """The storage dtypes, each with the dtype in which it is computed with."""

@@ -73,7 +73,7 @@ class Expected:
                 f"{self.text()}, got a masked array: fill it first, with {self.name}.filled(...)"
             )
         try:
-            array = np.asarray(value)
+            array = self._read(value)
         except Exception as error:  # Whatever the value's own conversion says.
             raise InputError(f"{self.text()}, got {_kind(value)}: {error}") from error
         if kind_of(array.dtype) not in _KINDS:
@@ -84,12 +84,26 @@ class Expected:
         self._check_dtype(array.dtype.newbyteorder("="), array.shape)
         return array
 
+    def _read(self, value: Any) -> Array:
+        """What NumPy reads of a value; by DLPack, what it does not: another library's bfloat16."""
+        try:
+            return np.asarray(value)
+        except TypeError:
+            if self.dtype.name != "bfloat16" or not hasattr(value, "__dlpack__"):
+                raise
+            from ...runtime.cuda.dlpack import host_array
+
+            return host_array(value)
+
     def _check_dtype(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         if dtype != self.dtype:
             raise InputError(
                 f"{self.text()}, got {dtype} {shape_text(shape)}: convert it with "
-                f"{self.name}.astype(np.{self.dtype}), nothing is converted silently"
+                f"{self.name}.astype({self._numpys_name()}), nothing is converted silently"
             )
+
+    def _numpys_name(self) -> str:
+        return f"{'ml_dtypes' if self.dtype.name == 'bfloat16' else 'np'}.{self.dtype}"
 
     def _converted(self, array: Array, kind: str) -> Array:
         """Numbers of Python in the dtype, which must hold them."""

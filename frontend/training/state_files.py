@@ -13,14 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import kind_of
 from ..arguments import path as path_of
 from ..arguments import shown, wrong
 from ..errors import CheckpointError, InputError
 from ..files import refuse_folder, write_atomically
 from ..location import user_location
+from ..variables.bfloat16 import register_bfloat16
 from ..variables.numbers import is_masked
 
 Array = npt.NDArray[Any]
+DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "C64": "complex64",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32",
+    "U16": "uint16", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+"""The dtypes of safetensors by the names that its files have for them."""
+
 LAYOUT = "1"
 """The version of what stands in a program's file; to be raised when a name or meaning changes."""
 
@@ -56,6 +65,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Array]:
 
     Raises:
         CheckpointError: the file is damaged, or has arrays of a dtype that NumPy does not have.
+        DtypeError: it has arrays of bfloat16, and the package ml_dtypes is not installed.
         OSError: the file cannot be read.
     """
     return read(path_of("load_state", "path", path), "load_state")[0]
@@ -73,9 +83,9 @@ def read(path: str, subject: str = "load") -> tuple[dict[str, Array], dict[str, 
 
     CheckpointError too for a file of a program, of another layout.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as deserialize
+    import safetensors
 
+    deserialize: Any = safetensors.deserialize
     refuse_folder("read", path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{subject} ({user_location()}) cannot read {path}: no such file")
@@ -83,8 +93,8 @@ def read(path: str, subject: str = "load") -> tuple[dict[str, Array], dict[str, 
         data = file.read()
     name = os.path.basename(path)
     try:
-        found = dict(deserialize(data))
-    except SafetensorError as error:
+        found = {key: _elements(item, name) for key, item in deserialize(data)}
+    except safetensors.SafetensorError as error:
         raise CheckpointError(
             f"'{name}' is no complete safetensors file: {error}; save it again, or take an older "
             "one"
@@ -97,6 +107,14 @@ def read(path: str, subject: str = "load") -> tuple[dict[str, Array], dict[str, 
     return found, _check_layout(data, subject, name)
 
 
+def _elements(item: Mapping[str, Any], name: str) -> Array:
+    """An array of a file; KeyError for one of a dtype that NumPy does not have."""
+    dtype = DTYPES[item["dtype"]]
+    if dtype == "bfloat16":
+        register_bfloat16(f"'{name}'")
+    return np.frombuffer(item["data"], np.dtype(dtype)).reshape(item["shape"])
+
+
 def _array(name: str, value: Any) -> Array:
     expected = f"save_state ({user_location()}) expects an array of numbers for '{name}'"
     if is_masked(value):
@@ -105,7 +123,7 @@ def _array(name: str, value: Any) -> Array:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except Exception as error:  # Whatever the value's own conversion says.
         raise InputError(f"{expected}, got {shown(value)}: {error}") from error
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+    if kind_of(array.dtype) not in "biuf" or array.dtype.itemsize > 8:
         raise InputError(f"{expected}, got {shown(value)} of dtype {array.dtype}")
     return array
 

@@ -92,6 +92,11 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        if self.dtype.kind == "V":  # the interface has no bfloat16, DLPack has
+            raise AttributeError("__cuda_array_interface__")
+        return self._interface()
+
+    def _interface(self) -> dict[str, Any]:
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
@@ -124,8 +129,7 @@ class _Placed:
 
     def __init__(self, array: DeviceArray) -> None:
         self.array = array
-        interface = array.__cuda_array_interface__
-        self.__array_interface__ = {**interface, "version": 3}
+        self.__array_interface__ = array._interface()
 
 
 def lies_on_device(value: Any) -> bool:

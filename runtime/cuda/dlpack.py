@@ -8,13 +8,17 @@ from __future__ import annotations
 import ctypes
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
-CUDA, MANAGED = 2, 13
-"""The kinds of devices (DLDeviceType) whose memory a CUDA device reads; others are the host's."""
+HOST, CUDA, MANAGED = 1, 2, 13
+"""The kinds of devices (DLDeviceType): the host, and those whose memory a CUDA device reads."""
 
 _KINDS = {0: "i", 1: "u", 2: "f", 6: "b"}
 """NumPy's letters of DLPack's kinds of numbers (DLDataTypeCode)."""
+
+_BFLOAT = 4
+"""The kind of bfloat16, which NumPy knows once ml_dtypes is imported."""
 
 _NAME = b"dltensor"
 
@@ -58,7 +62,37 @@ def described(capsule: Any) -> Described:
     shape = tuple(tensor.shape[: tensor.ndim])
     strides = tuple(size * n for n in tensor.strides[: tensor.ndim]) if tensor.strides else None
     kind = _KINDS.get(tensor.code, "V") if tensor.lanes == 1 else "V"
-    return Described((tensor.data or 0) + tensor.byte_offset, shape, f"{kind}{size}", strides)
+    bfloat = (tensor.code, tensor.bits, tensor.lanes) == (_BFLOAT, 16, 1)
+    dtype = "bfloat16" if bfloat else f"{kind}{size}"
+    return Described((tensor.data or 0) + tensor.byte_offset, shape, dtype, strides)
+
+
+def host_array(value: Any) -> npt.NDArray[Any]:
+    """An array of another library in the host's memory, as it lies, of a dtype that NumPy knows.
+
+    Raises:
+        ValueError, TypeError: it lies elsewhere, or is no array of such a dtype.
+    """
+    if value.__dlpack_device__()[0] != HOST:
+        raise ValueError("an array on a device")
+    capsule = value.__dlpack__()
+    what, size = described(capsule), 0
+    if what.shape and 0 not in what.shape:
+        size = sum((n - 1) * s for n, s in zip(what.shape, _steps(what), strict=True))
+    item = np.dtype(what.dtype).itemsize
+    held: Any = (ctypes.c_char * (size + item)).from_address(what.address)
+    held.owner = capsule  # The memory is there as long as this is.
+    return np.ndarray(what.shape, what.dtype, held, strides=what.strides)
+
+
+def _steps(what: Described) -> tuple[int, ...]:
+    """The bytes from one element to the next along each axis."""
+    if what.strides is not None:
+        return what.strides
+    steps = [np.dtype(what.dtype).itemsize]
+    for extent in what.shape[:0:-1]:
+        steps.insert(0, steps[0] * extent)
+    return tuple(steps)
 
 
 def capsule_of(array: npt.NDArray[Any], device: int) -> Any:
@@ -66,9 +100,11 @@ def capsule_of(array: npt.NDArray[Any], device: int) -> Any:
 
     NumPy makes it, and keeps the array until its consumer has done; only the device is another.
     """
-    capsule = array.__dlpack__()
+    bfloat = array.dtype.kind == "V"  # NumPy's kind of what it does not know itself
+    capsule = (array.view(np.uint16) if bfloat else array).__dlpack__()
     tensor = _tensor(capsule)
     tensor.device_type, tensor.device_id = CUDA, device
+    tensor.code = _BFLOAT if bfloat else tensor.code
     return capsule
 
 

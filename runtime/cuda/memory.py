@@ -50,7 +50,9 @@ class Memory:
 
     def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> Array:
         """An array over bytes that the host sees; it holds the memory."""
-        return np.asarray(_Placed(self, self.address + offset, shape, np.dtype(dtype)))
+        dtype = np.dtype(dtype)
+        made = np.asarray(_Placed(self, self.address + offset, shape, dtype))
+        return made if made.dtype == dtype else made.view(dtype)  # bfloat16, which has no typestr
 
 
 class _Placed:

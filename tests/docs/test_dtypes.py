@@ -17,7 +17,7 @@ from ..operations.rows.running import TARGETS, Target
 
 PAGE = Path(__file__).parents[2] / "docs" / "dtypes.md"
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-FLOATS = ("float16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", "float32", "float64")
 ORDER = ("bool", *INTEGERS, *FLOATS)
 Array = npt.NDArray[Any]
 

@@ -1,5 +1,6 @@
 """Programs whose inputs, states and parameters are of storage dtypes: read and kept as they lie."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,48 @@ def test_a_program_of_float64_computes_with_halves_in_it(dtype: str) -> None:
     wide = array.astype(np.float64)
     np.testing.assert_allclose(found["z"], np.exp(wide * other), rtol=1e-15)
     np.testing.assert_allclose(found["g"], other * np.exp(wide * other), rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_halves_in_files_and_between_steps(dtype: str, tmp_path: Path) -> None:
+    """A state of halves is what its update has rounded, in a file too."""
+    x = dg.observed("x", (5,), dtype)
+    seen = dg.state("seen", (5,), 0.1, dtype)
+    dg.update(seen, (seen * 1.7 + x).astype(dtype))
+    program = dg.Diagram("kept", {"seen": seen}).compile()
+    array = np.random.default_rng(0).normal(size=5).astype(dtype)
+    held = np.full(5, 0.1).astype(dtype)
+    for _ in range(3):
+        program.step(x=array)
+        wide = held.astype(np.float32) * np.float32(1.7) + array.astype(np.float32)
+        held = wide.astype(dtype)
+    assert (np.asarray(program.states["seen"]) == held).all()
+    program.save(tmp_path / "kept.safetensors")
+    again = dg.Diagram("kept", {"seen": seen}).compile()
+    again.load(tmp_path / "kept.safetensors")
+    assert (np.asarray(again.states["seen"]) == held).all()
+    assert dg.load_state(tmp_path / "kept.safetensors")["seen"].dtype == np.dtype(dtype)
+
+
+def test_bfloat16_of_pytorch_is_taken() -> None:
+    torch = pytest.importorskip("torch")
+    x = dg.observed("x", ("B", 3), "bfloat16")
+    program = dg.Diagram("torch", {"y": x * 2}).compile()
+    tensor = torch.arange(12.0).reshape(4, 3).to(torch.bfloat16)
+    for given in (tensor, tensor.T.contiguous().T, tensor[::2]):
+        np.testing.assert_array_equal(program.run(x=given)["y"], 2 * given.float().numpy())
+    with pytest.raises(dg.InputError, match="expects bfloat16"):
+        program.run(x=tensor.half())
+    with pytest.raises(dg.InputError, match=r"convert it with x.astype\(ml_dtypes.bfloat16\)"):
+        program.run(x=np.ones((2, 3), np.float32))
+
+
+def test_bfloat16_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    text = (
+        r"observed 'x' .* got bfloat16, whose arrays are those of ml_dtypes: pip install ml_dtypes"
+    )
+    with pytest.raises(dg.DtypeError, match=text):
+        dg.observed("x", (3,), "bfloat16")
+    with pytest.raises(dg.DtypeError, match="pip install ml_dtypes"):
+        dg.constant(1.0).astype("bfloat16")

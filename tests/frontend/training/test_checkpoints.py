@@ -194,12 +194,12 @@ def test_a_damaged_file(damage: Any, reason: str, tmp_path: Path) -> None:
 
 def test_a_dtype_that_numpy_does_not_have(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    header = json.dumps({"w": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
     with pytest.raises(dg.CheckpointError) as error:
         program().load(path)
     assert str(error.value) == (
-        "'model.safetensors' holds an array of dtype BF16, which no program has"
+        "'model.safetensors' holds an array of dtype F8_E4M3, which no program has"
     )
 
 

@@ -133,7 +133,7 @@ INDICES: dict[str, Case] = {
 
 ALL_DTYPES = (
     "float32", "float64", "int32", "int64", "uint32", "bool", "int8", "uint8", "int16", "uint16",
-    "float16",
+    "float16", "bfloat16",
 )  # fmt: skip
 DTYPES: dict[str, Case] = {
     "two dtypes": (

@@ -10,15 +10,19 @@ import gc
 import weakref
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from diagrad.runtime.cuda.arrays import DeviceArray, device_array, lies_on_device
-from diagrad.runtime.cuda.dlpack import CUDA, described
+from diagrad.runtime.cuda.dlpack import CUDA, described, host_array
 
 Array = npt.NDArray[Any]
-DTYPES = ("float32", "float64", "int32", "int64", "uint32", "bool")
+DTYPES = (
+    "float32", "float64", "int32", "int64", "uint32", "bool", "int8", "uint8", "int16", "uint16",
+    "float16",
+)  # fmt: skip
 
 
 class Pretended:
@@ -99,6 +103,32 @@ def test_what_an_array_tells_others(dtype: str, shape: tuple[int, ...]) -> None:
     again = device_array(Interface(array, **ours.__cuda_array_interface__), Pretended())
     assert (again.address, again.shape, again.dtype) == (ours.address, shape, array.dtype)
     assert (ours.size, ours.nbytes, ours.ndim) == (array.size, array.nbytes, array.ndim)
+
+
+def test_bfloat16_is_told_by_dlpack_alone() -> None:
+    """NumPy has no name for it, and neither has the interface of arrays."""
+    array = np.arange(12.0).reshape(3, 4).astype(ml_dtypes.bfloat16)
+    ours = on_device(array)
+    assert not hasattr(ours, "__cuda_array_interface__") and lies_on_device(ours)
+    told = described(ours.__dlpack__(stream=1))
+    assert (told.address, told.shape, told.dtype) == (array.ctypes.data, (3, 4), "bfloat16")
+    found = device_array(ours, Pretended())
+    assert found.dtype == array.dtype and (found.numpy() == array).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (0, 4), (1,), ()])
+def test_bfloat16_of_pytorch_is_read_where_it_lies(shape: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.ones(shape, dtype=torch.bfloat16)
+    found = host_array(tensor)
+    assert (found.shape, found.dtype.name) == (shape, "bfloat16") and (found == 1).all()
+    turned = torch.arange(12.0).reshape(3, 4).to(torch.bfloat16).T[1:, ::2]
+    found = host_array(turned)
+    assert found.ctypes.data == turned.data_ptr()
+    np.testing.assert_array_equal(found.astype(np.float32), turned.float().numpy())
+    del turned, tensor
+    gc.collect()
+    assert found.astype(np.float32).tolist() == [[1, 9], [2, 10], [3, 11]]
 
 
 def test_what_an_array_is_to_numpy() -> None:
