@@ -47,8 +47,14 @@ def test_training_and_what_is_kept_of_it(tmp_path: Path) -> None:
 def test_fit() -> None:
     found = {}
     for target in ("cuda", "reference"):
-        program = classifier().compile(dg.SGD(0.1), target=target, seed=1)
-        dg.fit(program, data(50), epochs=2, batch_size=16, progress=False)
+        diagram = classifier()
+        program = diagram.compile(dg.SGD(0.1), target=target, seed=1)
+        scores, labels = diagram.outputs["scores"], diagram.observed["y"]
+        metrics = {"accuracy": dg.metrics.accuracy(scores, labels)}
+        history = dg.fit(
+            program, data(50), epochs=2, batch_size=16, metrics=metrics, progress=False
+        )
+        assert len(history["accuracy"]) == 2
         found[target] = {name: np.array(array) for name, array in program.parameters.items()}
     for name, array in found["reference"].items():
         np.testing.assert_allclose(found["cuda"][name], array, rtol=1e-3, atol=1e-5)

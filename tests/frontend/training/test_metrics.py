@@ -1,5 +1,6 @@
 """Metrics beside the cost: in the steps of `fit`, of validation data, and by `evaluate`."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,32 @@ def line() -> tuple[dg.Program, dg.Variable, dg.Variable]:
     w = dg.parameter("w", (), init=1.0, dtype=dg.float64)
     diagram = dg.Diagram("line", {"y": x * w}, cost=dg.mean(x * w))
     return diagram.compile(dg.SGD(0.1), target="reference"), x, w
+
+
+def test_a_rule_without_a_cost_has_metrics() -> None:
+    x, total = dg.observed("x", ("B",), dg.float64), dg.state("total", (), dtype=dg.float64)
+    dg.update(total, total + dg.sum(x))
+    program = dg.Diagram("sum", {"total": total}).compile(target="reference")
+    metrics = {"before": 1.0 * total}
+    given = {"x": np.ones(4)}
+    history = dg.fit(
+        program, given, 3, metrics=metrics, validation=given, progress=False
+    )  # of a step before its update, of validation after it
+    assert history["before"] == [0.0, 4.0, 8.0]
+    assert history["validation_before"] == [4.0, 8.0, 12.0]
+    assert np.isnan(history.cost).all() and np.isnan(history.validation_cost).all()
+
+
+@pytest.mark.parametrize("name", ["cost", "weighted"])
+def test_the_picture_of_a_metric(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    diagram, metrics = drawn()
+    program = diagram.compile(dg.SGD(0.1), target="reference")
+    history = dg.fit(program, data(), 2, validation=0.3, metrics=metrics, progress=False)
+    path = history.plot(tmp_path / "a.png", name)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(KeyError, match="no numbers 'loss'; there are cost, accuracy"):
+        history.plot(tmp_path / "b.png", "loss")
 
 
 def test_metrics_that_do_not_do() -> None:

@@ -98,13 +98,19 @@ def test_the_learning_rate_is_set_while_training() -> None:
 
 
 def test_fit_trains_and_validates() -> None:
-    a, b = pair(classifier(dropout=True), optimizer=dg.Adam(1e-2))
+    diagram = classifier(dropout=True)
+    scores, labels = diagram.outputs["scores"], diagram.observed["y"]
+    metrics = {"accuracy": dg.metrics.accuracy(scores, labels)}
+    a, b = pair(diagram, optimizer=dg.Adam(1e-2))
     histories = [
         dg.fit(
-            p, batch(40), epochs=2, batch_size=16, validation=batch(20, 1), seed=1, progress=False
+            p, batch(40), epochs=2, batch_size=16, validation=batch(20, 1), seed=1, progress=False,
+            metrics=metrics,
         )
         for p in (a, b)
-    ]
+    ]  # fmt: skip
+    for name in ("accuracy", "validation_accuracy"):
+        assert histories[0][name] == pytest.approx(histories[1][name])
     np.testing.assert_allclose(histories[1].cost, histories[0].cost, rtol=1e-3)
     np.testing.assert_allclose(
         histories[1].validation_cost, histories[0].validation_cost, rtol=1e-3
