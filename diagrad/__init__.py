@@ -171,6 +171,7 @@ from .frontend.library.recurrent.translation import Decoder, Encoder, EncoderDec
 from .frontend.library.residual import Residual
 from .frontend.library.resnet import BasicBlock, Bottleneck
 from .frontend.library.scoring.machine import wfsm
+from .frontend.library.torch_names import load_torch, torch_weights
 from .frontend.library.unit_graph import UnitGraph
 from .frontend.library.weight_norm import WeightNorm
 from .frontend.operations import operators as _operators  # noqa: F401 (attaches the operators)
@@ -604,6 +605,7 @@ __all__ = [
     "lgamma",
     "linspace",
     "load_state",
+    "load_torch",
     "log",
     "log1p",
     "log2",
@@ -711,6 +713,7 @@ __all__ = [
     "tie",
     "tile",
     "topk",
+    "torch_weights",
     "trace",
     "training",
     "transform_step",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ...compiler.errors import TypeRuleError
 from ..arguments import integer
-from ..drawing.blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
 from ..operations.broadcasting import as_variables
@@ -15,11 +13,10 @@ from ..operations.convolution.convolutions import add_to_channels, conv_transpos
 from ..operations.convolution.paddings import Numbers, Padding, for_axes, padding_of, spread
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
 from . import init
-from .init import Array
-from .torch_names import Trained, arrays_of, held_name, store
+from .torch_names import Stored, TorchNamed
 
 
-class _Convolution(Block):
+class _Convolution(TorchNamed):
     """What the layers share: their sizes, a weight, a bias, and PyTorch's names for both."""
 
     space = 0
@@ -108,39 +105,9 @@ class _Convolution(Block):
             parts.append(f"{self.groups} groups")
         return ", ".join(parts)
 
-    def load_torch(self, program: Trained, weights: Mapping[str, Any], prefix: str = "") -> None:
-        """Put PyTorch's weights into the parameters that a program holds for this block.
-
-        Args:
-            program: compiled from a diagram in which the block is.
-            weights: arrays or tensors by PyTorch's names, `weight` and `bias`, as `state_dict()`
-                of the layer of this name gives.
-            prefix: of those names that are meant, such as "features.0."; others are left alone.
-
-        Raises:
-            InputError: a name that is missing or unknown, another shape, or a program in which
-                the block is not; nothing has changed then.
-        """
-        subject = f"load_torch of {self._place()}"
-        held = self._held()
-        shapes = {key: tuple(int(str(n)) for n in item.shape) for key, item in held.items()}
-        given = arrays_of(subject, weights, prefix, shapes)
-        store(subject, program, [(item, given[key]) for key, item in held.items()])
-
-    def torch_weights(self, program: Trained) -> dict[str, Array]:
-        """The parameters that a program holds for this block, by PyTorch's names, as copies.
-
-        Raises:
-            InputError: a program in which the block is not.
-        """
-        subject = f"torch_weights of {self._place()}"
-        return {
-            key: program.parameters[held_name(subject, program, item)].copy()
-            for key, item in self._held().items()
-        }
-
-    def _held(self) -> dict[str, Variable]:
-        return {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
+    def _torch(self) -> dict[str, Stored]:
+        held = {"weight": self.weight, "bias": self.bias}
+        return {key: Stored((item,)) for key, item in held.items() if item is not None}
 
 
 def _short(numbers: tuple[Any, ...]) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..arguments import integer
-from ..drawing.blocks import Block
 from ..location import user_location
 from ..operations.elementwise import not_equal, where
 from ..operations.indexing import gather
 from ..operations.structure import expand_dims
 from ..variables.variable import Variable, dtype_name
 from . import init as initialisers
+from .torch_names import Stored, TorchNamed
 
 
-class Embedding(Block):
+class Embedding(TorchNamed):
     """A vector of its own for each symbol: rows of a parameter `weight` (symbols, width).
 
     Applied to symbols, int32 or int64 of any shape, it gives (*shape, width).  The symbols of an
@@ -61,6 +61,9 @@ class Embedding(Block):
         start = initialisers.normal() if weight_init is None else weight_init
         start = initialisers.with_layout(start, "io")
         self._hold("weight", weight, (symbols, width), start, dtype_name(dtype))
+
+    def _torch(self) -> dict[str, Stored]:
+        return {"weight": Stored((self.weight,))}
 
     def forward(self, symbols: Variable) -> Variable:
         """(...) -> (..., width)."""

@@ -18,9 +18,21 @@ from ..operations.mode import training
 from ..operations.random import random_uniform
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
 from . import init
+from .torch_names import Stored, TorchNamed
 
 
-class Linear(Block):
+class _Weighted(TorchNamed):
+    """What both share: PyTorch's names of a weight, whose outputs it has first, and a bias."""
+
+    weight: Variable
+    bias: Variable | None
+
+    def _torch(self) -> dict[str, Stored]:
+        bias = {} if self.bias is None else {"bias": Stored((self.bias,))}
+        return {"weight": Stored((self.weight,), outputs_last=True)} | bias
+
+
+class Linear(_Weighted):
     """An affine function of the last axis: x @ weight + bias.
 
     Applied to x of shape (..., inputs) it gives (..., outputs).
@@ -107,7 +119,7 @@ class Flatten(Block):
         return structure.flatten(x, self.start)
 
 
-class Bilinear(Block):
+class Bilinear(_Weighted):
     """Products of two inputs: y_k = sum_ij x1_i weight_ijk x2_j + bias_k.
 
     Applied as `layer(x1, x2)` to (..., first) and (..., second) it gives (..., outputs).

@@ -7,12 +7,11 @@ of two moments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...compiler.sizes import Dim, product
 from ..arguments import flag, integer, number, wrong
-from ..drawing.blocks import Block
 from ..drawing.states import state, update_average
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
@@ -23,8 +22,7 @@ from ..operations.reductions import mean
 from ..operations.source import size
 from ..operations.structure import reshape
 from ..variables.variable import Variable, dtype_name, parameter, shape_text, source_text
-from .init import Array
-from .torch_names import Trained, arrays_of, held_array, store
+from .torch_names import Stored, TorchNamed
 
 
 def _standard(x: Variable, axes: Sequence[int], epsilon: float) -> Variable:
@@ -35,7 +33,7 @@ def _standard(x: Variable, axes: Sequence[int], epsilon: float) -> Variable:
     return result
 
 
-class _Norm(Block):
+class _Norm(TorchNamed):
     """What the blocks share: a weight and a bias of one shape, and what x must be."""
 
     shape: tuple[int, ...]
@@ -73,40 +71,11 @@ class _Norm(Block):
             x = x * reshape(self.weight, shape)
         return x if self.bias is None else x + reshape(self.bias, shape)
 
-    def load_torch(self, program: Trained, weights: Mapping[str, Any], prefix: str = "") -> None:
-        """Put PyTorch's weights, by its names, into a program's arrays.
-
-        Args:
-            program: holds the parameters, and the averages.
-            weights: arrays or tensors, a module's `state_dict()`.
-            prefix: of the names that are meant, such as "bn1.".
-
-        Raises:
-            InputError: a weight is missing, unknown, or of another shape; nothing has changed then.
-        """
-        subject = f"load_torch of {self._describe()} ({user_location()})"
-        held = self._torch()
-        shapes = {name: item.type.extents for name, item in held.items()}
-        given = arrays_of(subject, _counted(weights, prefix), prefix, shapes)
-        store(subject, program, [(item, given[name]) for name, item in held.items()])
-
-    def torch_weights(self, program: Trained) -> dict[str, Array]:
-        """The arrays that a program holds for this layer, by PyTorch's names, as copies."""
-        subject = f"torch_weights of {self._describe()} ({user_location()})"
-        return {
-            name: held_array(subject, program, item).copy() for name, item in self._torch().items()
-        }
-
-    def _torch(self) -> dict[str, Variable]:
+    def _torch(self) -> dict[str, Stored]:
         """The parameters and averages, which have PyTorch's names."""
         names = ("weight", "bias", "running_mean", "running_var")
         held = {name: getattr(self, name, None) for name in names}
-        return {name: item for name, item in held.items() if item is not None}
-
-
-def _counted(weights: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:
-    """Weights without the number of batches, which nothing here needs."""
-    return {name: item for name, item in weights.items() if name != f"{prefix}num_batches_tracked"}
+        return {name: Stored((item,)) for name, item in held.items() if item is not None}
 
 
 class _ChannelNorm(_Norm):

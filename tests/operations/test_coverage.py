@@ -21,8 +21,9 @@ NO_OPERATIONS = {
     "bind", "block", "clip_norm", "clip_value", "connect", "constant", "conv_shape", "cost",
     "evaluate", "find_rate", "fit",
     "freeze", "generate", "gradient", "gradient_flow", "gradient_propagation", "jacobian", "l1",
-    "load_state", "loop", "observed", "parameter", "pool_shape", "probes", "save_state", "state",
-    "targets", "training", "unfreeze",
+    "load_state", "load_torch", "loop", "observed", "parameter", "pool_shape", "probes",
+    "save_state", "state",
+    "targets", "torch_weights", "training", "unfreeze",
     "transform_step", "tie", "update", "variable", "wfsm",
 }  # fmt: skip
 """Public functions that draw, train or transform instead of computing an elementwise value."""

@@ -18,9 +18,9 @@ from ..dropout import Dropout
 from ..functions.rectifiers import relu
 from ..layers import Linear
 from ..normalisation import LayerNorm
+from ..torch_names import Stored, TorchNamed, under
 from .encodings import RotaryEncoding
 from .multi_head import MultiHeadAttention
-from .torch_layout import Stored, TorchNamed, linear, norm, under
 
 Activation = Callable[[Variable], Variable]
 
@@ -60,7 +60,8 @@ class FeedForward(Block):
         return self.second(self.dropout(hidden) if self.dropout.p else hidden)
 
     def _torch(self) -> dict[str, Stored]:
-        return linear("linear1.", self.first) | linear("linear2.", self.second)
+        first, second = self.first._torch(), self.second._torch()
+        return under("linear1.", first) | under("linear2.", second)
 
 
 class _Layer(TorchNamed):
@@ -118,7 +119,7 @@ class _Layer(TorchNamed):
             found |= under("multihead_attn.", self.cross_attention._torch())
         found |= self.feed_forward._torch()
         for place, item in enumerate(self.norms, 1):
-            found |= norm(f"norm{place}.", item)
+            found |= under(f"norm{place}.", item._torch())
         return found
 
 

@@ -15,10 +15,11 @@ from ...operations.structure import expand_dims, reshape, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from ..dropout import Dropout
 from ..layers import Linear
+from ..torch_names import Stored, TorchNamed, under
 from .attention import attention, attention_up_to, attention_weights, attention_with_dropout
 from .continuing import continuation
 from .encodings import RotaryEncoding
-from .torch_layout import Stored, TorchNamed, biases, linear, side_by_side
+from .torch_layout import biases, side_by_side
 
 
 class MultiHeadAttention(TorchNamed):
@@ -232,7 +233,7 @@ class MultiHeadAttention(TorchNamed):
             names = (f"{letter}_proj_weight" for letter in "qkv")
             found = {name: side_by_side(item) for name, item in zip(names, layers, strict=True)}
         found |= biases("in_proj_bias", *layers)
-        return found | linear("out_proj.", self.output)
+        return found | under("out_proj.", self.output._torch())
 
     def _place(self) -> str:
         return f"{self._describe()} ({user_location()})"

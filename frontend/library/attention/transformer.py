@@ -12,9 +12,9 @@ from ...operations.broadcasting import as_variables
 from ...variables.variable import Variable
 from ..functions.rectifiers import relu
 from ..normalisation import LayerNorm
+from ..torch_names import Stored, TorchNamed, under
 from .encodings import RotaryEncoding
 from .layers import Activation, TransformerDecoderLayer, TransformerEncoderLayer
-from .torch_layout import Stored, TorchNamed, norm, under
 
 
 class _Stack(TorchNamed):
@@ -40,7 +40,7 @@ class _Stack(TorchNamed):
         found: dict[str, Stored] = {}
         for index, item in enumerate(self.layers):
             found |= under(f"layers.{index}.", item._torch())
-        return found | ({} if self.norm is None else norm("norm.", self.norm))
+        return found | ({} if self.norm is None else under("norm.", self.norm._torch()))
 
     def _closed(self, x: Variable) -> Variable:
         return x if self.norm is None else self.norm(x)

@@ -7,14 +7,13 @@ in one weight for the input and one for the state, so that there is one product 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...arguments import flag, integer, number, one_of, wrong
-from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations.broadcasting import as_variables
@@ -24,6 +23,7 @@ from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers
 from ..functions.rectifiers import relu
 from ..init import Array, Initialiser, Shape
+from ..torch_names import TorchNamed
 
 if TYPE_CHECKING:
     from .integrators import LeakyIntegrator
@@ -53,7 +53,7 @@ def side_by_side(init: Any, gates: int) -> Any:
     return SideBySide(init, gates)
 
 
-class Cell(Block):
+class Cell(TorchNamed):
     """One step of a recurrent block: what RNNCell, LSTMCell and GRUCell have in common.
 
     Parameters: `weight` of shape (inputs, gates * hidden), `recurrent` of shape
@@ -117,6 +117,31 @@ class Cell(Block):
         """What the input gives to each gate: independent of the state, so for all steps at once."""
         y = x @ self.weight
         return y if self.bias is None else y + self.bias
+
+    # PyTorch has (gates * hidden, inputs) where we have (inputs, gates * hidden), with the gates in
+    # the same order, and two biases where one would do.
+
+    def _torch_shapes(self, subject: str) -> dict[str, tuple[int, ...]]:
+        rows = self.gates * self.hidden
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, self.inputs),
+            "weight_hh": (rows, self.hidden),
+        }
+        return shapes | ({} if self.bias is None else {"bias_ih": (rows,), "bias_hh": (rows,)})
+
+    def _from_torch(self, given: Mapping[str, Array]) -> list[tuple[Variable, Array]]:
+        pairs = [(self.weight, given["weight_ih"].T), (self.recurrent, given["weight_hh"].T)]
+        if self.bias is not None:
+            pairs.append((self.bias, given["bias_ih"] + given["bias_hh"]))
+        return pairs
+
+    def _to_torch(self, arrays: Callable[[Variable], Array]) -> dict[str, Array]:
+        weights = {"weight_ih": self.weight, "weight_hh": self.recurrent}
+        found = {key: np.ascontiguousarray(arrays(item).T) for key, item in weights.items()}
+        if self.bias is not None:
+            bias = arrays(self.bias).copy()
+            found |= {"bias_ih": bias, "bias_hh": np.zeros_like(bias)}
+        return found
 
 
 class RNNCell(Cell):
@@ -313,3 +338,25 @@ class GRUCell(Cell):
             n = tanh(n + (sigmoid(r + r_more) * h) @ self.recurrent[:, both:])
         gate = sigmoid(z + z_more)
         return n + gate * (h - n) if self.update == "old" else h + gate * (n - h)
+
+    def _torch_shapes(self, subject: str) -> dict[str, tuple[int, ...]]:
+        if not (self.reset_after and self.update == "old"):
+            raise ValueError(
+                f'{subject} expects reset_after=True and update="old", PyTorch\'s formulas, got '
+                f'reset_after={self.reset_after} and update="{self.update}"'
+            )
+        return super()._torch_shapes(subject)
+
+    def _from_torch(self, given: Mapping[str, Array]) -> list[tuple[Variable, Array]]:
+        if self.recurrent_bias is None:
+            return super()._from_torch(given)
+        second, both = np.array(given["bias_hh"]), 2 * self.hidden
+        own = second[both:].copy()
+        second[both:] = 0
+        return [*super()._from_torch({**given, "bias_hh": second}), (self.recurrent_bias, own)]
+
+    def _to_torch(self, arrays: Callable[[Variable], Array]) -> dict[str, Array]:
+        found = super()._to_torch(arrays)
+        if self.recurrent_bias is not None:
+            found["bias_hh"][2 * self.hidden :] = arrays(self.recurrent_bias)
+        return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....compiler.sizes import Dim
 from ...arguments import flag, integer
-from ...drawing.blocks import Block, parameters_of
+from ...drawing.blocks import parameters_of
 from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
@@ -16,10 +16,9 @@ from ...operations.structure import concatenate, stack, swapaxes
 from ...variables.variable import Variable, shape_text, source_text
 from ...variables.weak import adopted
 from ..attention.continuing import continuation
-from ..torch_names import Trained
+from ..torch_names import TorchNamed
 from .cells import Cell
 from .propagation import Probes
-from .torch_layout import load_torch, torch_weights
 
 if TYPE_CHECKING:
     from ..init import Array
@@ -28,7 +27,7 @@ Given = Variable | Sequence[Variable | None] | None
 """Variables in place of a parameter: one for all cells, or one for each; None for parameters."""
 
 
-class Recurrent(Block):
+class Recurrent(TorchNamed):
     """Cells over a sequence, in layers and in both directions.
 
     The cell of layer k is the attribute `l<k>`, that of the way back `l<k>_reverse`; so
@@ -94,32 +93,30 @@ class Recurrent(Block):
             found |= {f"{name}/{key}": item for key, item in parameters_of(cell).items()}
         return found
 
-    def load_torch(self, program: Trained, weights: Mapping[str, Any], prefix: str = "") -> None:
-        """Put PyTorch's weights into the parameters that a program holds for this block.
+    def _torch_shapes(self, subject: str) -> dict[str, tuple[int, ...]]:
+        return {
+            f"{key}_{way}": shape
+            for way, cell in self.cells
+            for key, shape in cell._torch_shapes(subject).items()
+        }
 
-        Args:
-            program: compiled from a diagram in which the block is.
-            weights: arrays or tensors by PyTorch's names (`weight_ih_l0`, `weight_hh_l0`,
-                `bias_ih_l0`, `bias_hh_l0`, and with `_reverse` behind), as `state_dict()` gives.
-            prefix: of those names that are meant, such as "lstm."; others are left alone.
+    def _from_torch(self, given: Mapping[str, Array]) -> list[tuple[Variable, Array]]:
+        return [
+            pair
+            for way, cell in self.cells
+            for pair in cell._from_torch({
+                key.removesuffix(f"_{way}"): array
+                for key, array in given.items()
+                if key.endswith(f"_{way}")
+            })
+        ]  # fmt: skip
 
-        Raises:
-            InputError: a name that is missing or unknown, another shape, or a program in which
-                the block is not; nothing has changed then.
-            ValueError: a GRU other than PyTorch's: reset_after=True and update="old".
-        """
-        load_torch(self._describe(), self.cells, program, weights, prefix)
-
-    def torch_weights(self, program: Trained) -> dict[str, Array]:
-        """The parameters that a program holds for this block, by PyTorch's names, as copies.
-
-        Biases that PyTorch has twice are all in `bias_ih`, where the sum is all that counts.
-
-        Raises:
-            InputError: a program in which the block is not.
-            ValueError: a GRU other than PyTorch's: reset_after=True and update="old".
-        """
-        return torch_weights(self._describe(), self.cells, program)
+    def _to_torch(self, arrays: Callable[[Variable], Array]) -> dict[str, Array]:
+        return {
+            f"{key}_{way}": array
+            for way, cell in self.cells
+            for key, array in cell._to_torch(arrays).items()
+        }
 
     def forward(
         self,

@@ -126,8 +126,8 @@ def test_one_weight_for_all_layers(tied: bool) -> None:
             program, {name: value * i for i, (name, value) in enumerate(weights.items())}
         )
     assert text(error.value) == (
-        "load_torch of RNN 'net' (m.py:1) expects one value of 'u', which several cells share, got "
-        "two"
+        "load_torch of RNN 'net' (m.py:1) expects one value of 'u', which several blocks share, "
+        "got two"
     )
 
 

@@ -121,6 +121,20 @@ def saved() -> str:
     return "../saved.safetensors"
 
 
+HELD = dg.Linear(3, 2)
+
+
+def held() -> dg.Block:
+    """A block in a program."""
+    return HELD
+
+
+def holding() -> dg.Program:
+    """That program."""
+    y = HELD(dg.observed("x", ("B", 3)))
+    return dg.Diagram("holding", {"y": y}).compile(target="reference")
+
+
 BY_NAME: dict[str, Callable[[], Any]] = {
     "x": x, "y": y, "shape": lambda: (2, 3), "dtype": lambda: "float32", "name": lambda: "name",
     "axis": lambda: 0, "keepdims": lambda: True, "reduction": lambda: "sum",
@@ -210,6 +224,9 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "cyclic": {"low": lambda: 0.1, "high": lambda: 0.2, "up": lambda: 2},
     "sequence": {"schedules": lambda: [0.1, 0.2], "milestones": lambda: [2]},
     "freeze": {"parts": net}, "unfreeze": {"parts": net},
+    "load_torch": {"block": held, "program": holding, "weights": lambda: {
+        "weight": np.ones((2, 3)), "bias": np.ones(2)}},
+    "torch_weights": {"block": held, "program": holding},
     "save_state": {"path": lambda: "../saved.safetensors", "arrays": lambda: {"a": np.ones(2)}},
     "load_state": {"path": saved},
     "Accumulate": {"optimizer": lambda: dg.SGD(0.1)},
