@@ -71,10 +71,13 @@ from .frontend.library.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from .frontend.library.costs.alignment import ctc
 from .frontend.library.costs.binary import binary_cross_entropy, focal
 from .frontend.library.costs.classes import cross_entropy, multi_margin, nll
+from .frontend.library.costs.densities import gaussian_nll, kl_divergence, poisson_nll
 from .frontend.library.costs.elements import absolute_error, hinge, huber, squared_error
 from .frontend.library.costs.reduction import cost
+from .frontend.library.costs.similarity import cosine, margin, triplet
 from .frontend.library.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from .frontend.library.embedding import Embedding
 from .frontend.library.functions.rectifiers import (
@@ -532,10 +535,12 @@ __all__ = [
     "correlate",
     "cos",
     "cosh",
+    "cosine",
     "cosine_similarity",
     "cost",
     "count_nonzero",
     "cross_entropy",
+    "ctc",
     "cumprod",
     "cumsum",
     "diagonal",
@@ -569,6 +574,7 @@ __all__ = [
     "freeze",
     "full",
     "full_like",
+    "gaussian_nll",
     "gelu",
     "generate",
     "glu",
@@ -597,6 +603,7 @@ __all__ = [
     "isinf",
     "isnan",
     "jacobian",
+    "kl_divergence",
     "kron",
     "l1",
     "leaky_relu",
@@ -623,6 +630,7 @@ __all__ = [
     "logsumexp_pool",
     "loop",
     "lp_pool",
+    "margin",
     "matmul",
     "max",
     "max_pool",
@@ -653,6 +661,7 @@ __all__ = [
     "parameter",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll",
     "pool_shape",
     "positional_encoding",
     "power",
@@ -719,6 +728,7 @@ __all__ = [
     "transform_step",
     "transpose",
     "tril",
+    "triplet",
     "triu",
     "trunc",
     "uint8",

@@ -82,6 +82,35 @@ def _smoothed(x: Array, y: Array, ignored: int, smoothing: float) -> Any:
     return mean(-(1 - smoothing) * right - smoothing * log_p.mean(1))
 
 
+def _cosine(x: Array, y: Array, t: Array) -> Any:
+    cos = (x * y).sum(-1) / np.sqrt(((x * x).sum(-1) + 1e-12) * ((y * y).sum(-1) + 1e-12))
+    return mean(np.where(t > 0, 1 - cos, np.maximum(cos, 0)))
+
+
+def _distance(x: Array, y: Array) -> Any:
+    return np.sqrt(((x - y + 1e-6) ** 2).sum(-1))
+
+
+def _ctc(x: Array, y: Array) -> Any:
+    """By the forward algorithm over labels with blanks between them, of probabilities."""
+    p, labels = softmax(x, -1), 1 + y
+    places = np.zeros((len(y), 2 * y.shape[1] + 1), int)
+    places[:, 1::2] = labels
+    costs = np.zeros(len(y))
+    for b, row in enumerate(places):
+        alpha = np.zeros(len(row) + 2)  # behind two zeros
+        alpha[2] = 1
+        for t in range(len(p)):
+            skip = np.array([s > 1 and c != 0 and c != row[s - 2] for s, c in enumerate(row)])
+            stay, step, leap = alpha[2:], alpha[1:-1], np.where(skip, alpha[:-2], 0)
+            if t == 0:  # from before the first step: the first blank or the first label
+                stay, leap = np.eye(len(row))[0], np.zeros(len(row))
+                step = np.eye(len(row))[1] if len(row) > 1 else leap
+            alpha[2:] = (stay + step + leap) * p[t, b, row]
+        costs[b] = -np.log(alpha[-2:].sum() if len(row) > 1 else alpha[-1])
+    return costs
+
+
 def _multi_margin(x: Array, y: Array) -> Any:
     right = np.take_along_axis(x, y[..., None], -1)
     short = np.maximum(1 - right + x, 0).sum(-1) - 1
@@ -107,6 +136,25 @@ COSTS = [
               named=(("M", 7, "N"), ("M", "N"))),
     Operation("multi_margin", dg.multi_margin, _multi_margin,
               (((17, 7), (17,)), ((7,), ())), ("real", "index 7"), named=(("M", 7), ("M",))),
+    *_costs("kl_divergence", lambda x, t: t * (np.log(t) - x), ("real", "share")),
+    *_costs("poisson_nll", lambda x, t: np.exp(x) - t * x, ("real", "positive"))[:1],
+    Operation("gaussian_nll", dg.gaussian_nll,
+              lambda x, t, v: mean((np.log(v) + (x - t) ** 2 / v) / 2),
+              (((7, 13), (7, 13), (7, 13)), ((3, 5), (3, 5), (3, 1))),
+              ("real", "real", "positive"), named=(MATRIX, MATRIX, MATRIX)),
+    Operation("cosine", dg.cosine, _cosine, (((7, 13), (7, 13), (7,)), ((1, 2), (1, 2), (1,))),
+              ("real", "real", "sign"), named=(MATRIX, MATRIX, ("M",))),
+    Operation("margin", lambda x, y, t: dg.margin(x, y, t, 0.3),
+              lambda x, y, t: mean(np.maximum(0.3 - t * (x - y), 0)),
+              (((7, 13), (7, 13), (7, 13)),), ("real", "real", "sign"),
+              named=(MATRIX, MATRIX, MATRIX)),
+    Operation("triplet", dg.triplet,
+              lambda a, b, c: mean(np.maximum(1 + _distance(a, b) - _distance(a, c), 0)),
+              (((7, 13), (7, 13), (7, 13)), ((3, 1), (3, 1), (3, 1))),
+              named=(MATRIX, MATRIX, MATRIX)),
+    Operation("ctc", lambda x, y: dg.ctc(dg.log_softmax(x), 1 + y, reduction="none"), _ctc,
+              (((6, 3, 4), (3, 2)), ((3, 1, 4), (1, 1)), ((5, 2, 4), (2, 0)), ((4, 0, 4), (0, 2))),
+              ("real", "index 3"), named=((5, "N", 4), ("N", 2))),
     Operation("info_nce", dg.info_nce, lambda a, b: _info_nce(a, b, 0.1),
               (((7, 5), (7, 5)), ((1, 3), (1, 3)), ((17, 2), (17, 2))), named=(("M", 3), ("M", 3))),
     Operation("info_nce warm", lambda a, b: dg.info_nce(a, b, 0.5),
