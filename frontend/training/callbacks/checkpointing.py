@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ...arguments import integer
+from ...arguments import flag, integer, one_of, text
 from ...arguments import path as path_of
 from ...errors import CheckpointError
 from ...programs.running import Running
 from ..checkpoints import TRAINING, load, save
-from ..history import History
+from ..history import Epoch, History
 from ..state_files import read
 from .callback import Callback, TrainingState, overrides
+from .monitoring import Mode, expect_monitor, monitored
 
 _RECORD = "training"
 """What the record of a training is called in a file's metadata."""
@@ -33,18 +35,30 @@ class Checkpoint(Callback):
     Args:
         path: the file; "{epoch}" in it stands for the epoch's number.
         every: how many epochs lie between two saves.
+        best: save only after an epoch that is better than all before it: the file holds the best
+            one, and at the end nothing more is saved.
+        monitor: what is compared then: "cost", or the name of a metric of `fit`; of the validation
+            data, and without any of the epoch's steps.
+        mode: whether the best is the least, "min", or the greatest, "max", as of an accuracy.
 
     Raises:
-        TypeError, ValueError: no path; `every` is no integer of 1 or more.
+        TypeError, ValueError: no path; `every` is no integer of 1 or more; another mode.
     """
 
     path: str | os.PathLike[str]
     every: int = 1
+    best: bool = False
+    monitor: str = "cost"
+    mode: Mode = "min"
+    _least: float = field(default=math.inf, init=False, repr=False)
     _first: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.path = path_of("Checkpoint", "path", self.path)
         self.every = integer("Checkpoint", "every", self.every, 1)
+        self.best = flag("Checkpoint", "best", self.best)
+        self.monitor = text("Checkpoint", "monitor", self.monitor, "'cost' or the name of a metric")
+        self.mode = one_of("Checkpoint", "mode", self.mode, ("min", "max"))
 
     def check_folder(self) -> None:
         """FileNotFoundError unless there is a folder to save in."""
@@ -53,18 +67,35 @@ class Checkpoint(Callback):
             raise FileNotFoundError(f"fit cannot save {self.path}: there is no folder {folder}")
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Note where training begins."""
+        """Note where training begins, and what was best before."""
         self._first = len(state.history)
+        self._least = math.inf
+        if self.best:
+            expect_monitor("Checkpoint", state, self.monitor)
+            for epoch in state.history.epochs:
+                self._improves(epoch)
 
     def on_epoch_end(self, state: TrainingState) -> None:
         """Save where it is time."""
-        if state.epoch % self.every == 0:
+        if self._improves(state.history.epochs[-1]):
             self._save(state)
 
     def on_train_end(self, state: TrainingState) -> None:
         """Save what the program holds now, unless that was done after the last epoch."""
-        if state.error is None and len(state.history) > self._first:
+        if state.error is None and len(state.history) > self._first and not self.best:
             self._save(state)
+
+    def _improves(self, epoch: Epoch) -> bool:
+        """Whether an epoch is to be saved; of the best one it is noted."""
+        if epoch.number % self.every:
+            return False
+        if not self.best:
+            return True
+        found = monitored(epoch, self.monitor) * (1.0 if self.mode == "min" else -1.0)
+        if not found < self._least:
+            return False
+        self._least = found
+        return True
 
     def file_of(self, epoch: int) -> str:
         """The file of an epoch."""

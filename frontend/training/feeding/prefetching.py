@@ -43,11 +43,10 @@ class Prefetch(Iterator[Any]):
                 self._items.put((None, _copied(item)))
                 if self._over.is_set():
                     break
-        except BaseException as found:  # It is raised where the items are taken.
-            error = found
-        finally:
             if self._owned and hasattr(self._source, "close"):
                 self._source.close()
+        except BaseException as found:  # It is raised where the items are taken.
+            error = found
         self._items.put((error, None))
 
     def __next__(self) -> Any:

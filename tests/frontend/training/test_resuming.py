@@ -121,6 +121,31 @@ def test_a_training_that_a_rule_ended_stays_ended(tmp_path: Path) -> None:
         assert program.states["count"] == 2
 
 
+def test_the_file_of_the_best_epoch(tmp_path: Path) -> None:
+    path, costs = tmp_path / "best.safetensors", (3.0, 1.0, 2.0, 0.5, 4.0)
+    keep = dg.Checkpoint(path, best=True)
+    given: dict[str, Any] = {"checkpoint": keep, "validation": {"x": [1.0]}}
+    for epochs, best in ((3, 2), (5, 4)):
+        program = Sequence(*costs)
+        fit(program, {"x": [1.0]}, epochs, **given)
+        assert program.states["count"] == epochs, "nothing is put back"
+        program.load(path)
+        assert program.states["count"] == best
+    again = fit(Sequence(*costs), {"x": [1.0]}, 5, resume=True, **given)
+    assert again.validation_cost == pytest.approx(costs)  # the fifth epoch is made again
+    program.load(path)
+    assert program.states["count"] == 4
+    greatest = dg.Checkpoint(path, best=True, mode="max")
+    fit(Sequence(*costs), {"x": [1.0]}, 5, checkpoint=greatest, validation={"x": [1.0]})
+    program.load(path)
+    assert program.states["count"] == 5
+    with pytest.raises(
+        dg.InputError, match="Checkpoint expects monitor to be cost, got 'accuracy'"
+    ):
+        unknown = dg.Checkpoint(path, best=True, monitor="accuracy")
+        fit(Sequence(*costs), {"x": [1.0]}, 5, checkpoint=unknown)
+
+
 def test_another_training_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     keep = dg.Checkpoint(path)

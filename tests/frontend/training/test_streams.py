@@ -131,6 +131,22 @@ def test_what_a_generator_raises_comes_out_with_its_traceback(prefetch: int) -> 
     assert program.states["step"] == 3 and not waiting()
 
 
+def test_what_closing_raises_comes_out_too() -> None:
+    class Broken(Iterator[Batch]):
+        def __init__(self) -> None:
+            self.batches = iter(cut(points(4), 2))
+
+        def __next__(self) -> Batch:
+            return next(self.batches)
+
+        def close(self) -> None:
+            raise OSError("cannot be closed")
+
+    with pytest.raises(OSError, match="cannot be closed"):
+        fit(regression(), lambda epoch: Broken(), 1)
+    assert not waiting()
+
+
 def test_the_thread_ends_where_training_fails_and_closes_what_it_made() -> None:
     closed = threading.Event()
 
