@@ -14,12 +14,11 @@ from __future__ import annotations
 import math
 import types
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arguments import items, number, one_of, wrong
 from ..errors import DtypeError, InputError, ShapeError
@@ -27,125 +26,60 @@ from ..location import user_location
 from ..variables.dependencies import resolve_ties
 from ..variables.numbers import in_dtype, refuse_masked
 from ..variables.variable import Variable, full_name, shape_text, source_text
+from .initialisers import (
+    Array,
+    Constant,
+    Dirac,
+    Fan,
+    Grouped,
+    Identity,
+    Initialiser,
+    Normal,
+    Orthogonal,
+    Scaled,
+    Shape,
+    Sparse,
+    TruncatedNormal,
+    Uniform,
+)
 
-Array = npt.NDArray[Any]
-Shape = tuple[int, ...]
-Initialiser = Callable[["np.random.Generator", Shape, str], Array]  # numpy.random costs 10 ms
-Fan = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Constant:
-    """`value` in every element."""
-
-    value: float
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        return np.full(shape, self.value, dtype)
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Uniform numbers in [low, high)."""
-
-    low: float
-    high: float
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        return np.asarray(rng.uniform(self.low, self.high, shape), dtype)
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Normal numbers, not truncated."""
-
-    mean: float
-    deviation: float
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        return np.asarray(rng.normal(self.mean, self.deviation, shape), dtype)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Numbers of mean 0 whose variance is gain**2 over a fan of the weight.
-
-    The fans (inputs, outputs) are those of the layout, unless `fan` gives them.
-    """
-
-    gain: float
-    over: Literal["inputs", "outputs", "average"]
-    distribution: Literal["uniform", "normal"]
-    fan: Fan | None = None
-    layout: str | None = None
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        inputs, outputs = self.fan or _fans(shape, self.layout)
-        count = {"inputs": inputs, "outputs": outputs, "average": (inputs + outputs) / 2}
-        deviation = self.gain / math.sqrt(max(count[self.over], 1))
-        if self.distribution == "normal":
-            return Normal(0.0, deviation)(rng, shape, dtype)
-        limit = math.sqrt(3.0) * deviation
-        return Uniform(-limit, limit)(rng, shape, dtype)
-
-
-@dataclass(frozen=True)
-class Orthogonal:
-    """Random matrices, inputs and taps by outputs, with orthonormal columns (or rows), times gain.
-
-    There is one for each copy of the layout.
-    """
-
-    gain: float
-    layout: str | None = None
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        if len(shape) < 2:
-            raise ShapeError(f"orthogonal expects two or more axes, got {shape_text(shape)}")
-        layout = _layout_of(shape, self.layout)
-        order = sorted(range(len(shape)), key=lambda axis: "niko".index(layout[axis]))
-        count, columns = _extent(shape, layout, "n"), _extent(shape, layout, "o")
-        rows = _extent(shape, layout, "ik")
-        drawn = rng.standard_normal((count, max(rows, columns), min(rows, columns)))
-        q, r = np.linalg.qr(drawn)
-        # Else the distribution would not be uniform.
-        q *= np.where(np.diagonal(r, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None]
-        matrices = self.gain * (q if rows >= columns else q.swapaxes(1, 2))
-        sorted_ = matrices.reshape([shape[axis] for axis in order])
-        return np.asarray(sorted_.transpose(np.argsort(order)), dtype)
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """An initialiser of this layout for each of the parts into which the first axis falls."""
-
-    each: Scaled | Orthogonal
-    layout: str
-    groups: int
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        parts = (self.groups, shape[0] // self.groups, *shape[1:])
-        return replace(self.each, layout="n" + self.layout)(rng, parts, dtype).reshape(shape)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The gain on the diagonal of a matrix, 0 elsewhere."""
-
-    gain: float
-
-    def __call__(self, rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
-        """As every initialiser."""
-        if len(shape) != 2:
-            raise ShapeError(f"identity expects two axes, got {shape_text(shape)}")
-        return np.asarray(self.gain * np.eye(*shape), dtype)
-
+__all__ = [
+    "GAINS",
+    "Array",
+    "Constant",
+    "Dirac",
+    "Fan",
+    "Grouped",
+    "Identity",
+    "Initialiser",
+    "Normal",
+    "Orthogonal",
+    "Scaled",
+    "Shape",
+    "Sparse",
+    "TruncatedNormal",
+    "Uniform",
+    "constant",
+    "dirac",
+    "gain",
+    "identity",
+    "initial_state",
+    "initial_value",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "truncated_normal",
+    "uniform",
+    "with_layout",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
 
 zeros = Constant(0.0)
 ones = Constant(1.0)
@@ -171,56 +105,65 @@ def normal(mean: float = 0.0, deviation: float = 1.0) -> Normal:
 
 
 def kaiming_uniform(
-    nonlinearity: str = "relu",
+    nonlinearity: str | float = "relu",
     mode: Literal["inputs", "outputs"] = "inputs",
     fan: Fan | None = None,
     layout: str | None = None,
+    slope: float | None = None,
 ) -> Scaled:
     """Uniform numbers of variance gain**2 / fan, which keep the size of signals through layers.
 
     He, Zhang, Ren and Sun, Delving deep into rectifiers, 2015.
 
     Args:
-        nonlinearity: what follows the weight, see `gain`.
+        nonlinearity: what follows the weight, or the gain as a number, see `gain`.
         mode: "inputs" keeps the size of activations, "outputs" that of gradients.
         fan: (inputs, outputs): how many numbers make one output, and how many outputs one number
             goes into; by default counted from the weight's shape.
         layout: what its axes are, a letter for each: "i" inputs, "o" outputs, "k" the taps of a
             window, "n" copies with weights of their own. By default "io" for two axes and "oik...",
             a convolution's, for more; blocks state their own.
+        slope: of a leaky_relu below 0, if it is not 0.01.
 
     Raises:
         ValueError: another letter, or neither inputs nor outputs.
     """
-    return Scaled(gain(nonlinearity), _mode(mode), "uniform", _fan(fan), _checked(layout))
+    return Scaled(gain(nonlinearity, slope), _mode(mode), "uniform", _fan(fan), _checked(layout))
 
 
 def kaiming_normal(
-    nonlinearity: str = "relu",
+    nonlinearity: str | float = "relu",
     mode: Literal["inputs", "outputs"] = "inputs",
     fan: Fan | None = None,
     layout: str | None = None,
+    slope: float | None = None,
 ) -> Scaled:
     """As `kaiming_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), _mode(mode), "normal", _fan(fan), _checked(layout))
+    return Scaled(gain(nonlinearity, slope), _mode(mode), "normal", _fan(fan), _checked(layout))
 
 
 def xavier_uniform(
-    nonlinearity: str = "linear", fan: Fan | None = None, layout: str | None = None
+    nonlinearity: str | float = "linear",
+    fan: Fan | None = None,
+    layout: str | None = None,
+    slope: float | None = None,
 ) -> Scaled:
     """Uniform numbers of variance gain**2 over the average of both fans.
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
     2010.  Arguments as for `kaiming_uniform`.
     """
-    return Scaled(gain(nonlinearity), "average", "uniform", _fan(fan), _checked(layout))
+    return Scaled(gain(nonlinearity, slope), "average", "uniform", _fan(fan), _checked(layout))
 
 
 def xavier_normal(
-    nonlinearity: str = "linear", fan: Fan | None = None, layout: str | None = None
+    nonlinearity: str | float = "linear",
+    fan: Fan | None = None,
+    layout: str | None = None,
+    slope: float | None = None,
 ) -> Scaled:
     """As `xavier_uniform`, with normal numbers."""
-    return Scaled(gain(nonlinearity), "average", "normal", _fan(fan), _checked(layout))
+    return Scaled(gain(nonlinearity, slope), "average", "normal", _fan(fan), _checked(layout))
 
 
 def lecun_uniform(fan: Fan | None = None, layout: str | None = None) -> Scaled:
@@ -255,6 +198,49 @@ def identity(gain: float = 1.0) -> Identity:
     return Identity(number("identity", "gain", gain))
 
 
+def truncated_normal(
+    mean: float = 0.0, deviation: float = 1.0, low: float = -2.0, high: float = 2.0
+) -> TruncatedNormal:
+    """Normal numbers with this mean and standard deviation, of which only those in [low, high].
+
+    ValueError for a deviation that is not above 0, and unless low < high.
+    """
+    mean = number("truncated_normal", "mean", mean)
+    deviation = number("truncated_normal", "deviation", deviation, above=0)
+    ends = number("truncated_normal", "low", low), number("truncated_normal", "high", high)
+    if not ends[0] < ends[1]:
+        subject = f"truncated_normal ({user_location()})"
+        raise ValueError(f"{subject} expects low < high, got {low} and {high}")
+    return TruncatedNormal(mean, deviation, *ends)
+
+
+def sparse(share: float, deviation: float = 0.01) -> Sparse:
+    """A matrix of normal numbers, of which a share is 0 in each column, the inputs of one output.
+
+    Martens, Deep learning via Hessian-free optimization, 2010.
+
+    Args:
+        share: of zeros, from 0 to 1; their number is rounded up.
+        deviation: the standard deviation of the others.
+
+    Raises:
+        ValueError: a share outside of its range, a deviation below 0.
+    """
+    share = number("sparse", "share", share, least=0, most=1)
+    return Sparse(share, number("sparse", "deviation", deviation, least=0))
+
+
+def dirac(layout: str | None = None) -> Dirac:
+    """The weight of a convolution that gives each of its channels as it is: 1 at the centre tap.
+
+    Output i is input i, in each group of channels for itself; outputs behind the last input are 0.
+    The taps are centred, so that a padding "same" of odd windows keeps each pixel in its place.
+
+    Zagoruyko and Komodakis, DiracNets, 2017.  `layout` as for `kaiming_uniform`.
+    """
+    return Dirac(_checked(layout))
+
+
 GAINS = {
     "linear": 1.0,
     "sigmoid": 1.0,
@@ -265,12 +251,27 @@ GAINS = {
 }
 
 
-def gain(nonlinearity: str) -> float:
+def gain(nonlinearity: str | float, slope: float | None = None) -> float:
     """The factor by which a weight makes up for the nonlinearity that follows it.
 
-    ValueError for one that is not linear, sigmoid, tanh, relu, leaky_relu (slope 0.01) or selu.
+    Args:
+        nonlinearity: "linear", "sigmoid", "tanh", "relu", "leaky_relu" or "selu"; or a number, the
+            factor itself.
+        slope: of a leaky_relu below 0, if it is not 0.01.
+
+    Raises:
+        TypeError, ValueError: another nonlinearity, or a slope of one that has none.
     """
-    return GAINS[one_of("gain", "nonlinearity", nonlinearity, list(GAINS))]
+    if isinstance(nonlinearity, str) or not isinstance(nonlinearity, (int, float, np.number)):
+        found = GAINS[one_of("gain", "nonlinearity", nonlinearity, list(GAINS))]
+    else:
+        found = number("gain", "nonlinearity", nonlinearity)
+    if slope is None:
+        return found
+    slope = number("gain", "slope", slope)
+    if nonlinearity != "leaky_relu":
+        raise wrong("gain", 'no slope but of "leaky_relu"', nonlinearity, ValueError)
+    return math.sqrt(2.0 / (1.0 + slope**2))
 
 
 def with_layout(init: Any, layout: str, groups: int = 1) -> Any:
@@ -280,7 +281,7 @@ def with_layout(init: Any, layout: str, groups: int = 1) -> Any:
     first axis has that many parts, each a weight of its own.
     """
     init = lecun_uniform() if init is None else init
-    if not isinstance(init, (Scaled, Orthogonal)) or init.layout is not None:
+    if not isinstance(init, (Scaled, Orthogonal, Dirac)) or init.layout is not None:
         return init
     return replace(init, layout=layout) if groups == 1 else Grouped(init, layout, groups)
 
@@ -384,30 +385,3 @@ def _checked(layout: str | None) -> str | None:
     letters = 'of the letters "i" (inputs), "o" (outputs), "k" (taps) and "n" (copies)'
     kind = ValueError if isinstance(layout, str) else TypeError
     raise wrong("init", f'a layout {letters}, such as "io" or "oikk"', layout, kind)
-
-
-def _layout_of(shape: Shape, layout: str | None) -> str:
-    """A letter for each axis."""
-    if layout is None:
-        return "io" if len(shape) == 2 else "oi" + "k" * (len(shape) - 2)
-    if len(layout) != len(shape):
-        raise ShapeError(
-            f"expected a weight of {len(layout)} axes for the layout {layout!r}, got shape "
-            f"{shape_text(shape)}"
-        )
-    return layout
-
-
-def _extent(shape: Shape, layout: str, letters: str) -> int:
-    """The elements along the axes of these letters."""
-    return math.prod(n for n, letter in zip(shape, layout, strict=True) if letter in letters)
-
-
-def _fans(shape: Shape, layout: str | None) -> Fan:
-    if layout is None and len(shape) < 2:
-        raise ShapeError(
-            f"expected a weight of two or more axes to count its inputs, got shape "
-            f"{shape_text(shape)}: give fan=(inputs, outputs)"
-        )
-    layout = _layout_of(shape, layout)
-    return _extent(shape, layout, "ik"), _extent(shape, layout, "ok")

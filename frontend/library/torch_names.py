@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..location import user_location
 from ..variables.dependencies import resolve_ties
 from ..variables.variable import Variable, shape_text, source_text
-from .init import Array
+from .initialisers import Array
 
 
 class Trained(Protocol):

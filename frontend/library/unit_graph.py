@@ -19,7 +19,7 @@ from ..operations.elementwise import tanh
 from ..operations.indexing import scatter_add, take
 from ..operations.structure import concatenate, expand_dims, reshape, transpose
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
-from .init import Array, Shape, Uniform
+from .initialisers import Array, Shape, Uniform
 
 Name = Hashable
 Function = Callable[[Variable], Variable]

@@ -33,7 +33,7 @@ from ...operations.source import arange, fill, size
 from ...operations.structure import broadcast_to, concatenate, expand_dims
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text, source_text
-from .reduction import Reduction, cost, expect_floats, reduced
+from .reduction import Reduction, cost, expect_floats, expect_reduction, reduced
 from .squashed import warn_of
 
 
@@ -124,7 +124,7 @@ def ctc(
     costs = -reductions.max(where(ending, both, -math.inf), -1)
     if flag("ctc", "zero_infinity", zero_infinity):
         costs = where(costs < math.inf, costs, 0.0)
-    if reduction == "mean":
+    if expect_reduction("ctc", reduction) == "mean":
         costs = costs / astype(maximum(ends, 1), costs.dtype)
     return reduced("ctc", costs, reduction)
 

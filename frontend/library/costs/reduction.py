@@ -37,11 +37,16 @@ def cost(function: Callable[..., R], name: str | None = None) -> CostFunction[R]
     return CostFunction(function, name)
 
 
+def expect_reduction(label: str, reduction: Any) -> Reduction:
+    """What is said of the reduction, if it is one."""
+    return one_of(label, "reduction", reduction, ("mean", "sum", "none"))
+
+
 def reduced(
     label: str, costs: Variable, reduction: Reduction, count: Variable | None = None
 ) -> Variable:
     """The mean or sum of all costs, or these themselves; the mean is over `count`, if given."""
-    chosen = one_of(label, "reduction", reduction, ("mean", "sum", "none"))
+    chosen = expect_reduction(label, reduction)
     if chosen == "none":
         return costs
     if chosen == "sum":

@@ -22,7 +22,7 @@ from ...operations.structure import split
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers
 from ..functions.rectifiers import relu
-from ..init import Array, Initialiser, Shape
+from ..initialisers import Array, Initialiser, Shape
 from ..torch_names import TorchNamed
 
 if TYPE_CHECKING:

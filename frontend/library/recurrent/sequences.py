@@ -21,7 +21,7 @@ from .cells import Cell
 from .propagation import Probes
 
 if TYPE_CHECKING:
-    from ..init import Array
+    from ..initialisers import Array
 
 Given = Variable | Sequence[Variable | None] | None
 """Variables in place of a parameter: one for all cells, or one for each; None for parameters."""

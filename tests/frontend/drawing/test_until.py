@@ -253,7 +253,7 @@ class Settling(dg.Block):
     """z = tanh(w z + x), as a fixed point."""
 
     def __init__(self) -> None:
-        self.w = dg.parameter("w", (), init=dg.init.Constant(0.5))
+        self.w = dg.parameter("w", (), init=dg.init.constant(0.5))
 
     def forward(self, x: Any) -> Any:
         t = dg.loop("t", steps=30)

@@ -279,3 +279,107 @@ def test_a_state_begins_with_an_initialiser() -> None:
     assert abs(one["a"] - 1).max() < 0.5 and one["a"].std() > 0.01
     np.testing.assert_array_equal(one["a"], same["a"])
     assert (one["a"] != one["b"]).all() and (one["a"] != other["a"]).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-2.0, 2.0), (-0.1, 0.2), (1.0, 9.0), (-30.0, -3.0), (4.0, 4.1), (8.0, 90.0)]
+)
+def test_truncated_normal_has_the_density_within_its_ends(low: float, high: float) -> None:
+    """Its distribution function, by numerical integration, at ten of its quantiles."""
+    drawn = np.sort(draw(init.truncated_normal(3.0, 0.5, 3 + low / 2, 3 + high / 2)).reshape(-1))
+    drawn = (drawn - 3) / 0.5
+    assert low <= drawn[0] and drawn[-1] <= high
+    grid = np.linspace(low, min(high, low + 12) if low > 0 else high, 400_001)
+    if high < 0:
+        grid = np.linspace(max(low, high - 12), high, 400_001)
+    whole = np.cumsum(np.exp(-(grid**2) / 2 + min(abs(low), abs(high)) ** 2 * (low * high > 0) / 2))
+    for share in np.arange(0.05, 1, 0.1):
+        at = np.interp(drawn[int(share * drawn.size)], grid, whole / whole[-1])
+        assert at == pytest.approx(share, abs=0.008)
+
+
+def test_sparse_has_zeros_in_each_column() -> None:
+    value = draw(init.sparse(0.75, 2.0), (10, 50))
+    assert ((value == 0).sum(0) == 8).all() and len(np.unique(value == 0, axis=1).T) > 20
+    assert value[value != 0].std() == pytest.approx(2, rel=0.2)
+    assert not draw(init.sparse(1.0)).any() and draw(init.sparse(0.0)).all()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dirac_gives_channels_as_they_are(groups: int) -> None:
+    value = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype(np.float32)
+    x = dg.observed("x", (2, 4, 5, 6))
+    options: dict[str, Any] = {"padding": 1, "groups": groups, "weight_init": init.dirac()}
+    layers = {
+        "same": dg.Conv2d(4, 4, 3, **options), "fewer": dg.Conv2d(4, 2, 3, **options),
+        "more": dg.Conv2d(4, 6, 3, **options), "back": dg.ConvTranspose2d(4, 4, 3, **options),
+    }  # fmt: skip
+    diagram = dg.Diagram("test", {k: f(x) for k, f in layers.items()})
+    found = diagram.compile(target="reference").run(x=value)
+    np.testing.assert_array_equal(found["same"], value)
+    np.testing.assert_array_equal(found["back"], value)
+    np.testing.assert_array_equal(
+        found["fewer"], value[:, :: 4 // 2] if groups == 2 else value[:, :2]
+    )
+    wanted = np.zeros((2, 6, 5, 6))
+    each = 4 // groups
+    for group in range(groups):
+        wanted[:, group * 6 // groups :][:, :each] = value[:, group * each :][:, :each]
+    np.testing.assert_array_equal(found["more"], wanted)
+
+
+def test_gains_and_slopes_as_numbers() -> None:
+    assert init.gain("leaky_relu", 0.2) == pytest.approx(math.sqrt(2 / 1.04))
+    assert init.gain("leaky_relu") == init.gain("leaky_relu", slope=0.01)
+    assert (init.gain(1.5), init.gain(np.float64(0.5)), init.gain(2)) == (1.5, 0.5, 2)
+    for make in (
+        init.kaiming_uniform,
+        init.kaiming_normal,
+        init.xavier_uniform,
+        init.xavier_normal,
+    ):
+        assert make(1.5).gain == 1.5
+        assert make("leaky_relu", slope=0.3).gain == init.gain("leaky_relu", 0.3)
+
+
+NEW: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "slope": (
+        lambda: init.gain("relu", 0.2), ValueError,
+        "gain expects no slope but of \"leaky_relu\", got 'relu'",
+    ),
+    "gain": (
+        lambda: init.kaiming_uniform(math.nan), ValueError,
+        "gain expects nonlinearity to be a number, got nan",
+    ),
+    "ends": (
+        lambda: init.truncated_normal(low=2.0), ValueError,
+        "truncated_normal expects low < high, got 2.0 and 2.0",
+    ),
+    "deviation": (
+        lambda: init.truncated_normal(deviation=0), ValueError,
+        "truncated_normal expects deviation to be a number above 0, got 0",
+    ),
+    "share": (
+        lambda: init.sparse(1.5), ValueError,
+        "sparse expects share to be a number of 0 or more and of 1 or less, got 1.5",
+    ),
+    "matrix": (
+        lambda: draw(init.sparse(0.5), (3,)), dg.ShapeError, "sparse expects two axes, got (3,)",
+    ),
+    "taps": (
+        lambda: draw(init.dirac(), (3, 3)), dg.ShapeError,
+        "dirac expects three or more axes, got (3, 3)",
+    ),
+    "layout": (
+        lambda: draw(init.dirac("iio"), (3, 3, 2)), dg.ShapeError,
+        "dirac expects one axis of inputs and one of outputs, got 'iio'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_mistakes_with_them_are_explained(name: str) -> None:
+    make, kind, expected = NEW[name]
+    with pytest.raises(kind) as error:
+        make()
+    assert re.sub(r" \(m.py:1\)", "", text(error.value)) == expected

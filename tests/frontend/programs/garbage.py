@@ -187,6 +187,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "Quadratic": {"context": lambda: 2}, "SigmaPi": {"conjuncts": lambda: [(0,), (1, 2)]},
     "MixtureOfExperts": {"experts": lambda: [net(), net()], "gate": lambda: dg.Linear(3, 2)},
     "one_hot": {"size": lambda: 4},
+    "sparse": {"share": lambda: 0.5},
     "margin": {"first": x, "second": y},
     "cosine": {"first": x, "second": y, "target": lambda: dg.observed("side", ("B",))},
     "triplet": {"anchor": x, "positive": y, "negative": y}, "gaussian_nll": {"variance": y},
