@@ -260,7 +260,18 @@ from .frontend.operations.functions.trigonometry import (
     sinc,
     tan,
 )
-from .frontend.operations.indexing import one_hot, scatter_add, segment_sum, take
+from .frontend.operations.indexing import (
+    one_hot,
+    scatter_add,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    segment_max,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    take,
+)
 from .frontend.operations.integers.bits import (
     bitwise_and,
     bitwise_invert,
@@ -287,7 +298,7 @@ from .frontend.operations.moving.padding import pad
 from .frontend.operations.moving.pixels import pixel_shuffle, pixel_unshuffle
 from .frontend.operations.moving.repeats import repeat, roll, tile
 from .frontend.operations.moving.triangles import diagonal, trace, tril, triu
-from .frontend.operations.ordering.along import take_along_axis
+from .frontend.operations.ordering.along import put_along_axis, take_along_axis
 from .frontend.operations.ordering.quantiles import median, quantile, searchsorted
 from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
@@ -667,6 +678,7 @@ __all__ = [
     "power",
     "probes",
     "prod",
+    "put_along_axis",
     "quantile",
     "random_normal",
     "random_uniform",
@@ -680,8 +692,14 @@ __all__ = [
     "rsqrt",
     "save_state",
     "scatter_add",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
     "schedules",
     "searchsorted",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
     "segment_sum",
     "selu",
     "share",

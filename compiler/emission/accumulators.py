@@ -13,7 +13,7 @@ import numpy as np
 from ..graph import Node
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import Builder
-from ..primitives.reduction import BLOCK
+from ..primitives.reduction import BLOCK, extremum_of_none
 from ..sizes import Dim
 from .compensation import BlockedSum, enter_blocks
 from .nest import Nest
@@ -122,12 +122,7 @@ class Accumulators:
         if node.op in ("reduce_sum", "stretch_sum"):
             return f"{LANE_TYPES[dtype]}(0)"
         least = node.op in ("reduce_min", "argmin")
-        if dtype.startswith("float"):
-            value = np.inf if least else -np.inf
-        else:
-            limits = np.iinfo(dtype)
-            value = limits.max if least else limits.min
-        return self.writer.scalar(Builder().constant(value, dtype))
+        return self.writer.scalar(Builder().constant(extremum_of_none(dtype, least), dtype))
 
     def accumulate(self, node: Node, value: str, index: str) -> None:
         """Take one more vector of values, at an index along the reduced axis."""

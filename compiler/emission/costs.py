@@ -93,7 +93,7 @@ def _group_costs(group: Group, places: Places, sizes: Sizes) -> Iterator[Cost]:
             yield _cleared(node, sizes, product(shape))
         for item, _ in copied_parts(node, places):
             yield _moved(node, sizes, item.type.count)
-    elif group.kind == "scatter_add":
+    elif group.kind == "scatter":
         (node,) = group.members
         yield _cleared(node, sizes)
         cost = _fused([node], places, sizes)

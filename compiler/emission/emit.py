@@ -33,7 +33,7 @@ from .moves import (
     emit_pad,
     emit_parts,
     emit_put,
-    emit_scatter_add,
+    emit_scatter,
 )
 from .nest import Places, memory_at, stored_at
 from .products import emit_gemm
@@ -115,8 +115,8 @@ def _emit_group(group: Group, buffers: Places, target: Target) -> list[Emitted]:
         return emit_parts(group, buffers, target)
     if group.kind == "pad":
         return emit_pad(group, buffers, target)
-    if group.kind == "scatter_add":
-        return emit_scatter_add(group, buffers, target)
+    if group.kind == "scatter":
+        return emit_scatter(group, buffers, target)
     if group.kind == "put":
         return emit_put(group, buffers, target)
     if group.kind == "overlap_add":

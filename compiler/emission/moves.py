@@ -12,6 +12,7 @@ from ..graphs.views import Shape, base_of, contiguous, resolve, squeeze
 from ..primitives.elementwise import LANE_TYPES
 from ..primitives.record import Builder
 from ..primitives.reduction import BLOCK
+from ..primitives.scattering import scatter_start
 from ..scheduling.fusion import Group, Level
 from ..scheduling.joining import Part, frames, parts_of
 from ..sizes import Dim, ceil_divide, nominal, product
@@ -106,11 +107,11 @@ def cleared_parts(node: Node) -> list[tuple[Shape, Part]]:
     return found
 
 
-def emit_zeros(node: Node, buffers: Places, target: Target) -> Emitted:
-    """A kernel that fills a node's buffer with zeros."""
-    zeros = Builder(node.origin).fill(0, node.type)
+def _emit_start(node: Node, buffers: Places, target: Target) -> Emitted:
+    """A kernel that fills a scatter's buffer with what it is where nothing is scattered."""
+    start = Builder(node.origin).fill(scatter_start(node.op, node.dtype), node.type)
     strides = contiguous(squeeze(node.shape))
-    return emit_copy(zeros, buffers, target, memory_at(buffers[node], 0, strides, node.dtype))
+    return emit_copy(start, buffers, target, memory_at(buffers[node], 0, strides, node.dtype))
 
 
 def emit_first_outside(group: Group, buffers: Places, target: Target) -> Emitted:
@@ -298,12 +299,13 @@ def emit_overlap_add(group: Group, buffers: Places, target: Target) -> Emitted:
     return work.done()
 
 
-def emit_scatter_add(group: Group, buffers: Places, target: Target) -> list[Emitted]:
+def emit_scatter(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     """Zeros, then every update added in the order of its index, a vector of neighbours at a time.
 
-    The vector axis is the last axis behind the indexed ones; without one it is the last index
-    axis, whose updates may meet at one element and are added one after another.  A `scatter_sums`
-    has what is rounded away behind the totals, as `compensation` says, in blocks of one.
+    Other scatters combine in another way, and start at what that is of nothing.  The vector axis is
+    the last axis behind the indexed ones; without one it is the last index axis, whose updates may
+    meet at one element and are taken one after another.  A `scatter_sums` has what is rounded away
+    behind the totals, as `compensation` says, in blocks of one.
     """
     (node,) = group.members
     index, updates = node.inputs
@@ -349,14 +351,14 @@ def emit_scatter_add(group: Group, buffers: Places, target: Target) -> list[Emit
         writer.enter("if k >= 0:")
         writer.enter(f"if k < {extent}:")
         writer.line(f"at = {start} + k * {apart}")
-        _add_row(writer, pointer, value, gap, LANE_TYPES[node.dtype])
+        _combine_row(writer, node, pointer, value, gap)
     else:
         writer.line(f"k = to_i64({where})")
         writer.line(f"inside = (k >= i64(0)) & (k < i64({extent})) & m")
         places = f"i64({start}) + k * i64({apart})"
-        word = f"scatter_sums({pointer}, {gap}, " if gap else f"scatter_add({pointer}, "
+        word = f"{node.op}({pointer}, {gap}, " if gap else f"{node.op}({pointer}, "
         writer.line(f"{word}{places}, {value}, inside)")
-    return [emit_zeros(node, buffers, target), work.done()]
+    return [_emit_start(node, buffers, target), work.done()]
 
 
 def put_in_place(node: Node, buffers: Places) -> bool:
@@ -388,11 +390,21 @@ def emit_put(group: Group, buffers: Places, target: Target) -> list[Emitted]:
     return [*copies, work.done()]
 
 
-def _add_row(writer: Writer, pointer: str, value: str, gap: str | None, kind: str) -> None:
-    """Lines that add a vector at the offset `at`; what it loses is kept `gap` behind, if not 0."""
+COMBINED = {
+    "scatter_add": "{} + {}",
+    "scatter_mul": "{} * {}",
+    "scatter_max": "maximum({}, {})",
+    "scatter_min": "minimum({}, {})",
+}
+
+
+def _combine_row(writer: Writer, node: Node, pointer: str, value: str, gap: str | None) -> None:
+    """Lines that combine a vector with that at `at`; what a sum loses is kept `gap` behind."""
     if gap is None:
-        writer.line(f"store({pointer}, at, load({pointer}, at, m) + {value}, m)")
+        both = COMBINED[node.op].format(f"load({pointer}, at, m)", value)
+        writer.line(f"store({pointer}, at, {both}, m)")
         return
+    kind = LANE_TYPES[node.dtype]
     writer.line(f"a0 = load({pointer}, at, m)")
     writer.line(f"more = {value} + select(b1({gap}), load({pointer}, at + {gap}, m), {kind}(0))")
     writer.line("new = a0 + more")

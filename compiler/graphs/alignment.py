@@ -84,7 +84,7 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
         kept = [i for i in range(x.type.rank) if i != at]
         yield from _same(x, n, [(i, i if i < at else i + places - 1) for i in kept])
         yield from _same(index, n, [(i, at + i) for i in range(places)])
-    elif n.op == "scatter_add":
+    elif n.op in ("scatter_add", "scatter_mul", "scatter_max", "scatter_min"):
         index, x = n.inputs
         at, places = attrs["axis"], index.type.rank
         kept = [i for i in range(x.type.rank) if not at <= i < at + places]

@@ -22,6 +22,7 @@ from ..primitives.linear.counts import LINEAR, linear_flops
 from ..primitives.log_product import LOG_PRODUCTS, log_product_terms
 from ..primitives.pooling import POOLS, pool_flops
 from ..primitives.record import lookup
+from ..primitives.scattering import SCATTERS
 from ..sizes import Dim
 
 
@@ -59,7 +60,7 @@ def flops_of(nodes: Iterable[Node]) -> Iterator[tuple[Node, Dim]]:
 
 def worked_elements(node: Node) -> Dim:
     """The elements that a node goes through: of its own value, or of what it takes in."""
-    if node.op in ("scatter_add", "scatter_sums"):
+    if node.op in SCATTERS:
         return node.inputs[1].type.count
     takes = lookup(node.op).kind == "reduction" or node.op in ("overlap_add", "first_outside")
     return (node.inputs[0] if takes else node).type.count

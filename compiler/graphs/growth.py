@@ -91,6 +91,8 @@ def _power(node: Node, operands: list[Power], samples: Set[str]) -> Power:
         more = _degree(node.inputs[place].type.count * taps, samples)
         less = _raised(_degree(node.type.count, samples), Fraction(-1))
         return _times(operands[place], _times(more, less))
+    if op in ("scatter_max", "scatter_min"):
+        return operands[1]
     if op == "sum_pool":
         return _times(operands[0], _degree(product(node.attrs["size"]), samples))
     if op == "max_code":

@@ -32,10 +32,11 @@ from ..primitives.known import is_known
 from ..primitives.log_product import LOG_PRODUCTS
 from ..primitives.record import Builder, lookup
 from ..primitives.recurrence import gate_of, role_of
+from ..primitives.scattering import SCATTERS
 from ..sizes import Dim, nominal, product
 
 IN_MEMORY = (
-    "contract", "solve", "gather", "scatter_add", "scatter_sums", "put", "cumsum", "argsort",
+    "contract", "solve", "gather", *SCATTERS, "put", "cumsum", "argsort",
     "overlap_add", "first_outside", *ATTENTION, *LOG_PRODUCTS,
 )  # fmt: skip
 """Primitives whose operands must lie in memory."""

@@ -51,12 +51,17 @@ def _cumsum(types: Sequence[Type], attrs: Attrs) -> Type:
     return types[0]
 
 
+def extremum_of_none(dtype: str, least: bool) -> float:
+    """What the least or the greatest of no elements is: the other end of the numbers."""
+    if dtype.startswith("float"):
+        return np.inf if least else -np.inf
+    limits = np.iinfo(dtype)
+    return limits.max if least else limits.min
+
+
 def _extremum_value(function: Callable[..., Any], least: bool) -> Reference:
     def rule(result: Type, attrs: Attrs, x: Array) -> Array:
-        if np.issubdtype(x.dtype, np.floating):
-            start: Any = np.inf if least else -np.inf
-        else:
-            start = np.iinfo(x.dtype).max if least else np.iinfo(x.dtype).min
+        start = extremum_of_none(x.dtype.name, least)
         return np.asarray(function(x, axis=attrs["axes"], initial=start), dtype=x.dtype)
 
     return rule

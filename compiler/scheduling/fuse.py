@@ -28,6 +28,7 @@ from ..primitives.linear.counts import LINEAR
 from ..primitives.log_product import LOG_PRODUCTS
 from ..primitives.record import lookup
 from ..primitives.recurrence import loop_of
+from ..primitives.scattering import SCATTERS
 from ..sizes import product
 from .fusion import NEEDS_MEMORY, Fusion, Group, GroupKind, Level, aligned
 
@@ -35,7 +36,7 @@ MOST_MEMBERS = 64
 """Members that a group may have: larger kernels take longer to build than they save."""
 
 ALONE: dict[str, GroupKind] = {
-    "scatter_add": "scatter_add", "scatter_sums": "scatter_add", "put": "put",
+    **dict.fromkeys(SCATTERS, "scatter"), "put": "put",
     "cumsum": "cumsum", "argsort": "argsort", "concatenate": "concatenate", "pad": "pad",
     "overlap_add": "overlap_add", "first_outside": "first_outside",
     **dict.fromkeys(LINEAR, "linear"),

@@ -17,7 +17,7 @@ from ..primitives.record import lookup
 from ..sizes import Dim
 
 GroupKind = Literal[
-    "loop", "gemm", "linear", "scatter_add", "put", "cumsum", "argsort", "concatenate", "pad",
+    "loop", "gemm", "linear", "scatter", "put", "cumsum", "argsort", "concatenate", "pad",
     "overlap_add", "first_outside", "recurrence", "attention", "attention_back", "log_product",
 ]  # fmt: skip
 Level = Literal["full", "kept", "column"]

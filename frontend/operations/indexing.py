@@ -14,6 +14,7 @@ from ..variables.variable import Variable, shape_of
 from ..variables.weak import of_dtype
 from .broadcasting import as_variables
 from .choosing import choose
+from .masking import as_dtype
 from .places import (
     Count,
     as_index,
@@ -89,9 +90,41 @@ def _gathered(x: Any, index: Any, axis: int, count: Count) -> Variable:
 def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     """Zeros with `size` elements along an axis, and every update added where its index says.
 
-    Indices are as for `take`: fixed ones may count from the end (where the size has no name), those
-    of an observed variable are checked; an update at a computed index outside is added nowhere.
+    Args:
+        index: of any shape.  Fixed indices may count from the end (where the size has no name),
+            those of an observed variable must lie in [0, size), which is checked before a step; an
+            update at a computed index outside goes nowhere.
+        updates: numbers, with the axes of `index` from `axis` on.
+        size: how many elements there are: an integer or the name of a size.
+        axis: which one.
     """
+    return _scattered("scatter_add", index, updates, size, axis)
+
+
+def scatter_mul(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
+    """Ones, and every update multiplied where its index says; arguments as of `scatter_add`.
+
+    Updates are multiplied in their order, bools as int64.  The gradient of one is the product of
+    the others at its place, zeros among them too, and so is every further derivative.
+    """
+    return _scattered("scatter_mul", index, updates, size, axis)
+
+
+def scatter_max(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
+    """The greatest of the updates that go to each of `size` places; arguments as of `scatter_add`.
+
+    -inf (the least integer, False) where none does, as the `max` of nothing; NaN where one of them
+    is NaN.  The gradient is shared evenly among the updates that reach it.  Updates may be bools.
+    """
+    return _scattered("scatter_max", index, updates, size, axis)
+
+
+def scatter_min(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
+    """The least of the updates that go to each place; inf (the greatest integer, True) for none."""
+    return _scattered("scatter_min", index, updates, size, axis)
+
+
+def _scattered(op: str, index: Any, updates: Any, size: Any, axis: int) -> Variable:
     extent = shape_of((size,))[0]
     chosen = as_index(index)
     places = fixed_value(chosen)
@@ -99,15 +132,20 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     def rule(b: Builder, index: Node, updates: Node) -> Node:
         place = normal_axis(axis, updates.type.rank)
         expect_integers(index)
-        updates = b.widened(updates)
+        extremum = op in ("scatter_max", "scatter_min")
+        truth = extremum and updates.dtype == "bool"
+        if truth:
+            updates = b.cast(updates, dtype="int32")
+        else:
+            updates = b.widened(updates) if extremum else as_dtype(b, updates, None)
         if places is not None:
-            return scatter_fixed(b, index, places, updates, place, extent)
-        checked = b.apply("in_range", index, low=0, high=extent)
-        return b.scatter_add(checked, updates, axis=place, size=extent)
+            found = scatter_fixed(b, op, index, places, updates, place, extent)
+        else:
+            checked = from_front(b, index, extent)
+            found = b.apply(op, checked, updates, axis=place, size=extent)
+        return b.gt(found, b.fill(0, found.type)) if truth else found
 
-    result: Variable = apply(
-        "scatter_add", rule, [chosen, as_variables(updates)[0]], as_stored=True
-    )
+    result: Variable = apply(op, rule, [chosen, as_variables(updates)[0]], as_stored=True)
     return result
 
 
@@ -122,6 +160,21 @@ def segment_sum(x: Any, segments: Any, count: Any, axis: int = 0) -> Variable:
         axis: along which; in its place, there is an axis of `count` elements, 0 where none are.
     """
     return scatter_add(segments, x, count, axis)
+
+
+def segment_prod(x: Any, segments: Any, count: Any, axis: int = 0) -> Variable:
+    """The product of each segment, as of `scatter_mul`; arguments as of `segment_sum`."""
+    return scatter_mul(segments, x, count, axis)
+
+
+def segment_max(x: Any, segments: Any, count: Any, axis: int = 0) -> Variable:
+    """The greatest element of each segment, as of `scatter_max`; arguments as of `segment_sum`."""
+    return scatter_max(segments, x, count, axis)
+
+
+def segment_min(x: Any, segments: Any, count: Any, axis: int = 0) -> Variable:
+    """The least element of each segment, as of `scatter_min`; arguments as of `segment_sum`."""
+    return scatter_min(segments, x, count, axis)
 
 
 def put(x: Variable, index: Variable, row: Variable, axis: int = 0) -> Variable:

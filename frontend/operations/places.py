@@ -12,6 +12,7 @@ from ...compiler.dtypes import INDICES, computed
 from ...compiler.errors import DtypeRuleError, TypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
+from ...compiler.primitives.scattering import scatter_start
 from ...compiler.sizes import Dim
 from ..location import user_location
 from ..variables.constants import constant
@@ -124,21 +125,27 @@ def _from_named(b: Builder, x: Node, index: Node, places: npt.NDArray[Any], axis
 
 
 def scatter_fixed(
-    b: Builder, index: Node, places: npt.NDArray[Any], updates: Node, axis: int, size: Dim
+    b: Builder,
+    op: str,
+    index: Node,
+    places: npt.NDArray[Any],
+    updates: Node,
+    axis: int,
+    size: Dim,
 ) -> Node:
-    """Updates added at places that are known."""
+    """Updates combined at places that are known."""
     if isinstance(size, int):
         index = _known(b, index, from_the_front(places, size))
-        return b.scatter_add(index, updates, axis=axis, size=size)
+        return b.apply(op, index, updates, axis=axis, size=size)
     if (places < 0).any():
         raise TypeRuleError(
             f"expects places counted from the front of an axis whose size has a name, {size}, not "
             f"{places.min()}"
         )
     most = int(places.max(initial=-1)) + 1
-    found = b.scatter_add(_known(b, index, places), updates, axis=axis, size=most)
+    found = b.apply(op, _known(b, index, places), updates, axis=axis, size=most)
     # What is left of a size below these places would be negative, which is refused.
-    rest = b.fill(0, found.type.with_shape(
+    rest = b.fill(scatter_start(op, found.dtype), found.type.with_shape(
         size - most if i == axis else n for i, n in enumerate(found.shape)
     ))  # fmt: skip
     return b.concatenate(found, rest, axis=axis)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
+from ...compiler.primitives.reduction import extremum_of_none
 from ...compiler.sizes import product
 from ..arguments import flag, number
 from ..variables.applying import apply
@@ -34,23 +33,15 @@ def _extremum(label: str, x: Any, axis: Axis, keepdims: bool, where: Any) -> Var
     def rule(b: Builder, node: Node, *mask: Node) -> Node:
         axes = normal_axes(axis, node.type.rank)
         node = b.widened(node)
-        node = only(b, node, mask, _last(node.dtype, op == "reduce_min"))
+        least = op == "reduce_min"
+        none = least if node.dtype == "bool" else extremum_of_none(node.dtype, least)
+        node = only(b, node, mask, none)
         if node.dtype == "bool":
             return _extremum_of_bools(b, op, node, axes, keepdims)
         return _reduce(b, op, node, axes, keepdims)
 
     result: Variable = apply(label, rule, operands(x, where), as_stored=True)
     return result
-
-
-def _last(dtype: str, greatest: bool) -> Any:
-    """The greatest value of a dtype, or the least: what no extremum is found by."""
-    if dtype == "bool":
-        return greatest
-    if dtype.startswith("float"):
-        return np.inf if greatest else -np.inf
-    limits = np.iinfo(dtype)
-    return limits.max if greatest else limits.min
 
 
 def _extremum_of_bools(

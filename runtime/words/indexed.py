@@ -64,7 +64,7 @@ def scatter(p: Pointer, index: Value, value: Value, mask: Value) -> None:
         last, node, address = warp.is_last(b, equal), p.element_of(value), p.element(place)
         store_if(p, b.and_(bit, last), node, address)
     elif size(p.kind) < 4:
-        _each_lane(p, index, value, mask, add=False)
+        _each_lane(p, index, value, mask, lambda old, new: new)
     else:
         _scatter_at_once(p, index, value, mask)
 
@@ -77,7 +77,33 @@ def _scatter_at_once(p: Pointer, index: Value, value: Value, mask: Value) -> Non
 
 def scatter_add(p: Pointer, index: Value, value: Value, mask: Value) -> None:
     """Add to the given indices, lane after lane, so that equal indices add up."""
-    _each_lane(p, index, value, mask, add=True)
+    b = p.builder
+    _each_lane(p, index, value, mask, b.fadd if p.kind in FLOATS else b.add)
+
+
+def scatter_mul(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    """Multiply what lies at the given indices, lane after lane."""
+    b = p.builder
+    _each_lane(p, index, value, mask, b.fmul if p.kind in FLOATS else b.mul)
+
+
+def scatter_max(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    """The larger of what lies at the given indices and the lanes; a NaN comes through."""
+    _each_lane(p, index, value, mask, lambda old, new: _extremum(p, ">", old, new))
+
+
+def scatter_min(p: Pointer, index: Value, value: Value, mask: Value) -> None:
+    """The smaller, likewise."""
+    _each_lane(p, index, value, mask, lambda old, new: _extremum(p, "<", old, new))
+
+
+def _extremum(p: Pointer, sign: str, old: Node, new: Node) -> Node:
+    b = p.builder
+    if p.kind in FLOATS:
+        best = b.select(b.fcmp_ordered(sign, old, new), old, new)
+        return b.select(b.fcmp_unordered("uno", old, old), old, best)
+    compare = b.icmp_unsigned if p.kind == "u32" else b.icmp_signed
+    return b.select(compare(sign, old, new), old, new)
 
 
 def scatter_sums(p: Pointer, gap: Node, index: Value, value: Value, mask: Value) -> None:
@@ -221,16 +247,16 @@ def _in_turn(p: Pointer, index: Value, mask: Value, body: Callable[[Node], None]
         b.position_at_end(done)
 
 
-def _each_lane(p: Pointer, index: Value, value: Value, mask: Value, add: bool) -> None:
+def _each_lane(
+    p: Pointer, index: Value, value: Value, mask: Value, combine: Callable[[Node, Node], Node]
+) -> None:
     b = p.builder
     indices, values = _spill(b, index.node), _spill(b, p.to_memory(value))
 
     def body(number: Node) -> None:
         place = p.element(b.load(b.gep(indices, [number])))
         new = b.load(b.gep(values, [number]))
-        if add:
-            new = (b.fadd if p.kind in FLOATS else b.add)(b.load(place), new)
-        b.store(new, place)
+        b.store(combine(b.load(place), new), place)
 
     _over_set_lanes(p, index, mask, body)
 

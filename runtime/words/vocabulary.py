@@ -312,6 +312,9 @@ _memory("scatter", indexed.scatter, "ixm")
 _memory("load_spread", indexed.load_spread, "oi[m]")
 _memory("store_spread", indexed.store_spread, "oix[m]")
 _memory("scatter_add", indexed.scatter_add, "ixm")
+_memory("scatter_mul", indexed.scatter_mul, "ixm")
+_memory("scatter_max", indexed.scatter_max, "ixm")
+_memory("scatter_min", indexed.scatter_min, "ixm")
 _memory("scatter_sums", indexed.scatter_sums, "oixm")
 
 

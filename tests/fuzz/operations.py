@@ -258,7 +258,17 @@ def gather(d: Drawing) -> Any:
     if kind == 3:
         best = dg.argmax(d.weight((d.plan.extents[0], min(d.plan.extents))), axis=1)
         return dg.take(x, dg.transpose(dg.expand_dims(best, 0)), axis)
-    return dg.scatter_add(d.index((x.shape[axis],)), x, min(d.plan.extents) + 2, axis)
+    size = min(d.plan.extents) + 2
+    i = d.index((x.shape[axis],))
+    word = d.choose(("add", "mul", "max", "min"))
+    if word == "add":
+        return dg.scatter_add(i, x, size, axis)
+    if word == "mul":
+        return dg.scatter_mul(i, dg.cos(x), size, axis)
+    # Places that nothing goes to are infinite: with a number at each, they are none.
+    least = dg.zeros_like(dg.take(x, [0] * size, axis)) - 0.3
+    ends = dg.concatenate([i, dg.arange(size, i.dtype)])
+    return getattr(dg, f"scatter_{word}")(ends, dg.concatenate([x, least], axis), size, axis)
 
 
 def integer(d: Drawing) -> Any:

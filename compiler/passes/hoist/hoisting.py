@@ -36,6 +36,7 @@ from ...primitives.convolution import CONVOLUTIONS
 from ...primitives.known import is_known
 from ...primitives.record import lookup
 from ...primitives.recurrence import gate_of, loop_of, result_source, results_of, role_of
+from ...primitives.scattering import SCATTERS
 
 STORED = 2
 """Bytes that a late result may add to the stacks, for each byte that its products move."""
@@ -221,7 +222,7 @@ def is_product(node: Node, summing: bool = False) -> bool:
     """
     if node.op == "contract":
         return not summing or bool(summed_labels(node))
-    kinds = (*CONVOLUTIONS, *ATTENTION, "gather", "scatter_add", "solve", "argsort", "loop")
+    kinds = (*CONVOLUTIONS, *ATTENTION, "gather", *SCATTERS, "solve", "argsort", "loop")
     return node.op in kinds
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from ....compiler.errors import TypeRuleError
 from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
-from ....compiler.primitives.sorting import take_along
+from ....compiler.primitives.sorting import places_along, take_along
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text
-from ..broadcasting import as_variables
+from ..broadcasting import as_variables, one_dtype, spread_to
 from ..places import (
     Places,
     as_index,
@@ -45,6 +45,43 @@ def take_along_axis(x: Any, index: Any, axis: int = -1) -> Variable:
         return take_along(b, x, _index_along(b, index, places, x, place), place)
 
     result: Variable = apply("take_along_axis", rule, [as_variables(x)[0], chosen], as_stored=True)
+    return result
+
+
+def put_along_axis(x: Any, index: Any, values: Any, axis: int = -1) -> Variable:
+    """x, with elements of each line along an axis replaced at indices of its own; x itself stays.
+
+    As NumPy's, but that the result is what is returned.  Of several values at one place the last
+    one counts, in the order of the index: it alone has a gradient.
+
+    Args:
+        x: of one axis or more, and any dtype.
+        index: as of `take_along_axis`; at a computed index outside nothing is replaced.
+        values: of x's dtype; they broadcast to the shape of the index.
+        axis: along which elements are replaced.
+
+    Raises:
+        ShapeError, DtypeError: when the diagram is built: an index of another shape or dtype,
+            values that do not broadcast to it or have another dtype.
+    """
+    chosen = as_index(index)
+    places = fixed_value(chosen)
+
+    def rule(b: Builder, x: Node, values: Node, index: Node) -> Node:
+        place = normal_axis(axis, x.type.rank)
+        one_dtype([x, values])
+        at = places_along(b, _index_along(b, index, places, x, place), x.shape, place)
+        line = b.reshape(at, shape=(at.type.count,))
+        given = b.reshape(spread_to(b, values, index.shape), shape=line.shape)
+        number = b.iota(axis=0, shape=line.shape, dtype="int64")
+        last = b.scatter_max(line, number, axis=0, size=x.type.count)
+        replaced = b.ge(last, b.fill(0, last.type))
+        new = b.gather(given, last, axis=0)
+        flat = b.select(replaced, new, b.reshape(x, shape=(x.type.count,)))
+        return b.reshape(flat, shape=x.shape)
+
+    operands = [*as_variables(x, values), chosen]
+    result: Variable = apply("put_along_axis", rule, operands, as_stored=True)
     return result
 
 

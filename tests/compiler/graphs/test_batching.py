@@ -232,6 +232,9 @@ def test_indices_and_operands_of_every_element(
         x, u, index,
         gathered=b.gather(x, index, axis=axis),
         added=b.scatter_add(index, u, axis=axis, size=extent),
+        multiplied=b.scatter_mul(index, u, axis=axis, size=extent),
+        greatest=b.scatter_max(index, u, axis=axis, size=extent),
+        least=b.scatter_min(index, u, axis=axis, size=extent),
     )  # fmt: skip
     rng = np.random.default_rng(1)
     elements = [

@@ -208,7 +208,10 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "meshgrid": {"parts": lambda: dg.observed("line", (3,))},
     "reshape": {"shape": lambda: ("B", 3)},
     "scatter_add": {"updates": x, "size": lambda: 4}, "quantile": {"q": lambda: 0.5},
-    "segment_sum": {"segments": labels, "count": lambda: 4},
+    "scatter_max": {"updates": x}, "scatter_min": {"updates": x}, "scatter_mul": {"updates": x},
+    **{f"segment_{word}": {"segments": labels, "count": lambda: 4}
+       for word in ("max", "min", "prod", "sum")},
+    "put_along_axis": {"values": lambda: 1.0},
     "searchsorted": {"x": lambda: dg.observed("line", (3,)), "values": y},
     "share": {"u": lambda: dg.parameter("u", (9,)), "index": lambda: np.arange(9).reshape(3, 3)},
     "split": {"parts": lambda: 3, "axis": lambda: 1},

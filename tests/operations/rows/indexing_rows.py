@@ -29,12 +29,33 @@ def _normal(count: int, stream: str) -> Array:
     return np.asarray(radius * np.cos(angle))
 
 
-def _scatter(index: Array, updates: Array, size: int, axis: int) -> Array:
+def _scatter(
+    index: Array, updates: Array, size: int, axis: int, combine: Any = np.add, start: Any = 0
+) -> Array:
     moved = np.moveaxis(updates, range(axis, axis + index.ndim), range(index.ndim))
-    out = np.zeros((size, *moved.shape[index.ndim :]), updates.dtype)
+    out = np.full((size, *moved.shape[index.ndim :]), start, updates.dtype)
     inside = (index >= 0) & (index < size)
-    np.add.at(out, index[inside], moved[inside])
+    combine.at(out, index[inside], moved[inside])
     return np.moveaxis(out, 0, axis)
+
+
+def _end(x: Array, sign: int) -> Any:
+    """What an extremum of nothing is."""
+    if x.dtype.kind == "f":
+        return sign * np.inf
+    limits = np.iinfo(x.dtype)
+    return limits.max if sign > 0 else limits.min
+
+
+def _combined(word: str, i: Array, u: Array, axis: int = 0, size: int = 7) -> Array:
+    """The greatest, the least or the product of what goes to each place."""
+    if word == "mul":
+        return _scatter(i, u, size, axis, np.multiply, 1)
+    if u.dtype == bool:
+        combine: Any = np.logical_or if word == "max" else np.logical_and
+        return _scatter(i, u, size, axis, combine, word == "min")
+    combine = np.maximum if word == "max" else np.minimum
+    return _scatter(i, u, size, axis, combine, _end(u, -1 if word == "max" else 1))
 
 
 def _put(x: Array, index: Array, row: Array, axis: int) -> Array:
@@ -73,6 +94,36 @@ CHOICES = [
     Operation("scatter_add anywhere", lambda i, u: dg.scatter_add(i + 0, u, 7),
               lambda i, u: _scatter(i, u, 7, 0), (((31,), (31, 3)),), ("anywhere 7", "real"),
               "fiu"),
+    *(
+        row
+        for word, kinds in (("max", "fiub"), ("min", "fiub"), ("mul", "fiu"))
+        for row in (
+            Operation(f"scatter_{word}",
+                      lambda i, u, w=word: getattr(dg, f"scatter_{w}")(i, u, 7),
+                      lambda i, u, w=word: _combined(w, i, u),
+                      (((17,), (17,)), ((17,), (17, 5)), ((2, 3), (2, 3, 5)), ((2, 3), (2, 3)),
+                       ((), (5,)), ((0,), (0, 5)), ((3,), (3, 0))),
+                      ("index 7", "real"), kinds, named=(("M",), ("M", "N"))),
+            Operation(f"scatter_{word} 1",
+                      lambda i, u, w=word: getattr(dg, f"scatter_{w}")(i, u, 7, 1),
+                      lambda i, u, w=word: _combined(w, i, u, 1),
+                      (((17,), (3, 17)), ((17,), (2, 17, 5)), ((2, 3), (5, 2, 3, 1))),
+                      ("index 7", "real"), kinds, word == "mul", named=(("N",), ("M", "N"))),
+            Operation(f"scatter_{word} everywhere",  # all is finite
+                      lambda i, u, w=word: getattr(dg, f"scatter_{w}")(i, u, 2, 1),
+                      lambda i, u, w=word: _combined(w, i, u, 1, 2),
+                      (((31,), (3, 31)), ((3, 5), (2, 3, 5, 2))), ("index 2", "real"), kinds),
+            Operation(f"scatter_{word} anywhere",
+                      lambda i, u, w=word: getattr(dg, f"scatter_{w}")(i + 0, u, 7),
+                      lambda i, u, w=word: _combined(w, i, u), (((31,), (31, 3)),),
+                      ("anywhere 7", "real"), kinds),
+            Operation(f"segment_{'prod' if word == 'mul' else word}",
+                      lambda i, x, w=word: getattr(
+                          dg, f"segment_{'prod' if w == 'mul' else w}")(x, i, 7),
+                      lambda i, x, w=word: _combined(w, i, x), (((17,), (17, 5)),),
+                      ("index 7", "real"), kinds),
+        )
+    ),
     Operation("segment_sum", lambda i, x: dg.segment_sum(x, i, 7),
               lambda i, x: _scatter(i, x, 7, 0), (((17,), (17,)), ((17,), (17, 5))),
               ("index 7", "real"), "fiu", named=(("M",), ("M", "N"))),

@@ -22,6 +22,13 @@ def greatest(x: Array, k: int, axis: int) -> tuple[Array, Array]:
     return np.take_along_axis(x, index, axis), index
 
 
+def _put(x: Array, index: Array, values: Array, axis: int) -> Array:
+    """x with elements replaced, the last of those that go to one place."""
+    out = np.array(x)
+    np.put_along_axis(out, index, values, axis)
+    return out
+
+
 def _ours(k: int, axis: int, part: int) -> Any:
     return lambda x: dg.topk(x, k, axis)[part]
 
@@ -95,4 +102,11 @@ ORDERS = [
     Operation("take_along_axis 0", lambda x, i: dg.take_along_axis(x, i, 0),
               lambda x, i: np.take_along_axis(x, i, 0), (((7, 3), (2, 3)), ((7, 3, 2), (5, 3, 2))),
               ("real", "signed 7"), "fiub", named=((7, "N"), ("M", "N"))),
+    Operation("put_along_axis", dg.put_along_axis, lambda x, i, v: _put(x, i, v, -1),
+              (((3, 7), (3, 17), (3, 17)), ((7,), (3,), ()), ((2, 5, 7), (2, 5, 1), (5, 1)),
+               ((2, 7), (2, 0), (1,))),
+              ("real", "signed 7", "real"), "fiub", named=(("M", 7), ("M", "N"), ("M", "N"))),
+    Operation("put_along_axis 0", lambda x, i, v: dg.put_along_axis(x, i, v, 0),
+              lambda x, i, v: _put(x, i, v, 0), (((7, 3, 2), (5, 3, 2), (3, 1)),),
+              ("real", "signed 7", "real"), "fiub", named=((7, "N"), ("M", "N"), ("N",))),
 ]  # fmt: skip

@@ -150,21 +150,26 @@ def test_scatter_keeps_the_highest_of_equal_lanes(kind: str, lanes: int) -> None
 
 
 @pytest.mark.parametrize("kind", ["f32", "f64", "i32", "i64", "u32"])
-def test_scatter_add_adds_up_equal_indices(kind: str, lanes: int) -> None:
+@pytest.mark.parametrize("word", ["add", "mul", "max", "min"])
+def test_scatters_combine_equal_indices(word: str, kind: str, lanes: int) -> None:
     text = f"""def kernel(args, lo, hi):
     n = args[3]
     for i in range(0, n, {lanes}):
         m = lanes_below(n - i)
         index = load(i64_at(args[1]), i, m)
-        scatter_add({kind}_at(args[2]), index, load({kind}_at(args[0]), i, m), m)
+        scatter_{word}({kind}_at(args[2]), index, load({kind}_at(args[0]), i, m), m)
 """
     rng = np.random.default_rng(0)
+    combine = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}[word]
     for size in SIZES:
         source, index = elements(kind, size), rng.integers(0, 5, size)
-        target = np.zeros(5, DTYPE[kind])
+        if kind[0] == "f":
+            source[index == 4] = np.nan
+        target = np.full(5, 3, DTYPE[kind])
         run(text, [source, index, target, size])
-        wanted = np.zeros(5, DTYPE[kind])
-        np.add.at(wanted, index, source)
+        wanted = np.full(5, 3, DTYPE[kind])
+        with np.errstate(invalid="ignore"):
+            combine.at(wanted, index, source)
         np.testing.assert_array_equal(target, wanted)
 
 
@@ -209,6 +214,7 @@ def test_scatter_sums_keep_what_is_rounded_away(kind: str, lanes: int) -> None:
         "store_strided(p, {lanes} - 1, -1, a, lanes_below({lanes}))",
         "scatter(p, i64({lanes} - 1) - lane(), a, lanes_below({lanes}))",
         "scatter_add(p, i64({lanes} - 1) - lane(), a, lanes_below({lanes}))",
+        "scatter_max(p, i64({lanes} - 1) - lane(), a, lanes_below({lanes}))",
     ],
 )
 @pytest.mark.parametrize("place", ["f32_at(args[0])", "f32_in(space, 64)"])
