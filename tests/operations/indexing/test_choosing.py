@@ -9,8 +9,8 @@ import pytest
 
 import diagrad as dg
 
-from ..frontend.evaluating import TARGETS
-from ..frontend.source import draw
+from ...frontend.evaluating import TARGETS
+from ...frontend.source import draw
 
 A = np.arange(2 * 3 * 4 * 5, dtype=np.float64).reshape(2, 3, 4, 5)
 ROWS, COLUMNS = np.array([1, 0, 1]), np.array([[2], [0]])

@@ -8,8 +8,8 @@ import pytest
 
 import diagrad as dg
 
-from ..frontend.evaluating import gradients, text
-from .rows.running import TARGETS, Target
+from ...frontend.evaluating import gradients, text
+from ..rows.running import TARGETS, Target
 
 
 def run(value: Any, target: Target = "reference", **arrays: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import diagrad as dg
 from diagrad.frontend.operations.indexing import put
 
-from .rows.running import TARGETS, Target
+from ..rows.running import TARGETS, Target
 
 X = np.random.default_rng(0).normal(size=(11, 4, 17)).astype(np.float32)
 

@@ -9,8 +9,8 @@ import pytest
 
 import diagrad as dg
 
-from ..frontend.evaluating import TARGETS
-from ..frontend.source import draw
+from ...frontend.evaluating import TARGETS
+from ...frontend.source import draw
 
 RNG = np.random.default_rng(0)
 INDEX = np.array([2, 0, 2, 2, 3, 0, 2])
