@@ -66,7 +66,7 @@ def evaluate(
     if not isinstance(feed, Samples) or size != feed.count:
         sums = measures.sums(feed.counted)
     try:
-        meter = judged(measures, execution, batches, sums, sample_weight)
+        meter = judged("evaluate", measures, execution, batches, sums, sample_weight)
     finally:
         if not isinstance(feed, Samples):
             feed.close()

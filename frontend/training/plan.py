@@ -191,8 +191,8 @@ class Plan:
     def judge(self, feed: Feed, number: int) -> Meter:
         """The cost and the metrics of data as the program is now, in inference."""
         execution, weights = self.measures.execution("run"), self.options.sample_weight
-        return judged(self.measures, execution, self._batches(feed, number), self._sums(feed),
-                      weights)  # fmt: skip
+        batches = self._batches(feed, number)
+        return judged("fit", self.measures, execution, batches, self._sums(feed), weights)
 
     def close(self) -> None:
         """Let go of what makes batches."""
@@ -219,6 +219,7 @@ class Plan:
 
 
 def judged(
+    what: str,
     measures: Measures,
     execution: Execution,
     batches: Iterator[tuple[int, dict[str, Array]]],
@@ -229,7 +230,7 @@ def judged(
     meter = measures.meter(sums)
     names = [item.name for item in execution.expected]
     for count, inputs in batches:
-        outputs = execution.call("fit", {name: inputs[name] for name in names})
+        outputs = execution.call(what, {name: inputs[name] for name in names})
         cost = outputs.get("cost")
         meter.add(math.nan if cost is None else float(cost), outputs, weigh(weights, inputs, count))
     return meter

@@ -230,6 +230,18 @@ def test_batches_that_do_not_do() -> None:
     assert not waiting()
 
 
+def test_a_range_is_told_of_the_call_that_was_made() -> None:
+    x, y = dg.observed("x", ("B", 2)), dg.observed("y", ("B",), dg.int32)
+    cost = dg.cross_entropy(x * dg.parameter("w", (2,), init=1.0), y)
+    program = dg.Diagram("d", cost=cost).compile(dg.SGD(0.1), target="reference")
+    batch = np.ones((1, 2), np.float32), np.array([2], np.int32)
+    for name, call in (("evaluate", dg.evaluate), ("step", dg.fit)):
+        options: dict[str, Any] = {"epochs": 1, "progress": False} if call is dg.fit else {}
+        with pytest.raises(dg.InputError) as error:
+            call(program, [batch], **options)
+        assert str(error.value).startswith(f"{name} of 'd': input 'y' ")
+
+
 def test_a_loader_of_pytorch() -> None:
     torch = pytest.importorskip("torch")
     data = points(9)
