@@ -89,10 +89,12 @@ def fit(
             name, and on nothing else.
         metrics: variables of shape (), drawn from what the diagram has, or `dg.metrics.Metric`s, by
             name.  They are computed within the steps, before the update, and of validation data.
-        sample_weight: the name of an input that holds the samples' weights, by which the cost
-            divides: batches then count by the sum of their weights, not by their samples.
+        sample_weight: the name of an input that holds the samples' weights, where the cost divides
+            by their sum: for the cost and for metrics that depend on it, batches then count by the
+            sum of their weights, not by their samples.
         steps_per_epoch: of batches, how many are an epoch; by default all that there are.
-        prefetch: how many batches a thread makes ready, of data that come in batches; 0 for none.
+        prefetch: how many batches a thread makes ready, of data that come in batches; 0 for no
+            thread, and there is none for a list.
         resume: go on from the checkpoint's last file, if there is one, as if training had never
             ended: `epochs` and the history count from the first.
 

@@ -116,9 +116,17 @@ class Measures:
     def _plain(self) -> list[str]:
         return [name for name, metric in self.metrics.items() if metric is None]
 
-    def meter(self, sums: Collection[str]) -> Meter:
-        """What puts batches together."""
-        return Meter(self.metrics, sums)
+    def meter(self, sums: Collection[str], weights: str | None) -> Meter:
+        """What puts batches together, of which `sums` are added up.
+
+        `weights` is the input by which batches count for what depends on it.
+        """
+        weighted: set[str] = set()
+        if weights is not None:
+            cost, by = self.program.diagram.cost, self.program.diagram.observed[weights]
+            values = {**self.values, **({} if cost is None else {"cost": cost})}
+            weighted = {name for name, item in values.items() if by in set(ordered([item], {}))}
+        return Meter(self.metrics, sums, weights, weighted)
 
 
 class Meter:
@@ -127,30 +135,46 @@ class Meter:
     Args:
         metrics: by name; None for a plain number.
         sums: the outputs whose batches are added up; of others it is the weighted mean.
+        weights: the input that holds the weights of samples, or None.
+        weighted: the outputs whose batches count by these, and not by their samples.
 
     Attributes:
         last: the cost of the batch that was added last.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric | None], sums: Collection[str]) -> None:
+    def __init__(
+        self,
+        metrics: Mapping[str, Metric | None],
+        sums: Collection[str],
+        weights: str | None,
+        weighted: Collection[str],
+    ) -> None:
         self._metrics = metrics
         self._sums = sums
+        self._weights = weights
+        self._weighted = weighted
         self._totals = dict.fromkeys(["cost", *(_part(n) for n in metrics if not metrics[n])], 0.0)
         self._parts: dict[str, list[Array]] = {
             _part(name, part): [] for name, item in metrics.items() if item for part in item.parts
         }
-        self._weight = 0.0
+        self._samples = self._weight = 0.0
         self.last = math.nan
 
-    def add(self, cost: float, outputs: Mapping[str, Any], weight: float) -> None:
-        """Add a batch: its cost, the values of its metrics, and how much it counts."""
-        self._weight += weight
+    def add(
+        self, cost: float, outputs: Mapping[str, Any], inputs: Mapping[str, Array], count: int
+    ) -> None:
+        """Add a batch: its cost, the values of its metrics, its inputs, and its samples."""
+        self._samples += count
+        weight: float = count
+        if self._weights is not None:
+            weight = float(np.sum(inputs[self._weights], dtype=np.float64))
+            self._weight += weight
         self.last = cost
-        self._totals["cost"] += cost if "cost" in self._sums else cost * weight
         for name in self._totals:
-            if name != "cost":
-                value = float(outputs[name])
-                self._totals[name] += value if name in self._sums else value * weight
+            value = cost if name == "cost" else float(outputs[name])
+            if name not in self._sums:
+                value *= weight if name in self._weighted else count
+            self._totals[name] += value
         for name, kept in self._parts.items():
             kept.append(np.array(outputs[name], np.float64))
 
@@ -174,12 +198,8 @@ class Meter:
         total = self._totals[name]
         if name in self._sums:
             return total
-        return total / self._weight if self._weight else math.nan
-
-
-def weigh(weights: str | None, inputs: Mapping[str, Array], count: int) -> float:
-    """How much a batch counts: its samples, or the sum of their weights."""
-    return count if weights is None else float(np.sum(inputs[weights], dtype=np.float64))
+        counted = self._weight if name in self._weighted else self._samples
+        return total / counted if counted else math.nan
 
 
 def check_weights(what: str, weights: Any, expected: Sequence[Any]) -> None:

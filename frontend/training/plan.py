@@ -19,7 +19,7 @@ from ..programs.running import Running
 from .augment.augmentation import Augment, Augmentation
 from .feeding.batches import Array, Axis, Samples
 from .feeding.streams import AGAIN, Stream, comes_in_batches
-from .measuring import Measures, Meter, check_weights, weigh
+from .measuring import Measures, Meter, check_weights
 
 Feed = Samples | Stream
 _HELD_OUT, _ORDER, _CHANGES = 1, 2, 3
@@ -165,9 +165,9 @@ class Plan:
 
         `watch` hears of every batch before its step, with None, and after it; True ends the epoch.
         """
-        program, weights = self.program, self.options.sample_weight
+        program = self.program
         execution = self.measures.execution("step") if self.measures.values else None
-        meter = self.measures.meter(self._sums(self.feed))
+        meter = self.measures.meter(self._sums(self.feed), self.options.sample_weight)
         batches = self._batches(self.feed, number, self.options.shuffle)
         try:
             for place, (count, inputs) in enumerate(batches, 1):
@@ -181,7 +181,7 @@ class Plan:
                     outputs = execution.native(inputs) or execution.call("fit", inputs)
                     answer = outputs.get("cost")
                 cost = math.nan if program.diagram.cost is None else float(answer)
-                meter.add(cost, outputs, weigh(weights, inputs, count))
+                meter.add(cost, outputs, inputs, count)
                 if watch(place, meter):
                     break
         finally:
@@ -227,10 +227,10 @@ def judged(
     weights: str | None,
 ) -> Meter:
     """The cost and the metrics of batches, without a step."""
-    meter = measures.meter(sums)
+    meter = measures.meter(sums, weights)
     names = [item.name for item in execution.expected]
     for count, inputs in batches:
         outputs = execution.call(what, {name: inputs[name] for name in names})
         cost = outputs.get("cost")
-        meter.add(math.nan if cost is None else float(cost), outputs, weigh(weights, inputs, count))
+        meter.add(math.nan if cost is None else float(cost), outputs, inputs, count)
     return meter

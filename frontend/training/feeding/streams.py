@@ -36,7 +36,7 @@ class Stream:
         axis: as for `Samples`.
         steps: how many batches an epoch has, or None for all that there are.
         epochs: how many epochs there will be.
-        ahead: how many batches a thread makes ready; 0 for no thread.
+        ahead: how many batches a thread makes ready; 0 for no thread, which a list never needs.
 
     Raises:
         InputError: an iterator for several epochs, and no number of steps.
@@ -60,7 +60,8 @@ class Stream:
         self.axes = axes_of(what, expected, axis)
         self.data = data
         self.wanted = None if steps is None else integer(what, "steps_per_epoch", steps, 1)
-        self.ahead = integer(what, "prefetch", ahead, 0)
+        ahead = integer(what, "prefetch", ahead, 0)
+        self.ahead = 0 if isinstance(data, list) else ahead
         self.once = isinstance(data, Iterator)
         if self.once and epochs > 1 and steps is None:
             raise InputError(

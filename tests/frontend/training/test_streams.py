@@ -56,7 +56,7 @@ def test_batches_in_every_form_train_as_arrays_do(form: str, prefetch: int) -> N
     wanted = fit(expected, data, 3, 4, shuffle=False, validation=held)
     batches = cut(data, 4)
     options: dict[str, Any] = {}
-    given: Any = batches
+    given: Any = batches  # a list, for which there is no thread
     if form == "tuples":
         given = [tuple(batch.values()) for batch in batches]
     elif form == "loader":
