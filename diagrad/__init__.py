@@ -281,6 +281,16 @@ from .frontend.operations.integers.bits import (
     bitwise_xor,
 )
 from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
+from .frontend.operations.linear.orthogonal import (
+    eigh,
+    eigvalsh,
+    lstsq,
+    matrix_rank,
+    pinv,
+    qr,
+    svd,
+    svdvals,
+)
 from .frontend.operations.linear.systems import inverse, solve
 from .frontend.operations.making.arrays import (
     eye,
@@ -558,6 +568,8 @@ __all__ = [
     "digamma",
     "divide",
     "divmod",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "elu",
     "equal",
@@ -641,8 +653,10 @@ __all__ = [
     "logsumexp_pool",
     "loop",
     "lp_pool",
+    "lstsq",
     "margin",
     "matmul",
+    "matrix_rank",
     "max",
     "max_pool",
     "maximum",
@@ -670,6 +684,7 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "parameter",
+    "pinv",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll",
@@ -679,6 +694,7 @@ __all__ = [
     "probes",
     "prod",
     "put_along_axis",
+    "qr",
     "quantile",
     "random_normal",
     "random_uniform",
@@ -728,6 +744,8 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "svd",
+    "svdvals",
     "swapaxes",
     "take",
     "take_along_axis",

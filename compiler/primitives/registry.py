@@ -19,7 +19,7 @@ from . import (
     windows,
 )
 from .functions import composed, table  # noqa: F401 (fills the table)
-from .linear import systems
+from .linear import orthogonal, systems
 from .record import register
 
 for room in (
@@ -31,6 +31,7 @@ for room in (
     convolution,
     attention,
     systems,
+    orthogonal,
     log_product,
     indexing,
     scattering,

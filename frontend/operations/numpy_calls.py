@@ -17,7 +17,7 @@ from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, reductions, structure
 from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
-from .linear import systems
+from .linear import orthogonal, systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .ordering import along, quantiles, sorting
@@ -193,6 +193,10 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.kron: products.kron,
     np.linalg.norm: norms.norm,
     np.linalg.solve: systems.solve,
+    np.linalg.eigvalsh: orthogonal.eigvalsh,
+    np.linalg.svdvals: orthogonal.svdvals,
+    np.linalg.pinv: orthogonal.pinv,
+    np.linalg.matrix_rank: orthogonal.matrix_rank,
     np.linalg.inv: systems.inverse,
     np.zeros_like: arrays.zeros_like,
     np.ones_like: arrays.ones_like,
@@ -205,6 +209,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 OURS: dict[str, str] = {
     "dot": "x @ y",
     "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
+    "qr": "dg.qr", "svd": "dg.svd", "eigh": "dg.eigh", "lstsq": "dg.lstsq",
     "heaviside": "dg.where",
     "copyto": "dg.where", "put": "dg.where",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from . import contractions, elementwise, indexing, reductions, source, structure
 from .broadcasting import is_operand
 from .functions import exponentials, hyperbolic, rounding, special, trigonometry
 from .integers import bits, division
-from .linear import systems
+from .linear import orthogonal, systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
@@ -132,7 +132,7 @@ OPERATORS: dict[str, Any] = {
 }
 _FILES = (
     arrays, bits, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    norms, padding, products, quantiles, reductions, repeats, rounding, running,
+    norms, orthogonal, padding, products, quantiles, reductions, repeats, rounding, running,
     sorting, source, special, structure, systems, triangles, trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(

@@ -30,6 +30,7 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "integer": operations.integer,
     "share": operations.share,
     "solve": operations.linear_system,
+    "factor": operations.factor,
     "log_product": operations.log_product,
     "mask": operations.mask,
     "noise": operations.noise,

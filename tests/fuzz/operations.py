@@ -317,6 +317,25 @@ def linear_system(d: Drawing) -> Any:
     return dg.solve(noise + np.eye(n, dtype=d.plan.dtype) * 2, x)
 
 
+def factor(d: Drawing) -> Any:
+    """What does not depend on the signs in factors of a well-conditioned matrix."""
+    x = d.pick(lambda v: v.ndim == 2 and not named(v.shape[0]) and 0 < v.shape[0] < 6)
+    if x is None:
+        return None
+    n = x.shape[0]
+    apart = np.diag(np.arange(2, n + 2)).astype(d.plan.dtype)
+    matrix = dg.tanh(d.weight((n, n))) * (0.5 / n) + apart
+    kind = d.number() % 4
+    if kind == 0:
+        return dg.qr(matrix)[0] @ x
+    if kind == 1:
+        return dg.lstsq(dg.concatenate([matrix, apart]), dg.concatenate([x, x]))
+    if kind == 2:
+        values, vectors = dg.eigh(matrix)
+        return vectors @ (dg.tanh(values)[:, None] * (vectors.T @ x))
+    return dg.pinv(matrix) @ x * dg.svdvals(matrix)[:, None]
+
+
 def log_product(d: Drawing) -> Any:
     """A product in logarithms with a new weight, some of whose rows are as good as absent."""
     x = d.pick(lambda v: v.ndim > 1 and not named(v.shape[-1]) and v.shape[-1] > 0)

@@ -29,8 +29,9 @@ REFUSED = {
     f"{BOTH}",
     "dg.tensordot(x, a, ((0, 1), 0))": "tensordot EXPECTS as many axes of both, each once, not "
     f"[0, 1] and [0]; {BOTH}",
-    "dg.norm(x, 2, (0, 1))": 'norm EXPECTS "fro", 1, -1, inf or -inf for matrices, not 2, which '
-    f"needs singular values; {GIVEN}: give one axis for vectors",
+    "dg.norm(x, 3, (0, 1))": 'norm EXPECTS "fro", "nuc", 1, -1, 2, -2, inf or -inf for matrices, '
+    f"not 3; {GIVEN}: give one axis for vectors",
+    'dg.norm(x, "nuc", 0)': 'norm EXPECTS the two axes of matrices for "nuc", not one; ' + GIVEN,
     'dg.norm(x, "fro", 0)': 'norm EXPECTS the two axes of matrices for "fro", not one; ' + GIVEN,
 }  # fmt: skip
 

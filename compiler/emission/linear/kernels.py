@@ -9,10 +9,15 @@ from ...graph import Node
 from ...scheduling.fusion import Group
 from ..nest import Places
 from ..writer import Emitted
+from .reflections import emit_qr
+from .rotations import emit_eigh, emit_svd
 from .systems import emit_solve
 
 KERNELS: Mapping[str, Callable[[Node, Places, Target], Emitted]] = {
     "solve": emit_solve,
+    "qr": emit_qr,
+    "eigh": emit_eigh,
+    "svd": emit_svd,
 }
 
 

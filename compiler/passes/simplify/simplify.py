@@ -88,7 +88,7 @@ def _fold(b: Builder, n: Node) -> Node | None:
     """A function of known scalars is a known scalar."""
     if lookup(n.op).kind != "elementwise" or n.op in ("copy", "in_range"):
         return None
-    if n.op in ("stop_gradient", "composed"):
+    if n.op in ("stop_gradient", "composed", "pinv"):
         return n.inputs[0]
     values = [fill_value(item) for item in n.inputs]
     if any(value is None for value in values):

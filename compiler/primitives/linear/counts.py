@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 
 from ...graph import Node
 from ...sizes import Dim
+from .orthogonal import jacobi_flops, jacobi_work, qr_flops, qr_work
 from .systems import solve_flops, solve_work
 
 Count = Callable[[Node], Dim]
 
 LINEAR: Mapping[str, tuple[Count, Count]] = {
     "solve": (solve_flops, solve_work),
+    "qr": (qr_flops, qr_work),
+    "eigh": (jacobi_flops, jacobi_work),
+    "svd": (jacobi_flops, jacobi_work),
 }
 """For each: its floating-point operations, and an estimate in operations on one element."""
 

@@ -1,4 +1,4 @@
-"""Lengths of vectors, and norms of matrices that need no singular values."""
+"""Lengths of vectors, and norms of matrices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ...location import user_location
 from ...variables.applying import apply
 from ...variables.variable import Variable
 from ..broadcasting import as_variables
+from ..linear.orthogonal import singular_values
 from ..reductions import Axis
 from ..structure import normal_axes, normal_axis
 
@@ -28,27 +29,28 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
         ord: of vectors None or 2 for the length, 1, inf (the greatest |x|), -inf (the least), 0
             (how many are not 0), or another number p for the sum of |x| ** p to the power 1 / p; of
             matrices None or "fro" for the root of all squares, 1 and -1 for the greatest and least
-            sum of a column, inf and -inf for those of a row.
+            sum of a column, inf and -inf for those of a row; 2, -2 and "nuc" for the greatest and
+            least singular value and the sum of them (`svdvals`).
         axis: one axis, or the two of rows and columns; by default all, as one vector where there is
             no `ord`.
         keepdims: whether axes that are gone stay, with one element.
 
     Returns:
         Of x's dtype.  Where the norm is 0, the gradient is 0 (of a p below 1, NaN), as in PyTorch;
-        that of an extremum is shared evenly.
+        that of an extremum is shared evenly.  Singular values of 0 have one gradient of many.
 
     Raises:
-        DtypeError, ShapeError: when the diagram is built: no floats, no such axes, or an `ord` of
-            matrices that needs singular values.
-        TypeError, ValueError: an `ord` that is neither a number nor "fro".
+        DtypeError, ShapeError: when the diagram is built: no floats, no such axes, or an `ord` that
+            matrices do not have.
+        TypeError, ValueError: an `ord` that is neither a number nor "fro" or "nuc".
     """
     subject = f"norm ({user_location()})"
     keepdims = flag("norm", "keepdims", keepdims)
-    known = ord is None or ord == "fro" if not isinstance(ord, (Variable, np.ndarray)) else False
+    known = ord is None or (isinstance(ord, str) and ord in ("fro", "nuc"))
     plain = isinstance(ord, (int, float, np.integer, np.floating)) and not isinstance(ord, bool)
     if not known and (not plain or math.isnan(ord)):
         kind = ValueError if plain or isinstance(ord, str) else TypeError
-        raise wrong(subject, 'ord to be a number, inf, -inf, "fro" or None', ord, kind)
+        raise wrong(subject, 'ord to be a number, inf, -inf, "fro", "nuc" or None', ord, kind)
 
     def rule(b: Builder, node: Node) -> Node:
         if not node.type.is_float:
@@ -61,8 +63,8 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
         else:
             axes = normal_axes(axis, rank)
         if ord is None or len(axes) == 1:
-            if ord == "fro":
-                raise TypeRuleError('expects the two axes of matrices for "fro", not one')
+            if isinstance(ord, str):
+                raise TypeRuleError(f'expects the two axes of matrices for "{ord}", not one')
             found = _of_vectors(Formula(b, node), 2.0 if ord is None else float(ord), axes)
         elif len(axes) == 2:
             found = _of_matrices(Formula(b, node), ord, axes)
@@ -113,12 +115,20 @@ def _with_level_zero(total: Formula, root: Any) -> Formula:
 def _of_matrices(x: Formula, order: Any, axes: tuple[int, ...]) -> Formula:
     if order == "fro":
         return _of_vectors(x, 2.0, axes)
+    rows, columns = axes
+    if order == "nuc" or abs(order) == 2:
+        rest = tuple(i for i in range(x.node.type.rank) if i not in axes)
+        turned = x.b.transpose(x.node, axes=(*rest, rows, columns))
+        values = x.like(singular_values(x.b, turned))
+        last = (len(rest),)
+        if order == "nuc":
+            return _reduced("reduce_sum", values, last)
+        return _extreme(values, order, last)
     if abs(order) not in (1, math.inf):
         raise TypeRuleError(
-            f'expects "fro", 1, -1, inf or -inf for matrices, not {order}, which needs singular '
-            "values: give one axis for vectors"
+            f'expects "fro", "nuc", 1, -1, 2, -2, inf or -inf for matrices, not {order}: give one '
+            "axis for vectors"
         )
-    rows, columns = axes
     along, over = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = _reduced("reduce_sum", abs(x), (along,))
     return _extreme(sums, order, (over - (over > along),))

@@ -97,6 +97,17 @@ def equations() -> Case:
     }  # fmt: skip
 
 
+def factors() -> Case:
+    """Factors with orthonormal columns, and values in order."""
+    a, y = dg.observed("a", ("B", "T", "T")), dg.observed("y", ("B", "T", 3))
+    w = dg.parameter("w", (3, 3))
+    q, r = dg.qr(y @ w)
+    z = dg.concatenate([q @ r, dg.svdvals(a)[..., None], dg.eigh(a)[0][..., None]], -1)
+    return {"z": z}, dg.mean(z**2), lambda batch, steps: {
+        "a": normal(batch, 7 * steps, 7 * steps), "y": normal(batch, 7 * steps, 3),
+    }  # fmt: skip
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "rnn": lambda: recurrent(dg.RNN),
     "lstm": lambda: recurrent(dg.LSTM),
@@ -105,6 +116,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "experts": experts,
     "tables": tables,
     "equations": equations,
+    "factors": factors,
 }
 
 

@@ -181,6 +181,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "gradient_flow": {"program": looping, "inputs": lambda: {"s": np.ones((3, 2, 2), np.float32)}},
     "jacobian": {"y": lambda: dg.sum(square(), 0), "x": square},
     "l1": {"variables": square},
+    "lstsq": {"b": y},
+    "eigh": {"a": square}, "eigvalsh": {"a": square},
     "matmul": {"y": lambda: dg.parameter("w", (3, 2))},
     "logmatmulexp": {"y": lambda: dg.parameter("w", (3, 2))},
     "observed": {}, "parameter": {"init": lambda: 0.5},

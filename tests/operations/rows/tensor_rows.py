@@ -71,7 +71,7 @@ NORMS = [
     axes(f"norm matrix {order} {axis}", lambda x, o=order, a=axis: dg.norm(x, o, a),
          lambda x, o=order, a=axis: np.linalg.norm(x, o, a), shapes=(((7, 13),), ((3, 5, 2),)),
          named=None)
-    for order in (None, "fro", 1, -1, math.inf, -math.inf)
+    for order in (None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
     for axis in ((0, 1), (-1, 0))
 ]  # fmt: skip
 

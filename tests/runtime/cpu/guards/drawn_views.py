@@ -394,6 +394,20 @@ def solved(d: Drawing) -> None:
     d.give(found, np.linalg.solve(a.astype(np.float64), b.astype(np.float64)))
 
 
+def factored(d: Drawing) -> None:
+    """Factors with orthonormal columns, of matrices under views."""
+    n, more = d.draw.choice([0, 1, 2, 5, 16, 17]), d.draw.choice([0, 1, 17])
+    batch = d.draw.choice([(), (1,), (3,)])
+    a = d.numbers.normal(size=(*batch, n + more, n)).astype(d.dtype)
+    wide = a.astype(np.float64)
+    q, r = dg.qr(laid(d, a))
+    d.give(q @ r, wide)
+    u, s, vh = dg.svd(laid(d, a))
+    d.give((u * s[..., None, :]) @ vh, wide)
+    symmetric = a[..., :n, :] + np.swapaxes(a[..., :n, :], -1, -2)
+    d.give(dg.eigvalsh(laid(d, symmetric)), np.linalg.eigvalsh(symmetric.astype(np.float64)))
+
+
 def looped(d: Drawing) -> None:
     """A loop over a sequence under views, and one whose gradient is a sum of powers."""
     steps, rows = d.draw.choice([0, 1, 2, 5]), d.draw.choice([0, 1, 2, 17])
@@ -429,7 +443,7 @@ def looped(d: Drawing) -> None:
 
 PARTS: list[Callable[[Drawing], None]] = [
     copied, summed, averaged, softened, moved, taken, scattered, multiplied, convolved, solved,
-    looped,
+    factored, looped,
 ]  # fmt: skip
 
 

@@ -1,0 +1,46 @@
+"""What the rules of linear algebra share: matrices on the last two axes, all others a batch."""
+
+from __future__ import annotations
+
+from ...errors import DtypeRuleError, TypeRuleError
+from ...graph import Node, Type
+from ..record import Builder
+
+
+def expect_square(a: Type) -> None:
+    """DtypeRuleError or TypeRuleError for what is not square matrices of floats."""
+    if not a.is_float:
+        raise DtypeRuleError(f"expected floats, got {a}")
+    if a.rank < 2 or a.shape[-1] != a.shape[-2]:
+        raise TypeRuleError(f"expected square matrices, got {a}")
+
+
+def transposed(b: Builder, a: Node) -> Node:
+    """Matrices, the last two axes exchanged."""
+    rank = a.type.rank
+    turned: Node = b.transpose(a, axes=(*range(rank - 2), rank - 1, rank - 2))
+    return turned
+
+
+def multiply(b: Builder, x: Node, y: Node) -> Node:
+    """Products of matrices whose leading axes are the same."""
+    rank = x.type.rank
+    lead = tuple(range(rank - 2))
+    i, j, k = range(rank - 2, rank + 1)
+    found: Node = b.contract(x, y, a=(*lead, i, k), b=(*lead, k, j), out=(*lead, i, j))
+    return found
+
+
+def compared(b: Builder, op: str, like: Type) -> Node:
+    """How the row of each element compares with its column: "ge" is true in the lower triangle."""
+    row, column = (
+        b.iota(axis=axis, shape=like.shape, dtype="int64")
+        for axis in (like.rank - 2, like.rank - 1)
+    )
+    return b.apply(op, row, column)
+
+
+def over_matrices(b: Builder, x: Node, like: Node) -> Node:
+    """A number for each matrix, in all of its elements."""
+    spread: Node = b.broadcast(x, shape=like.shape, axes=tuple(range(like.type.rank - 2)))
+    return spread
