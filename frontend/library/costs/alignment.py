@@ -6,7 +6,7 @@ import functools
 import math
 from typing import Any
 
-from ....compiler.dtypes import INDICES
+from ....compiler.dtypes import INDICES, computed
 from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
 from ...arguments import flag, integer
@@ -101,16 +101,17 @@ def ctc(
 
     index = broadcast_to(expand_dims(labels, 0), (steps, samples, count))
     spoken = take_along_axis(scores, index, -1)
-    impossible = fill(-math.inf, (samples, 1), scores.dtype)
+    dtype = computed(scores.dtype)
+    impossible = fill(-math.inf, (samples, 1), dtype)
     before_all = fill(-1, (samples, 1), labels.dtype)
     # Two labels that are the same need a blank between them.
     other = not_equal(labels, concatenate([before_all, labels], 1)[:, :-1])
     places = arange(count + 1)
-    start = where(equal(places, 0), fill(0.0, (), scores.dtype), -math.inf)
+    start = where(equal(places, 0), fill(0.0, (), dtype), -math.inf)
 
     t = loop("t", lengths=lengths)
-    at_label = t.delay("label", -math.inf, shape=(samples, count), dtype=scores.dtype)
-    at_blank = t.delay("blank", start, shape=(samples, count + 1), dtype=scores.dtype)
+    at_label = t.delay("label", -math.inf, shape=(samples, count), dtype=dtype)
+    at_blank = t.delay("blank", start, shape=(samples, count + 1), dtype=dtype)
     before = concatenate([impossible, at_label], 1)
     direct = where(other, before[:, :-1], -math.inf)
     label = _log_sum(at_label, at_blank[:, :-1], direct) + t.each(spoken)

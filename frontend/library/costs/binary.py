@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ....compiler.dtypes import computed
 from ...arguments import flag, number
 from ...location import user_location
 from ...operations.elementwise import (
@@ -95,7 +96,7 @@ def _log(share: Variable, rest: bool) -> Variable:
     if rest:
         some = share < 1.0
         return where(some, log1p(-where(some, share, 0.0)), LEAST_LOG)
-    some = greater(share, float(np.finfo(share.dtype).tiny))
+    some = greater(share, float(np.finfo(computed(share.dtype)).tiny))
     return where(some, log(where(some, share, 1.0)), LEAST_LOG)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from ....compiler.dtypes import computed
 from ....compiler.errors import TypeRuleError
 from ...arguments import one_of
 from ...drawing.blocks import CostFunction, R
@@ -82,8 +83,8 @@ def expect_floats(subject: str, name: str, variable: Variable) -> None:
 
 
 def expect_dtype(subject: str, name: str, given: Variable, like: str, first: Variable) -> None:
-    """DtypeError unless a variable has the dtype of another."""
-    if given.dtype != first.dtype:
+    """DtypeError unless a variable has the dtype of another, or is computed with in the same."""
+    if computed(given.dtype) != computed(first.dtype):
         raise DtypeError(
             f"{subject} expects {name} of dtype {first.dtype} like {like}, got {given.dtype} from "
             f'{source_text(given)}: convert it with .astype("{first.dtype}")'

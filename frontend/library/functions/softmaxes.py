@@ -107,7 +107,7 @@ def gumbel_softmax(
     hard = flag("gumbel_softmax", "hard", hard)
     (x,) = as_variables(x)
     # Draws are multiples of 2 ** -24: that of 0 stands for the middle of what is next to it.
-    waiting = maximum(-log(1.0 - random_uniform(x.shape, stream, x.dtype)), 2.0**-25)
+    waiting = maximum(-log(1.0 - random_uniform(x.shape, stream)), 2.0**-25)
     smooth = _shares("gumbel_softmax", (x - log(waiting)) / temperature, axis)
     if not hard:
         return smooth
