@@ -27,7 +27,7 @@ from diagrad.compiler.pipeline import compile_kernels
 from diagrad.runtime.cuda.plan import Plan, Walk, plan_launches
 from diagrad.runtime.cuda.processor import Processor, Rates
 from diagrad.runtime.cuda.shapes import WARP
-from diagrad.runtime.cuda.walks import moved
+from diagrad.runtime.cuda.walks import is_wide, moved
 from diagrad.runtime.program import CUDA
 
 from .peers import diagrad_
@@ -125,7 +125,9 @@ def busiest(plan: Plan, rates: Rates) -> float:
             if run.row not in walked:
                 times = program.times[run.row]
                 nbytes = moved(program, item, times) // times
-                walked[run.row] = rates.run_work_s(item, nbytes, 1, run.threads // WARP, run.team)
+                walked[run.row] = rates.run_work_s(
+                    item, nbytes, 1, run.threads // WARP, run.team, is_wide(program, item)
+                )
             spent += rates.run_s + walked[run.row]
         ends.append(spent + max((ends[number] for number in launch.after), default=0.0))
     return max(ends, default=0.0)

@@ -31,7 +31,7 @@ from .test_benchmarks import result
 diagrad_ = importlib.import_module("benchmarks.peers.diagrad_")
 RATES = Rates(
     node_s=1.0, run_s=0.5, bytes_per_s=10.0, own_bytes_per_s=10.0, warp_ops_per_s=1.0,
-    team_ops_per_s=125.0,
+    team_ops_per_s=125.0, double=1.0,
 )  # fmt: skip
 SLOW = Gpu("slow", RATES, flops_per_s=100.0, bus_bytes_per_s=5.0)
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..tracing import Limits
 from .code import Code
 from .device import Call, Copy, DeviceError, Kind, Loaded, Node
-from .processor import Processor
+from .processor import Processor, Rates
 
 Array = npt.NDArray[Any]
 
@@ -103,7 +103,9 @@ class DriverDevice:
             )
         )  # fmt: skip
         self.architecture = f"sm_{major}{minor}"
-        self.processor = Processor(count, min(MOST_SHARED, shared - OWN_SHARED))
+        clock, bytes_per_s, singles, doubles = self._rates()
+        rates = Rates.stated(clock, bytes_per_s, singles, doubles)
+        self.processor = Processor(count, min(MOST_SHARED, shared - OWN_SHARED), rates)
         self.context = self.ask("make a context", driver.cuDevicePrimaryCtxRetain, self._handle)
         with self._current():
             # One that does not wait for the default stream, which other libraries use.
@@ -218,18 +220,22 @@ class DriverDevice:
 
     def limits(self) -> Limits:
         """As `device.Device`: nominal rates, by the attributes that the driver tells."""
-        clock, memory, bits, cached, count, major, minor = (
+        clock, bytes_per_s, singles, doubles = self._rates()
+        cycles = clock * self._attribute("MULTIPROCESSOR_COUNT")
+        flops = {"float32": 2 * singles * cycles, "float64": 2 * doubles * cycles}
+        return Limits(self.name, 1, bytes_per_s, flops, self._attribute("L2_CACHE_SIZE"))
+
+    def _rates(self) -> tuple[float, float, int, int]:
+        """Cycles a second, the memory's bytes a second, and what `units_of` says."""
+        clock, memory, bits, major, minor = (
             self._attribute(word)
             for word in (
-                "CLOCK_RATE", "MEMORY_CLOCK_RATE", "GLOBAL_MEMORY_BUS_WIDTH", "L2_CACHE_SIZE",
-                "MULTIPROCESSOR_COUNT", "COMPUTE_CAPABILITY_MAJOR", "COMPUTE_CAPABILITY_MINOR",
+                "CLOCK_RATE", "MEMORY_CLOCK_RATE", "GLOBAL_MEMORY_BUS_WIDTH",
+                "COMPUTE_CAPABILITY_MAJOR", "COMPUTE_CAPABILITY_MINOR",
             )
         )  # fmt: skip
         # Rates are in kHz; memory moves bits at both edges of its clock.
-        singles, doubles = units_of(major, minor)
-        cycles = 1e3 * clock * count
-        flops = {"float32": 2 * singles * cycles, "float64": 2 * doubles * cycles}
-        return Limits(self.name, 1, 1e3 * memory * 2 * bits / 8, flops, cached)
+        return 1e3 * clock, 1e3 * memory * 2 * bits / 8, *units_of(major, minor)
 
     def measure(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64]:
         """As `device.Device`: each node by itself, between two events."""

@@ -26,6 +26,10 @@ Integers = npt.NDArray[np.int64]
 GAIN = 1.5
 """How many times as fast a walk must be predicted to be: predictions are rough."""
 
+MOST = 16
+"""Kernels that a walk has at most.  Where a function has many, the assembler moves what they share
+out of them, and spills: of a Transformer's 29 kernels 2 KiB, and it takes 2.5 times as long."""
+
 
 def stretches(
     program: BoundProgram,
@@ -57,6 +61,8 @@ def stretches(
         for row, place in zip(rows, places, strict=True):
             if program.instructions[row].extent:
                 rows_at[place[0] - firsts[0]] = row
+        if len({program.instructions[row].kernel for row in rows}) > MOST:
+            continue
         costs = {row: _costs(program, row, times[row], processor) for row in rows}
         if _pays(rows_at.tolist(), (waits[firsts[0] : lasts[0]] - firsts[0]).tolist(), costs,
                  processor):  # fmt: skip
@@ -77,12 +83,12 @@ def _costs(
     if not item.extent:
         return 0.0, 0.0
     kernel = program.kernels[item.kernel]
-    nbytes = moved(program, item, times) // times
+    nbytes, wide = moved(program, item, times) // times, is_wide(program, item)
     apart, along = launched(item, kernel, processor), walked(item, kernel, processor)
     blocks = min(apart.grid, processor.multiprocessors)
     return (
-        rates.run_work_s(item, nbytes, blocks, apart.warps, apart.team),
-        rates.run_work_s(item, nbytes, 1, along.warps, along.team),
+        rates.run_work_s(item, nbytes, blocks, apart.warps, apart.team, wide),
+        rates.run_work_s(item, nbytes, 1, along.warps, along.team, wide),
     )
 
 
@@ -105,6 +111,11 @@ def _pays(
         walk += rates.run_s + along
         path.append(max(path[-1], path[max(0, wait)] + rates.node_s + apart))
     return runs > 1 and GAIN * walk < path[-1]
+
+
+def is_wide(program: BoundProgram, item: Instruction) -> bool:
+    """Whether a row computes in float64."""
+    return any(program.buffers[b].dtype == "float64" for b in (*item.reads, *item.writes))
 
 
 def moved(program: BoundProgram, item: Instruction, times: int) -> int:

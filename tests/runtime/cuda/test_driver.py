@@ -7,6 +7,7 @@ import ctypes
 import gc
 import importlib.util
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from diagrad.runtime.cuda.device import Call, Copy, DeviceError, Kind, Node
 from diagrad.runtime.cuda.driver import ENTRY, USUAL_SHARED, DriverDevice
 from diagrad.runtime.cuda.executor import Executor
 from diagrad.runtime.cuda.memory import Memory, Workspace, state_array
+from diagrad.runtime.cuda.processor import Rates
 from diagrad.runtime.program import Kernel
 
 from .programs import bound, execution
@@ -40,6 +42,7 @@ TYPES = {
 ATTRIBUTES = {
     "COMPUTE_CAPABILITY_MAJOR": 9, "COMPUTE_CAPABILITY_MINOR": 0, "MULTIPROCESSOR_COUNT": 132,
     "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN": 232448, "CONCURRENT_MANAGED_ACCESS": 1,
+    "CLOCK_RATE": 1980000, "MEMORY_CLOCK_RATE": 2619000, "GLOBAL_MEMORY_BUS_WIDTH": 5120,
 }  # fmt: skip
 
 
@@ -167,6 +170,9 @@ def test_what_a_device_is(driver: StandIn) -> None:
     assert str(device) == "NVIDIA H100 (sm_90)"
     assert (device.number, device.stream) == (0, 12)
     assert (device.processor.multiprocessors, device.processor.shared) == (132, 200 << 10)
+    stated = replace(device.processor.rates, bytes_per_s=Rates().bytes_per_s)
+    assert stated == Rates()  # an H100's
+    assert device.processor.rates.bytes_per_s == pytest.approx(Rates().bytes_per_s, rel=1e-3)
 
 
 def test_no_more_managed_memory_is_asked_for_than_there_is(driver: StandIn) -> None:

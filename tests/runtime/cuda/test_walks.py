@@ -15,7 +15,7 @@ from diagrad.runtime.cuda.device import Call
 from diagrad.runtime.cuda.layout import WORD
 from diagrad.runtime.cuda.plan import Plan, Walk, plan_launches
 from diagrad.runtime.cuda.processor import MULTIPLY_ADDS, Processor, Rates
-from diagrad.runtime.cuda.walks import GAIN, stretches
+from diagrad.runtime.cuda.walks import GAIN, MOST, stretches
 from diagrad.runtime.program import (
     CUDA,
     BoundProgram,
@@ -44,7 +44,7 @@ SPACED = Kernel("spaced", "def kernel(args, lo, hi, space):\n    pass\n", 32)
 TEAMED = Kernel("teamed", "def kernel(args, lo, hi, space, warp, warps):\n    pass\n", 32)
 UNIT = Rates(
     node_s=10.0, run_s=1.0, bytes_per_s=100.0, own_bytes_per_s=5.0, warp_ops_per_s=2.0,
-    team_ops_per_s=4 * MULTIPLY_ADDS,
+    team_ops_per_s=8.0, double=0.25,
 )  # fmt: skip
 """A device that is easily reckoned with."""
 
@@ -74,13 +74,29 @@ def walked(program: BoundProgram, rates: Rates = UNIT) -> list[tuple[int, int]]:
 
 def test_the_time_of_a_run() -> None:
     """The most of: the busiest worker, what all warps begin in a cycle, and the bytes."""
-    assert UNIT.run_work_s(row(30, 3), 0, 1, 8, False) == 10 / 2  # a warp with one of three
-    assert UNIT.run_work_s(row(64, 64), 0, 1, 8, False) == 64 / 8  # four warps begin at a time
-    assert UNIT.run_work_s(row(64, 64), 0, 2, 8, False) == 64 / 16
-    assert UNIT.run_work_s(row(60, 3), 0, 1, 8, True) == 60 / 4
-    assert UNIT.run_work_s(row(60, 3), 0, 2, 8, True) == 40 / 4
-    assert UNIT.run_work_s(row(), 60, 2, 8, True) == 6
-    assert UNIT.run_work_s(row(), 60, 40, 8, True) == 0.6
+
+    def seconds(item: Instruction, nbytes: int, blocks: int, team: bool, wide: bool) -> float:
+        return UNIT.run_work_s(item, nbytes, blocks, 8, team, wide)
+
+    assert seconds(row(30, 3), 0, 1, False, False) == 10 / 2  # a warp with one of three
+    assert seconds(row(64, 64), 0, 1, False, False) == 64 / 8  # four warps begin at a time
+    assert seconds(row(64, 64), 0, 2, False, False) == 64 / 16
+    assert seconds(row(64, 64), 0, 2, False, True) == 4 * 64 / 16
+    assert seconds(row(60, 3), 0, 1, True, False) == 60 * MULTIPLY_ADDS / 8
+    assert seconds(row(60, 3), 0, 2, True, False) == 40 * MULTIPLY_ADDS / 8
+    assert seconds(row(60, 3), 0, 2, True, True) == 4 * 40 * MULTIPLY_ADDS / 8
+    assert seconds(row(), 60, 2, True, True) == 6
+    assert seconds(row(), 60, 40, True, False) == 0.6
+
+
+def test_rates_that_a_driver_states() -> None:
+    """By its clocks; those of an H100 where it states none, as some devices do."""
+    assert Rates.stated(1.98e9, 3.35e12, 128, 64) == Rates() == Rates.stated(0, 0, 128, 64)
+    found = Rates.stated(1e9, 5e11, 64, 2)
+    assert found == Rates(
+        bytes_per_s=5e11, own_bytes_per_s=64e9, warp_ops_per_s=32e9, team_ops_per_s=64e9,
+        double=1 / 32,
+    )  # fmt: skip
 
 
 def test_a_loop_is_walked_where_that_takes_much_less() -> None:
@@ -102,6 +118,25 @@ def test_bytes_count_as_work_does() -> None:
     loop = [Turns(0, 1, 5)]
     assert walked(made([item], loop, nbytes=20)) == [(0, 5)]
     assert walked(made([item], loop, nbytes=100)) == []
+
+
+def test_float64_counts_by_its_rate() -> None:
+    """The same work, which one block has time for in float32."""
+    item = replace(row(100, 100), writes=(0,))
+    for dtype, wanted in (("float32", [(0, 5)]), ("float64", [])):
+        program = made([replace(item, work=20)], [Turns(0, 1, 5)])
+        program = replace(program, buffers=(replace(program.buffers[0], dtype=dtype),))
+        assert walked(program) == wanted
+
+
+def test_a_loop_of_many_kernels_is_not_walked() -> None:
+    """But a loop in it may be."""
+    for count in (MOST, MOST + 1):
+        items = [replace(row(), kernel=number) for number in range(count)]
+        kernels = tuple(replace(SIMPLE, name=f"k{number}") for number in range(count))
+        program = replace(made(items, [Turns(0, count, 2), Turns(0, 1, 5)]), kernels=kernels)
+        once = [(0, 5), (count + 4, count + 9)]
+        assert walked(program, EVER) == (once if count > MOST else [(0, 2 * (count + 4))])
 
 
 def test_runs_that_wait_for_nothing_are_not_walked() -> None:

@@ -256,6 +256,16 @@ def test_reports_tell_of_the_device() -> None:
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_reports_tell_of_walks() -> None:
+    """A loop that one block walks is a launch, whose rows have times of their own."""
+    states, _ = dg.GRU(3, 4)(dg.observed("x", ("T", "B", 3)))
+    a, b = pair(dg.Diagram("walked", {"y": states}))
+    x = np.ones((5, 2, 3), np.float32)
+    np.testing.assert_allclose(b.run(x=x)["y"], a.run(x=x)["y"], rtol=1e-5)
+    assert ", of which 1 walks 10 runs of rows" in b.explain()
+    assert sorted(row.calls for row in b.profile("run", 2, x=x).rows)[-2:] == [5, 5]
+
+
 def test_everything_is_given_back(device: SimulatedDevice) -> None:
     import gc
 
