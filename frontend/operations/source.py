@@ -6,32 +6,86 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import wrong
+from ...compiler.graph import Node
+from ...compiler.primitives.record import Builder
+from ...compiler.sizes import Dim, Size, ceil_divide, named
+from ..arguments import integer, number, wrong
 from ..location import user_location
 from ..variables.applying import apply
+from ..variables.constants import constant
 from ..variables.kinds import Number
 from ..variables.numbers import in_dtype, number_array
-from ..variables.variable import Shape, Variable, shape_of
+from ..variables.variable import DTYPES, Shape, Variable, shape_of
 from ..variables.weak import of_dtype
 
 
-def arange(size: Any, dtype: Any = None) -> Variable:
-    """0, 1, ... size - 1; the size may be a name.
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
+    """start, start + step, ... up to and without `stop`, as NumPy's; `arange(n)` is 0, ... n - 1.
 
-    int32 by default, or the dtype of the integers that it meets; DtypeError if it cannot hold them.
+    Args:
+        start: the first; where it stands alone, it is `stop`, and the first is 0.
+        stop: where the numbers end.
+        step: from each to the next; not 0.
+        dtype: for integers int32 by default, or the dtype of the integers that they meet; for
+            floats float32, or the float dtype of what they meet.
+
+    `start` and `stop` may be sizes or their names, with a `step` that is an integer; then `stop`
+    must not come before `start`, which is checked when the sizes are known.
+
+    Raises:
+        DtypeError: numbers that the dtype does not hold.
+        TypeError, ValueError: what is no number or size, a step of 0, sizes beside fractions.
     """
-    shape = shape_of((size,))
     subject = f"arange ({user_location()})"
+    if isinstance(stop, str) and stop in DTYPES:
+        raise wrong(subject, f'a size or a number to stop at: write dtype="{stop}"', stop)
+    first, end = (0, start) if stop is None else (start, stop)
+    if any(isinstance(item, (float, np.floating)) for item in (first, end, step)):
+        return _even(subject, first, end, step, dtype)
+    step = integer(subject, "step", step)
+    if step == 0:
+        raise wrong(subject, "a step other than 0", step, ValueError)
+    low, high = _place(subject, first), _place(subject, end)
+    ends = (low, high) if step > 0 else (high, low)
+    count = ceil_divide(ends[1] - ends[0], abs(step))
+    count = max(count, 0) if isinstance(count, int) else count
 
     def draw(name: str) -> Variable:
-        if isinstance(shape[0], int) and shape[0]:
-            in_dtype(subject, np.asarray(shape[0] - 1), name)
-        result: Variable = apply(
-            "arange", lambda b: b.apply("iota", axis=0, shape=shape, dtype=name), []
-        )
+        if isinstance(low, int) and isinstance(count, int) and count:
+            in_dtype(subject, np.asarray([low, low + (count - 1) * step]), name)
+
+        def rule(b: Builder) -> Node:
+            if low == 0 and step == 1:
+                return b.iota(axis=0, shape=(count,), dtype=name)
+            place = b.iota(axis=0, shape=(count,), dtype="int64")
+            origin = b.spread(b.size(size=low, dtype="int64"), place.shape)
+            return b.cast(b.add(b.mul(place, b.fill(step, place.type)), origin), dtype=name)
+
+        result: Variable = apply("arange", rule, [])
         return result
 
     return of_dtype(draw, dtype, "int32", "i")
+
+
+def _place(subject: str, value: Any) -> Dim:
+    """A number or a size, with its name as a symbol."""
+    if isinstance(value, Size):
+        return value
+    if isinstance(value, str) and value.isidentifier():
+        return named(value)
+    return integer(subject, "start and stop", value)
+
+
+def _even(subject: str, start: Any, stop: Any, step: Any, dtype: Any) -> Variable:
+    """Floats in even steps."""
+    names = ("start", "stop", "step")
+    first, end, by = (
+        number(subject, name, value) for name, value in zip(names, (start, stop, step), strict=True)
+    )
+    if by == 0:
+        raise wrong(subject, "a step other than 0", step, ValueError)
+    values = np.arange(first, end, by)
+    return of_dtype(lambda name: constant(in_dtype(subject, values, name), name), dtype, "float32")
 
 
 def fill(value: Any, shape: Shape, dtype: Any = None) -> Variable:

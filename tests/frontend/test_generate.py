@@ -75,7 +75,9 @@ class Whole(dg.Block):
             steps.after(self, (dg.concatenate([symbols, dg.fill(0, tuple(rest), "int32")], time),))
             with continued_by(None):  # type: ignore[arg-type]
                 return self.model(symbols)
-        at = dg.reshape(dg.arange(ROOM, "int32") == steps.start, (ROOM,) if time else (ROOM, 1))
+        at = dg.reshape(
+            dg.arange(ROOM, dtype="int32") == steps.start, (ROOM,) if time else (ROOM, 1)
+        )
         now = dg.where(at, symbols, before[0])
         steps.after(self, (now,))
         with continued_by(None):  # type: ignore[arg-type]

@@ -267,7 +267,7 @@ def gather(d: Drawing) -> Any:
         return dg.scatter_mul(i, dg.cos(x), size, axis)
     # Places that nothing goes to are infinite: with a number at each, they are none.
     least = dg.zeros_like(dg.take(x, [0] * size, axis)) - 0.3
-    ends = dg.concatenate([i, dg.arange(size, i.dtype)])
+    ends = dg.concatenate([i, dg.arange(size, dtype=i.dtype)])
     return getattr(dg, f"scatter_{word}")(ends, dg.concatenate([x, least], axis), size, axis)
 
 
@@ -354,5 +354,5 @@ def mask(d: Drawing) -> Any:
     if x is None:
         return None
     extent = x.shape[-1]
-    place = dg.arange(extent, d.plan.dtype)
+    place = dg.arange(extent, dtype=d.plan.dtype)
     return dg.where(place < float(d.number() % 5), x, x * 0.25)

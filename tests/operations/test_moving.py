@@ -16,8 +16,8 @@ GOT = "got (B, 3) float32 from observed 'x' (model.py:1)"
 GIVEN = "given (B, 3) float32 from observed 'x' (model.py:1)"
 REFUSED = {
     "dg.pad(x, [(0, 0)] * 3)": f"pad (model.py:2) expects 2 pairs of widths, not 3; {GIVEN}",
-    "dg.pad(x, -1)": "pad (model.py:2) expects widths of 0 or more, not [(-1, -1), (-1, -1)]; "
-    f"{GIVEN}: use a slice",
+    "dg.pad(x, [(0, 0), (-2, -2)])": "pad (model.py:2) expects to take at most 3 elements away "
+    f"from axis 1, not 4; {GIVEN}",
     'dg.pad(x[:0, :0], 1, "edge")': "pad (model.py:2) expects an element to repeat on axis 0, not "
     "0 elements; given (0, 0) float32 from index (model.py:2)",
     "dg.split(x, [1, 1], 1)[0]": "split (model.py:2) expects sizes that are 3 together, not [1, 1]"
@@ -91,3 +91,37 @@ def test_a_split_along_a_named_axis_takes_named_sizes() -> None:
     values = run({"first": first, "second": second}, a=a, b=b)
     np.testing.assert_array_equal(values["first"], a)
     np.testing.assert_array_equal(values["second"], b)
+
+
+def test_a_negative_width_takes_elements_away() -> None:
+    """As in PyTorch, what is padded being what is cropped; a size with a name may be too small."""
+    torch = pytest.importorskip("torch")
+    array = np.arange(10.0).reshape(2, 5)
+    x, named = dg.observed("x", (2, 5), "float64"), dg.observed("x", ("A", "B"), "float64")
+    modes = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}
+    widths = [(-1, 2), (2, -1), (-2, -1), (-3, 2), (3, -4), (-5, 0)]
+    outputs: dict[str, Any] = {}
+    wanted: dict[str, Any] = {}
+    for mode, theirs in modes.items():
+        for pair in widths:
+            if pair == (-5, 0) and mode != "constant":
+                continue
+            value = 7.0 if mode == "constant" else 0.0
+            options = {"value": value} if mode == "constant" else {}
+            padded = torch.nn.functional.pad(torch.tensor(array), pair, theirs, **options)
+            outputs[f"{mode} {pair}"] = lambda v, p=pair, m=mode, n=value: dg.pad(
+                v, [(0, 0), p], m, n
+            )
+            wanted[f"{mode} {pair}"] = padded.numpy()
+    for v in (x, named):
+        drawn = {name: draw(v) for name, draw in outputs.items()}
+        drawn["slope"] = dg.gradient(dg.sum(dg.pad(v, [(1, -1), (-2, 3)], "edge") ** 2), v)
+        program = dg.Diagram("d", drawn).compile(target="cpu")
+        found = program.run(x=array)
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+        slope = np.zeros((2, 5))
+        slope[0] = [0, 0, 2, 2, 8]
+        np.testing.assert_array_equal(found["slope"], 2 * array * slope)
+    with pytest.raises(dg.InputError, match="is negative for A = 2, B = 1"):
+        program.run(x=array[:, :1])

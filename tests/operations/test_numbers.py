@@ -116,6 +116,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
      "fill (m.py:1) expects numbers that int32 holds, got 2147483648: int64 holds it"),
     (lambda: dg.arange(2**31 + 1),
      "arange (m.py:1) expects numbers that int32 holds, got 2147483648: int64 holds it"),
+    (lambda: dg.arange(0, -2, -1, dtype="uint8"),
+     "arange (m.py:1) expects numbers that uint8 holds, got -1: int64 holds it"),
 ]  # fmt: skip
 
 
@@ -124,6 +126,26 @@ def test_numbers_that_a_dtype_does_not_hold() -> None:
         with pytest.raises(dg.DtypeError) as error:
             draw()
         assert text(error.value) == message
+
+
+STEPS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: dg.arange(4, "int64"),
+     'arange (m.py:1) expects a size or a number to stop at: write dtype="int64", got \'int64\''),
+    (lambda: dg.arange(4, 9, 0), "arange (m.py:1) expects a step other than 0, got 0"),
+    (lambda: dg.arange(0.0, 1.0, 0.0), "arange (m.py:1) expects a step other than 0, got 0.0"),
+    (lambda: dg.arange("N", 0.5), "arange (m.py:1) expects start to be a number, got 'N'"),
+]  # fmt: skip
+
+
+def test_what_arange_refuses() -> None:
+    for draw, message in STEPS:
+        with pytest.raises((TypeError, ValueError)) as error:
+            draw()
+        assert text(error.value) == message
+    program = dg.Diagram("d", dg.arange(2, "N") + dg.observed("i", ("N",), "int32")[2:]).compile()
+    assert program.run(i=np.zeros(3, np.int32)).popitem()[1].tolist() == [2]
+    with pytest.raises(dg.InputError, match="N"):
+        program.run(i=np.zeros(1, np.int32))
 
 
 def test_two_numbers_take_the_wider_dtype() -> None:

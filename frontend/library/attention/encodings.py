@@ -156,7 +156,7 @@ class LearnedEncoding(Block):
             steps_before.limit(self, self.positions)
         first = _first(_place(self), first_step() if start is None else start)
         if isinstance(first, Variable) or first:
-            return x + gather(self.weight, arange(steps, "int64") + astype(first, "int64"))
+            return x + gather(self.weight, arange(steps, dtype="int64") + astype(first, "int64"))
         return x + _rows(self.weight, steps)
 
 
@@ -228,7 +228,7 @@ class RotaryEncoding(Block):
 
 def _angles(place: str, steps: Dim, start: Variable | int, frequency: Any) -> Variable:
     """Positions times frequencies, in float64: (T, D)."""
-    positions = astype(arange(steps, "int64"), "float64")
+    positions = astype(arange(steps, dtype="int64"), "float64")
     first = _first(place, start)
     if isinstance(first, Variable):
         positions = positions + astype(first, "float64")

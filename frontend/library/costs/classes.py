@@ -282,7 +282,7 @@ def _samples(
             f"sample of the {name} {shape_text(values.shape)}"
         )
     checked, kept = _checked(labels, classes, ignore_index)
-    numbers = arange(classes, checked.dtype)
+    numbers = arange(classes, dtype=checked.dtype)
     for _ in range(where_ + 1, values.ndim):
         numbers = expand_dims(numbers, -1)
     chosen = equal(expand_dims(checked, where_), numbers)

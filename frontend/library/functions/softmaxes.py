@@ -112,7 +112,7 @@ def gumbel_softmax(
     if not hard:
         return smooth
     chosen = expand_dims(reductions.argmax(smooth, axis), axis)
-    numbers = arange(x.shape[axis], chosen.dtype)
+    numbers = arange(x.shape[axis], dtype=chosen.dtype)
     for _ in range(x.ndim - 1 - axis % x.ndim):
         numbers = expand_dims(numbers, -1)
     return astype(equal(chosen, numbers), x.dtype) + (smooth - stop_gradient(smooth))

@@ -68,22 +68,22 @@ class Dispatch(Block):
         blocks = smaller(choices, most)
         numbers = reshape(chosen, (choices,)).astype("int64")
         asked = scatter_add(numbers, fill(1, (choices,), "int64"), self.experts)
-        rows, place = extent(size, "int64"), arange(blocks, "int64")
+        rows, place = extent(size, "int64"), arange(blocks, dtype="int64")
         filled = sum((place * rows < expand_dims(asked, 1)).astype("int64"), 1)
         behind = cumsum(filled)
         # The choices in the order of experts: an expert's first one is the first row of its block.
         order = argsort(numbers)
         first = cumsum(asked) - asked
         own = gather((behind - filled) * rows - first, gather(numbers, order))
-        row = scatter_add(order, own + arange(choices, "int64"), choices)
+        row = scatter_add(order, own + arange(choices, dtype="int64"), choices)
         # A row that nobody asked for is the last one of its expert, a block the last one of all.
         place = minimum(place, behind[-1] - 1)
         expert = sum((expand_dims(place, 1) >= behind).astype("int64"), 1)
         within = (place - gather(behind - filled, expert)) * rows
         last = gather(first + asked, expert) - 1
-        offset = expand_dims(gather(first, expert) + within, 1) + arange(size, "int64")
+        offset = expand_dims(gather(first, expert) + within, 1) + arange(size, dtype="int64")
         choice = gather(order, minimum(offset, expand_dims(last, 1)))
-        sample = broadcast_to(expand_dims(arange(count, "int64"), 1), (count, k))
+        sample = broadcast_to(expand_dims(arange(count, dtype="int64"), 1), (count, k))
         found = gather(reshape(x, (count, *features)), gather(reshape(sample, (choices,)), choice))
         none = fill(0.0, found.shape, found.dtype)  # where there is no sample
         return where(behind[-1] > 0, found, none), expert, row

@@ -80,7 +80,7 @@ class AdditiveAttention(Block):
         self._check(query, memory, lengths)
         there = None
         if lengths is not None:
-            there = less(expand_dims(arange(memory.shape[0], lengths.dtype), 1), lengths)
+            there = less(expand_dims(arange(memory.shape[0], dtype=lengths.dtype), 1), lengths)
             memory = where(expand_dims(there, 2), memory, 0.0)  # 0 times NaN would be NaN
         scores = tanh(memory @ self.entry + query @ self.query) @ self.score
         if there is None:

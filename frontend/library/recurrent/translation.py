@@ -65,7 +65,7 @@ class Encoder(Block):
         """(S, B) -> (S, B, features) and (B, features)."""
         _expect_symbols(self, "a source of shape (S, B)", source)
         if lengths is not None and lengths.shape == source.shape[1:]:
-            places = expand_dims(arange(source.shape[0], lengths.dtype), 1)
+            places = expand_dims(arange(source.shape[0], dtype=lengths.dtype), 1)
             source = where(less(places, lengths), source, 0)  # what is behind may be no symbol
         states, last = self.gru(self.embedding(source), lengths=lengths)
         return states, reshape(swapaxes(last, 0, 1), (last.shape[1], self.features))

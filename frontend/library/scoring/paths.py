@@ -79,7 +79,7 @@ class Viterbi(OfMachine):
         labels, states = back.stack(label), concatenate([first[None], back.stack(state)])
         real = alive
         if lengths is not None:
-            steps = expand_dims(arange(states.shape[0], lengths.dtype), 1)
+            steps = expand_dims(arange(states.shape[0], dtype=lengths.dtype), 1)
             real = logical_and(alive, less_equal(steps, lengths))
         taking = real if lengths is None else real[1:]
         return (

@@ -27,19 +27,20 @@ def pad(x: Any, widths: Any, mode: Mode = "constant", value: Any = 0) -> Variabl
     Args:
         x: of any shape and dtype.
         widths: ((before, after), ...), a pair for each axis; ((before, after),), or one integer,
-            for all axes.
+            for all axes.  A negative one takes elements away at its end, as in PyTorch, from what
+            the others give.
         mode: "constant" for a number; "edge" for the element at the end; "reflect" for the elements
             mirrored at the one at the end, which is not repeated; "wrap" for those of the other
             end.  The last three need an element to repeat on each axis that is padded.
         value: the number, one that x's dtype holds.
 
     Returns:
-        Of x's dtype, each axis longer by its widths.  An element has the gradients of all places
-        that it went to.
+        Of x's dtype, each axis longer (shorter) by its widths.  An element has the gradients of all
+        places that it went to.
 
     Raises:
-        ShapeError: when the diagram is built: another number of pairs than axes, negative widths,
-            no element to repeat.
+        ShapeError: when the diagram is built: another number of pairs than axes, more elements
+            taken away than there are, no element to repeat.
         DtypeError: a number that the dtype does not hold.
         TypeError, ValueError: widths, a mode or a value that are none.
     """
@@ -59,8 +60,13 @@ def pad(x: Any, widths: Any, mode: Mode = "constant", value: Any = 0) -> Variabl
         )
         if len(all_pairs) != rank:
             raise TypeRuleError(f"expects {rank} pairs of widths, not {len(all_pairs)}")
-        if any(width < 0 for pair in all_pairs for width in pair):
-            raise TypeRuleError(f"expects widths of 0 or more, not {all_pairs}: use a slice")
+        cut = [(max(-low, 0), max(-high, 0)) for low, high in all_pairs]
+        return _cropped(
+            b, padded(b, node, [(max(low, 0), max(high, 0)) for low, high in all_pairs]), cut
+        )
+
+    def padded(b: Builder, node: Node, all_pairs: list[tuple[int, int]]) -> Node:
+        rank = node.type.rank
         if mode != "constant":
             for axis, (low, high) in enumerate(all_pairs):
                 node = _repeated(b, node, axis, low, high, mode) if low or high else node
@@ -88,6 +94,18 @@ def _pairs(subject: str, widths: Any) -> list[tuple[int, int]]:
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{subject} expects two integers for each axis, got {pairs}")
     return [(integer("pad", "widths", low), integer("pad", "widths", high)) for low, high in pairs]
+
+
+def _cropped(b: Builder, x: Node, cut: list[tuple[int, int]]) -> Node:
+    """Without so many elements at the ends of each axis."""
+    for axis, (low, high) in enumerate(cut):
+        extent = x.shape[axis]
+        if isinstance(extent, int) and low + high > extent:
+            raise TypeRuleError(
+                f"expects to take at most {extent} elements away from axis {axis}, not {low + high}"
+            )
+        x = b.slice_axis(x, axis, low, extent - high) if low or high else x
+    return x
 
 
 def _framed(b: Builder, x: Node, axis: int, low: int, high: int, number: Any) -> Node:

@@ -107,7 +107,7 @@ def _sampled(dtype: str) -> Variable:
     count, channels, rows, columns = images.shape
     below, right = size(rows, dtype), size(columns, dtype)
     part = [places[:, i].reshape((count, 1, 1)) for i in range(6)]
-    y, x = arange(rows, dtype).reshape((rows, 1)), arange(columns, dtype)
+    y, x = arange(rows, dtype=dtype).reshape((rows, 1)), arange(columns, dtype=dtype)
     # Between pixels at -1 and behind the last all is `fill`: no place need lie farther out.
     row = maximum(minimum(part[0] * y + part[1] * x + part[2], below), -1.0)
     column = maximum(minimum(part[3] * y + part[4] * x + part[5], right), -1.0)
@@ -115,7 +115,7 @@ def _sampled(dtype: str) -> Variable:
     down, along = row - top, column - left
     # Channels in front: one index serves all of them.
     pixels = images.transpose(1, 0, 2, 3).reshape((channels, count * rows * columns))
-    first = arange(count, "int64").reshape((count, 1, 1)) * size(rows * columns, "int64")
+    first = arange(count, dtype="int64").reshape((count, 1, 1)) * size(rows * columns, "int64")
     found = []
     for y, upper in ((top, 1.0 - down), (top + 1.0, down)):
         for x, lower in ((left, 1.0 - along), (left + 1.0, along)):

@@ -158,7 +158,7 @@ BY_NAME: dict[str, Callable[[], Any]] = {
 
 SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "Chain": {"blocks": lambda: dg.relu},
-    "arange": {"size": lambda: 4},
+    "arange": {"start": lambda: 4},
     "bind": {"block": net, "weights": lambda: dg.parameter("v", (16,))},
     "block": {"function": lambda: lambda x: x + 1.0},
     "cost": {"function": lambda: lambda x, y: dg.mean(x - y)},

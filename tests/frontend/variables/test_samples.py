@@ -52,7 +52,7 @@ class Outer(dg.Block):
         self.net = dg.Linear(3, 2)
 
     def forward(self, x: Any) -> Any:
-        w = dg.tanh(self.u[0] * dg.arange(8, "float32") + x[:, :1])
+        w = dg.tanh(self.u[0] * dg.arange(8, dtype="float32") + x[:, :1])
         return dg.bind(self.net, w)(x) * dg.sum(self.u)
 
 
