@@ -362,6 +362,7 @@ from .frontend.training.finding import RateCurve, find_rate
 from .frontend.training.fit import fit
 from .frontend.training.history import Epoch, History
 from .frontend.training.optimizers import (
+    LBFGS,
     SGD,
     Accumulate,
     Adadelta,
@@ -385,6 +386,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GRU",
+    "LBFGS",
     "LSTM",
     "RNN",
     "SGD",

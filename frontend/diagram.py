@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .program import Program
     from .programs.targets import Target
     from .reports.summary import Summary
-    from .training.optimizers import Accumulate, Optimizer, ParameterGroups
+    from .training.optimizers import AnyOptimizer
 
 
 class Diagram(Drawing):
@@ -52,7 +52,7 @@ class Diagram(Drawing):
     @guarded
     def compile(
         self,
-        optimizer: Optimizer | ParameterGroups | Accumulate | None = None,
+        optimizer: AnyOptimizer | None = None,
         target: Target = "cpu",
         dtype: Any = None,
         seed: int = 0,

@@ -14,7 +14,7 @@ from .programs.targets import Target
 if TYPE_CHECKING:
     from .reports.profile import Profile
     from .training.checkpoints import Loaded
-    from .training.optimizers import Accumulate, Optimizer, ParameterGroups
+    from .training.optimizers import AnyOptimizer
 
 
 class Program(Running):
@@ -36,12 +36,12 @@ class Program(Running):
     """
 
     _settable = ("learning_rate",)
-    optimizer: Optimizer | ParameterGroups | Accumulate | None
+    optimizer: AnyOptimizer | None
 
     def __init__(
         self,
         diagram: Drawing,
-        optimizer: Optimizer | ParameterGroups | Accumulate | None = None,
+        optimizer: AnyOptimizer | None = None,
         target: Target = "cpu",
         dtype: Any = None,
         seed: int = 0,

@@ -50,7 +50,11 @@ class Execution:
     `native` is the native function of the sizes of the last call.  It looks at its inputs itself,
     and answers with a step's cost or a run's outputs; or with None where it has done nothing, for
     whatever reason: `call` finds out.
+
+    `parts` are other graphs that its calls run.
     """
+
+    parts: tuple[Execution, ...] = ()
 
     def __init__(
         self,

@@ -14,25 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ...compiler.graph import Graph, Type
-from ...compiler.options import Options
 from ...runtime.collector import collector_paused
 from ...runtime.forking import COMPILING
 from ...runtime.outcomes import refuse
-from ..arguments import flag, integer, shown, turn, wrong
+from ..arguments import flag, integer, wrong
 from ..drawing.derivatives import gradient
 from ..drawing.drawing import Drawing
 from ..drawing.draws import first_key, other_key
-from ..drawing.loops.checks import check_unroll, loops_of
-from ..errors import DiagramError, DtypeError, InputError
+from ..errors import InputError
 from ..library.init import initial_state, initial_value
 from ..location import user_location
 from ..operations.random import KEY
 from ..sealed import Sealed
 from ..variables.dependencies import ordered
-from ..variables.variable import Variable, dtype_name
+from ..variables.variable import Variable
 from .execution import MODES, Execution, Method, Mode
 from .inputs import Expected, check_names
 from .parameters import Parameters, States
+from .settings import check_optimizer, check_threads, options_of
 from .targets import Target, engine_for
 
 Array = npt.NDArray[Any]
@@ -79,25 +78,11 @@ class Running(Sealed):
         self.timings = Timings()
         subject = f"compile of '{diagram.name}' ({user_location()})"
         self._engine = engine_for(subject, target)
-        precision = None if dtype is None else dtype_name(dtype, subject)
-        if precision not in (None, "float32", "float64"):
-            raise DtypeError(f"{subject} expects dtype float32 or float64, got {precision}")
-        self.unroll = check_unroll(subject, loops_of(diagram.applications), turn(subject, unroll))
-        self._options = Options(precision=precision, unroll=self.unroll)
+        self._options = options_of(diagram, dtype, unroll, subject)
+        self.unroll = self._options.unroll
         seed = self._seed = integer(subject, "seed", seed, 0)
-        if not (threads is None or (type(threads) is int and threads > 0)):
-            raise InputError(
-                f"{subject} expects a number of threads from 1 on, got {shown(threads)}"
-            )
-        fits = callable(getattr(optimizer, "draw", None)) and not isinstance(optimizer, type)
-        if not (optimizer is None or fits):
-            raise wrong(subject, "an optimizer such as dg.Adam(1e-3)", optimizer)
-        if optimizer is not None and diagram.cost is None:
-            raise DiagramError(
-                f"{subject} expects a diagram with a cost for the optimizer to make small, got one "
-                f"without: Diagram(..., cost=...) ({diagram.where})"
-                + ("; a step of its updates alone needs no optimizer" if diagram.updates else "")
-            )
+        check_threads(threads, subject)
+        check_optimizer(optimizer, diagram, subject)
         self.workspace = self._engine.workspace()
         self.states = States(self.workspace, self._engine.array)
         for name, item in diagram.parameters.items():
@@ -157,7 +142,12 @@ class Running(Sealed):
         )  # fmt: skip
 
     def _draw_step(self, subject: str) -> Execution:
-        """Forward, backward and update, as one graph; without an optimizer the updates alone."""
+        """Forward, backward and update, as one graph; without an optimizer the updates alone.
+
+        An optimizer whose step is several calls makes them itself.
+        """
+        if hasattr(self.optimizer, "step_of"):
+            return self._several_calls(subject)
         outputs = self._step_outputs()
         step = Variable("parameter", Type("int64"), "step")
         names = {step: "step", KEY: "random_key"}
@@ -171,14 +161,23 @@ class Running(Sealed):
             self.states.add(name, value)
             if state.next is not None:
                 updates.append((state.variable, state.next))
-        read = ordered([*outputs.values(), *(value for _, value in updates)], {})
-        if "random_key" not in self.states and any(item is KEY for item in read):
-            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
-        if "random_key" in self.states:
-            updates.append((KEY, KEY + 1))
+        updates += self.next_key([*outputs.values(), *(value for _, value in updates)])
         scalar = self.diagram.cost is not None
         self._rules = updates, names
         return self.execution_of(outputs, updates, names, training=True, scalar=scalar)
+
+    def _several_calls(
+        self, subject: str, values: Mapping[str, Variable] | None = None
+    ) -> Execution:
+        """A step as its optimizer makes it, which gives these values too."""
+        made: Execution = self.optimizer.step_of(self, subject, values)
+        return made
+
+    def next_key(self, wanted: Sequence[Variable]) -> list[tuple[Variable, Variable]]:
+        """The update of the key of random draws, if a step that computes these has one."""
+        if "random_key" not in self.states and any(item is KEY for item in ordered(wanted, {})):
+            self.states.add("random_key", np.array(first_key(self._seed), np.int64))
+        return [(KEY, KEY + 1)] if "random_key" in self.states else []
 
     def _draw_training(
         self, subject: str, step: Variable
@@ -355,7 +354,10 @@ class Running(Sealed):
             outputs = {**({} if cost is None else {"cost": cost}), **values}
             if method == "step":
                 self._stepping()
-                execution = self.execution_of(outputs, *self._rules, training=True)
+                if hasattr(self.optimizer, "step_of"):
+                    execution = self._several_calls(f"step of '{self.diagram.name}'", values)
+                else:
+                    execution = self.execution_of(outputs, *self._rules, training=True)
             else:
                 execution = self.execution_of(outputs)
             self._measured[method] = dict(values), execution
@@ -382,7 +384,7 @@ class Running(Sealed):
         """The graphs made so far: the step's, if there is one, the runs', and those of `fit`."""
         measured = [execution for _, execution in self._measured.values()]
         made = [self._step, *self._runs.values(), self._evaluation, *measured]
-        return [item for item in made if item is not None]
+        return [part for item in made if item is not None for part in (item, *item.parts)]
 
     def __copy__(self) -> Self:
         """A program on the same arrays: a step of either changes both."""

@@ -5,9 +5,14 @@ from .adam import Adam, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .descent import SGD, Lion
 from .groups import ParameterGroups
+from .lbfgs import LBFGS
 from .optimizer import RATE, Optimizer, State
 
+AnyOptimizer = Optimizer | ParameterGroups | Accumulate | LBFGS
+"""What a diagram is compiled with."""
+
 __all__ = [
+    "LBFGS",
     "RATE",
     "SGD",
     "Accumulate",
@@ -15,6 +20,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AnyOptimizer",
     "Lion",
     "NAdam",
     "Optimizer",

@@ -47,7 +47,7 @@ class State:
     next: Variable | None
 
 
-class _OptimizerType(Sealing):
+class OptimizerType(Sealing):
     """The type of optimizers: what one is made with is checked, and noted for `repr`."""
 
     def __call__(cls, *given: Any, **options: Any) -> Any:  # noqa: N805 (a metaclass)
@@ -74,7 +74,7 @@ class _OptimizerType(Sealing):
         return made
 
 
-class Optimizer(Sealed, Block, metaclass=_OptimizerType):
+class Optimizer(Sealed, Block, metaclass=OptimizerType):
     """Makes the cost smaller, one step at a time.  Subclasses say how in `forward`.
 
     Attributes:
