@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -70,11 +69,15 @@ class CSVLogger(Callback):
         self._write([*first, [row.get(name, "") for name in self._header]], "a")
 
     def _write(self, rows: Iterable[Sequence[Any]], mode: str) -> None:
+        import csv  # Not for `import diagrad`.
+
         with open(self.path, mode, newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
 
     def _rows(self, epochs: int) -> list[list[str]]:
         """The header and the whole rows of the first epochs, of the file that is there."""
+        import csv
+
         if not epochs or not os.path.exists(self.path):
             return []
         with open(self.path, newline="", encoding="utf-8") as file:
