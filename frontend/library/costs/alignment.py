@@ -10,6 +10,7 @@ from ....compiler.dtypes import INDICES, computed
 from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
 from ...arguments import flag, integer
+from ...drawing.blocks import block
 from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
@@ -114,14 +115,14 @@ def ctc(
     at_blank = t.delay("blank", start, shape=(samples, count + 1), dtype=dtype)
     before = concatenate([impossible, at_label], 1)
     direct = where(other, before[:, :-1], -math.inf)
-    label = _log_sum(at_label, at_blank[:, :-1], direct) + t.each(spoken)
-    silence = _log_sum(at_blank, before) + expand_dims(t.each(scores[:, :, blank]), 1)
+    label = log_sum(at_label, at_blank[:, :-1], direct) + t.each(spoken)
+    silence = log_sum(at_blank, before) + expand_dims(t.each(scores[:, :, blank]), 1)
     t.close(at_label, label)
     t.close(at_blank, silence)
 
     last_labels = concatenate([impossible, t.last(label)], 1)
     ending = equal(places, expand_dims(ends, -1))
-    both = _log_sum(t.last(silence), last_labels)
+    both = log_sum(t.last(silence), last_labels)
     costs = -reductions.max(where(ending, both, -math.inf), -1)
     if flag("ctc", "zero_infinity", zero_infinity):
         costs = where(costs < math.inf, costs, 0.0)
@@ -167,7 +168,8 @@ def _checked(
     return checked, ends
 
 
-def _log_sum(*terms: Variable) -> Variable:
+@block
+def log_sum(*terms: Variable) -> Variable:
     """log(sum(exp(term))), elementwise; -inf of none that is more, with the gradient 0."""
     most = stop_gradient(functools.reduce(maximum, terms))
     most = where(greater(most, -math.inf), most, 0.0)

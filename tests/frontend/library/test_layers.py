@@ -1,5 +1,6 @@
 """Linear and Flatten: values, whose parameters they hold, and their errors word for word."""
 
+import collections
 import copy
 import re
 from collections.abc import Callable
@@ -178,6 +179,18 @@ def test_a_chain_with_names(target: Target) -> None:
     np.testing.assert_array_equal(found["y"], found["by hand"])
     hidden = np.maximum(value @ program.parameters["net/fc1/weight"], 0)
     np.testing.assert_allclose(found["part"], hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_a_chain_with_names_takes_the_weights_of_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    net = dg.Chain(fc1=dg.Linear(4, 5), act=dg.PReLU(5), fc2=dg.Linear(5, 2), name="net")
+    parts = {"fc1": torch.nn.Linear(4, 5), "act": torch.nn.PReLU(5), "fc2": torch.nn.Linear(5, 2)}
+    module = torch.nn.Sequential(collections.OrderedDict(parts))
+    program = dg.Diagram("test", {"y": net(dg.observed("x", ("B", 4)))}).compile(target="reference")
+    dg.load_torch(net, program, module.state_dict())
+    value = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    wanted = module(torch.tensor(value)).detach().numpy()
+    np.testing.assert_allclose(program.run(x=value)["y"], wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_chains_are_indexed_and_sliced_as_lists() -> None:
