@@ -20,13 +20,17 @@ from ..operations.elementwise import equal, maximum, rsqrt, sqrt, where
 from ..operations.source import arange, size
 from ..operations.structure import concatenate, expand_dims, transpose
 from ..variables.variable import Variable, shape_text, source_text
-from .costs.reduction import cost
+from .costs.reduction import Reduction, cost, reduced
 from .functions.softmaxes import logsumexp
 
 
 @cost
 def info_nce(
-    a: Variable, b: Variable, temperature: float = 0.1, same_view: bool = False
+    a: Variable,
+    b: Variable,
+    temperature: float = 0.1,
+    same_view: bool = False,
+    reduction: Reduction = "mean",
 ) -> Variable:
     """How well each sample's code is told from the others' by that of its other view.
 
@@ -46,6 +50,7 @@ def info_nce(
         b: of the same shape and dtype, those of the other view.
         temperature: what the cosines are divided by, above 0.
         same_view: whether the samples of a view are told apart from one another too.
+        reduction: "mean" or "sum" over the samples, or "none".
 
     Raises:
         ShapeError: codes that are not (B, D), or of two shapes: nothing is broadcast.
@@ -62,7 +67,7 @@ def info_nce(
         if same_view:
             beside = matmul(own, transpose(own)) / temperature
             rows = concatenate([rows, where(_diagonal(own.shape[0]), -math.inf, beside)], axis=1)
-        totals.append(reductions.mean(logsumexp(rows, 1) - right))
+        totals.append(reduced("info_nce", logsumexp(rows, 1) - right, reduction))
     forth, back = totals
     found: Variable = 0.5 * (forth + back)
     return found

@@ -152,3 +152,13 @@ def test_mistakes_are_explained() -> None:
         dg.info_nce(a, a, 0.0)
     with pytest.raises(ValueError, match=r"vicreg .*expects variance to be a number of 0 or more"):
         dg.vicreg(a, a, variance=-1.0)
+
+
+def test_info_nce_of_each_sample() -> None:
+    a, b = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in codes(7, 5))
+    scores = a @ b.T / 0.2
+    both = [np.log(np.exp(s).sum(1)) - np.diag(s) for s in (scores, scores.T)]
+    wanted = (both[0] + both[1]) / 2
+    for reduction, value in (("none", wanted), ("sum", wanted.sum()), ("mean", wanted.mean())):
+        found = apply(lambda a, b, r=reduction: dg.info_nce(a, b, 0.2, reduction=r), *codes(7, 5))
+        assert_close(found, value, rtol=1e-12)
