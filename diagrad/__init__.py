@@ -281,6 +281,7 @@ from .frontend.operations.integers.bits import (
     bitwise_xor,
 )
 from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
+from .frontend.operations.linear.cholesky import cholesky, triangular_solve
 from .frontend.operations.linear.orthogonal import (
     eigh,
     eigvalsh,
@@ -545,6 +546,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "cholesky",
     "clip",
     "clip_norm",
     "clip_value",
@@ -765,6 +767,7 @@ __all__ = [
     "training",
     "transform_step",
     "transpose",
+    "triangular_solve",
     "tril",
     "triplet",
     "triu",

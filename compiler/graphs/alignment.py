@@ -98,7 +98,7 @@ def _pairs(n: Node) -> Iterator[tuple[Axis, Axis]]:
     elif n.op == "gradient":
         yield from _same(n.inputs[1], n, [(i, i) for i in range(n.type.rank)])
     elif n.op in LINEAR:
-        lead = [(i, i) for i in range(n.type.rank - 2)]
+        lead = [(i, i) for i in range(n.inputs[0].type.rank - 2)]
         yield from (pair for item in n.inputs for pair in _same(item, n, lead))
     elif n.op in ATTENTION:
         yield from _of_labels(zip((*n.inputs, n), attention_labels(n), strict=True))

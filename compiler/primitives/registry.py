@@ -19,7 +19,7 @@ from . import (
     windows,
 )
 from .functions import composed, table  # noqa: F401 (fills the table)
-from .linear import orthogonal, systems
+from .linear import cholesky, orthogonal, systems, triangular
 from .record import register
 
 for room in (
@@ -32,6 +32,8 @@ for room in (
     attention,
     systems,
     orthogonal,
+    triangular,
+    cholesky,
     log_product,
     indexing,
     scattering,

@@ -228,7 +228,7 @@ PRIMITIVES = (
         batch=_scatter_add_batch,
         stored=True,
     ),
-    # Ones, with every update multiplied where its index says.
+    # Ones, with every update multiply where its index says.
     _scatter("scatter_mul", np.multiply, _scatter_mul_vjp),
     # What no number is greater (less) than, and at each place the greatest (least) update.
     _scatter("scatter_max", np.maximum, _scatter_extremum_vjp),

@@ -31,6 +31,7 @@ GROWTH: dict[str, Callable[[Drawing], Any]] = {
     "share": operations.share,
     "solve": operations.linear_system,
     "factor": operations.factor,
+    "triangular": operations.triangular_system,
     "log_product": operations.log_product,
     "mask": operations.mask,
     "noise": operations.noise,

@@ -336,6 +336,17 @@ def factor(d: Drawing) -> Any:
     return dg.pinv(matrix) @ x * dg.svdvals(matrix)[:, None]
 
 
+def triangular_system(d: Drawing) -> Any:
+    """The solution of a system with a factor of Cholesky."""
+    x = d.pick(lambda v: v.ndim == 2 and not named(v.shape[0]) and 0 < v.shape[0] < 6)
+    if x is None:
+        return None
+    n = x.shape[0]
+    noise = dg.tanh(d.weight((n, n))) * (0.5 / n)
+    factor = dg.cholesky(noise + np.eye(n, dtype=d.plan.dtype) * 2, upper=d.flag())
+    return dg.triangular_solve(factor, x, lower=d.flag(), unit_diagonal=d.flag())
+
+
 def log_product(d: Drawing) -> Any:
     """A product in logarithms with a new weight, some of whose rows are as good as absent."""
     x = d.pick(lambda v: v.ndim > 1 and not named(v.shape[-1]) and v.shape[-1] > 0)

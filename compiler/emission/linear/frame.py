@@ -8,23 +8,14 @@ result <- held
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ....runtime.program import Target
 from ...graph import Node
-from ...graphs.views import mergeable, resolve
+from ...graphs.views import resolve
 from ...primitives.elementwise import LANE_TYPES
-from ...sizes import Dim, ceil_divide, product
+from ...sizes import Dim, product
 from ..nest import Places
 from ..writer import Emitted, Writer, decode
-
-RESERVED = 64
-"""Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
-
-
-def whole(extent: Dim, lanes: int) -> Dim:
-    """As many elements in whole vectors."""
-    return ceil_divide(extent, lanes) * lanes
+from .matrices import RESERVED, batch_axes
 
 
 class Frame:
@@ -40,7 +31,7 @@ class Frame:
         self.views = [resolve(item) for item in node.inputs]
         self.lead = node.inputs[0].shape[:-2]
         writer.prologue.append(f"    held = {self.kind}_in(space, {RESERVED})")
-        axes = _matrices(self.lead, [view.strides for view in self.views])
+        axes = batch_axes(self.lead, [view.strides for view in self.views])
         matrices = [(writer.integer(extent, "n"), extent) for extent, _ in axes]
         self.steps = [steps for _, steps in axes]
         writer.enter("for row in range(lo, hi):")
@@ -103,24 +94,3 @@ class Frame:
         """The kernel, with memory for so many elements."""
         space = RESERVED + elements * self.node.type.item_bytes
         return self.writer.emitted(product(self.lead), ", space", space)
-
-
-def _matrices(
-    lead: Sequence[Dim], strides: Sequence[Sequence[Dim]]
-) -> list[tuple[Dim, tuple[Dim, ...]]]:
-    """The axes of the batch, extent and strides in all operands, neighbours as one where they are.
-
-    One axis of one matrix where there are none.
-    """
-    found: list[tuple[Dim, tuple[Dim, ...]]] = []
-    for extent, steps in zip(lead, zip(*strides, strict=False), strict=False):
-        if extent == 1:
-            continue
-        if found:
-            outer, apart = found[-1]
-            pairs = zip(apart, steps, strict=True)
-            if all(mergeable((outer, one), (extent, other)) for one, other in pairs):
-                found[-1] = (outer * extent, steps)
-                continue
-        found.append((extent, steps))
-    return found or [(1, (0,) * len(strides))]

@@ -9,15 +9,19 @@ from ...graph import Node
 from ...scheduling.fusion import Group
 from ..nest import Places
 from ..writer import Emitted
+from .cholesky import emit_cholesky
 from .reflections import emit_qr
 from .rotations import emit_eigh, emit_svd
 from .systems import emit_solve
+from .triangular import emit_triangular
 
 KERNELS: Mapping[str, Callable[[Node, Places, Target], Emitted]] = {
     "solve": emit_solve,
     "qr": emit_qr,
     "eigh": emit_eigh,
     "svd": emit_svd,
+    "triangular_solve": emit_triangular,
+    "cholesky": emit_cholesky,
 }
 
 

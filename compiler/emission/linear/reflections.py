@@ -18,7 +18,8 @@ from ....runtime.program import Target
 from ...graph import Node
 from ..nest import Places
 from ..writer import Emitted
-from .frame import Frame, whole
+from .frame import Frame
+from .matrices import whole
 
 _DOWN = """\
 for k in range({n}):

@@ -24,7 +24,8 @@ from ...primitives.linear.orthogonal import SWEEPS
 from ...sizes import Dim, ceil_divide, floor_divide
 from ..nest import Places
 from ..writer import Emitted
-from .frame import Frame, whole
+from .frame import Frame
+from .matrices import whole
 
 _SCALED = """\
 most = {kind}(0)

@@ -19,15 +19,13 @@ from collections.abc import Sequence
 
 from ....runtime.program import Target
 from ...graph import Node
-from ...graphs.views import View, mergeable, resolve
+from ...graphs.views import View, resolve
 from ...primitives.elementwise import LANE_TYPES
 from ...scheduling.template import Place
-from ...sizes import Dim, ceil_divide, product
+from ...sizes import Dim, product
 from ..nest import Places
 from ..writer import Emitted, Writer, decode
-
-RESERVED = 64
-"""Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
+from .matrices import RESERVED, batch_axes, whole
 
 _DOWN = """\
 for k in range({n}):
@@ -79,11 +77,11 @@ def emit_solve(node: Node, buffers: Places, target: Target) -> Emitted:
     lanes = target.lanes
     writer = Writer(lanes)
     kind = LANE_TYPES[node.dtype]
-    n, side = writer.integer(rows, "n"), writer.integer(_whole(rows, lanes), "n")
+    n, side = writer.integer(rows, "n"), writer.integer(whole(rows, lanes), "n")
     c, width = writer.integer(columns, "n"), writer.integer(_width(node, lanes), "n")
     writer.prologue.append(f"    held = {kind}_in(space, {RESERVED})")
     views = [resolve(item) for item in node.inputs]
-    axes = _matrices(lead, [view.strides for view in views])
+    axes = batch_axes(lead, [view.strides for view in views])
     matrices = [(writer.integer(extent, "n"), extent) for extent, _ in axes]
     writer.line("for row in range(lo, hi):")
     writer.indent += 1
@@ -118,27 +116,6 @@ def _read(
     return f"load_strided({pointer}, {begin} + j * {apart}, {apart}, m)"
 
 
-def _matrices(
-    lead: Sequence[Dim], strides: Sequence[Sequence[Dim]]
-) -> list[tuple[Dim, tuple[Dim, ...]]]:
-    """The axes of the batch, extent and strides in all operands, neighbours as one where they are.
-
-    One axis of one matrix where there are none.
-    """
-    found: list[tuple[Dim, tuple[Dim, ...]]] = []
-    for extent, steps in zip(lead, zip(*strides, strict=False), strict=False):
-        if extent == 1:
-            continue
-        if found:
-            outer, apart = found[-1]
-            pairs = zip(apart, steps, strict=True)
-            if all(mergeable((outer, one), (extent, other)) for one, other in pairs):
-                found[-1] = (outer * extent, steps)
-                continue
-        found.append((extent, steps))
-    return found or [(1, (0,) * len(strides))]
-
-
 def _over_rows(writer: Writer, rows: str, columns: str) -> None:
     """The beginning of loops over rows, and over columns a vector at a time."""
     writer.line(f"for i in range({rows}):")
@@ -148,14 +125,9 @@ def _over_rows(writer: Writer, rows: str, columns: str) -> None:
     writer.line(f"m = lanes_below({columns} - j)")
 
 
-def _whole(extent: Dim, lanes: int) -> Dim:
-    """As many elements in whole vectors."""
-    return ceil_divide(extent, lanes) * lanes
-
-
 def _width(node: Node, lanes: int) -> Dim:
     """The elements of a row of the matrix beside its right-hand sides."""
-    return _whole(node.shape[-2], lanes) + _whole(node.shape[-1], lanes)
+    return whole(node.shape[-2], lanes) + whole(node.shape[-1], lanes)
 
 
 def _space(node: Node, lanes: int) -> Dim:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 
 from ...graph import Node
 from ...sizes import Dim
+from .cholesky import cholesky_flops, cholesky_work
 from .orthogonal import jacobi_flops, jacobi_work, qr_flops, qr_work
 from .systems import solve_flops, solve_work
+from .triangular import triangular_flops, triangular_work
 
 Count = Callable[[Node], Dim]
 
@@ -20,6 +22,8 @@ LINEAR: Mapping[str, tuple[Count, Count]] = {
     "qr": (qr_flops, qr_work),
     "eigh": (jacobi_flops, jacobi_work),
     "svd": (jacobi_flops, jacobi_work),
+    "triangular_solve": (triangular_flops, triangular_work),
+    "cholesky": (cholesky_flops, cholesky_work),
 }
 """For each: its floating-point operations, and an estimate in operations on one element."""
 

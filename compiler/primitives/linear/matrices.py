@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...errors import DtypeRuleError, TypeRuleError
 from ...graph import Node, Type
+from ..batch import repeated
 from ..record import Builder
 
 
@@ -12,7 +15,7 @@ def expect_square(a: Type) -> None:
     if not a.is_float:
         raise DtypeRuleError(f"expected floats, got {a}")
     if a.rank < 2 or a.shape[-1] != a.shape[-2]:
-        raise TypeRuleError(f"expected square matrices, got {a}")
+        raise TypeRuleError(f"expected square matrices (..., n, n), got {a}")
 
 
 def transposed(b: Builder, a: Node) -> Node:
@@ -44,3 +47,24 @@ def over_matrices(b: Builder, x: Node, like: Node) -> Node:
     """A number for each matrix, in all of its elements."""
     spread: Node = b.broadcast(x, shape=like.shape, axes=tuple(range(like.type.rank - 2)))
     return spread
+
+
+def identity_like(b: Builder, x: Node) -> Node:
+    """The identity in place of each matrix."""
+    found: Node = b.cast(compared(b, "eq", x.type), dtype=x.dtype)
+    return found
+
+
+def triangle(b: Builder, x: Node, lower: bool, diagonal: float = 1) -> Node:
+    """One triangle of each matrix; elements of the diagonal times a number, 0 elsewhere."""
+    inside = compared(b, "gt" if lower else "lt", x.type)
+    on = b.scale(x, diagonal) if diagonal != 1 else x
+    zero = b.fill(0, x.type)
+    kept = b.select(compared(b, "eq", x.type), on, zero) if diagonal else zero
+    found: Node = b.select(inside, x, kept)
+    return found
+
+
+def for_each(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
+    """A batch rule: an axis more of the batch."""
+    return b.apply(n.op, *repeated(b, operands, batched), **n.attrs)

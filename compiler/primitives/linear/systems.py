@@ -15,15 +15,16 @@ import numpy as np
 from ...errors import DtypeRuleError, TypeRuleError
 from ...graph import Node, Type
 from ...sizes import Dim, floor_divide, product
-from ..batch import repeated
 from ..record import Array, Attrs, Builder, Primitive
+from .matrices import expect_square, for_each, multiply, transposed
 
 
 def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
     a, b = types
-    if a.dtype != b.dtype or not a.is_float:
+    expect_square(a)
+    if a.dtype != b.dtype:
         raise DtypeRuleError(f"expected two floats, got {a}, {b}")
-    if a.rank < 2 or a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
+    if a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
         raise TypeRuleError(f"expected a square matrix for each matrix of {b}, got {a}")
     return b
 
@@ -40,29 +41,25 @@ def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
 
 def _vjp(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     """From a' db = g and da = -db x' (Giles, Collected matrix derivative results, 2008, 2.3.1)."""
-    a, rank = n.inputs[0], n.type.rank
-    lead = tuple(range(rank - 2))
-    right = b.solve(b.transpose(a, axes=(*lead, rank - 1, rank - 2)), g)
-    i, j, k = range(rank - 2, rank + 1)
-    left = b.contract(right, n, a=(*lead, i, k), b=(*lead, j, k), out=(*lead, i, j))
-    return b.neg(left), right
+    right = b.solve(transposed(b, n.inputs[0]), g)
+    return b.neg(multiply(b, right, transposed(b, n))), right
 
 
-def solve_for_many(b: Builder, a: Node, many: Node) -> Node:
+def for_many(b: Builder, a: Node, many: Node, op: str, attrs: Attrs) -> Node:
     """The solutions for one a and all b in [m, ..., n, k]: their columns stand side by side."""
     rank = many.type.rank
     turned = b.transpose(many, axes=(*range(1, rank - 1), 0, rank - 1))
     *rows, count, columns = turned.shape
     wide = b.reshape(turned, shape=(*rows, count * columns))
-    found = b.reshape(b.solve(a, wide), shape=turned.shape)
+    found = b.reshape(b.apply(op, a, wide, **attrs), shape=turned.shape)
     return b.transpose(found, axes=(rank - 2, *range(rank - 2), rank - 1))
 
 
 def _batch(b: Builder, n: Node, operands: Sequence[Node], batched: Sequence[bool]) -> Node:
     """A matrix that is the same for all elements is eliminated once."""
     if not batched[0]:
-        return solve_for_many(b, *operands)
-    return b.apply("solve", *repeated(b, operands, batched))
+        return for_many(b, operands[0], operands[1], n.op, n.attrs)
+    return for_each(b, n, operands, batched)
 
 
 def solve_flops(node: Node) -> Dim:

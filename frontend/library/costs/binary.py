@@ -48,9 +48,9 @@ def binary_cross_entropy(
         scores: floats of any shape, not squashed.
         targets: of the same shape and dtype, probabilities in [0, 1].
         reduction: "mean" or "sum" over all elements, or "none"; weights change no divisor.
-        weight: what the cost of an element is multiplied with: a number, or numbers that broadcast
+        weight: what the cost of an element is multiply with: a number, or numbers that broadcast
             to the shape of the scores.
-        pos_weight: what -t log s is multiplied with, likewise: above 1 for a yes that is rare.
+        pos_weight: what -t log s is multiply with, likewise: above 1 for a yes that is rare.
         from_logits: False for `scores` that are probabilities, s itself, which is less precise: the
             logarithm of 0 counts as -100, as in PyTorch, and has no gradient.
 
@@ -84,7 +84,7 @@ def _weights(label: str, name: str, weight: Any, scores: Variable) -> Variable:
 def _of_scores(scores: Variable, yes: Variable, no: Variable, mass: Variable | None) -> Variable:
     """-yes log s - no log(1 - s) for s = sigmoid(scores); `mass` is yes + no, unless it is 1."""
     wrong = where(scores > 0.0, no, yes)
-    # An infinite score that is right would be multiplied with 0.
+    # An infinite score that is right would be multiply with 0.
     settled = logical_and(equal(absolute(scores), math.inf), equal(wrong, 0.0))
     magnitude = -minus_magnitude(where(settled, 0.0, scores))
     rest = log1p(exp(minus_magnitude(scores)))

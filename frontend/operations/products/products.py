@@ -128,7 +128,7 @@ def kron(x: Any, y: Any) -> Variable:
         y: of the same dtype; the one with fewer axes has new ones in front.
 
     Returns:
-        Along each axis as many elements as both have, multiplied.
+        Along each axis as many elements as both have, multiply.
     """
 
     def rule(b: Builder, x: Node, y: Node) -> Node:

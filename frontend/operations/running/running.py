@@ -30,14 +30,14 @@ def prod(
     """The product over axes (all by default); 1 over no elements.
 
     The gradient of an element is the product of all others, zeros among them too.  Over axes of
-    fixed sizes halves are multiplied, so that it is off by a few roundings for each doubling of the
+    fixed sizes halves are multiply, so that it is off by a few roundings for each doubling of the
     elements; over one whose size has a name, one after another.
 
     Args:
         x: numbers or bools.
         axis: over which.
         keepdims: whether axes that are gone stay, with one element.
-        dtype: in which numbers are multiplied.  By default x's own, integers wrapping around; of
+        dtype: in which numbers are multiply.  By default x's own, integers wrapping around; of
             bools and of integers of a storage dtype it is int64.
         where: bools that broadcast to x's shape; only elements where they are true count.
 
@@ -89,7 +89,7 @@ def cumprod(x: Any, axis: int = -1, reverse: bool = False, *, dtype: Any = None)
         x: numbers of one axis or more, or bools.
         axis: along which.
         reverse: from the end: element i is the product of those from i on.
-        dtype: in which numbers are multiplied; as of `prod`.
+        dtype: in which numbers are multiply; as of `prod`.
 
     Raises:
         ShapeError: when the diagram is built: no such axis.

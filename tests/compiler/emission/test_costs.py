@@ -68,6 +68,13 @@ def test_an_elimination() -> None:
     assert (cost.read, cost.written) == (4 * 7 * (25 + 15), 4 * 7 * 15)
 
 
+def test_a_factor_and_its_triangle() -> None:
+    a, b = dg.observed("a", ("B", 6, 6)), dg.observed("b", ("B", 6, 3))
+    factor, solved = costs_of(x=dg.triangular_solve(dg.cholesky(a), b, lower=True))
+    assert (factor.flops, factor.read, factor.written) == (7 * 6**3 // 3, 4 * 7 * 36, 4 * 7 * 36)
+    assert (solved.flops, solved.read) == (7 * 6 * 6 * 3, 4 * 7 * (36 + 18))
+
+
 def test_elements_count_once() -> None:
     x, row = dg.observed("x", ("B", 5)), dg.observed("row", (5,))
     (cost,) = costs_of(y=x * x + row * x)

@@ -105,6 +105,7 @@ CALLS: dict[str, Any] = {
     "svdvals": np.linalg.svdvals,
     "pinv": np.linalg.pinv,
     "matrix_rank": lambda x: np.linalg.matrix_rank(x) * 1.0,
+    "cholesky": lambda x: np.linalg.cholesky(x @ x.T + np.eye(3, dtype=x.dtype)),
     "zeros_like": lambda x: np.zeros_like(x) + x,
     "ones_like": lambda x: np.ones_like(x) + x,
     "full_like": lambda x: np.full_like(x, 3.0) + x,

@@ -9,6 +9,7 @@ from .elementwise_rows import ARITHMETIC, CASTS, COMPARISONS, FUNCTIONS
 from .function_rows import COMPOSED, ROUNDINGS
 from .indexing_rows import CHOICES, SHARED, SOURCES
 from .integer_rows import DIVISIONS, INTEGERS
+from .linear.linear_rows import LINEAR
 from .linear.orthogonal_rows import ORTHOGONAL
 from .moving_rows import MADE, PARTS, REPEATED
 from .operation import Operation
@@ -47,6 +48,7 @@ TABLE: dict[str, list[Operation]] = {
     "sources": SOURCES,
     "products": PRODUCTS,
     "orthogonal": ORTHOGONAL,
+    "linear": LINEAR,
     "tensors": TENSORS,
     "norms": NORMS,
     "running": RUNNING,

@@ -1,0 +1,79 @@
+"""The rows of the table for linear algebra."""
+
+from typing import Any
+
+import numpy as np
+
+import diagrad as dg
+
+from ..operation import Array, Operation, Shapes
+
+
+def even(a: Array) -> Array:
+    """The symmetric part of matrices."""
+    return np.asarray((a + np.swapaxes(a, -1, -2)) / 2)
+
+
+def flipped(a: Any) -> Any:
+    """Matrices with their largest elements on the diagonal, where they are regular."""
+    return a[..., ::-1, :]
+
+
+def triangular(lower: bool, transposed: bool, unit: bool) -> Operation:
+    """A row for one kind of system, a small part of whose matrix is read where it is `unit`."""
+    share = 0.02 if unit else 1.0
+
+    def ours(a: Any, b: Any) -> Any:
+        options = {"lower": lower, "transposed": transposed, "unit_diagonal": unit}
+        return dg.triangular_solve(flipped(a) * share, b, **options)
+
+    def numpys(a: Array, b: Array) -> Array:
+        a = np.tril(flipped(a)) if lower else np.triu(flipped(a))
+        if unit:
+            a = a * share * (1 - np.eye(a.shape[-1])) + np.eye(a.shape[-1])
+        return np.asarray(np.linalg.solve(np.swapaxes(a, -1, -2) if transposed else a, b))
+
+    words = ("lower" if lower else "upper", *["turned"] * transposed, *["unit"] * unit)
+    shapes: tuple[Shapes, ...] = (((17, 17), (17, 19)), ((2, 3, 3), (2, 3, 1)))
+    if lower and not (transposed or unit):
+        shapes = (
+            *shapes, ((1, 1), (1, 3)), ((0, 0), (0, 2)), ((3, 3), (3, 0)), ((0, 3, 3), (0, 3, 2)),
+            ((7, 7), (7,)), ((5, 5), (3, 5, 2)), ((2, 1, 3, 3), (4, 3, 5)), ((3, 8, 8), (8, 2)),
+        )  # fmt: skip
+    return Operation(
+        f"triangular_solve {' '.join(words)}", ours, numpys, shapes, ("regular", "real"),
+        named=(("M", "N", "N"), ("M", "N", 3)),
+    )  # fmt: skip
+
+
+LINEAR = [
+    Operation("solve", dg.solve, np.linalg.solve,
+              (((7, 7), (7, 2)), ((17, 17), (17, 17)), ((1, 1), (1, 3)), ((3, 33, 33), (3, 33, 1)),
+               ((0, 3, 3), (0, 3, 2))),
+              ("regular", "real"), named=(("M", "N", "N"), ("M", "N", 3))),
+    Operation("solve shared", dg.solve, np.linalg.solve,
+              (((5, 5), (3, 5, 2)), ((1, 5, 5), (3, 5, 2)), ((2, 1, 3, 3), (4, 3, 5)),
+               ((3, 5, 5), (5, 2))),
+              ("regular", "real"), named=((5, 5), ("M", 5, "N"))),
+    Operation("solve vector", dg.solve, np.linalg.solve,
+              (((7, 7), (7,)), ((3, 5, 5), (5,)), ((0, 0), (0,)), ((2, 2, 3, 3), (3,))),
+              ("regular", "real"), named=(("N", "N"), ("N",))),
+    Operation("solve turned", lambda a, b: dg.solve(a.T, b[::-1].T),
+              lambda a, b: np.linalg.solve(a.T, b[::-1].T), (((7, 7), (17, 7)),),
+              ("regular", "real"), named=(("N", "N"), ("M", "N"))),
+    Operation("inverse", dg.inverse, np.linalg.inv,
+              (((7, 7),), ((1, 17, 17),), ((3, 2, 5, 5),), ((0, 0),), ((0, 3, 3),)),
+              ("regular",), named=(("M", "N", "N"),)),
+    Operation("cholesky", lambda a: dg.cholesky(flipped(a)),
+              lambda a: np.linalg.cholesky(even(flipped(a))),
+              (((7, 7),), ((1, 17, 17),), ((3, 2, 5, 5),), ((1, 1),), ((0, 0),), ((0, 3, 3),)),
+              ("regular",), named=(("M", "N", "N"),)),
+    Operation("cholesky upper", lambda a: dg.cholesky(flipped(a).mT, upper=True),
+              lambda a: np.linalg.cholesky(even(flipped(a))).swapaxes(-1, -2),
+              (((18, 18),), ((2, 8, 8),)), ("regular",), named=(("N", "N"),)),
+] + [
+    triangular(lower, transposed, unit)
+    for lower, transposed, unit in (
+        (True, False, False), (False, False, False), (True, True, False), (False, True, True),
+    )
+]  # fmt: skip
