@@ -33,6 +33,14 @@ def _shape_method(self: Variable, *shape: Any) -> Variable:
     return structure.reshape(self, shape[0] if len(shape) == 1 else shape)
 
 
+def _flatten_method(self: Variable, start: int = 0, end: int = -1) -> Variable:
+    return structure.flatten(self, start, end)
+
+
+def _ravel_method(self: Variable) -> Variable:
+    return structure.reshape(self, -1)
+
+
 def _transpose_method(self: Variable, *axes: int) -> Variable:
     return structure.transpose(self, axes or None)
 
@@ -107,7 +115,9 @@ OPERATORS: dict[str, Any] = {
     "cumprod": _cumprod_method,
     "cumsum": _cumsum_method,
     "diagonal": triangles.diagonal,
+    "flatten": _flatten_method,
     "prod": running.prod,
+    "ravel": _ravel_method,
     "repeat": repeats.repeat,
     "squeeze": structure.squeeze,
     "swapaxes": structure.swapaxes,

@@ -13,7 +13,8 @@ INSTEAD = {
     "__setitem__": (
         "assignment to elements",
         "an array",
-        "a variable never changes; use dg.where(mask, y, x), or x + dg.scatter_add(index, y, size)",
+        "a variable never changes; use dg.where(mask, y, x), dg.put_along_axis(x, index, y), or "
+        "x + dg.scatter_add(index, y, size)",
     ),
     "__delitem__": ("del", "an array", "a variable never changes; use a slice, or dg.take"),
 }
@@ -34,13 +35,29 @@ ATTRIBUTES = {
     **dict.fromkeys(("mm", "bmm", "dot", "mv"), "use x @ y"),
     "detach": "use dg.stop_gradient(x)",
     "view": "use .reshape",
-    "ravel": "use .reshape(-1)",
     "permute": "use .transpose",
     "gather": "use dg.take_along_axis(x, index, axis)",
     "t": "use .T",
     "dim": "use .ndim",
     "unsqueeze": "use dg.expand_dims(x, axis)",
     "pow": "use x ** y",
+    **dict.fromkeys(
+        ("nonzero", "compress"),
+        "its size would depend on values; use dg.where(mask, x, 0), or where=mask in a sum",
+    ),
+    **dict.fromkeys(("partition", "argpartition"), "use dg.topk(x, k) or dg.sort(x)"),
+    **dict.fromkeys(("real", "conj", "conjugate"), "it is real: use it as it is"),
+    **dict.fromkeys(
+        ("device", "to_device"), "a program has a target: use diagram.compile(target=...)"
+    ),
+    "choose": "use dg.where, or dg.take_along_axis",
+    "resize": "use .reshape, dg.pad or dg.tile",
+    "flat": "use .reshape(-1)",
+    "fill": "a variable never changes; use dg.full_like(x, value)",
+    "put": "a variable never changes; use dg.put_along_axis(x, index, values)",
+    "masked_fill": "use dg.where(mask, value, x)",
+    "index_select": "use .take(index, axis)",
+    "scatter_reduce": "use dg.scatter_add, dg.scatter_mul, dg.scatter_max or dg.scatter_min",
     "copy": "a variable never changes, and needs no copy",
     "clone": "a variable never changes, and needs no copy",
     "fill_": "use dg.fill",

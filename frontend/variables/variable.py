@@ -221,6 +221,8 @@ class Variable:
         cumprod: Callable[..., Variable]
         cumsum: Callable[..., Variable]
         diagonal: Callable[..., Variable]
+        flatten: Callable[..., Variable]
+        ravel: Callable[..., Variable]
         prod: Callable[..., Variable]
         repeat: Callable[..., Variable]
         squeeze: Callable[..., Variable]

@@ -68,6 +68,9 @@ def reduction(d: Drawing) -> Any:
     name = d.choose(("sum", "mean", "max", "min", "variance", "logsumexp"))
     if name != "sum" and any(named(x.shape[a]) for a in axes):
         name = "sum"  # over an empty batch the others give infinities and NaN
+    last, masked = x.shape[-1], d.number() % 4 == 0
+    if masked and name == "sum" and not named(last):
+        return dg.sum(x, axes, d.flag(), where=d.weight((last,)) < 0.1)
     return getattr(dg, name)(x, axes, keepdims=d.flag())
 
 
@@ -248,7 +251,15 @@ def gather(d: Drawing) -> Any:
         return None
     axes = [a for a, extent in enumerate(x.shape) if extent in d.plan.extents]
     axis = axes[d.number() % len(axes)]
-    kind = d.number() % 5
+    kind = d.number() % 7
+    if kind == 5 and len(axes) > 1:
+        return x[_apart(d, x, axes)]
+    if kind == 6:
+        if any(named(n) for n in x.shape):
+            return None
+        i = d.index((*x.shape[:axis], 2, *x.shape[axis + 1 :]))
+        values = d.weight((2, *(1,) * (x.ndim - 1 - axis)))
+        return dg.put_along_axis(x, i if d.flag() else -1 - i, values, axis)
     if kind == 0:
         return dg.take(x, d.index(("B",)), axis)
     if kind == 1:
@@ -269,6 +280,14 @@ def gather(d: Drawing) -> Any:
     least = dg.zeros_like(dg.take(x, [0] * size, axis)) - 0.3
     ends = dg.concatenate([i, dg.arange(size, dtype=i.dtype)])
     return getattr(dg, f"scatter_{word}")(ends, dg.concatenate([x, least], axis), size, axis)
+
+
+def _apart(d: Drawing, x: Any, axes: list[int]) -> tuple[Any, ...]:
+    """Arrays at the first and the last of some axes: from the front, and from the end."""
+    keys: list[Any] = [slice(None)] * x.ndim
+    i = d.index((3,))
+    keys[axes[0]], keys[axes[-1]] = i, -1 - i
+    return tuple(keys)
 
 
 def integer(d: Drawing) -> Any:

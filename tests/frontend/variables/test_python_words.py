@@ -61,7 +61,8 @@ REFUSED = {
     "list(x)": NO_LENGTH,
     "sum(x)": NO_LENGTH,
     "x[0]; x.__setitem__(0, 1.0)": "assignment to elements (model.py:2) " + CHANGE
-    + "dg.where(mask, y, x), or x + dg.scatter_add(index, y, size)",
+    + "dg.where(mask, y, x), dg.put_along_axis(x, index, y), or "
+    "x + dg.scatter_add(index, y, size)",
     "x.__delitem__(0)": "del (model.py:2) " + CHANGE + "a slice, or dg.take",
     "float(x)": NUMBER,
     "math.sin(x)": NUMBER,
@@ -89,6 +90,10 @@ ATTRIBUTES = {
     "x.unsqueeze(0)": "unsqueeze': use dg.expand_dims(x, axis)",
     "x.size()": "size': use .shape",
     "x.colour": "colour'",
+    "x.nonzero()": "nonzero': its size would depend on values; use dg.where(mask, x, 0), or "
+    "where=mask in a sum",
+    "x.put(0, 1.0)": "put': a variable never changes; use dg.put_along_axis(x, index, values)",
+    "x.partition(2)": "partition': use dg.topk(x, k) or dg.sort(x)",
 }
 
 
