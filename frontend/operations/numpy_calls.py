@@ -212,17 +212,41 @@ OURS: dict[str, str] = {
     "hstack": "dg.concatenate", "vstack": "dg.concatenate or dg.stack",
     "qr": "dg.qr", "svd": "dg.svd", "eigh": "dg.eigh", "lstsq": "dg.lstsq",
     "heaviside": "dg.where",
-    "copyto": "dg.where", "put": "dg.where",
+    "copyto": "dg.where", "put": "dg.put_along_axis", "put_along_axis": "dg.put_along_axis",
+    "unique": "dg.sort, or dg.segment_sum for counts: what it gives has no known size",
+    "nonzero": "dg.where: what it gives has no known size",
+    "argwhere": "dg.where: what it gives has no known size",
+    "extract": "where=mask in a sum, or dg.where: what it gives has no known size",
+    "compress": "where=mask in a sum, or dg.where: what it gives has no known size",
+    "choose": "dg.where, or dg.take_along_axis",
+    "partition": "dg.topk or dg.sort", "argpartition": "dg.topk or dg.argsort",
+    "bincount": "dg.segment_sum",
 }  # fmt: skip
 """What to write instead of a function that diagrad does not have."""
+
+
+METHODS: dict[str, dict[str, str]] = {
+    "reduce": {
+        "add": "dg.sum", "multiply": "dg.prod", "maximum": "dg.max", "minimum": "dg.min",
+        "logical_and": "dg.all", "logical_or": "dg.any", "logaddexp": "dg.logsumexp",
+    },
+    "accumulate": {
+        "add": "dg.cumsum", "multiply": "dg.cumprod", "logaddexp": "dg.logcumsumexp",
+    },
+    "outer": {"multiply": "dg.outer"},
+    "at": {
+        "add": "dg.scatter_add", "multiply": "dg.scatter_mul", "maximum": "dg.scatter_max",
+        "minimum": "dg.scatter_min",
+    },
+}  # fmt: skip
+"""What a method of a ufunc is, where diagrad has it."""
 
 
 def array_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """What NumPy asks for a ufunc (`__array_ufunc__`): sin, add, and the operators of arrays."""
     name = ufunc.__name__
     if method != "__call__":
-        instead = {"add": "dg.sum", "maximum": "dg.max", "minimum": "dg.min"}.get(name)
-        raise _unknown(f"np.{name}.{method}", inputs, instead if method == "reduce" else None)
+        raise _unknown(f"np.{name}.{method}", inputs, METHODS.get(method, {}).get(name))
     if "out" in options:
         raise TypeError(
             f"np.{name} ({user_location()}) expects no array to write to, got out= or an operator "

@@ -136,8 +136,14 @@ ERRORS = {
     "diagrad, or make the variable an output and use NumPy on what a run gives",
     "np.hstack([np.ones(2), x])": f"np.hstack (model.py:2) {GOT}use dg.concatenate",
     "np.add.reduce(x)": f"np.add.reduce (model.py:2) {GOT}use dg.sum",
-    "np.add.accumulate(x)": f"np.add.accumulate (model.py:2) {GOT}compose it of the functions of "
-    "diagrad, or make the variable an output and use NumPy on what a run gives",
+    "np.add.accumulate(x)": f"np.add.accumulate (model.py:2) {GOT}use dg.cumsum",
+    "np.subtract.accumulate(x)": f"np.subtract.accumulate (model.py:2) {GOT}compose it of the "
+    "functions of diagrad, or make the variable an output and use NumPy on what a run gives",
+    "np.maximum.at(np.ones(3), [0, 0], x)": f"np.maximum.at (model.py:2) {GOT}use dg.scatter_max",
+    "np.unique(x)": f"np.unique (model.py:2) {GOT}use dg.sort, or dg.segment_sum for counts: what "
+    "it gives has no known size",
+    "np.put_along_axis(x, np.zeros((1, 3), int), 1.0, 0)": f"np.put_along_axis (model.py:2) {GOT}"
+    "use dg.put_along_axis",
     "np.sum(x, initial=1)": "np.sum (model.py:2) expects the arguments x, axis, keepdims, dtype, "
     "where beside a variable, got 1 of them, initial=",
     "np.sin(x, where=True)": "np.sin (model.py:2) expects the arguments x beside a variable, got 1 "
