@@ -50,6 +50,11 @@ class Row:
     is_function: bool = False
     details: str = ""
 
+    @property
+    def trainable(self) -> int:
+        """The free parameters that are not frozen."""
+        return self.parameters - self.frozen
+
 
 def repeated(graph: Graph) -> dict[Node, Dim]:
     """How often each node of a graph is computed, those in the bodies of loops included."""

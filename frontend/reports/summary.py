@@ -75,6 +75,11 @@ class Summary:
     sizes: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def trainable(self) -> int:
+        """The free parameters that are not frozen."""
+        return self.parameters - self.frozen
+
     def __str__(self) -> str:
         return _text(self)
 

@@ -108,8 +108,9 @@ def test_counted_by_block() -> None:
     drawn = Drawn()
     dg.freeze(drawn.encoder, cast(Any, drawn.head.bias))
     summary = drawn.diagram.summary()
-    assert (summary.parameters, summary.frozen) == (43, 28)
+    assert (summary.parameters, summary.frozen, summary.trainable) == (43, 28, 15)
     rows = {row.name: (row.parameters, row.frozen) for row in summary.rows}
+    assert [row.trainable for row in summary.rows if row.name == "net/2"] == [15]
     assert rows["net"] == (43, 28)
     assert rows["net/0"] == (25, 25) and rows["net/2"] == (18, 3)
     text = str(summary)
