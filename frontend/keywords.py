@@ -111,6 +111,18 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "padding_mode": ("mode",),
     "fill_value": ("fill", "value"),
     "probability": ("p",),
+    "input_lengths": ("lengths",),
+    "target_lengths": ("target_lengths", "label_lengths"),
+    "log_target": ("log_targets",),
+    "var": ("variance",),
+    "tau": ("temperature",),
+    "min_val": ("low",),
+    "max_val": ("high",),
+    "upscale_factor": ("factor",),
+    "downscale_factor": ("factor",),
+    "in1_features": ("first",),
+    "in2_features": ("second",),
+    "num_parameters": ("channels",),
 }
 """What other libraries call an argument, and what it may be called here."""
 

@@ -14,12 +14,12 @@ from diagrad.frontend.keywords import ELSEWHERE
 from ..source import draw
 
 X = 'x, labels = dg.observed("x", ("B", 3)), dg.observed("labels", ("B",), "int32")\n'
-REDUCED = "(model.py:2) expects the arguments x, axis, keepdims, got"
+REDUCED = "(model.py:2) expects the arguments x, axis, keepdims"
 ERRORS = {
-    "dg.sum(x, dim=1)": f"sum {REDUCED} dim=: use axis=",
-    "dg.mean(x, axis=1, keepdim=True)": f"mean {REDUCED} keepdim=: use keepdims=",
-    "x.sum(dim=1)": f"sum {REDUCED} dim=: use axis=",
-    "dg.logsumexp(x, keepdim=True)": f"logsumexp {REDUCED} keepdim=: use keepdims=",
+    "dg.sum(x, dim=1)": f"sum {REDUCED}, dtype, where, got dim=: use axis=",
+    "dg.mean(x, axis=1, keepdim=True)": f"mean {REDUCED}, where, got keepdim=: use keepdims=",
+    "x.sum(dim=1)": f"sum {REDUCED}, dtype, where, got dim=: use axis=",
+    "dg.logsumexp(x, keepdim=True)": f"logsumexp {REDUCED}, got keepdim=: use keepdims=",
     "dg.softmax(x, dim=1)": "softmax (model.py:2) expects the arguments x, axis, got dim=: use "
     "axis=",
     "dg.flatten(x, start_dim=1)": "flatten (model.py:2) expects the arguments x, start, end, got "
@@ -29,6 +29,11 @@ ERRORS = {
     "dg.cross_entropy(x, target=labels)": "cross_entropy (model.py:2) expects the arguments "
     "scores, labels, reduction, weight, ignore_index, label_smoothing, axis, got target=: use "
     "labels=",
+    "dg.pixel_shuffle(x, upscale_factor=2)": "pixel_shuffle (model.py:2) expects the arguments x, "
+    "factor, got upscale_factor=: use factor=",
+    "dg.ctc(x, labels, target_lengths=labels)": "ctc (model.py:2) expects the arguments "
+    "log_probabilities, labels, lengths, label_lengths, blank, reduction, zero_infinity, got "
+    "target_lengths=: use label_lengths=",
     "dg.leaky_relu(x, negative_slope=0.1)": "leaky_relu (model.py:2) expects the arguments x, "
     "slope, got negative_slope=: use slope=",
     'dg.observed("y", requires_grad=True)': "observed (model.py:2) expects the arguments name, "
@@ -36,9 +41,10 @@ ERRORS = {
     'dg.parameter("w", device="cuda")': "parameter (model.py:2) expects the arguments name, shape, "
     "init, dtype, got device=: leave it out, a program runs on the processor",
     "dg.Adam(lr=1e-3)": "Adam (model.py:2) expects the arguments learning_rate, betas, epsilon, "
-    "weight_decay, clip, parameters, got lr=: use learning_rate=",
+    "weight_decay, clip, parameters, amsgrad, maximize, got lr=: use learning_rate=",
     "dg.RMSprop(0.1, eps=1e-7)": "RMSprop (model.py:2) expects the arguments learning_rate, decay, "
-    "epsilon, momentum, weight_decay, clip, parameters, got eps=: use epsilon=",
+    "epsilon, momentum, weight_decay, clip, parameters, centered, epsilon_in_root, maximize, "
+    "got eps=: use epsilon=",
     "dg.Linear(3, out_features=2)": "Linear (model.py:2) expects the arguments inputs, outputs, "
     "bias, weight_init, bias_init, weight, dtype, name, got out_features=: use outputs=",
     "dg.Flatten(colour=2)": "Flatten (model.py:2) expects the arguments start, name, got colour=",
