@@ -282,6 +282,7 @@ from .frontend.operations.integers.bits import (
 )
 from .frontend.operations.integers.division import divmod, floor_divide, fmod, remainder
 from .frontend.operations.linear.cholesky import cholesky, triangular_solve
+from .frontend.operations.linear.determinants import det, slogdet
 from .frontend.operations.linear.orthogonal import (
     eigh,
     eigvalsh,
@@ -292,6 +293,7 @@ from .frontend.operations.linear.orthogonal import (
     svd,
     svdvals,
 )
+from .frontend.operations.linear.powers import expm, matrix_power
 from .frontend.operations.linear.systems import inverse, solve
 from .frontend.operations.making.arrays import (
     eye,
@@ -568,6 +570,7 @@ __all__ = [
     "ctc",
     "cumprod",
     "cumsum",
+    "det",
     "diagonal",
     "digamma",
     "divide",
@@ -584,6 +587,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand_dims",
+    "expm",
     "expm1",
     "eye",
     "fill",
@@ -660,6 +664,7 @@ __all__ = [
     "lstsq",
     "margin",
     "matmul",
+    "matrix_power",
     "matrix_rank",
     "max",
     "max_pool",
@@ -731,6 +736,7 @@ __all__ = [
     "sinc",
     "sinh",
     "size",
+    "slogdet",
     "soft_shrink",
     "softmax",
     "softmin",

@@ -19,7 +19,7 @@ from . import (
     windows,
 )
 from .functions import composed, table  # noqa: F401 (fills the table)
-from .linear import cholesky, orthogonal, systems, triangular
+from .linear import cholesky, determinants, orthogonal, systems, triangular
 from .record import register
 
 for room in (
@@ -34,6 +34,7 @@ for room in (
     orthogonal,
     triangular,
     cholesky,
+    determinants,
     log_product,
     indexing,
     scattering,

@@ -17,7 +17,7 @@ from ..variables.variable import Variable, source_text
 from . import contractions, elementwise, indexing, reductions, structure
 from .functions import exponentials, hyperbolic, rounding, trigonometry
 from .integers import bits, division
-from .linear import cholesky, orthogonal, systems
+from .linear import cholesky, determinants, orthogonal, powers, systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .ordering import along, quantiles, sorting
@@ -199,6 +199,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.linalg.matrix_rank: orthogonal.matrix_rank,
     np.linalg.inv: systems.inverse,
     np.linalg.cholesky: cholesky.cholesky,
+    np.linalg.det: determinants.det,
+    np.linalg.slogdet: determinants.slogdet,
+    np.linalg.matrix_power: powers.matrix_power,
     np.zeros_like: arrays.zeros_like,
     np.ones_like: arrays.ones_like,
     np.full_like: arrays.full_like,

@@ -10,7 +10,7 @@ from . import contractions, elementwise, indexing, reductions, source, structure
 from .broadcasting import is_operand
 from .functions import exponentials, hyperbolic, rounding, special, trigonometry
 from .integers import bits, division
-from .linear import cholesky, orthogonal, systems
+from .linear import cholesky, determinants, orthogonal, powers, systems
 from .making import arrays
 from .moving import padding, repeats, triangles
 from .numpy_calls import array_function, array_ufunc
@@ -141,9 +141,10 @@ OPERATORS: dict[str, Any] = {
     **{method: refusing(method) for method in INSTEAD},
 }
 _FILES = (
-    arrays, bits, cholesky, contractions, division, elementwise, exponentials, hyperbolic, indexing,
-    norms, orthogonal, padding, products, quantiles, reductions, repeats, rounding, running,
-    sorting, source, special, structure, systems, triangles, trigonometry,
+    arrays, bits, cholesky, contractions, determinants, division, elementwise, exponentials,
+    hyperbolic, indexing, norms, orthogonal, padding, powers, products, quantiles, reductions,
+    repeats, rounding, running, sorting, source, special, structure, systems, triangles,
+    trigonometry,
 )  # fmt: skip
 _FUNCTIONS = frozenset(
     name

@@ -10,6 +10,7 @@ from ...scheduling.fusion import Group
 from ..nest import Places
 from ..writer import Emitted
 from .cholesky import emit_cholesky
+from .determinants import emit_det
 from .reflections import emit_qr
 from .rotations import emit_eigh, emit_svd
 from .systems import emit_solve
@@ -22,6 +23,8 @@ KERNELS: Mapping[str, Callable[[Node, Places, Target], Emitted]] = {
     "svd": emit_svd,
     "triangular_solve": emit_triangular,
     "cholesky": emit_cholesky,
+    "det": emit_det,
+    "slogdet": emit_det,
 }
 
 

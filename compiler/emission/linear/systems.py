@@ -16,6 +16,7 @@ are done is not read again.  A pivot of 0 becomes NaN, which then spreads to all
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from ....runtime.program import Target
 from ...graph import Node
@@ -45,13 +46,17 @@ for k in range({n}):
             store(held, k * {width} + j, load(held, chosen * {width} + j))
             store(held, chosen * {width} + j, upper)
     pivot = load_splat(held, k * {width} + k)
-    pivot = select(pivot == {kind}(0), {kind}(0) / {kind}(0), pivot)
-    store_first(held, k * {width} + k, pivot)
+{pivots}
     for i in range(k + 1, {n}):
         factor = -(load_splat(held, i * {width} + k) / pivot)
         for j in range(start, {width}, {lanes}):
             value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
             store(held, i * {width} + j, value)
+"""
+
+_NAN = """\
+pivot = select(pivot == {kind}(0), {kind}(0) / {kind}(0), pivot)
+store_first(held, k * {width} + k, pivot)
 """
 
 _UP = """\
@@ -66,6 +71,14 @@ for back in range({n}):
             value = fma(factor, load(held, k * {width} + j), load(held, i * {width} + j))
             store(held, i * {width} + j, value)
 """
+
+
+def eliminated(pivots: str) -> str:
+    """The text of the way down; what becomes of each pivot, that of row k, is told by lines.
+
+    Where i64(chosen) is above i64(k), two rows were exchanged for it.
+    """
+    return _DOWN.replace("{pivots}\n", indent(pivots, " " * 4))
 
 
 def emit_solve(node: Node, buffers: Places, target: Target) -> Emitted:
@@ -93,7 +106,7 @@ def emit_solve(node: Node, buffers: Places, target: Target) -> Emitted:
         writer.line(f"store(held, {start} + i * {width} + j, {value})")
         writer.indent -= 2
     names = {"n": n, "side": side, "width": width, "kind": kind, "lanes": lanes}
-    for line in (_DOWN + _UP).format(**names).splitlines():
+    for line in (eliminated(_NAN) + _UP).format(**names).splitlines():
         writer.line(line)
     _over_rows(writer, n, c)
     place = buffers[node]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from ...graph import Node
 from ...sizes import Dim
 from .cholesky import cholesky_flops, cholesky_work
+from .determinants import det_flops, det_work
 from .orthogonal import jacobi_flops, jacobi_work, qr_flops, qr_work
 from .systems import solve_flops, solve_work
 from .triangular import triangular_flops, triangular_work
@@ -24,6 +25,8 @@ LINEAR: Mapping[str, tuple[Count, Count]] = {
     "svd": (jacobi_flops, jacobi_work),
     "triangular_solve": (triangular_flops, triangular_work),
     "cholesky": (cholesky_flops, cholesky_work),
+    "det": (det_flops, det_work),
+    "slogdet": (det_flops, det_work),
 }
 """For each: its floating-point operations, and an estimate in operations on one element."""
 

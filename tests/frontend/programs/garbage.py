@@ -165,6 +165,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "broadcast_to": {"shape": lambda: ("B", 3)},
     "connect": {"target": lambda: dg.variable("h", ("B", 3)), "value": x},
     "Diagram": {"outputs": x, "cost": total, "updates": lambda: []},
+    "matrix_power": {"a": square, "n": lambda: 2}, "expm": {"a": square},
     "triangular_solve": {"a": square, "b": square, "lower": lambda: True},
     "einsum": {"subscripts": lambda: "bi->b", "operands": x},
     "fit": {"data": given, "epochs": lambda: 0, "progress": lambda: False, "batch_size": lambda: 2,

@@ -19,6 +19,18 @@ def flipped(a: Any) -> Any:
     return a[..., ::-1, :]
 
 
+def expm(a: Array) -> Array:
+    """The exponential by its series, of a matrix that is halved ten times."""
+    x = a / 1024
+    term = total = np.broadcast_to(np.eye(a.shape[-1]), a.shape)
+    for k in range(1, 24):
+        term = term @ x / k
+        total = total + term
+    for _ in range(10):
+        total = total @ total
+    return np.asarray(total)
+
+
 def triangular(lower: bool, transposed: bool, unit: bool) -> Operation:
     """A row for one kind of system, a small part of whose matrix is read where it is `unit`."""
     share = 0.02 if unit else 1.0
@@ -71,6 +83,27 @@ LINEAR = [
     Operation("cholesky upper", lambda a: dg.cholesky(flipped(a).mT, upper=True),
               lambda a: np.linalg.cholesky(even(flipped(a))).swapaxes(-1, -2),
               (((18, 18),), ((2, 8, 8),)), ("regular",), named=(("N", "N"),)),
+    Operation("det", lambda a: dg.det(a * 0.05), lambda a: np.linalg.det(a * 0.05),
+              (((7, 7),), ((1, 9, 9),), ((3, 2, 5, 5),), ((1, 1),), ((0, 0),), ((0, 3, 3),)),
+              ("regular",), named=(("M", "N", "N"),)),
+    Operation("slogdet", lambda a: dg.stack(dg.slogdet(a)),
+              lambda a: np.stack(np.linalg.slogdet(a)),
+              (((7, 7),), ((1, 17, 17),), ((3, 2, 5, 5),), ((1, 1),), ((0, 0),), ((0, 3, 3),)),
+              ("regular",), named=(("M", "N", "N"),)),
+    Operation("expm", lambda a: dg.expm(a * 0.5), lambda a: expm(a * 0.5),
+              (((7, 7),), ((3, 2, 2),), ((1, 1),), ((0, 0),), ((0, 3, 3),)), ("real",)),
+    Operation("expm named", lambda a: dg.expm(dg.tanh(a) * 0.1, max_squarings=2),
+              lambda a: expm(np.tanh(a) * 0.1), (((4, 4),),), ("real",),
+              named=(("M", "N", "N"),)),
+    Operation("matrix_power", lambda a: dg.matrix_power(a, 5),
+              lambda a: np.linalg.matrix_power(a, 5), (((3, 3),), ((2, 3, 3),)), ("real",)),
+    Operation("matrix_power whole", lambda a: dg.matrix_power(a, 3),
+              lambda a: np.linalg.matrix_power(a, 3), (((3, 3),), ((2, 3, 3),)), kinds="i"),
+    Operation("matrix_power inverse", lambda a: dg.matrix_power(a, -2),
+              lambda a: np.linalg.matrix_power(a, -2), (((3, 3),), ((2, 3, 3),)), ("regular",),
+              named=(("M", "N", "N"),)),
+    Operation("matrix_power none", lambda a: dg.matrix_power(a, 0),
+              lambda a: np.linalg.matrix_power(a, 0), (((3, 3),), ((0, 2, 2),)), kinds="fi"),
 ] + [
     triangular(lower, transposed, unit)
     for lower, transposed, unit in (
