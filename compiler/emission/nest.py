@@ -295,15 +295,20 @@ class Nest:
             mask = f"{inside} & {mask}"
         apart = writer.integer(view.strides[axis], "s")
         step = self.vector_stride(table.strides)
-        start = f"i64({self.offset(table, table.strides)})"
-        if step != 0:
-            assert self.vector is not None
-            start += f" + lane() * i64({self.stride(table, self.vector, step)})"
+        start = self.offset(table, table.strides)
         writer.line(f"{place} = to_i64({chosen})")
         if checked:
             writer.line(f"{inside} = ({place} >= i64(0)) & ({place} < i64({end}))")
         pointer = writer.pointer(table.buffer, table.offset, table.dtype)
-        text = f"gather({pointer}, {start} + {place} * i64({apart}), {mask})"
+        if step == 1 and self.vector_stride(index.strides) == 0:
+            # The lanes are neighbours in one row of the table.
+            text = f"load({pointer}, {start} + first({place}) * {apart}, {mask})"
+        else:
+            steps = ""
+            if step != 0:
+                assert self.vector is not None
+                steps = f" + lane() * i64({self.stride(table, self.vector, step)})"
+            text = f"gather({pointer}, i64({start}){steps} + {place} * i64({apart}), {mask})"
         if checked and node.type.is_float:
             missing = writer.scalar(Builder().constant(np.nan, node.dtype))
             text = f"select({inside}, {text}, {missing})"

@@ -62,6 +62,11 @@ def target_machine() -> Any:
     )
 
 
+def converts_halves() -> bool:
+    """Whether it has instructions between float16 and float32: else LLVM calls a library."""
+    return not is_x86() or "f16c" in features()
+
+
 def vector_bytes() -> int:
     """Width of the vector registers."""
     if "avx512f" in features():

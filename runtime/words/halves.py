@@ -3,23 +3,35 @@
     f16     1 sign, 5 exponent, 10 mantissa      IEEE 754 binary16
     bf16    1 sign, 8 exponent, 7 mantissa       the upper half of a float32
 
-In integers, the same on every machine: not all processors have instructions for it, and LLVM would
-call a function of a library that is not there.  Rounding is to the nearest, ties to even, and no
-number is computed with that is subnormal as a float32, for those may count as 0 (after F. Giesen,
-"Half to float done quic", 2012).
+A machine's own instructions do it for f16, where it has them; otherwise LLVM would call a function
+of a library that is not there.  What is here in integers gives the same numbers.  Rounding is to
+the nearest, ties to even, and no number is computed with that is subnormal as a float32, for those
+may count as 0 (after F. Giesen, "Half to float done quic", 2012).
 """
 
 from __future__ import annotations
 
-from .values import Value, select
+from llvmlite import ir
+
+from .machine import machine
+from .values import Value, select, vector
 
 KINDS = ("f16", "bf16")
+_HALF = ir.HalfType()
+
+
+def _vector(kind: ir.Type) -> ir.Type:
+    return ir.VectorType(kind, machine().width)
 
 
 def widened(bits: Value, kind: str) -> Value:
     """The float32 that the lower 16 of u32 bits are."""
     if kind == "bf16":
         return (bits << 16).bitcast("f32")
+    if machine().halves:
+        builder = bits.builder
+        half = builder.bitcast(builder.trunc(bits.node, _vector(ir.IntType(16))), _vector(_HALF))
+        return bits.like(builder.fpext(half, vector("f32")), "f32")
     shifted = (bits & 0x7FFF) << 13
     exponent = shifted & 0x0F800000
     normal = shifted + (112 << 23)
@@ -36,6 +48,10 @@ def rounded(x: Value, kind: str) -> Value:
     if kind == "bf16":
         nearest = (bits + ((bits >> 16) & 1) + 0x7FFF) >> 16
         return select(x.is_nan(), (bits >> 16) | 0x40, nearest)
+    if machine().halves:
+        builder = x.builder
+        half = builder.bitcast(builder.fptrunc(x.node, _vector(_HALF)), _vector(ir.IntType(16)))
+        return x.like(builder.zext(half, vector("u32")), "u32")
     size = bits & 0x7FFFFFFF
     absolute = size.bitcast("f32")
     # Beside 0.5, the last bit of a float32 is that of the subnormal numbers.

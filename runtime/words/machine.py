@@ -19,12 +19,14 @@ class Machine:
     """What a value is: `lanes` elements, `width` of them in each of the threads that share it.
 
     With `teams` several threads of the host may run a kernel together, each as one warp of a team:
-    they meet in the function MEETING, which whoever builds the text adds to it.
+    they meet in the function MEETING, which whoever builds the text adds to it.  `halves` says
+    whether it has instructions that make a float32 of a float16 and the other way.
     """
 
     lanes: int
     width: int
     teams: bool = False
+    halves: bool = False
 
     @property
     def is_warp(self) -> bool:
@@ -42,7 +44,7 @@ class Machine:
 
 HOST = Machine(CPU.lanes, CPU.lanes)
 """The processor: a value is a vector."""
-WARP = Machine(32, 1)
+WARP = Machine(32, 1, halves=True)
 """A graphics processor: a value is a number in each thread of a warp."""
 MEETING = "diagrad_meeting"
 """The function in which threads of the host meet: of the address of their memory, and how many."""

@@ -24,7 +24,8 @@ def build_kernel(source: str, symbol: str, lanes: int = CPU.lanes) -> bytes:
         from ...building.lowering import lower_kernel
         from ...words.machine import Machine
 
-        lowered = lower_kernel(source, symbol, Machine(lanes, lanes))
+        machine = Machine(lanes, lanes, halves=host.converts_halves())
+        lowered = lower_kernel(source, symbol, machine)
         # A thread is the one member of its team.
         more = {3: "", 4: ", i64 %space", 6: ", i64 %space, i64 0, i64 1"}[lowered.arguments]
         return build_text(_entered(lowered.text, lowered.function, symbol, more), {symbol})

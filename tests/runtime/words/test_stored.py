@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaError
 
-from ..engine import DTYPE, STORED, Array, apply, run
+from diagrad.runtime.cpu import host
+from diagrad.runtime.cpu.host import converts_halves
+
+from ..engine import DTYPE, STORED, Array, run
 
 LANES = {"i": "i32", "u": "i32", "f": "f32"}
 """The lanes that hold the elements of a kind, by its first letter."""
@@ -62,19 +65,42 @@ def test_every_way_to_memory(kind: str, lanes: int) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in STORED if kind[0] in "iu"])
 def test_integers_widen_exactly_and_wrap_around(kind: str, lanes: int) -> None:
     """Every number of them, and numbers of every other kind, of which floats saturate."""
-    source = everything(kind) if lanes == 16 else everything(kind)[::61]
-    np.testing.assert_array_equal(apply("a", kind, source), source)
-    np.testing.assert_array_equal(apply("to_f32(a)", "f32", source), source.astype(np.float32))
-    np.testing.assert_array_equal(apply("to_b1(a)", "b1", source), source != 0)
+    every = everything(kind)
+    source = every if lanes == 16 else np.concatenate([every[::61], every[-3:]])
     info, rng = np.iinfo(STORED[kind]), np.random.default_rng(1)
-    for other in ("i32", "i64", "u32", "b1"):
-        a = rng.integers(0, 2**63, 300).astype(DTYPE[other])
-        np.testing.assert_array_equal(apply(f"to_{kind}(a)", kind, a), a.astype(STORED[kind]))
     ends = [info.min - 1.0, info.min, info.max, info.max + 1.0, 1e30, -1e30]
-    a = np.array([*ends, np.inf, -np.inf, np.nan, -0.9, 0.9, 100.7, -100.7])
-    wanted = np.trunc(np.nan_to_num(a)).clip(info.min, info.max).astype(STORED[kind])
-    np.testing.assert_array_equal(apply(f"to_{kind}(a)", kind, a), wanted)
-    np.testing.assert_array_equal(apply(f"to_{kind}(a)", kind, a.astype(np.float32)), wanted)
+    floats = np.array([*ends, np.inf, -np.inf, np.nan, -0.9, 0.9, 100.7, -100.7])
+    given = {
+        other: np.resize(floats, source.size).astype(DTYPE[other])
+        if other[0] == "f"
+        else rng.integers(0, 2**63, source.size).astype(DTYPE[other])
+        for other in DTYPE
+    }
+    to = {other: np.zeros(source.size, DTYPE[other]) for other in DTYPE}
+    back = {other: np.zeros(source.size, STORED[kind]) for other in DTYPE}
+    lines = [
+        line
+        for place, other in enumerate(DTYPE)
+        for line in (
+            f"store({other}_at(args[{2 + 3 * place}]), i, to_{other}(a), m)",
+            f"b{place} = load({other}_at(args[{3 + 3 * place}]), i, m)",
+            f"store({kind}_at(args[{4 + 3 * place}]), i, to_{kind}(b{place}), m)",
+        )
+    ]
+    text = "\n        ".join([
+        f"""def kernel(args, lo, hi):
+    for i in range(0, args[0], {lanes}):
+        m = lanes_below(args[0] - i)
+        a = load({kind}_at(args[1]), i, m)""", *lines,
+    ])  # fmt: skip
+    words = [array for other in DTYPE for array in (to[other], given[other], back[other])]
+    run(text, [source.size, source, *words])
+    for other in DTYPE:
+        np.testing.assert_array_equal(to[other], source.astype(DTYPE[other]))
+        wanted = given[other]
+        if other[0] == "f":
+            wanted = np.trunc(np.nan_to_num(wanted)).clip(info.min, info.max)
+        np.testing.assert_array_equal(back[other], wanted.astype(STORED[kind]))
 
 
 def test_nothing_is_added_to_them() -> None:
@@ -85,6 +111,16 @@ def test_nothing_is_added_to_them() -> None:
 
 
 HALVES = ("f16", "bf16")
+
+
+@pytest.fixture(params=["instructions", "integers"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the processor's instructions for float16 and without, where it has some."""
+    if request.param == "integers":
+        monkeypatch.setattr(f"{__name__}.converts_halves", lambda: False)
+        monkeypatch.setattr(host, "converts_halves", lambda: False)
+
+
 ENDLESS = {"f16": 0x7C00, "bf16": 0x7F80}
 """The bits of the infinite half; those of the finite positive ones are below."""
 
@@ -112,8 +148,10 @@ def nearest(x: Array, kind: str) -> Array:
 
 
 def conversion(source: str, target: str, array: Array, out: Array, lanes: int) -> Array:
+    """Elements of one kind as those of another; `integers` says that no instruction did it."""
     run(f"""def kernel(args, lo, hi):
     n = args[2]
+    integers = {int(not converts_halves())}
     for i in range(0, n, {lanes}):
         m = lanes_below(n - i)
         a = load({source}_at(args[0]), i, m)
@@ -129,6 +167,7 @@ def same_halves(found: Array, wanted: Array, kind: str) -> None:
     np.testing.assert_array_equal(found[~none], wanted[~none])
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("kind", HALVES)
 def test_all_halves_widen_and_round_to_themselves(kind: str, lanes: int) -> None:
     bits = np.arange(1 << 16, dtype=np.uint16)[:: 1 if lanes == 16 else 37].copy()
@@ -141,6 +180,7 @@ def test_all_halves_widen_and_round_to_themselves(kind: str, lanes: int) -> None
     same_halves(conversion("f32", kind, wide, np.zeros_like(bits), lanes), bits, kind)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("kind", HALVES)
 def test_floats_are_rounded_once_to_the_nearest_even(kind: str, lanes: int) -> None:
     """Between all neighbours: a tie, and what is a little less or more than one."""
