@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import diagrad as dg
+from diagrad.compiler.dtypes import kind_of
 from diagrad.compiler.memory.plan_memory import plan_memory
 from diagrad.compiler.pipeline import compile_kernels
 from diagrad.compiler.scheduling.template import Template
@@ -169,6 +170,23 @@ def _distances() -> dg.Diagram:
     return dg.Diagram("distances", cost=dg.mean(dg.tanh(x @ w) @ v) ** 2)
 
 
+def _stored() -> dg.Diagram:
+    """Inputs, labels, a table and a state of storage dtypes, and a derivative through casts."""
+    pictures, words = dg.observed("x", ("B", 4, 6), "uint8"), dg.observed("words", ("B",), "uint16")
+    signal, table = (
+        dg.observed("h", ("B", 8), "bfloat16"),
+        dg.parameter("table", (11, 8), 0.3, "float16"),
+    )
+    weight = dg.parameter("weight", (32, 5), init=dg.init.normal(0, 0.1))
+    seen = dg.state("seen", (8,), dtype="int16")
+    dg.update(seen, (seen + dg.max(signal * 100, axis=0).astype("int8")).astype("int16"))
+    rows = (dg.take(table, words) + signal).astype("float16")
+    features = dg.concatenate([dg.flatten(pictures).astype("float32") / 255, rows], axis=1)
+    scores = (features @ weight).astype("bfloat16")
+    cost = dg.cross_entropy(scores, dg.observed("y", ("B",), "uint8"))
+    return dg.Diagram("stored", {"rows": rows, "seen": seen}, cost=cost)
+
+
 def _operations(group: str, dtype: str) -> Callable[[], dg.Diagram]:
     return lambda: dg.Diagram(f"{group} {dtype}", _batch(group, dtype).outputs)
 
@@ -193,6 +211,12 @@ NETS: dict[str, Case] = {
     "state": Case(_state, ({"T": 0}, {"T": 1}, {"T": 6}), None),
     "neighbours": Case(_neighbours, ({"T": 9},), None),
     "distances": Case(_distances, batches(1, 97)),
+    "stored": Case(
+        _stored,
+        batches(1, 37),
+        lambda: dg.SGD(0.1, parameters=["weight"]),
+        {"x": 256, "words": 11, "y": 5},
+    ),
 }
 OPERATIONS: dict[str, Case] = {
     f"{group} {dtype}": Case(
@@ -240,7 +264,7 @@ def inputs(name: str, sizes: Sizes, seed: int = 0) -> list[Array]:
         shape = [evaluate(extent, sizes) for extent in item.variable.type.shape]
         if item.name in given:
             found.append(given[item.name])
-        elif item.dtype.kind == "f":
+        elif kind_of(item.dtype) == "f":
             found.append(rng.uniform(0.5, 2.0, shape).astype(item.dtype))
         else:
             found.append(rng.integers(0, case.below.get(item.name, 2), shape).astype(item.dtype))
