@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...compiler.dtypes import computed
 from ...compiler.errors import TypeRuleError
 from ..arguments import integer
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
 from ..operations.convolution.convolutions import add_to_channels, conv_transpose, correlate
 from ..operations.convolution.paddings import Numbers, Padding, for_axes, padding_of, spread
+from ..operations.elementwise import as_operands
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
 from . import init
 from .torch_names import Stored, TorchNamed
@@ -72,14 +73,14 @@ class _Convolution(TorchNamed):
 
     def _checked(self, x: Variable) -> Variable:
         """What the layer is applied to; ShapeError or DtypeError."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         if x.ndim <= self.space or x.shape[-self.space - 1] != self.in_channels:
             axes = ", ".join("DHW"[-self.space :] if self.space > 1 else "L")
             raise ShapeError(
                 f"{self._place()} expects (..., {self.in_channels}, {axes}), got "
                 f"{shape_text(x.shape)} from {source_text(x)}"
             )
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{self._place()} expects {self.dtype} like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert it with .astype("{self.dtype}")'

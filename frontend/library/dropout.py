@@ -6,8 +6,7 @@ from ..arguments import number
 from ..drawing.blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
-from ..operations.elementwise import greater_equal, multiply, where
+from ..operations.elementwise import as_operands, greater_equal, multiply, where
 from ..operations.mode import training
 from ..operations.random import random_uniform
 from ..variables.variable import Variable, shape_text, source_text
@@ -47,7 +46,7 @@ class Dropout(Block):
 
     def forward(self, x: Variable) -> Variable:
         """X -> x, or what is left of it."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         place = f"{self._describe()} ({user_location()})"
         if not x.type.is_float:
             raise DtypeError(

@@ -14,9 +14,8 @@ from ..arguments import flag, number
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
 from ..operations import reductions
-from ..operations.broadcasting import as_variables
 from ..operations.contractions import matmul
-from ..operations.elementwise import equal, maximum, rsqrt, sqrt, where
+from ..operations.elementwise import as_operands, equal, maximum, rsqrt, sqrt, where
 from ..operations.source import arange, size
 from ..operations.structure import concatenate, expand_dims, transpose
 from ..variables.variable import Variable, shape_text, source_text
@@ -144,7 +143,7 @@ def _diagonal(extent: Dim) -> Variable:
 
 def _codes(label: str, a: Any, b: Any) -> tuple[Variable, Variable]:
     """Two views' codes, floats (B, D) of one shape and dtype, as variables."""
-    a, b = as_variables(a, b)
+    a, b = as_operands(a, b)
     subject = f"{label} ({user_location()})"
     for codes in (a, b):
         if codes.ndim != 2:

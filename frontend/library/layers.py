@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...compiler.dtypes import computed
 from ..arguments import function as checked_function
 from ..arguments import integer, number
 from ..drawing.blocks import Block
@@ -13,7 +14,7 @@ from ..location import user_location
 from ..operations import structure
 from ..operations.broadcasting import as_variables
 from ..operations.contractions import einsum
-from ..operations.elementwise import where
+from ..operations.elementwise import as_operands, where
 from ..operations.mode import training
 from ..operations.random import random_uniform
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
@@ -77,14 +78,14 @@ class Linear(_Weighted):
 
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         subject = f"{self._describe()} ({user_location()})"
         if x.ndim == 0 or x.shape[-1] != self.inputs:
             got = x.shape[-1] if x.ndim else "shape ()"
             raise ShapeError(
                 f"{subject} expects {self.inputs} features, got {got} from {source_text(x)}"
             )
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{subject} expects {self.dtype} features like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{self.dtype}")'
@@ -168,7 +169,7 @@ class Bilinear(_Weighted):
 
     def forward(self, x1: Variable, x2: Variable) -> Variable:
         """(..., first), (..., second) -> (..., outputs)."""
-        x1, x2 = as_variables(x1, x2)
+        x1, x2 = as_operands(x1, x2)
         subject = f"{self._describe()} ({user_location()})"
         for given, features in ((x1, self.first), (x2, self.second)):
             if given.ndim == 0 or given.shape[-1] != features:
@@ -176,7 +177,7 @@ class Bilinear(_Weighted):
                 raise ShapeError(
                     f"{subject} expects {features} features, got {got} from {source_text(given)}"
                 )
-            if given.dtype != self.dtype:
+            if given.dtype != computed(self.dtype):
                 raise DtypeError(
                     f"{subject} expects {self.dtype} features like its weight, got {given.dtype} "
                     f'from {source_text(given)}: convert one with .astype("{self.dtype}")'
@@ -265,9 +266,9 @@ class PReLU(Block):
 
     def forward(self, x: Variable) -> Variable:
         """X -> x, or slope * x."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         subject = f"{self._describe()} ({user_location()})"
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{subject} expects {self.dtype} like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{self.dtype}")'
@@ -316,7 +317,7 @@ class RReLU(Block):
 
     def forward(self, x: Variable) -> Variable:
         """X -> x, or slope * x."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         if not x.type.is_float:
             raise DtypeError(
                 f"{self._describe()} ({user_location()}) expects floats, got {x.dtype} from "

@@ -6,12 +6,13 @@ import operator
 import string
 from typing import Any, Literal
 
+from ...compiler.dtypes import computed
 from ..arguments import wrong
 from ..drawing.blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
 from ..operations.contractions import einsum
+from ..operations.elementwise import as_operands
 from ..operations.moving.padding import pad
 from ..operations.structure import transpose
 from ..operations.windows import windows
@@ -104,14 +105,14 @@ class LocallyConnected2d(Block):
 
     def forward(self, x: Variable) -> Variable:
         """(..., in_channels, H, W) -> (..., out_channels, OH, OW)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         wanted = (self.in_channels, *self.in_size)
         if x.shape[-3:] != wanted:
             raise ShapeError(
                 f"{self._place()} expects (..., {shape_text(wanted)[1:]}, got "
                 f"{shape_text(x.shape)} from {source_text(x)}"
             )
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{self._place()} expects {self.dtype} images like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{self.dtype}")'

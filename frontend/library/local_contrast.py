@@ -8,9 +8,8 @@ from ..arguments import integer, number
 from ..drawing.blocks import Block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
 from ..operations.convolution.convolutions import correlate
-from ..operations.elementwise import astype, maximum, sqrt, where
+from ..operations.elementwise import as_operands, astype, maximum, sqrt, where
 from ..operations.reductions import mean
 from ..operations.source import fill
 from ..variables.constants import constant
@@ -29,7 +28,7 @@ class _Local(Block):
         self.sigma = self.size / 4 if sigma is None else number(place, "sigma", sigma, above=0)
 
     def _checked(self, x: Variable) -> Variable:
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         place = f"{self._describe()} ({user_location()})"
         if x.ndim != 4:
             raise ShapeError(

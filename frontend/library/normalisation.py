@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...compiler.dtypes import computed
 from ...compiler.sizes import Dim, product
 from ..arguments import flag, integer, number, wrong
 from ..drawing.states import state, update_average
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
-from ..operations.elementwise import maximum, rsqrt, where
+from ..operations.elementwise import as_operands, maximum, rsqrt, where
 from ..operations.mode import training
 from ..operations.reductions import mean
 from ..operations.source import size
@@ -55,8 +55,8 @@ class _Norm(TorchNamed):
         return f"{self._describe()} ({user_location()})"
 
     def _checked(self, x: Any) -> Variable:
-        (x,) = as_variables(x)
-        if x.dtype != self.dtype:
+        (x,) = as_operands(x)
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{self._place()} expects {self.dtype}, got {x.dtype} from {source_text(x)}: "
                 f'convert it with .astype("{self.dtype}"), or make the block with '

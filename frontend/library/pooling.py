@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from ..arguments import flag, number
 from ..drawing.blocks import Block, block
 from ..operations import pooling, reductions
-from ..operations.broadcasting import as_variables
 from ..operations.elementwise import (
     absolute,
+    as_operands,
     equal,
     exp,
     greater,
@@ -63,7 +63,7 @@ def lp_pool(
 
 
 def _norm(x: Any, p: float, pool: Pooling) -> Variable:
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     total = pooling.total(power(x if p == 2 else absolute(x), p), pool)
     nothing = equal(total, 0.0)
     return where(nothing, 0.0, power(where(nothing, 1.0, total), 1 / p))
@@ -103,7 +103,7 @@ def logsumexp_pool(
 
 
 def _soft(x: Any, b: float, mean: bool, pool: Pooling) -> Variable:
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     top = stop_gradient(pooling.greatest(x, pool))
     top = where(logical_and(greater(top, -math.inf), top < math.inf), top, 0.0)
     taps = pooling.taps(x, pool)

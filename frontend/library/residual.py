@@ -9,8 +9,7 @@ from ..arguments import wrong
 from ..drawing.blocks import Block
 from ..errors import ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
-from ..operations.elementwise import add
+from ..operations.elementwise import add, as_operands
 from ..variables.variable import Variable, shape_text, source_text
 
 
@@ -54,7 +53,7 @@ class Residual(Block):
 
     def forward(self, x: Any) -> Variable:
         """X -> block(x) + shortcut(x)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         made = self._term("block", self.block(x))
         kept = x if self.shortcut is None else self._term("shortcut", self.shortcut(x))
         known = not (made.mistakes or kept.mistakes)

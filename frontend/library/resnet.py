@@ -8,7 +8,7 @@ from ..arguments import flag, integer, one_of
 from ..drawing.blocks import Block
 from ..drawing.chains import Chain
 from ..location import user_location
-from ..operations.broadcasting import as_variables
+from ..operations.elementwise import as_operands
 from ..operations.moving.padding import pad
 from ..variables.variable import Variable
 from .convolution import Conv2d
@@ -37,7 +37,7 @@ class Shrink(Block):
 
     def forward(self, x: Any) -> Variable:
         """(N, C, H, W) -> (N, C + more, ...)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         pixels = x[:, :, :: self.stride, :: self.stride]
         result: Variable = pad(pixels, ((0, 0), (0, self.more), (0, 0), (0, 0)))
         return result
@@ -89,7 +89,7 @@ class _ResidualBlock(Block):
 
     def forward(self, x: Any) -> Variable:
         """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         return self._before(x) if self.preactivation else self._behind(x)
 
     def _behind(self, x: Variable) -> Variable:

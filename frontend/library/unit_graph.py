@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import computed
 from ..arguments import function, integer, items, wrong
 from ..drawing.blocks import Block, block
 from ..drawing.loops.loop import loop
 from ..errors import CycleError, DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
-from ..operations.elementwise import tanh
+from ..operations.elementwise import as_operands, tanh
 from ..operations.indexing import scatter_add, take
 from ..operations.structure import concatenate, expand_dims, reshape, transpose
 from ..variables.variable import Variable, dtype_name, shape_text, source_text
@@ -132,7 +132,7 @@ class UnitGraph(Block):
 
     def forward(self, x: Variable, lengths: Variable | None = None) -> Variable:
         """(..., inputs) -> (..., outputs); with delays (T, B, inputs) -> (T, B, outputs)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         self._check(x, lengths)
         if not self.delays:
             flat = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
@@ -196,7 +196,7 @@ class UnitGraph(Block):
             )
         if x.ndim == 0 or x.shape[-1] != count:
             raise ShapeError(f"{subject} expects x of shape (..., {count}), {came}")
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{subject} expects {self.dtype} inputs like its weight, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{self.dtype}")'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...compiler.dtypes import COMPUTED, computed
 from ...compiler.errors import DtypeRuleError
 from ...compiler.graph import Node
 from ...compiler.primitives.record import Builder
@@ -242,6 +243,16 @@ def astype(x: Any, dtype: Any) -> Variable:
     )
     result.weak = ""  # it is stated now
     return result
+
+
+def as_operands(*operands: Any) -> list[Variable]:
+    """Operands of what computes as variables: halves as the floats that they are computed with."""
+    return [
+        astype(item, computed(item.dtype))
+        if not item.mistakes and item.type.is_float and item.dtype in COMPUTED
+        else item
+        for item in as_variables(*operands)
+    ]
 
 
 def negative(x: Any) -> Variable:

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...compiler.dtypes import INDICES
 from ..arguments import function, integer, number, text, wrong
 from ..drawing.blocks import block
 from ..errors import DtypeError, ShapeError
 from ..location import user_location
-from ..operations.broadcasting import as_variables
-from ..operations.elementwise import equal, greater, greater_equal, less, logical_and
+from ..operations.elementwise import as_operands, equal, greater, greater_equal, less, logical_and
 from ..operations.ordering.along import take_along_axis
 from ..operations.reductions import argmax, mean, sum
 from ..operations.source import size
@@ -103,7 +103,7 @@ def binary_accuracy(
         ValueError: a threshold that is no finite number.
     """
     threshold = number("binary_accuracy", "threshold", threshold)
-    scores, labels = as_variables(scores, labels)
+    scores, labels = as_operands(scores, labels)
     _expect_floats("binary_accuracy", scores)
     _expect_shape("binary_accuracy", "labels", labels, scores)
     truth = labels if labels.dtype == "bool" else greater(labels, 0)
@@ -153,7 +153,7 @@ def r2(prediction: Variable, target: Variable) -> Metric:
     Raises:
         ShapeError, DtypeError: another shape or dtype; no axis in front.
     """
-    prediction, target = as_variables(prediction, target)
+    prediction, target = as_operands(prediction, target)
     _expect_floats("r2", prediction)
     _expect_shape("r2", "target", target, prediction)
     if not target.shape:
@@ -177,9 +177,9 @@ def _coefficient(count: Array, middle: Array, spread: Array, error: Array) -> fl
 
 
 def _scored(what: str, scores: Any, labels: Any) -> list[Variable]:
-    scores, labels = as_variables(scores, labels)
+    scores, labels = as_operands(scores, labels)
     _expect_floats(what, scores)
-    if labels.dtype not in ("int32", "int64"):
+    if labels.dtype not in INDICES:
         raise DtypeError(
             f"{what} ({user_location()}) expects labels of int32 or int64, got "
             f"{source_text(labels)} of {labels.dtype}"
@@ -197,7 +197,7 @@ def _share(what: str, hits: Variable, scores: Variable, weights: Variable | None
     """The mean of hits, or that with weights."""
     if weights is None:
         return mean(hits.astype(scores.dtype))
-    (weights,) = as_variables(weights)
+    (weights,) = as_operands(weights)
     _expect_floats(what, weights)
     _expect_shape(what, "weights", weights, hits)
     return (sum(weights * hits.astype(weights.dtype)) / sum(weights)).astype(scores.dtype)

@@ -21,10 +21,11 @@ from ...drawing.blocks import block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables, broadcast_shape, spread_to
+from ...operations.broadcasting import broadcast_shape, spread_to
 from ...operations.contractions import einsum
 from ...operations.elementwise import (
     add,
+    as_operands,
     astype,
     divide,
     equal,
@@ -89,7 +90,7 @@ def attention(
         DtypeError: other dtypes.
         TypeError, ValueError: a scale that is no finite number, a `causal` that is no bool.
     """
-    q, k, v = as_variables(q, k, v)
+    q, k, v = as_operands(q, k, v)
     place = f"attention ({user_location()})"
     _check(place, q, k, v)
     ends = None if lengths is None else _ends(place, as_index(lengths), q, k)
@@ -130,7 +131,7 @@ def attention_weights(
     Those of a query sum to 1, or are all 0 where no key takes part.  Arguments and errors are those
     of `attention`, which does not keep the weights.
     """
-    q, k = as_variables(q, k)
+    q, k = as_operands(q, k)
     place = f"attention_weights ({user_location()})"
     _check(place, q, k)
     there = None if lengths is None else _there(place, as_index(lengths), q, k)
@@ -352,7 +353,7 @@ def _mask(place: str, mask: Any, q: Variable, k: Variable) -> Variable | None:
     """The mask as a variable, if there is one."""
     if mask is None:
         return None
-    variable = as_variables(mask)[0]
+    variable = as_operands(mask)[0]
     if variable.dtype not in ("bool", q.dtype):
         raise DtypeError(
             f"{place} expects a mask of bools, True where a key takes part, or of {q.dtype}, "

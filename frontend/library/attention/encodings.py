@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ....compiler.dtypes import INDICES
+from ....compiler.dtypes import INDICES, computed
 from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
 from ....compiler.sizes import Dim
@@ -18,8 +18,7 @@ from ...arguments import flag, integer, number
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import astype, cos, sin
+from ...operations.elementwise import as_operands, astype, cos, sin
 from ...operations.indexing import gather
 from ...operations.source import arange
 from ...operations.structure import expand_dims, reshape, split, squeeze, stack
@@ -146,7 +145,7 @@ class LearnedEncoding(Block):
                 f"{_place(self)} expects (..., T, {self.features}) of {self.positions} steps or "
                 f"fewer, got {shape_text(x.shape)} from {source_text(x)}"
             )
-        if x.dtype != self.dtype:
+        if x.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{_place(self)} expects {self.dtype}, got {x.dtype} from {source_text(x)}: "
                 f'convert it with .astype("{self.dtype}")'
@@ -251,7 +250,7 @@ def _first(place: str, start: Variable | int) -> Variable | int:
 
 def _sequence(block: Block, x: Variable) -> tuple[Variable, int]:
     """What a block is applied to, and how many features it has."""
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     features = x.shape[-1] if x.ndim > 1 else None
     if not isinstance(features, int):
         raise ShapeError(

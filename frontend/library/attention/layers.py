@@ -12,7 +12,7 @@ from typing import Any
 from ...arguments import flag, function, integer, number
 from ...drawing.blocks import Block
 from ...location import user_location
-from ...operations.broadcasting import as_variables
+from ...operations.elementwise import as_operands
 from ...variables.variable import Variable
 from ..dropout import Dropout
 from ..functions.rectifiers import relu
@@ -182,7 +182,7 @@ class TransformerEncoderLayer(_Layer):
 
     def forward(self, x: Variable, mask: Any = None, lengths: Any = None) -> Variable:
         """(..., T, features) -> (..., T, features)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         x = self._around(x, 0, partial(self.attention, mask=mask, lengths=lengths))
         return self._around(x, 1, self.feed_forward)
 
@@ -240,7 +240,7 @@ class TransformerDecoderLayer(_Layer):
         memory_lengths: Any = None,
     ) -> Variable:
         """(..., T, features), (..., S, features) -> (..., T, features)."""
-        x, memory = as_variables(x, memory)
+        x, memory = as_operands(x, memory)
         x = self._around(x, 0, partial(self.attention, mask=mask, lengths=lengths))
         seen = {"key": memory, "mask": memory_mask, "lengths": memory_lengths}
         x = self._around(x, 1, partial(self.cross_attention, **seen))

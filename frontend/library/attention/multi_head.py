@@ -8,8 +8,7 @@ from ...arguments import flag, integer, number
 from ...drawing.blocks import block
 from ...errors import DiagramError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import where
+from ...operations.elementwise import as_operands, where
 from ...operations.mode import training
 from ...operations.structure import expand_dims, reshape, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
@@ -206,7 +205,7 @@ class MultiHeadAttention(TorchNamed):
 
     def _split(self, what: str, layer: Linear, x: Variable) -> Variable:
         """(..., T, inputs) -> (..., heads, T, features / heads)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         if x.ndim < 2:
             raise ShapeError(
                 f"{self._place()} expects {what} of shape (..., T, {layer.inputs}), got "
@@ -222,7 +221,7 @@ class MultiHeadAttention(TorchNamed):
         """A mask of more than two axes with one of heads, unless it has that."""
         if mask is None:
             return None
-        (mask,) = as_variables(mask)
+        (mask,) = as_operands(mask)
         return expand_dims(mask, -3) if 2 < mask.ndim < q.ndim else mask
 
     def _torch(self) -> dict[str, Stored]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...arguments import flag, integer
 from ...location import user_location
-from ...operations.broadcasting import as_variables
+from ...operations.elementwise import as_operands
 from ...variables.variable import Variable
 from ..functions.rectifiers import relu
 from ..normalisation import LayerNorm
@@ -100,7 +100,7 @@ class TransformerEncoder(_Stack):
 
     def forward(self, x: Variable, mask: Any = None, lengths: Any = None) -> Variable:
         """(..., T, features) -> (..., T, features)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         for layer in self.layers:
             x = layer(x, mask=mask, lengths=lengths)
         return self._closed(x)
@@ -160,7 +160,7 @@ class TransformerDecoder(_Stack):
         memory_lengths: Any = None,
     ) -> Variable:
         """(..., T, features), (..., S, features) -> (..., T, features)."""
-        x, memory = as_variables(x, memory)
+        x, memory = as_operands(x, memory)
         seen = {"mask": mask, "memory_mask": memory_mask}
         seen |= {"lengths": lengths, "memory_lengths": memory_lengths}
         for layer in self.layers:
@@ -233,7 +233,7 @@ class Transformer(TorchNamed):
         target_lengths: Any = None,
     ) -> Variable:
         """(..., S, features), (..., T, features) -> (..., T, features)."""
-        source, target = as_variables(source, target)
+        source, target = as_operands(source, target)
         memory = self.encoder(source, mask=mask, lengths=lengths)
         seen = {"mask": target_mask, "memory_mask": memory_mask}
         seen |= {"lengths": target_lengths, "memory_lengths": lengths}

@@ -15,9 +15,9 @@ from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
     add,
+    as_operands,
     astype,
     equal,
     exp,
@@ -73,7 +73,7 @@ def ctc(
         DtypeError: no floats, or labels and lengths that are no integers.
     """
     subject = f"ctc ({user_location()})"
-    (scores,), (labels,) = as_variables(log_probabilities), as_variables(labels)
+    (scores,), (labels,) = as_operands(log_probabilities), as_operands(labels)
     expect_floats(subject, "log-probabilities", scores)
     warn_of("ctc", scores, "softmax", "log-probabilities", "use dg.log_softmax")
     if scores.ndim != 3:
@@ -97,7 +97,7 @@ def ctc(
         ("label_lengths", label_lengths, (samples,)),
     ):
         if given is not None:
-            _expect_integers(subject, name, as_variables(given)[0], shape)
+            _expect_integers(subject, name, as_operands(given)[0], shape)
     labels, ends = _checked(labels, label_lengths, classes)
 
     index = broadcast_to(expand_dims(labels, 0), (steps, samples, count))

@@ -15,8 +15,8 @@ from ...arguments import integer, number
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
+    as_operands,
     astype,
     equal,
     exp,
@@ -241,7 +241,7 @@ def _samples(
 ) -> _Samples:
     """Values, and labels that fit them, to be checked before a step that is given them."""
     subject = f"{label} ({user_location()})"
-    (values,), (labels,) = as_variables(values), as_variables(labels)
+    (values,), (labels,) = as_operands(values), as_operands(labels)
     expect_floats(subject, name, values)
     where_ = integer(label, "axis", axis)
     if values.ndim == 0:

@@ -8,8 +8,8 @@ from typing import Any
 from ...arguments import flag, number
 from ...errors import ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
+    as_operands,
     equal,
     exp,
     greater,
@@ -138,7 +138,7 @@ def gaussian_nll(
     label = "gaussian_nll"
     epsilon = number(label, "epsilon", epsilon, above=0)
     prediction, target = alike(label, prediction=prediction, target=target)
-    given: Variable = as_variables(prediction, variance)[1]
+    given: Variable = as_operands(prediction, variance)[1]
     subject = f"{label} ({user_location()})"
     shape = prediction.shape
     if given.shape != shape and (not shape or given.shape != (*shape[:-1], 1)):

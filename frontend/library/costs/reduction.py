@@ -24,7 +24,8 @@ from ...drawing.blocks import CostFunction, R
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables, broadcast_shape
+from ...operations.broadcasting import broadcast_shape
+from ...operations.elementwise import as_operands
 from ...variables.variable import Variable, shape_text, source_text
 
 Reduction = Literal["mean", "sum", "none"]
@@ -57,7 +58,7 @@ def reduced(
 
 def alike(label: str, **operands: Any) -> list[Variable]:
     """Operands, floats of one shape and dtype, as variables."""
-    variables = as_variables(*operands.values())
+    variables = as_operands(*operands.values())
     one, first = next(iter(operands)), variables[0]
     subject = f"{label} ({user_location()})"
     for other, second in zip(operands, variables, strict=True):
@@ -104,7 +105,7 @@ def weights_of(
         first: what they are beside.
         shape: theirs, or None.
     """
-    given: Variable = as_variables(first, weight)[1]
+    given: Variable = as_operands(first, weight)[1]
     expect_dtype(subject, name, given, like, first)
     if shape is not None:
         fits, wanted = given.shape == tuple(shape), f"of shape {shape_text(tuple(shape))}"

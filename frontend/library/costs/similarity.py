@@ -8,8 +8,7 @@ from ...arguments import flag, number
 from ...errors import ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import greater, maximum, minimum, rsqrt, where
+from ...operations.elementwise import as_operands, greater, maximum, minimum, rsqrt, where
 from ...variables.variable import Variable, shape_text, source_text
 from ..functions.similarity import distance
 from .reduction import Reduction, alike, cost, expect_dtype, reduced
@@ -54,7 +53,7 @@ def cosine(
 
 def _of_pairs(label: str, vectors: Variable, target: Any) -> Variable:
     """One number for each of the vectors."""
-    given: Variable = as_variables(vectors, target)[1]
+    given: Variable = as_operands(vectors, target)[1]
     subject = f"{label} ({user_location()})"
     if vectors.ndim == 0:
         raise ShapeError(

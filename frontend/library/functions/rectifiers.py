@@ -5,9 +5,9 @@ from __future__ import annotations
 from ...arguments import number, wrong
 from ...drawing.blocks import block
 from ...location import user_location
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
     absolute,
+    as_operands,
     expm1,
     less_equal,
     maximum,
@@ -33,7 +33,7 @@ def leaky_relu(x: Variable, slope: float = 0.01) -> Variable:
 
     Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return where(x > 0.0, x, slope * x)
 
 
@@ -53,7 +53,7 @@ def elu(x: Variable, alpha: float = 1.0) -> Variable:
     Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential
     linear units, 2016.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     below = where(x > 0.0, 0.0, x)
     return where(x > 0.0, x, alpha * expm1(below))
 
@@ -70,7 +70,7 @@ def celu(x: Variable, alpha: float = 1.0) -> Variable:
     alpha = number("celu", "alpha", alpha)
     if alpha == 0:
         raise wrong("celu", "alpha to be a number other than 0", alpha, ValueError)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     below = where(x > 0.0, 0.0, x)
     return where(x > 0.0, x, alpha * expm1(below / alpha))
 
@@ -87,7 +87,7 @@ def selu(x: Variable) -> Variable:
 
     Klambauer, Unterthiner, Mayr and Hochreiter, Self-normalizing neural networks, 2017.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     below = where(x > 0.0, 0.0, x)
     return where(x > 0.0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * expm1(below))
 
@@ -120,7 +120,7 @@ def hard_sigmoid(x: Variable) -> Variable:
 
     Courbariaux, Bengio and David, BinaryConnect, 2015, with PyTorch's slope of 1/6.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return minimum(maximum(x + 3.0, 0.0), 6.0) / 6.0
 
 
@@ -130,7 +130,7 @@ def hard_swish(x: Variable) -> Variable:
 
     Howard and others, Searching for MobileNetV3, 2019.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     inside = minimum(maximum(x, -3.0), 3.0)  # an infinite x would be multiply with 0
     return where(x < 3.0, inside * (inside + 3.0) / 6.0, x)
 
@@ -142,7 +142,7 @@ def soft_shrink(x: Variable, threshold: float = 0.5) -> Variable:
     Donoho, De-noising by soft-thresholding, 1995; the shrinkage of sparse coding.
     """
     _check_threshold("soft_shrink", threshold)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return where(less_equal(absolute(x), threshold), 0.0, x - threshold * sign(x))
 
 
@@ -166,5 +166,5 @@ def threshold(x: Variable, threshold: float, value: float) -> Variable:
     """
     limit = number("threshold", "threshold", threshold)
     value = number("threshold", "value", value)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return where(less_equal(x, limit), value, x)

@@ -7,8 +7,7 @@ from typing import Any
 from ...arguments import flag, number
 from ...drawing.blocks import block
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import maximum
+from ...operations.elementwise import as_operands, maximum
 from ...operations.products.norms import norm
 from ...operations.reductions import Axis
 from ...variables.variable import Variable
@@ -29,7 +28,7 @@ def normalize(x: Variable, p: float = 2.0, axis: Axis = -1, epsilon: float = 1e-
         DtypeError, ShapeError: no floats, no such axis.
     """
     epsilon = number("normalize", "epsilon", epsilon, above=0)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return x / maximum(norm(x, p, axis, keepdims=True), epsilon)
 
 
@@ -48,7 +47,7 @@ def cosine_similarity(x: Variable, y: Variable, axis: int = -1, epsilon: float =
         DtypeError, ShapeError: no floats, shapes that do not broadcast, no such axis.
     """
     epsilon = number("cosine_similarity", "epsilon", epsilon, above=0)
-    x, y = as_variables(x, y)
+    x, y = as_operands(x, y)
     lengths = (maximum(norm(item, 2, axis, keepdims=True), epsilon) for item in (x, y))
     return reductions.sum(x / next(lengths) * (y / next(lengths)), axis)
 
@@ -77,7 +76,7 @@ def pairwise_distance(
     """
     epsilon = number("pairwise_distance", "epsilon", epsilon, least=0)
     keepdims = flag("pairwise_distance", "keepdims", keepdims)
-    x, y = as_variables(x, y)
+    x, y = as_operands(x, y)
     return distance(x, y, p, epsilon, keepdims)
 
 

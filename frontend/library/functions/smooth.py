@@ -7,9 +7,9 @@ from typing import Literal
 
 from ...arguments import number, one_of
 from ...drawing.blocks import block
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
     absolute,
+    as_operands,
     erf,
     exp,
     log1p,
@@ -36,7 +36,7 @@ def gelu(x: Variable, approximate: Literal["none", "tanh"] = "none") -> Variable
     Raises:
         ValueError: another word for `approximate`.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     if one_of("gelu", "approximate", approximate, ("none", "tanh")) == "none":
         return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
     inner = maximum(minimum(x, 10.0), -10.0)  # beyond, the tangent is 1 in every precision
@@ -50,7 +50,7 @@ def silu(x: Variable) -> Variable:
 
     Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return x * sigmoid(x)
 
 
@@ -60,7 +60,7 @@ def mish(x: Variable) -> Variable:
 
     Misra, Mish: a self regularized non-monotonic activation function, 2019.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return x * tanh(log_of_1_and_exp(x))
 
 
@@ -81,14 +81,14 @@ def softplus(x: Variable, beta: float = 1.0) -> Variable:
         ValueError: a beta that is not above 0.
     """
     beta = number("softplus", "beta", beta, above=0)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return log_of_1_and_exp(x) if beta == 1 else log_of_1_and_exp(beta * x) / beta
 
 
 @block
 def log_sigmoid(x: Variable) -> Variable:
     """The logarithm of the sigmoid, -log(1 + exp(-x)), precise at both ends."""
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return -log_of_1_and_exp(-x)
 
 
@@ -108,14 +108,14 @@ def softsign(x: Variable) -> Variable:
 
     Turian, Bergstra and Bengio, Quadratic features and deep architectures for chunking, 2009.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return x / (1.0 + absolute(x))
 
 
 @block
 def tanh_shrink(x: Variable) -> Variable:
     """X - tanh(x)."""
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return x - tanh(x)
 
 

@@ -9,8 +9,8 @@ from ...drawing.blocks import block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
 from ...operations.elementwise import (
+    as_operands,
     astype,
     equal,
     exp,
@@ -37,14 +37,14 @@ def softmax(x: Variable, axis: int = -1) -> Variable:
 
     Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return _shares("softmax", x, axis)
 
 
 @block
 def softmin(x: Variable, axis: int = -1) -> Variable:
     """The `softmax` of -x."""
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     return _shares("softmin", -x, axis)
 
 
@@ -56,7 +56,7 @@ def _shares(label: str, x: Variable, axis: int) -> Variable:
 @block
 def log_softmax(x: Variable, axis: int = -1) -> Variable:
     """The logarithm of `softmax`, precise where the softmax itself would round to 0 or 1."""
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     centred = x - greatest("log_softmax", x, axis)
     return centred - log(reductions.sum(exp(centred), axis, keepdims=True))
 
@@ -67,7 +67,7 @@ def logsumexp(x: Variable, axis: Axis = -1, keepdims: bool = False) -> Variable:
 
     Over elements that are all -inf, and over none, it is -inf, and the gradient is 0.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     keepdims = flag("logsumexp", "keepdims", keepdims)
     top = greatest("logsumexp", x, axis)
     total = reductions.sum(exp(x - top), axis, keepdims=True)
@@ -105,7 +105,7 @@ def gumbel_softmax(
     """
     temperature = number("gumbel_softmax", "temperature", temperature, above=0)
     hard = flag("gumbel_softmax", "hard", hard)
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     # Draws are multiples of 2 ** -24: that of 0 stands for the middle of what is next to it.
     waiting = maximum(-log(1.0 - random_uniform(x.shape, stream)), 2.0**-25)
     smooth = _shares("gumbel_softmax", (x - log(waiting)) / temperature, axis)
@@ -124,7 +124,7 @@ def greatest(label: str, x: Variable, axis: Axis) -> Variable:
     The result keeps its axes.  No gradient flows through it: the functions that use it do not
     depend on what they subtract.
     """
-    (x,) = as_variables(x)
+    (x,) = as_operands(x)
     if not x.type.is_float:
         raise DtypeError(
             f"{label} ({user_location()}) expects floats, got {x.dtype} from {source_text(x)}: "

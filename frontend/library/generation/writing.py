@@ -11,8 +11,7 @@ from ...drawing.loops.loop import loop
 from ...drawing.states import updates_inside
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import astype, equal, log, logical_or, maximum
+from ...operations.elementwise import as_operands, astype, equal, log, logical_or, maximum
 from ...operations.ordering.along import take_along_axis
 from ...operations.ordering.sorting import topk
 from ...operations.random import random_uniform
@@ -144,7 +143,7 @@ def _last(given: Any, prompt: Variable, time: int) -> Variable:
     place = f"generate ({user_location()})"
     if not isinstance(given, Variable):
         raise TypeError(f"{place} expects a model that gives scores, got {type(given).__name__}")
-    (scores,) = as_variables(given)
+    (scores,) = as_operands(given)
     if scores.mistakes:
         return scores
     axes = "(B, T, V)" if time else "(T, B, V)"

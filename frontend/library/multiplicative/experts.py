@@ -16,7 +16,7 @@ from ...drawing.binding import bind
 from ...drawing.blocks import Block, parameters_of
 from ...errors import ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
+from ...operations.elementwise import as_operands
 from ...operations.reductions import argmax
 from ...operations.structure import expand_dims
 from ...variables.applying import apply
@@ -126,7 +126,7 @@ class MixtureOfExperts(Block):
     def forward(self, x: Variable, balance: bool = False) -> Any:
         """What the experts say of x; and the cost of the load where `balance`."""
         balance = flag("MixtureOfExperts", "balance", balance)
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         z = self.gate(x)
         if z.shape[-1:] != (len(self.experts),):
             raise ShapeError(

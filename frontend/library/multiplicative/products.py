@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ....compiler.dtypes import computed
 from ...arguments import integer, items, wrong
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import absolute, cos, exp, log
+from ...operations.elementwise import absolute, as_operands, cos, exp, log
 from ...operations.indexing import take
 from ...operations.source import fill
 from ...operations.structure import concatenate
@@ -80,7 +80,7 @@ class SigmaPi(Block):
 
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         _expect(self, x, self.inputs, self.linear.dtype)
         return self.linear(self._products(x))
 
@@ -142,7 +142,7 @@ class ProductUnits(Block):
 
     def forward(self, x: Variable) -> Variable:
         """(..., inputs) -> (..., outputs)."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         _expect(self, x, self.inputs, self.dtype)
         size = exp(log(absolute(x)) @ self.weight)
         return size * cos((x < 0.0).astype(self.dtype) @ self.weight * math.pi)
@@ -156,7 +156,7 @@ def _expect(block: Block, x: Variable, inputs: int, dtype: str) -> None:
             f"{subject} expects x of shape (..., {inputs}), got {shape_text(x.shape)} from "
             f"{source_text(x)}"
         )
-    if x.dtype != dtype:
+    if x.dtype != computed(dtype):
         raise DtypeError(
             f"{subject} expects {dtype} like its weight, got {x.dtype} from {source_text(x)}: "
             f'convert it with .astype("{dtype}")'

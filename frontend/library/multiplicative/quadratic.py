@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....compiler.dtypes import computed
 from ...arguments import integer
 from ...drawing.binding import bind
 from ...drawing.blocks import Block, parameters_of
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
 from ...operations.contractions import einsum
+from ...operations.elementwise import as_operands
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init
 from ..layers import Linear
@@ -92,14 +93,14 @@ class Quadratic(Block):
 
     def forward(self, x: Variable, z: Variable) -> Variable:
         """(B, inputs), (B, context) -> (B, outputs)."""
-        x, z = as_variables(x, z)
+        x, z = as_operands(x, z)
         subject = f"{self._describe()} ({user_location()})"
         if z.ndim not in (1, 2) or z.shape[-1] != self.context:
             raise ShapeError(
                 f"{subject} expects z of shape ({self.context},) or (B, {self.context}), got "
                 f"{shape_text(z.shape)} from {source_text(z)}"
             )
-        if z.dtype != self.dtype:
+        if z.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{subject} expects {self.dtype} for z like its weight, got {z.dtype} from "
                 f'{source_text(z)}: convert it with .astype("{self.dtype}")'

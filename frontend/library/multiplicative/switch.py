@@ -10,8 +10,9 @@ from ....compiler.graph import Node
 from ....compiler.primitives.record import Builder
 from ....compiler.sizes import Dim
 from ...drawing.blocks import Block
-from ...operations.broadcasting import as_variables, one_dtype
+from ...operations.broadcasting import one_dtype
 from ...operations.contractions import contract
+from ...operations.elementwise import as_operands
 from ...variables.applying import apply
 from ...variables.variable import Variable, shape_text
 from ..functions.softmaxes import softmax
@@ -59,7 +60,7 @@ def mixed(weights: Any, *x: Any) -> Variable:
         rest = rest[: len(shape) - len(lead)]
         return contract(b, w, stacked, f"{front}a", f"a{front}{rest}", front + rest)
 
-    result: Variable = apply("switch", rule, as_variables(weights, *x))
+    result: Variable = apply("switch", rule, as_operands(weights, *x))
     return result
 
 

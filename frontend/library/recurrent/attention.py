@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....compiler.dtypes import INDICES
+from ....compiler.dtypes import INDICES, computed
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
 from ...operations.contractions import einsum
-from ...operations.elementwise import less, tanh, where
+from ...operations.elementwise import as_operands, less, tanh, where
 from ...operations.source import arange
 from ...operations.structure import expand_dims, swapaxes
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
@@ -76,7 +75,7 @@ class AdditiveAttention(Block):
         self, query: Variable, memory: Variable, lengths: Variable | None = None
     ) -> tuple[Variable, Variable]:
         """(B, queries), (S, B, entries) -> (B, entries) and (B, S)."""
-        query, memory = as_variables(query, memory)
+        query, memory = as_operands(query, memory)
         self._check(query, memory, lengths)
         there = None
         if lengths is not None:
@@ -102,7 +101,7 @@ class AdditiveAttention(Block):
                 f"{shape_text(memory.shape)} from {source_text(memory)}"
             )
         for item in (query, memory):
-            if item.dtype != self.dtype:
+            if item.dtype != computed(self.dtype):
                 raise DtypeError(
                     f"{subject} expects dtype {self.dtype} like its weights, got {item.dtype} from "
                     f'{source_text(item)}: convert it with .astype("{self.dtype}")'

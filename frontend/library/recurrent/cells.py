@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ....compiler.dtypes import computed
 from ...arguments import flag, integer, number, one_of, wrong
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import sigmoid, tanh
+from ...operations.elementwise import as_operands, sigmoid, tanh
 from ...operations.structure import split
 from ...variables.variable import Variable, dtype_name, shape_text, source_text
 from .. import init as initialisers
@@ -96,7 +96,7 @@ class Cell(TorchNamed):
 
     def enter(self, x: Any, *states: Any) -> list[Variable]:
         """Input and states as variables, of the right size and dtype."""
-        found = as_variables(x, *states)
+        found = as_operands(x, *states)
         subject = f"{self._describe()} ({user_location()})"
         sizes = [self.inputs, *[self.hidden] * len(states)]
         for word, item, size in zip(("x", *self.states), found, sizes, strict=True):
@@ -106,7 +106,7 @@ class Cell(TorchNamed):
                     f"{subject} expects {word} of shape (..., {size}), got "
                     f"{shape_text(item.shape)} {came}"
                 )
-            if item.dtype != self.dtype:
+            if item.dtype != computed(self.dtype):
                 raise DtypeError(
                     f"{subject} expects {word} of dtype {self.dtype} like its weights, got "
                     f'{item.dtype} {came}: convert one with .astype("{self.dtype}")'

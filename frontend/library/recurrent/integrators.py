@@ -11,8 +11,7 @@ from ...drawing.blocks import Block
 from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import astype, sigmoid
+from ...operations.elementwise import as_operands, astype, sigmoid
 from ...operations.source import arange
 from ...variables.variable import Variable, dtype_name, shape_of, shape_text, source_text
 
@@ -70,7 +69,7 @@ class LeakyIntegrator(Block):
 
     def forward(self, z: Variable, f: Variable) -> Variable:
         """(..., size), (..., size) -> (..., size)."""
-        z, f = as_variables(z, f)
+        z, f = as_operands(z, f)
         for item in (z, f):
             if item.shape[-1:] != (self.size,):
                 raise ShapeError(
@@ -127,7 +126,7 @@ class NeuralODE(Block):
 
     def forward(self, z: Variable) -> Any:
         """The last state; with `trajectory`, a tuple of it and all states."""
-        (z,) = as_variables(z)
+        (z,) = as_operands(z)
         t = loop("t", steps=self.steps, checkpoint=self.checkpoint)
         now = None
         if self.time:
@@ -153,7 +152,7 @@ class NeuralODE(Block):
 
     def _slope(self, z: Variable, t: Variable | None, later: float) -> Variable:
         """The field at z, at a time some later than t."""
-        slope = as_variables(self.field(z) if t is None else self.field(z, t + later))[0]
+        slope = as_operands(self.field(z) if t is None else self.field(z, t + later))[0]
         if slope.mistakes or slope.type == z.type:
             return slope
         kind = ShapeError if slope.shape != z.shape else DtypeError

@@ -10,8 +10,7 @@ from ...drawing.derivatives import gradient
 from ...errors import ShapeError
 from ...location import user_location
 from ...operations import reductions
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import absolute, greater, sqrt, stop_gradient, where
+from ...operations.elementwise import absolute, as_operands, greater, sqrt, stop_gradient, where
 from ...operations.source import fill
 from ...variables.variable import Shape, Variable, shape_of, shape_text
 from ..costs.reduction import cost as cost_block
@@ -109,7 +108,7 @@ def l1(variables: Variable | Sequence[Variable] | Mapping[str, Variable]) -> Var
     if isinstance(variables, Mapping):
         variables = list(variables.values())
     several = [variables] if isinstance(variables, Variable) else variables
-    chosen = as_variables(*items("l1", "variables", several, "variables"))
+    chosen = as_operands(*items("l1", "variables", several, "variables"))
     if not chosen:
         raise ValueError(f"l1 ({user_location()}) expects one or more variables, got none")
     total = reductions.sum(absolute(chosen[0]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ....compiler.dtypes import computed
 from ....compiler.sizes import Dim
 from ...arguments import flag, integer
 from ...drawing.blocks import parameters_of
 from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
+from ...operations.elementwise import as_operands
 from ...operations.structure import concatenate, stack, swapaxes
 from ...variables.variable import Variable, shape_text, source_text
 from ...variables.weak import adopted
@@ -126,7 +127,7 @@ class Recurrent(TorchNamed):
         probes: Probes | None = None,
     ) -> tuple[Variable, Any]:
         """All states of the last layer, and the final ones of all layers."""
-        (x,) = as_variables(x)
+        (x,) = as_operands(x)
         names = self.cells[0][1].states
         self._check_input(x)
         self._check_lengths(lengths, x.shape[0 if self.batch_first else 1])
@@ -196,7 +197,7 @@ class Recurrent(TorchNamed):
                 f"from {source_text(x)}"
             )
         dtype = self.cells[0][1].dtype
-        if x.dtype != dtype:
+        if x.dtype != computed(dtype):
             raise DtypeError(
                 f"{subject} expects x of dtype {dtype} like its weights, got {x.dtype} from "
                 f'{source_text(x)}: convert one with .astype("{dtype}")'
@@ -231,7 +232,7 @@ class Recurrent(TorchNamed):
             return None
         names = self.cells[0][1].states
         subject = f"{self._describe()} ({user_location()})"
-        given = as_variables(*(state if isinstance(state, (tuple, list)) else (state,)))
+        given = as_operands(*(state if isinstance(state, (tuple, list)) else (state,)))
         given = [adopted(item, x.dtype) for item in given]
         if len(given) != len(names):
             what = "one variable" if len(names) == 1 else f"a tuple ({', '.join(names)})"

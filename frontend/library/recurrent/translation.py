@@ -10,8 +10,7 @@ from ...drawing.blocks import Block
 from ...drawing.loops.loop import loop
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
-from ...operations.elementwise import astype, less, tanh, where
+from ...operations.elementwise import as_operands, astype, less, tanh, where
 from ...operations.reductions import argmax
 from ...operations.source import arange, fill
 from ...operations.structure import concatenate, expand_dims, reshape, swapaxes
@@ -144,7 +143,7 @@ class Decoder(Block):
         lengths: Variable | None = None,
     ) -> tuple[Variable, Variable]:
         """(S, B, entries), (B, entries) -> (T, B, symbols) and (T, B, S)."""
-        memory, last = as_variables(memory, last)
+        memory, last = as_operands(memory, last)
         if (target is None) == (steps is None):
             raise TypeError(
                 f"{self._describe()} ({user_location()}) expects either a target, to be trained, "

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ....compiler.dtypes import computed
 from ...drawing.blocks import Block
 from ...errors import DtypeError, ShapeError
 from ...location import user_location
-from ...operations.broadcasting import as_variables
 from ...operations.contractions import logmatmulexp
+from ...operations.elementwise import as_operands
 from ...operations.indexing import take
 from ...operations.structure import concatenate, expand_dims, squeeze
 from ...variables.constants import constant
@@ -61,12 +62,12 @@ class OfMachine(Block):
 
     def lattice(self, scores: Variable) -> Variable:
         """The scores, as a variable of shape (T, B, labels)."""
-        (scores,) = as_variables(scores)
+        (scores,) = as_operands(scores)
         subject, count = f"{self._describe()} ({user_location()})", len(self.arcs.labels)
         came = f"got {scores.dtype} {shape_text(scores.shape)} from {source_text(scores)}"
         if scores.ndim != 3 or scores.shape[2] != count:
             raise ShapeError(f"{subject} expects scores of shape (T, B, {count}), {came}")
-        if scores.dtype != self.dtype:
+        if scores.dtype != computed(self.dtype):
             raise DtypeError(
                 f"{subject} expects {self.dtype} scores like the weights of its machine, {came}: "
                 f'convert them with .astype("{self.dtype}")'

@@ -1,6 +1,7 @@
 """Programs whose inputs, states and parameters are of storage dtypes: read and kept as they lie."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,51 @@ def test_a_program_of_float64_computes_with_halves_in_it(dtype: str) -> None:
     wide = array.astype(np.float64)
     np.testing.assert_allclose(found["z"], np.exp(wide * other), rtol=1e-15)
     np.testing.assert_allclose(found["g"], other * np.exp(wide * other), rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_blocks_and_costs_take_halves_as_the_floats_that_they_are(dtype: str) -> None:
+    """Of blocks whose parameters are float32, and of those that have halves for parameters."""
+    rng = np.random.default_rng(0)
+    x, pictures = dg.observed("x", (5, 4, 6), dtype), dg.observed("pictures", (2, 3, 8, 8), dtype)
+    rows, labels = dg.observed("rows", (4, 6), dtype), dg.observed("labels", (4,), "uint8")
+    applied: dict[str, tuple[Callable[..., Any], Sequence[dg.Variable]]] = {
+        "linear": (dg.Linear(6, 3), [rows]),
+        "linear of halves": (dg.Linear(6, 3, dtype=dtype), [rows]),
+        "bilinear": (dg.Bilinear(6, 6, 2), [rows, rows]),
+        "prelu": (dg.PReLU(), [rows]),
+        "conv": (dg.Conv2d(3, 4, 3), [pictures]),
+        "conv of halves": (dg.Conv2d(3, 4, 3, dtype=dtype), [pictures]),
+        "batch norm": (dg.BatchNorm(3), [pictures]),
+        "layer norm": (dg.LayerNorm(6), [rows]),
+        "gru": (dg.GRU(6, 5), [x]),
+        "lstm": (dg.LSTM(6, 5), [x]),
+        "heads": (dg.MultiHeadAttention(6, 2), [x]),
+        "attention": (dg.attention, [x, x, x]),
+        "positions": (dg.LearnedEncoding(9, 6), [x]),
+        "softmax": (dg.softmax, [rows]),
+        "mse": (lambda x, y: dg.squared_error(x, dg.zeros_like(y, "float32")), [rows, rows]),
+        "cross entropy": (lambda scores: dg.cross_entropy(scores, labels), [rows]),
+        "huber": (dg.huber, [rows, rows]),
+    }
+    outputs = {}
+    for name, (function, given) in applied.items():
+        with_halves, with_floats = (
+            function(*inputs) for inputs in (given, [item.astype("float32") for item in given])
+        )
+        for place, found in enumerate((with_halves, with_floats)):
+            found = found[0] if isinstance(found, tuple) else found
+            assert not found.mistakes and found.dtype == "float32", name
+            outputs[f"{name.replace(' ', '_')}_{place}"] = found
+    program = dg.Diagram("blocks", outputs).compile(target="reference", seed=0)
+    values = {
+        str(item.name): rng.normal(size=item.type.extents).astype(dtype)
+        for item in (x, pictures, rows)
+    }
+    found = program.run(labels=np.array([0, 5, 2, 2], np.uint8), **values)
+    for name in applied:
+        first, second = (found[f"{name.replace(' ', '_')}_{place}"] for place in (0, 1))
+        np.testing.assert_array_equal(first, second, err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", HALVES)
