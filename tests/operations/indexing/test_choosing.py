@@ -144,6 +144,41 @@ def test_computed_indices_outside_of_their_axis_give_nan(target: Any) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_each_sample_and_each_step_has_indices_of_its_own(target: Any) -> None:
+    class Chosen(dg.Block):
+        def __init__(self) -> None:
+            self.w = dg.parameter("w", (4, 3, 2))
+            self.i = dg.parameter("i", (2,))
+
+        def forward(self, x: Any) -> Any:
+            at = dg.astype(self.i, "int64")
+            return self.w[at, :, at % 2] + 0.0 * x
+
+    rng = np.random.default_rng(0)
+    w, i = rng.normal(size=(5, 4, 3, 2)).astype("f4"), rng.integers(-4, 4, (5, 2))
+    given = {"w": dg.observed("w", ("T", 4, 3, 2)), "i": dg.observed("i", ("T", 2))}
+    y = dg.bind(Chosen(), given)(dg.observed("x", ("T", 2, 3)))
+    t = dg.loop("t")
+    each, place = t.each(given["w"]), t.each(dg.observed("j", ("T", 2), "int64"))
+    z = t.delay("z", dg.zeros((2, 3)))
+    new = 0.5 * z + each[place, :, 1]
+    t.close(z, new)
+    program = dg.Diagram("d", {"y": y, "z": t.last(new)}).compile(target=target)
+    arrays = {"w": w, "i": i.astype("f4"), "x": np.zeros((5, 2, 3), "f4"), "j": i}
+    found = program.run(**arrays)
+    last = np.zeros((2, 3))
+    for sample, at in zip(w, i, strict=True):
+        last = 0.5 * last + sample[at, :, 1]
+    wanted = [sample[at, :, at % 2] for sample, at in zip(w, i, strict=True)]
+    np.testing.assert_array_equal(found["y"], wanted)
+    np.testing.assert_allclose(found["z"], last, rtol=1e-5)
+    with pytest.raises(
+        dg.InputError, match=r"expects values in \[-4, 4\), got 4 at index \(2, 1\)"
+    ):
+        program.run(**{**arrays, "j": np.where(np.arange(10).reshape(5, 2) == 5, 4, i)})
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_fixed_indices_of_named_sizes_count_from_the_end(target: Any) -> None:
     x = dg.observed("x", ("N", "M"), "float64")
     program = dg.Diagram("d", x[[0, -1, 5], [-1, 1, 0]]).compile(target=target)
