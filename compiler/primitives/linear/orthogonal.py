@@ -140,7 +140,8 @@ def _vjp_qr(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:
     m = b.sub(multiply(b, r, transposed(b, of_r)), multiply(b, transposed(b, of_q), q))
     symmetric = b.select(compared(b, "ge", m.type), m, transposed(b, m))
     right = b.add(of_q, multiply(b, q, symmetric))
-    return (transposed(b, b.solve(r, transposed(b, right))),)
+    found = b.triangular_solve(r, transposed(b, right), lower=False, unit_diagonal=False)
+    return (transposed(b, found),)
 
 
 def _vjp_eigh(b: Builder, n: Node, g: Node) -> tuple[Node | None, ...]:

@@ -56,7 +56,7 @@ def lstsq(a: Any, b: Any) -> Variable:
 
     By q and r of a, where it has full column rank; of a matrix with more columns than rows, and
     full row rank, the x with the least length, by q and r of its transpose.  Where the rank is not
-    full, elements are NaN or of no meaning: `pinv(a) @ b` has the x of least length there.
+    full, elements are not finite, or of no meaning: `pinv(a) @ b` has the x of least length there.
 
     Args:
         a: matrices (..., m, n), float32 or float64.  Where m or n has a name and they differ, m
@@ -300,9 +300,12 @@ def _qr(b: Builder, a: Node) -> tuple[Node, Node]:
 def _lstsq(b: Builder, a: Node, right: Node) -> Node:
     if _is_wide(a):
         q, r = _qr(b, transposed(b, a))
-        return multiply(b, q, b.solve(transposed(b, r), right))
+        turned = transposed(b, r)
+        inner = b.triangular_solve(turned, right, lower=True, unit_diagonal=False)
+        return multiply(b, q, inner)
     q, r = _qr(b, a)
-    found: Node = b.solve(r, multiply(b, transposed(b, q), right))
+    turned = multiply(b, transposed(b, q), right)
+    found: Node = b.triangular_solve(r, turned, lower=False, unit_diagonal=False)
     return found
 
 
