@@ -210,11 +210,13 @@ from .frontend.operations.elementwise import (
     negative,
     not_equal,
     power,
+    reciprocal,
     rsqrt,
     sigmoid,
     sign,
     sin,
     sqrt,
+    square,
     stop_gradient,
     subtract,
     tanh,
@@ -312,12 +314,13 @@ from .frontend.operations.moving.pixels import pixel_shuffle, pixel_unshuffle
 from .frontend.operations.moving.repeats import repeat, roll, tile
 from .frontend.operations.moving.triangles import diagonal, trace, tril, triu
 from .frontend.operations.ordering.along import put_along_axis, take_along_axis
+from .frontend.operations.ordering.membership import isin
 from .frontend.operations.ordering.quantiles import median, quantile, searchsorted
 from .frontend.operations.ordering.sorting import argsort, sort, topk
 from .frontend.operations.pool_windows import pool_shape
 from .frontend.operations.pooling import adaptive_avg_pool, avg_pool, max_pool
 from .frontend.operations.products.norms import norm
-from .frontend.operations.products.products import inner, kron, outer, tensordot, vecdot
+from .frontend.operations.products.products import cross, inner, kron, outer, tensordot, vecdot
 from .frontend.operations.random import random_normal, random_uniform
 from .frontend.operations.reductions import (
     all,
@@ -333,6 +336,7 @@ from .frontend.operations.reductions import (
     sum,
     variance,
 )
+from .frontend.operations.running.differences import diff
 from .frontend.operations.running.running import cumprod, logcumsumexp, prod
 from .frontend.operations.source import arange, fill, size
 from .frontend.operations.structure import (
@@ -566,12 +570,14 @@ __all__ = [
     "cosine_similarity",
     "cost",
     "count_nonzero",
+    "cross",
     "cross_entropy",
     "ctc",
     "cumprod",
     "cumsum",
     "det",
     "diagonal",
+    "diff",
     "digamma",
     "divide",
     "divmod",
@@ -631,6 +637,7 @@ __all__ = [
     "int64",
     "inverse",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "jacobian",
@@ -707,6 +714,7 @@ __all__ = [
     "quantile",
     "random_normal",
     "random_uniform",
+    "reciprocal",
     "relu",
     "relu6",
     "remainder",
@@ -746,6 +754,7 @@ __all__ = [
     "sort",
     "split",
     "sqrt",
+    "square",
     "squared_error",
     "squeeze",
     "stack",

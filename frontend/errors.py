@@ -24,11 +24,11 @@ class DiagramError(DiagradError):
         self._located = True
 
 
-class ShapeError(DiagramError):
+class ShapeError(DiagramError, ValueError):
     """Shapes that do not fit."""
 
 
-class DtypeError(DiagramError):
+class DtypeError(DiagramError, TypeError):
     """Dtypes that do not fit; nothing is ever promoted silently."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...compiler.dtypes import COMPUTED, computed
@@ -55,6 +56,17 @@ def multiply(x: Any, y: Any) -> Variable:
 def divide(x: Any, y: Any) -> Variable:
     """The quotient x / y of floats."""
     return elementwise("div", x, y, label="divide")
+
+
+def reciprocal(x: Any) -> Variable:
+    """1 / x, of floats."""
+    return elementwise("div", 1.0, x, label="reciprocal")
+
+
+def square(x: Any) -> Variable:
+    """X * x, of numbers."""
+    (x,) = as_variables(x)
+    return elementwise("mul", x, x, label="square")
 
 
 def power(x: Any, y: Any) -> Variable:
@@ -256,18 +268,28 @@ def as_operands(*operands: Any) -> list[Variable]:
 
 
 def negative(x: Any) -> Variable:
-    """-x."""
-    return unary("neg", x)
+    """-x; of unsigned integers it is what x lacks to 2 ** 32, as in NumPy."""
+    return _signed("neg", x, lambda b, node: b.sub(b.fill(0, node.type), node))
 
 
 def absolute(x: Any) -> Variable:
     """|x|; derivative 0 at 0, and NaN at NaN."""
-    return unary("abs", x)
+    return _signed("abs", x, lambda b, node: node)
 
 
 def sign(x: Any) -> Variable:
     """-1, 0 or 1, NaN of NaN as in NumPy; derivative 0 everywhere."""
-    return unary("sign", x)
+    return _signed("sign", x, lambda b, node: b.minimum(node, b.fill(1, node.type)))
+
+
+def _signed(op: str, x: Any, unsigned: Callable[[Builder, Node], Node]) -> Variable:
+    """The primitive `op`, or what it comes to where there is no sign."""
+
+    def rule(b: Builder, node: Node) -> Node:
+        return unsigned(b, node) if node.dtype.startswith("uint") else b.apply(op, node)
+
+    result: Variable = apply(op, rule, as_variables(x), kind=Elementwise, op=op)
+    return result
 
 
 def floor(x: Any) -> Variable:

@@ -143,12 +143,14 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return result
 
 
-def expand_dims(x: Any, axis: int) -> Variable:
-    """A new axis of one element."""
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
+    """A new axis of one element, or several, each where it is in the result."""
 
     def rule(b: Builder, node: Node) -> Node:
-        place = normal_axis(axis, node.type.rank + 1)
-        return b.reshape(node, shape=(*node.shape[:place], 1, *node.shape[place:]))
+        count = len(axis) if isinstance(axis, (list, tuple)) else 1
+        rank = node.type.rank + count
+        new, old = normal_axes(axis, rank), iter(node.shape)
+        return b.reshape(node, shape=tuple(1 if i in new else next(old) for i in range(rank)))
 
     result: Variable = apply("expand_dims", rule, as_variables(x), as_stored=True)
     return result

@@ -117,7 +117,7 @@ def _asinh_slopes(y: Formula, x: Formula) -> Slopes:
 
 def _acosh(x: Formula) -> Formula:
     above = x - 1
-    near = log1p(above + sqrt(above * (above + 2)))
+    near = log1p(above + sqrt(above) * sqrt(above + 2))  # NaN below 1, however far
     return where(x > 2.0**28, log(x) + math.log(2), near)
 
 

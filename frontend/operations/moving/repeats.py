@@ -49,23 +49,35 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Variable:
     return result
 
 
-def repeat(x: Any, repetitions: int, axis: int | None = None) -> Variable:
-    """Each element repeated, one after another along an axis, as NumPy's repeat with an integer.
+def repeat(x: Any, repetitions: int | Sequence[int], axis: int | None = None) -> Variable:
+    """Each element repeated, one after another along an axis, as NumPy's.
 
     Args:
         x: of any shape and dtype.
-        repetitions: how often.
+        repetitions: how often; a list says it for each element of an axis of fixed size.
         axis: along which; None for all elements in row-major order, as one axis.
 
     Raises:
-        ShapeError: when the diagram is built: no such axis.
-        TypeError, ValueError: no integer of 0 or more.
+        ShapeError: when the diagram is built: no such axis, another number of repetitions than it
+            has elements.
+        TypeError, ValueError: no integers of 0 or more.
     """
-    count = integer("repeat", "repetitions", repetitions, 0)
+    several = not isinstance(repetitions, (int, np.integer))
+    given = items("repeat", "repetitions", repetitions, "integers") if several else [repetitions]
+    counts = [integer("repeat", "repetitions", item, 0) for item in given]
 
     def rule(b: Builder, node: Node) -> Node:
         node = b.reshape(node, shape=(node.type.count,)) if axis is None else node
         place = normal_axis(0 if axis is None else axis, node.type.rank)
+        if len(counts) != 1:
+            if node.shape[place] != len(counts):
+                raise TypeRuleError(
+                    f"expects repetitions for {node.shape[place]} elements, not {len(counts)}"
+                )
+            places = np.repeat(np.arange(len(counts)), counts)
+            taken: Node = b.gather(node, b.constant(places, "int64"), axis=place)
+            return taken
+        count = counts[0]
         before, extent, after = node.shape[:place], node.shape[place], node.shape[place + 1 :]
         axes = (*range(place + 1), *range(place + 2, node.type.rank + 1))
         spread = b.broadcast(node, shape=(*before, extent, count, *after), axes=axes)

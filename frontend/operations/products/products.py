@@ -13,7 +13,7 @@ from ....compiler.primitives.record import Builder
 from ...arguments import integer, items
 from ...variables.applying import apply
 from ...variables.variable import Variable
-from ..broadcasting import as_variables, one_dtype
+from ..broadcasting import align, as_variables, one_dtype
 from ..contractions import contract
 from ..elementwise import multiply
 from ..reductions import sum
@@ -38,6 +38,41 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Variable:
         ShapeError, DtypeError: when the diagram is built: shapes or dtypes that do not fit.
     """
     return sum(multiply(x, y), axis)
+
+
+def cross(x: Any, y: Any, axis: int = -1) -> Variable:
+    """The vector product along an axis of three elements, the others broadcast.
+
+    Args:
+        x: numbers, (..., 3, ...).
+        y: numbers of the same dtype.
+        axis: counted in what x and y broadcast to.
+
+    Raises:
+        ShapeError, DtypeError: when the diagram is built: other than three elements, shapes or
+            dtypes that do not fit.
+    """
+
+    def rule(b: Builder, *nodes: Node) -> Node:
+        one_dtype(nodes)
+        x, y = align(b, nodes)
+        place = normal_axis(axis, x.type.rank)
+        behind = x.type.rank - place
+        if any(node.shape[-behind:][:1] != (3,) or node.type.rank < behind for node in nodes):
+            raise TypeRuleError(f"expects three elements along axis {axis}")
+
+        def from_the(first: int, node: Node) -> Node:
+            """The elements first, first + 1, ... in the round."""
+            return b.concatenate(
+                b.slice_axis(node, place, first, 3),
+                b.slice_axis(node, place, 0, first),
+                axis=place,
+            )
+
+        return b.sub(b.mul(from_the(1, x), from_the(2, y)), b.mul(from_the(2, x), from_the(1, y)))
+
+    result: Variable = apply("cross", rule, as_variables(x, y))
+    return result
 
 
 def inner(x: Any, y: Any) -> Variable:

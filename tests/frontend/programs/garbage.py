@@ -201,6 +201,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "pixel_shuffle": {"x": lambda: dg.observed("maps", ("B", 4, 2, 2)), "factor": lambda: 2},
     "pixel_unshuffle": {"x": lambda: dg.observed("maps", ("B", 1, 2, 2)), "factor": lambda: 2},
     "pad": {"widths": lambda: [(0, 0), (1, 1)]},
+    "cross": {"y": y}, "isin": {"among": y},
     "outer": {"y": y}, "inner": {"y": y}, "kron": {"y": y}, "tensordot": {"axes": lambda: (1, 1)},
     "norm": {"ord": lambda: 1, "axis": lambda: 1},
     "tile": {"repetitions": lambda: (1, 2)}, "repeat": {"repetitions": lambda: 2},
