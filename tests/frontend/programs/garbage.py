@@ -183,7 +183,7 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "gradient_flow": {"program": looping, "inputs": lambda: {"s": np.ones((3, 2, 2), np.float32)}},
     "jacobian": {"y": lambda: dg.sum(square(), 0), "x": square},
     "l1": {"variables": square},
-    "lstsq": {"b": y},
+    "lstsq": {"b": lambda: dg.parameter("right", (3, 2))},
     "eigh": {"a": square}, "eigvalsh": {"a": square},
     "matmul": {"y": lambda: dg.parameter("w", (3, 2))},
     "logmatmulexp": {"y": lambda: dg.parameter("w", (3, 2))},
