@@ -75,9 +75,11 @@ def test_running_log_sums_begin_with_nothing(target: Any) -> None:
     np.testing.assert_allclose(found, [-math.inf, -math.inf, 1, 1 + math.log(2), 800])
 
 
-def test_running_products_of_bools_are_refused() -> None:
+def test_running_sums_of_exponentials_are_of_floats() -> None:
+    """Bools and integers are refused there; products count bools as int64, as in NumPy."""
     mask = 'dg.observed("m", (3,), bool)'
-    assert str(mistake_in(f"y = dg.cumprod({mask})", dg.DtypeError)) == (
-        "cumprod (model.py:1) expects numbers, got (3,) bool from observed 'm' (model.py:1): "
+    assert str(mistake_in(f"y = dg.logcumsumexp({mask})", dg.DtypeError)) == (
+        "logcumsumexp (model.py:1) expects floats, got (3,) bool from observed 'm' (model.py:1): "
         "convert them"
     )
+    assert dg.cumprod(dg.observed("m", (3,), bool)).dtype == "int64"
