@@ -78,6 +78,7 @@ def _scatter(name: str, function: np.ufunc, vjp: Vjp) -> Primitive:
         vjp=vjp,
         flops=1,
         batch=_scatter_add_batch,
+        stored=True,
     )
 
 

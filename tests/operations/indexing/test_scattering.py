@@ -182,6 +182,42 @@ def test_what_is_put_has_the_gradient_of_its_place(target: Any) -> None:
     np.testing.assert_array_equal(found["outside"], a)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_indices_and_values_of_storage_dtypes(target: Any) -> None:
+    """Indices of a byte go to the same places; what is put keeps its dtype."""
+    u, x = dg.observed("u", (7, 2), "float64"), dg.observed("x", (2, 4), "uint8")
+    v = dg.observed("v", (2, 2), "uint8")
+    outputs: dict[str, Any] = {}
+    for kind in ("int64", "int8", "uint8"):
+        i, at = dg.observed(f"i_{kind}", (7,), kind), dg.observed(f"at_{kind}", (2, 2), kind)
+        for word in ("add", "mul", "max", "min"):
+            y = getattr(dg, f"scatter_{word}")(i, u, 5)
+            kept = dg.where(dg.isfinite(y), y, 0.0)
+            outputs[f"{word} {kind}"] = kept
+            outputs[f"slope {word} {kind}"] = dg.gradient(dg.sum(dg.sin(kept)), u)
+        outputs[f"put {kind}"] = dg.put_along_axis(x, at, v)
+        outputs[f"max of bytes {kind}"] = dg.scatter_max(at[:, 0], v, 4)
+    given = {f"i_{k}": INDEX.astype(k) for k in ("int64", "int8", "uint8")}
+    places = np.array([[0, 3], [2, 2]])
+    given |= {f"at_{k}": places.astype(k) for k in ("int64", "int8", "uint8")}
+    bytes_, values = (
+        np.arange(8, dtype=np.uint8).reshape(2, 4),
+        np.array([[9, 8], [7, 6]], np.uint8),
+    )
+    found = dg.Diagram("d", outputs).compile(target=target).run(u=TIED, x=bytes_, v=values, **given)
+    for name, value in found.items():
+        word = name.rpartition(" ")[0]
+        np.testing.assert_array_equal(value, found[f"{word} int64"], err_msg=name)
+    put = bytes_.copy()
+    np.put_along_axis(put, places, values, 1)
+    assert found["put int8"].dtype == np.uint8
+    np.testing.assert_array_equal(found["put int8"], put)
+    least = np.iinfo(np.int32).min
+    wanted = [[9, 8], [least, least], [7, 6], [least, least]]
+    assert found["max of bytes int8"].dtype == np.int32
+    np.testing.assert_array_equal(found["max of bytes int8"], wanted)
+
+
 def test_observed_places_are_checked() -> None:
     u, i = dg.observed("u", (2,)), dg.observed("i", (2,), "int32")
     for word in ("mul", "max", "min"):
