@@ -443,7 +443,7 @@ def looped(d: Drawing) -> None:
 
 PARTS: list[Callable[[Drawing], None]] = [
     copied, summed, averaged, softened, moved, taken, scattered, multiplied, convolved, solved,
-    factored, looped,
+    looped,
 ]  # fmt: skip
 
 
@@ -454,4 +454,13 @@ def drawn(seed: int) -> Drawing:
     PARTS[seed % len(PARTS)](drawing)
     while len(drawing.outputs) < 5:
         draw.choice(PARTS)(drawing)
+    return drawing
+
+
+def drawn_factors(seed: int) -> Drawing:
+    """A diagram of factors alone."""
+    draw = Random(seed)
+    drawing = Drawing(draw, draw.choice(["float32", "float64"]))
+    for _ in range(2):
+        factored(drawing)
     return drawing

@@ -31,7 +31,7 @@ from diagrad.runtime.program import GEMM_LONG, gemm_space, segmented_space
 
 from ...engine import Array
 from .drawn_convolutions import drawn_convolution
-from .drawn_views import Drawing, drawn
+from .drawn_views import Drawing, drawn, drawn_factors
 from .guarding import Guarded, GuardedExecutor
 
 CLOSE = {"float32": 2e-3, "float64": 1e-9}
@@ -40,6 +40,11 @@ CLOSE = {"float32": 2e-3, "float64": 1e-9}
 def programs(first: int, last: int) -> None:
     """Random diagrams of views on guarded memory, against NumPy."""
     _run_each(drawn, first, last)
+
+
+def factors(first: int, last: int) -> None:
+    """Random diagrams of factors of matrices on guarded memory, against NumPy."""
+    _run_each(drawn_factors, first, last)
 
 
 def convolutions(first: int, last: int) -> None:
@@ -232,7 +237,7 @@ if __name__ == "__main__":
         fault(*arguments)
     else:
         drawn_cases = {
-            "programs": programs, "convolutions": convolutions, "routines": routines,
-            "segments": segments, "turns": turns,
+            "programs": programs, "convolutions": convolutions, "factors": factors,
+            "routines": routines, "segments": segments, "turns": turns,
         }  # fmt: skip
         drawn_cases[what](*map(int, arguments))

@@ -32,6 +32,10 @@ def test_random_programs_keep_to_their_memory() -> None:
     run("programs", "0", str(len(PARTS)))
 
 
+def test_factors_keep_to_their_memory() -> None:
+    run("factors", "0", "10")
+
+
 def test_convolutions_keep_to_their_memory() -> None:
     run("convolutions", "0", "12")
 
