@@ -54,7 +54,7 @@ def emit_cholesky(node: Node, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the matrices of the batch."""
     *lead, extent, _ = node.shape
     lanes, kind = target.lanes, LANE_TYPES[node.dtype]
-    block = min(block_of(extent), lanes)  # the columns of a block lie in one panel
+    block = min(block_of(extent, lanes), lanes)  # the columns of a block lie in one panel
     rows = whole(extent, block)
     writer = Writer(lanes)
     n, padded = writer.integer(extent, "n"), writer.integer(rows, "n")

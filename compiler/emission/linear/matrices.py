@@ -15,7 +15,10 @@ RESERVED = 64
 """Bytes at the start of a thread's memory that are not the kernel's: see `GEMM_LEFT`."""
 
 ROWS = 8
-"""Rows that are computed together, each in a register, so that what they read is read once."""
+"""Rows that are computed together, each in a register, so that what they read is read once.
+
+Half as many where lanes are threads, whose registers hold the addresses of a triangle as well.
+"""
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,10 @@ def whole(extent: Dim, part: int) -> Dim:
     return ceil_divide(extent, part) * part
 
 
-def block_of(rows: Dim) -> int:
+def block_of(rows: Dim, lanes: int) -> int:
     """How many rows are computed together: no more than there are."""
-    return max(1, min(ROWS, rows)) if isinstance(rows, int) else ROWS
+    most = ROWS if lanes <= 16 else ROWS // 2
+    return max(1, min(most, rows)) if isinstance(rows, int) else most
 
 
 def write(writer: Writer, text: str, **names: object) -> None:

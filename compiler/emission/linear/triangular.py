@@ -41,7 +41,7 @@ def emit_triangular(node: Node, buffers: Places, target: Target) -> Emitted:
     """The kernel of one node; its range are the vectors of columns of all matrices."""
     *lead, extent, columns = node.shape
     lanes, kind = target.lanes, LANE_TYPES[node.dtype]
-    block = block_of(extent)
+    block = block_of(extent, lanes)
     rows, panels = whole(extent, block), ceil_divide(columns, lanes)
     writer = Writer(lanes)
     n, c = writer.integer(extent, "n"), writer.integer(columns, "n")
