@@ -115,7 +115,7 @@ class Array:
         return self._values[()]
 
     def __getitem__(self, key: Any, /) -> Any:
-        items = key if isinstance(key, tuple) else (key,)
+        items = tuple(map(_bounded, key if isinstance(key, tuple) else (key,)))
         held = [item for item in items if isinstance(item, Array)]
 
         def element(x: Any, *indices: Any) -> Any:
@@ -135,6 +135,14 @@ class Array:
 
     def __pos__(self) -> Any:
         return draw(operator.pos, self)
+
+
+def _bounded(item: Any) -> Any:
+    """A slice whose bounds are integers."""
+    if not isinstance(item, slice):
+        return item
+    bounds = item.start, item.stop, item.step
+    return slice(*(None if bound is None else operator.index(bound) for bound in bounds))
 
 
 def draw(function: Callable[..., Any], *arrays: Array) -> Any:
