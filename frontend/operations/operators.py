@@ -41,8 +41,10 @@ def _ravel_method(self: Variable) -> Variable:
     return structure.reshape(self, -1)
 
 
-def _transpose_method(self: Variable, *axes: int) -> Variable:
-    return structure.transpose(self, axes or None)
+def _transpose_method(self: Variable, *axes: Any) -> Variable:
+    """Axes one by one, as one tuple, or none, as NumPy's method takes them."""
+    together = len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list)))
+    return structure.transpose(self, axes[0] if together else axes or None)
 
 
 def _cumsum_method(self: Variable, axis: int | None = None, dtype: Any = None) -> Variable:
