@@ -281,7 +281,7 @@ def _taken(d: Drawing, table: View, axis: int, shape: tuple[int, ...]) -> None:
     extent = table.shape[axis]
     kind = d.draw.choice(["int32", "int64"])
     anywhere = not extent or d.draw.random() < 0.4
-    low, high = (-2, extent + 3) if anywhere else (0, extent)
+    low, high = (-extent - 2, extent + 3) if anywhere else (-extent, extent)
     index = d.observe(d.numbers.integers(low, high, size=shape).astype(kind))
     if anywhere:  # A sum is not checked beforehand, as observed indices are.
         index = changed(index, index.variable + 0, index.index)
@@ -289,7 +289,7 @@ def _taken(d: Drawing, table: View, axis: int, shape: tuple[int, ...]) -> None:
     rest = table.index.size // max(extent, 1)
     if index.index.ndim > 3 or index.index.size * rest > MOST:
         return
-    where = index.value
+    where = np.where(index.value < 0, index.value + extent, index.value)
     x = table.variable
     elements, missing = table.value, np.asarray(np.nan)
     if d.draw.random() < 0.3:
