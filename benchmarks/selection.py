@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from .attention import ATTENTIONS
 from .convnets import CONVNETS, SINGLES
+from .functions import FUNCTIONS
 from .recurrent import NETS
 from .workloads import WORKLOADS
 
@@ -14,6 +15,7 @@ PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax", "pyt
 PRODUCT_PEERS = ("diagrad", "numpy", "torch")
 CONVNET_PEERS = ("diagrad", "torch", "torch.channels_last", "torch.compile", "jax")
 ATTENTION_PEERS = ("diagrad", "torch", "torch.compile", "jax")
+FUNCTION_PEERS = ("diagrad", "numpy", "torch")
 LAYER_PEERS = {
     "diagrad": "diagrad", "torch": "torch", "torch.channels_last": "channels-last", "jax": "jax",
 }  # fmt: skip
@@ -56,6 +58,8 @@ def peers_for(workload: str, peers: Sequence[str], target: str = "cpu") -> list[
         able: Collection[str] = ATTENTION_PEERS if target == "cuda" else PRODUCT_PEERS
     elif workload in SINGLES:
         able = LAYER_PEERS
+    elif workload in FUNCTIONS:
+        able = FUNCTION_PEERS
     elif workload in CONVNETS:
         able = CONVNET_PEERS
     elif workload in ATTENTIONS or workload == "generate":

@@ -17,6 +17,7 @@ from .arrays import Arrays, seeded
 from .attention import ENCODERS, LONG, long_flops, make_long
 from .convnets import CONVNETS
 from .experts import make_moe, moe_flops
+from .functions import FUNCTIONS
 from .generation import GENERATE_FLOPS, STEPS, make_generate
 from .hypernets import HYPERNETS, hypernet_flops, make_hypernet
 from .recurrent import NETS, ODE_FLOPS, make_ode
@@ -230,6 +231,7 @@ WORKLOADS: dict[str, Workload] = {
             long_flops(),
             0,
         ),
+        *(Workload(name, one.text, one.make, 0, 0) for name, one in FUNCTIONS.items()),
         *(
             Workload(
                 f"matmul_{m}x{k}x{n}",

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.convnets import CONVNETS, PASSES, SINGLES
 from benchmarks.engine import least
+from benchmarks.functions import FUNCTIONS
+from benchmarks.peers import numpy_
 from benchmarks.report import ENGINE, FIRST_CALLS, TARGETS, engine_rows, product_target, report_text
 from benchmarks.selection import PEERS, peers_for, workloads_for, workloads_named
 from benchmarks.workloads import LARGE, MATMUL_SIZES, WORKLOADS
@@ -136,6 +138,7 @@ def test_names_of_workloads() -> None:
 def test_peers_of_workloads() -> None:
     assert peers_for("matmul_16x16x16", PEERS) == ["diagrad", "torch", "numpy"]
     nets = ["diagrad", "torch", "torch.channels_last", "torch.compile", "jax"]
+    assert peers_for("function_sort", PEERS) == ["diagrad", "torch", "numpy"]
     assert peers_for("lenet5", PEERS) == peers_for("resnet20", PEERS) == nets
     nets.remove("torch.compile")
     assert peers_for("conv_layers_1d_64", PEERS) == nets
@@ -175,7 +178,15 @@ def test_layers_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["lenet5", "lenet5_infer", "resnet20", "conv_layers_5x5_6_16", "moe", "viterbi"],
+    [
+        "lenet5",
+        "lenet5_infer",
+        "resnet20",
+        "conv_layers_5x5_6_16",
+        "moe",
+        "viterbi",
+        *(name for name in FUNCTIONS if name.endswith("_small")),
+    ],
 )
 def test_peers_compute_the_same(name: str) -> None:
     pytest.importorskip("torch")
@@ -185,6 +196,8 @@ def test_peers_compute_the_same(name: str) -> None:
     jobs = [ours.build(name, arrays), theirs.build(name, arrays)]
     if name in CONVNETS:
         jobs.append(theirs.build(name, arrays, channels_last=True))
+    if name in FUNCTIONS:
+        jobs.append(numpy_.build(name, arrays))
     results = []
     for job in jobs:
         for _ in range(5):

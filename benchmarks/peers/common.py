@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..arrays import Arrays
 from ..attention import ATTENTIONS
 from ..convnets import CONVNETS
+from ..functions import FUNCTIONS
 from ..hypernets import HYPERNETS
 from ..recurrent import NETS
 
@@ -20,6 +21,7 @@ _KINDS = {
     "experts": ("moe",),
     "generation": ("generate",),
     "scoring": ("viterbi",),
+    "functions": (*FUNCTIONS,),
 }
 
 
