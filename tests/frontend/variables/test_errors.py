@@ -179,7 +179,7 @@ DTYPES: dict[str, Case] = {
     "float labels": (
         f'{X}\ny = dg.cross_entropy(x, dg.observed("l", ("B",)))', dg.DtypeError,
         "cross_entropy (model.py:2) expects labels of dtype int32 or int64, got float32 from "
-        "observed 'l' (model.py:2): labels are class numbers",
+        "observed 'l' (model.py:2): labels are class numbers, or probabilities of shape (B, 4)",
     ),
     "gradient by integers": (
         'i = dg.observed("i", (), "int32")\ny = dg.gradient(i.astype("float32"), i)',

@@ -122,7 +122,7 @@ def test_labels_on_the_device_are_checked_there() -> None:
     fine = left(given, shift=np.array([0, 1, 2], np.int32))["y"]
     assert program.run(places=fine)["y"].shape == (3, 2)
     wrong = left(given, shift=np.array([0, 3, 1], np.int32))["y"]
-    with pytest.raises(dg.InputError, match=r"values in \[0, 4\), got 4 at index \(1,\)"):
+    with pytest.raises(dg.InputError, match=r"values in \[-4, 4\), got 4 at index \(1,\)"):
         program.run(places=wrong)
 
 
