@@ -84,7 +84,7 @@ def _weights(label: str, name: str, weight: Any, scores: Variable) -> Variable:
 def _of_scores(scores: Variable, yes: Variable, no: Variable, mass: Variable | None) -> Variable:
     """-yes log s - no log(1 - s) for s = sigmoid(scores); `mass` is yes + no, unless it is 1."""
     wrong = where(scores > 0.0, no, yes)
-    # An infinite score that is right would be multiply with 0.
+    # An infinite score that is right would be multiplied by 0.
     settled = logical_and(equal(absolute(scores), math.inf), equal(wrong, 0.0))
     magnitude = -minus_magnitude(where(settled, 0.0, scores))
     rest = log1p(exp(minus_magnitude(scores)))

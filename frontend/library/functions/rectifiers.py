@@ -131,7 +131,7 @@ def hard_swish(x: Variable) -> Variable:
     Howard and others, Searching for MobileNetV3, 2019.
     """
     (x,) = as_operands(x)
-    inside = minimum(maximum(x, -3.0), 3.0)  # an infinite x would be multiply with 0
+    inside = minimum(maximum(x, -3.0), 3.0)  # an infinite x would be multiplied by 0
     return where(x < 3.0, inside * (inside + 3.0) / 6.0, x)
 
 

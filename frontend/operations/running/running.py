@@ -89,7 +89,7 @@ def cumprod(x: Any, axis: int = -1, reverse: bool = False, *, dtype: Any = None)
         x: numbers of one axis or more, or bools.
         axis: along which.
         reverse: from the end: element i is the product of those from i on.
-        dtype: in which numbers are multiply; as of `prod`.
+        dtype: in which numbers are multiplied; as of `prod`.
 
     Raises:
         ShapeError: when the diagram is built: no such axis.
