@@ -34,7 +34,7 @@ ONCE = 192
 """Rows that a gemm routine does at a time, with each piece of the right operand packed once."""
 
 STRETCH = 1 << 20
-"""Bytes of a matrix that are worth a block of their own where it is multiply by one row."""
+"""Bytes of a matrix that are worth a block of their own where it is multiplied by one row."""
 
 WIDEST = 256
 """Columns of a block of a product with a segmented depth."""

@@ -5,7 +5,7 @@
                                                       %3 = reduce_sum(%4, axes=(1))
 
 A routine for matrix products has nothing to gain there, and elementwise nodes join others: the
-gradient of a weight that one row was multiply with, its update, and the product with the
+gradient of a weight that one row was multiplied with, its update, and the product with the
 weight's transpose on the way back are then one kernel, which goes through the weight once.
 
 A sum is taken apart only if it goes along a long axis that lies contiguously and whose length is

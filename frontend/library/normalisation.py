@@ -166,7 +166,7 @@ class BatchNorm(_ChannelNorm):
             aside, now = self._aside(x), training()
             centre = where(now, centre, reshape(self.running_mean, aside))
             spread = where(now, spread, reshape(self.running_var, aside))
-        # One number for each channel that the differences are multiply with: one pass each way.
+        # One number for each channel that the differences are multiplied with: one pass each way.
         scale = rsqrt(spread + self.epsilon)
         if self.weight is not None:
             scale = scale * reshape(self.weight, self._aside(x))

@@ -104,7 +104,7 @@ def scatter_add(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
 def scatter_mul(index: Any, updates: Any, size: Any, axis: int = 0) -> Variable:
     """Ones, and every update multiply where its index says; arguments as of `scatter_add`.
 
-    Updates are multiply in their order, bools as int64.  The gradient of one is the product of
+    Updates are multiplied in their order, bools as int64.  The gradient of one is the product of
     the others at its place, zeros among them too, and so is every further derivative.
     """
     return _scattered("scatter_mul", index, updates, size, axis)

@@ -277,7 +277,7 @@ def cyclic(
         high: the highest one, of the first cycle.
         up: how many steps go up.
         down: how many go down; by default as many.
-        decay: what the height of a cycle is multiply by for the next one.
+        decay: what the height of a cycle is multiplied by for the next one.
     """
     bottom, top = not_negative("cyclic", "low", low), not_negative("cyclic", "high", high)
     rise = integer("cyclic", "up", up, 1)

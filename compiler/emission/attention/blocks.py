@@ -317,9 +317,9 @@ class AttentionBlocks:
     ) -> None:
         """Add the sums over the block's keys of weights times vectors, to its queries' totals.
 
-        The totals are multiply first with the factors of the queries, if there are any.  Where
+        The totals are multiplied first with the factors of the queries, if there are any.  Where
         pairs may be hidden, what is not finite is left out of the product, and added to the sums of
-        those queries for which its weight is not 0: no 0 is multiply with NaN or infinity.
+        those queries for which its weight is not 0: no 0 is multiplied with NaN or infinity.
         """
         writer, (_, width) = self.writer, x.extent
         writer.line(f"value = {x.address} + ({x.begin} + j * {x.row}) * {self.size}")

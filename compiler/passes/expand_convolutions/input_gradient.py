@@ -5,7 +5,7 @@ each phase of the elements, those at which the same taps of the windows come to 
 convolution of stride 1 with those taps alone, and a phase that no tap reaches is 0.
 
 Where these windows would hold zeros for the most part, or where there are few channels, it is the
-other way round: each result is multiply with all taps, which are added up where they meet.
+other way round: each result is multiplied with all taps, which are added up where they meet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Products with a weight that is repeated: what is the same along an axis is multiply once.
+"""Products with a weight that is repeated: what is the same along an axis is multiplied once.
 
     contract(x[b,p,k], repeated over p: w[k,m])      ->     contract(x[b,p,k], w[k,m])
     sum over p of contract(x[b,p,k], g[b,p,m])       ->     contract(x, g), p summed over too

@@ -80,7 +80,7 @@ def attention(
         lengths: int32 or int64 of shape (B,): of each sample, the first axis of q, as many keys
             take part, and the others are not read, nor their values. From 0 to Tk: checked where
             they are fixed, and before a step where they are observed.
-        scale: what the scores are multiply with; by default 1 / sqrt(D).
+        scale: what the scores are multiplied with; by default 1 / sqrt(D).
 
     Returns:
         Floats of shape (..., Tq, Dv).
@@ -175,7 +175,7 @@ def _means(weights: Variable, v: Variable) -> Variable:
 
 
 def _factor(place: str, q: Variable, scale: float | None) -> float:
-    """What the scores are multiply with."""
+    """What the scores are multiplied with."""
     if scale is not None:
         return number(place, "scale", scale)
     features = q.shape[-1]

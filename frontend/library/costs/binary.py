@@ -48,9 +48,9 @@ def binary_cross_entropy(
         scores: floats of any shape, not squashed.
         targets: of the same shape and dtype, probabilities in [0, 1].
         reduction: "mean" or "sum" over all elements, or "none"; weights change no divisor.
-        weight: what the cost of an element is multiply with: a number, or numbers that broadcast
+        weight: what the cost of an element is multiplied with: a number, or numbers that broadcast
             to the shape of the scores.
-        pos_weight: what -t log s is multiply with, likewise: above 1 for a yes that is rare.
+        pos_weight: what -t log s is multiplied with, likewise: above 1 for a yes that is rare.
         from_logits: False for `scores` that are probabilities, s itself, which is less precise: the
             logarithm of 0 counts as -100, as in PyTorch, and has no gradient.
 

@@ -26,7 +26,7 @@ class SigmaPi(Block):
     """Sums of products: s_i = sum_j w_ij prod_(k in S_j) x_k + b_i.
 
     Rumelhart, Hinton and McClelland, A general framework for parallel distributed processing, in
-    Parallel Distributed Processing, 1986.  Products are multiply out, so that values and
+    Parallel Distributed Processing, 1986.  Products are multiplied out, so that values and
     derivatives are right where an input is 0.  Applied to x of shape (..., inputs) it gives
     (..., outputs).
 

@@ -30,14 +30,14 @@ def prod(
     """The product over axes (all by default); 1 over no elements.
 
     The gradient of an element is the product of all others, zeros among them too.  Over axes of
-    fixed sizes halves are multiply, so that it is off by a few roundings for each doubling of the
+    fixed sizes halves are multiplied, so that it is off by a few roundings for each doubling of the
     elements; over one whose size has a name, one after another.
 
     Args:
         x: numbers or bools.
         axis: over which.
         keepdims: whether axes that are gone stay, with one element.
-        dtype: in which numbers are multiply.  By default x's own, integers wrapping around; of
+        dtype: in which numbers are multiplied.  By default x's own, integers wrapping around; of
             bools and of integers of a storage dtype it is int64.
         where: bools that broadcast to x's shape; only elements where they are true count.
 

@@ -173,7 +173,7 @@ class ReduceLROnPlateau(Callback):
     The rate is `program.learning_rate`: nothing is compiled again.
 
     Args:
-        factor: what the rate is multiply by, above 0 and below 1.
+        factor: what the rate is multiplied by, above 0 and below 1.
         patience: how many epochs in a row may bring no improvement before that.
         threshold: what an improvement is: a share of the best cost, or an amount.
         threshold_mode: "rel" or "abs".
