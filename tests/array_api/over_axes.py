@@ -18,8 +18,7 @@ Axis = int | tuple[int, ...] | None
 def reduced(x: Array, function: Callable[[Any], Any], dtype: Any) -> Any:
     """A sum or product: of small integers in the default dtype, of bools as that."""
     if dtype is None and kind_of(x.dtype) != "real floating":
-        dtype = x.dtype if x.dtype.name == "uint64" else DEFAULT_INT
-        dtype = np.dtype("uint32") if x.dtype.name == "uint32" else dtype
+        dtype = x.dtype if x.dtype.name == "uint32" else DEFAULT_INT
     return draw(lambda v: function(v if dtype is None else v.astype(np.dtype(dtype).name)), x)
 
 

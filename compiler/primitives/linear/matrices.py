@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...errors import DtypeRuleError, TypeRuleError
 from ...graph import Node, Type
 from ..batch import repeated
-from ..record import Builder
+from ..record import Attrs, Builder
 
 
 def expect_square(a: Type) -> None:
@@ -16,6 +16,17 @@ def expect_square(a: Type) -> None:
         raise DtypeRuleError(f"expected floats, got {a}")
     if a.rank < 2 or a.shape[-1] != a.shape[-2]:
         raise TypeRuleError(f"expected square matrices (..., n, n), got {a}")
+
+
+def infer_solution(types: Sequence[Type], attrs: Attrs) -> Type:
+    """The type of x in a x = b: a matrix a for each matrix of b."""
+    a, b = types
+    expect_square(a)
+    if a.dtype != b.dtype:
+        raise DtypeRuleError(f"expected two floats, got {a}, {b}")
+    if a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
+        raise TypeRuleError(f"expected a square matrix for each matrix of {b}, got {a}")
+    return b
 
 
 def transposed(b: Builder, a: Node) -> Node:

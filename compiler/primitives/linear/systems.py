@@ -12,21 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...errors import DtypeRuleError, TypeRuleError
 from ...graph import Node, Type
 from ...sizes import Dim, floor_divide, product
 from ..record import Array, Attrs, Builder, Primitive
-from .matrices import expect_square, for_each, multiply, transposed
-
-
-def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
-    a, b = types
-    expect_square(a)
-    if a.dtype != b.dtype:
-        raise DtypeRuleError(f"expected two floats, got {a}, {b}")
-    if a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
-        raise TypeRuleError(f"expected a square matrix for each matrix of {b}, got {a}")
-    return b
+from .matrices import for_each, infer_solution, multiply, transposed
 
 
 def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
@@ -77,6 +66,11 @@ def solve_work(node: Node) -> Dim:
 
 PRIMITIVES = (
     Primitive(
-        name="solve", kind="contraction", infer=_infer, reference=_reference, vjp=_vjp, batch=_batch
+        name="solve",
+        kind="contraction",
+        infer=infer_solution,
+        reference=_reference,
+        vjp=_vjp,
+        batch=_batch,
     ),
 )

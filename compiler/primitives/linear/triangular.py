@@ -12,22 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...errors import DtypeRuleError, TypeRuleError
 from ...graph import Node, Type
 from ...sizes import Dim, floor_divide, product
 from ..record import Array, Attrs, Builder, Primitive
-from .matrices import expect_square, for_each, multiply, transposed, triangle
+from .matrices import for_each, infer_solution, multiply, transposed, triangle
 from .systems import for_many
-
-
-def _infer(types: Sequence[Type], attrs: Attrs) -> Type:
-    a, b = types
-    expect_square(a)
-    if a.dtype != b.dtype:
-        raise DtypeRuleError(f"expected two floats, got {a}, {b}")
-    if a.rank != b.rank or a.shape != (*b.shape[:-1], b.shape[-2]):
-        raise TypeRuleError(f"expected a square matrix for each matrix of {b}, got {a}")
-    return b
 
 
 def _reference(result: Type, attrs: Attrs, a: Array, b: Array) -> Array:
@@ -76,7 +65,7 @@ PRIMITIVES = (
     Primitive(
         name="triangular_solve",
         kind="contraction",
-        infer=_infer,
+        infer=infer_solution,
         reference=_reference,
         vjp=_vjp,
         batch=_batch,
